@@ -1,0 +1,26 @@
+"""The one exception that reaches a user as a plain message."""
+
+OK = 0
+RUN_FAILED = 1
+BAD_INPUT = 2
+ENVIRONMENT = 3
+INTERRUPTED = 130
+
+
+class UserError(Exception):
+    """Something the user can mend: one or two plain lines, and the exit status of the command.
+
+    Exit status: 1 a run failed, 2 bad input (recipe, data, usage), 3 the environment (disk full, folder not
+    writable, tracking store out of reach), 130 interrupted.
+    """
+
+    def __init__(self, message: str, exit_code: int = BAD_INPUT) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class NotWritable(UserError):
+    """A file or folder could not be written: read-only, or the disk is full."""
+
+    def __init__(self, where: object, error: OSError) -> None:
+        super().__init__(f"cannot write {where}: {error.strerror or error}", ENVIRONMENT)

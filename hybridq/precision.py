@@ -1,0 +1,105 @@
+"""The precision plan: for each layer, how its weights, bias and outputs are represented.
+
+A plan is data, an ordered mapping from layer-name patterns to precisions::
+
+    "conv*": 8-bit                                # weights only
+    "dense*": {weights: binary, bias: float32}
+    dense_2: 8-bit                                # a later rule wins over an earlier one
+
+Nothing else in the project knows a bit width.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from fnmatch import fnmatchcase
+from typing import Any
+
+from hybridq.errors import UserError
+
+
+class Precision(str, Enum):
+    """How one number is represented."""
+
+    FLOAT32 = "float32"
+    INT8 = "8-bit"
+    INT4 = "4-bit"
+    TERNARY = "ternary"
+    BINARY = "binary"
+
+    @property
+    def bits(self) -> int:
+        """Bits that one number takes when packed."""
+        return {"float32": 32, "8-bit": 8, "4-bit": 4, "ternary": 2, "binary": 1}[self.value]
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class LayerPrecision:
+    """The precisions of one layer; what a plan does not mention stays float32."""
+
+    weights: Precision = Precision.FLOAT32
+    bias: Precision = Precision.FLOAT32
+    outputs: Precision = Precision.FLOAT32
+
+
+PARTS = ("weights", "bias", "outputs")
+
+
+@dataclass(frozen=True)
+class PrecisionPlan:
+    """Ordered rules (pattern, {part: precision}); the last rule that names a part of a layer decides it."""
+
+    rules: tuple[tuple[str, tuple[tuple[str, Precision], ...]], ...] = ()
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> PrecisionPlan:
+        """Read a plan from plain data; raises UserError for an unknown part or precision."""
+        return cls(tuple((str(pattern), _parts(str(pattern), value)) for pattern, value in data.items()))
+
+    def to_data(self) -> dict[str, dict[str, str]]:
+        """The plan as plain data, the form a recipe resolves to."""
+        return {pattern: {part: p.value for part, p in parts} for pattern, parts in self.rules}
+
+    def of(self, layer: str) -> LayerPrecision:
+        """The precisions of the layer of that name."""
+        found = LayerPrecision()
+        for pattern, parts in self.rules:
+            if fnmatchcase(layer, pattern):
+                found = replace(found, **dict(parts))
+        return found
+
+    def check(self, layers: Iterable[str]) -> None:
+        """Raise UserError for the first pattern that matches none of the layers."""
+        names = list(layers)
+        for pattern, _ in self.rules:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                near = difflib.get_close_matches(pattern.strip("*?"), names, n=1, cutoff=0.0)
+                hint = f"; the nearest layer is '{near[0]}'" if near else ""
+                raise UserError(f"precision: the pattern '{pattern}' matches no layer{hint} (layers: {', '.join(names)})")
+
+
+def _parts(pattern: str, value: Any) -> tuple[tuple[str, Precision], ...]:
+    given = value if isinstance(value, Mapping) else {"weights": value}
+    unknown = [part for part in given if part not in PARTS]
+    if unknown:
+        raise UserError(f"precision.{pattern}: unknown key '{unknown[0]}'{_nearest(unknown[0], PARTS)}")
+    return tuple((str(part), _precision(f"{pattern}.{part}", given[part])) for part in given)
+
+
+def _precision(where: str, value: Any) -> Precision:
+    try:
+        return Precision(value)
+    except ValueError:
+        names = [p.value for p in Precision]
+        raise UserError(f"precision.{where}: '{value}' is not a precision{_nearest(value, names)}") from None
+
+
+def _nearest(word: Any, choices: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(word), list(choices), n=1, cutoff=0.4)
+    return f"; did you mean '{near[0]}'?" if near else f" (one of: {', '.join(choices)})"
