@@ -1,0 +1,23 @@
+"""The networks, by name: each a function from its own typed config to a Keras model.
+
+To add one: its config in `models/config.py`, a module with `build(config, shape, classes)`, a line in `BUILDERS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from hybridq.models.config import CONFIGS as CONFIGS
+
+if TYPE_CHECKING:
+    import keras
+
+BUILDERS = {"reference": "hybridq.models.reference"}
+
+
+def build_model(config: Any, shape: tuple[int, int], classes: int) -> keras.Model:
+    """The float32 Keras model of a recipe's `model` section, for (coefficients, frames) features."""
+    module = importlib.import_module(BUILDERS[config.name])
+    model: keras.Model = module.build(config, shape, classes)
+    return model
