@@ -1,0 +1,48 @@
+"""Recordings of spoken words: where they come from, which split each is in, and how one is read."""
+
+from pathlib import Path
+
+from hybridq.audio.archive import ARCHIVES, download
+from hybridq.audio.checks import Finding, WordCount, check, info
+from hybridq.audio.clips import SPLITS, AudioSet, Clip, choose_words, open_folder, speaker_split
+from hybridq.audio.reading import fit, read_clip, read_exact
+from hybridq.paths import cache_root
+
+__all__ = [
+    "ARCHIVES",
+    "SPLITS",
+    "AudioSet",
+    "Clip",
+    "Finding",
+    "WordCount",
+    "check",
+    "choose_words",
+    "download",
+    "fit",
+    "info",
+    "open_folder",
+    "open_source",
+    "read_clip",
+    "read_exact",
+    "speaker_split",
+]
+
+
+def open_source(
+    source: str, *, voices: int = 240, cache: Path | None = None, progress: bool = True
+) -> AudioSet:
+    """Open a data set by its source: "synthetic", "v0.01", "v0.02", or a folder in Speech Commands layout.
+
+    The first three are made or downloaded into `cache` (`cache_root()` by default) once, and reused; `voices` is for
+    the synthetic ones. Raises UserError.
+    """
+    cache = cache or cache_root()
+    if source == "synthetic":
+        from hybridq.audio.synthetic import make_synthetic
+
+        root = make_synthetic(cache, voices, progress=progress)
+        return open_folder(root, cache, name="synthetic voices", synthetic=True, progress=progress)
+    if source in ARCHIVES:
+        root = download(source, cache, progress=progress)
+        return open_folder(root, cache, name=f"Speech Commands {source}", progress=progress)
+    return open_folder(Path(source), cache, progress=progress)

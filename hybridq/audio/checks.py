@@ -1,0 +1,157 @@
+"""What is in a data set, and what is wrong with it: the commands `hybridq data info` and `hybridq data check`."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from hybridq.audio.clips import SPLITS, AudioSet, Clip
+from hybridq.audio.progress import bar
+from hybridq.audio.reading import decode
+from hybridq.errors import UserError
+
+
+@dataclass(frozen=True)
+class WordCount:
+    """Clips of one word by split, and the speakers who say it. The last row of `info` is named "total"."""
+
+    word: str
+    training: int
+    validation: int
+    test: int
+    speakers: int
+
+    @property
+    def clips(self) -> int:
+        """Clips in all splits."""
+        return self.training + self.validation + self.test
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know about a data set.
+
+    A "fault" makes figures wrong or stops a run; a "note" is dealt with by hybridq, as `what` says. `files` are the
+    paths concerned, relative to the data set's root, sorted.
+    """
+
+    severity: Literal["fault", "note"]
+    what: str
+    files: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """One line, with at most three of the files."""
+        shown = ", ".join(self.files[:3]) + (
+            f" and {len(self.files) - 3} more" if len(self.files) > 3 else ""
+        )
+        return f"{self.severity}: {self.what}" + (f": {shown}" if shown else "")
+
+
+def info(audio: AudioSet) -> list[WordCount]:
+    """Clips and speakers of each word, in alphabetical order, and of all together."""
+    by_word = _group(audio.clips, lambda clip: clip.word)
+    return [*(_count(word, by_word[word]) for word in sorted(by_word)), _count("total", audio.clips)]
+
+
+def check(
+    audio: AudioSet, sample_rate: int = 16000, seconds: float = 1.0, *, progress: bool = True
+) -> list[Finding]:
+    """Read every recording of a data set and list what is wrong with it, faults first.
+
+    A clip is expected to be of `sample_rate` Hz, mono, `seconds` long; one that is not is only noted.
+    """
+    files = sorted([clip.path for clip in audio.clips] + list(audio.noise))
+    clips = {clip.path for clip in audio.clips}
+    unreadable: list[Finding] = []
+    noted: dict[str, list[str]] = defaultdict(list)
+    with bar("checking the clips", len(files), show=progress) as done:
+        for count, path in enumerate(files, 1):
+            try:
+                recording = decode(audio.file(path))
+            except UserError as error:
+                unreadable.append(Finding("fault", str(error)))
+                continue
+            name, length = path.as_posix(), len(recording.samples) / recording.rate
+            if recording.rate != sample_rate:
+                noted[f"resampled from {recording.rate} to {sample_rate} Hz"].append(name)
+            if recording.samples.shape[1] > 1:
+                noted[f"{recording.samples.shape[1]} channels mixed to one"].append(name)
+            if np.abs(recording.samples).max() > 1:
+                noted["samples beyond -1 to 1 clipped"].append(name)
+            if path in clips and length != seconds:
+                kind = "shorter" if length < seconds else "longer"
+                noted[
+                    f"{kind} than {seconds:g} s, {'padded' if length < seconds else 'its centre taken'}"
+                ].append(name)
+            done(count)
+    notes = [
+        Finding("note", f"{len(names)} {_files(names)} {what}", tuple(names)) for what, names in noted.items()
+    ]
+    return [
+        *unreadable,
+        *_split_faults(audio),
+        *_list_notes(audio),
+        *sorted(notes, key=lambda note: note.what),
+    ]
+
+
+def _split_faults(audio: AudioSet) -> list[Finding]:
+    """Whatever would let a network be tested on what it was trained with, or taught two names of one sound."""
+    findings = []
+    # Without the marker a name is only a number within its word's folder, and says nothing about who speaks.
+    named = [clip for clip in audio.clips if "_nohash_" in clip.path.name]
+    for speaker, clips in sorted(_group(named, lambda clip: clip.speaker).items()):
+        if splits := _splits(clips):
+            findings.append(Finding("fault", f"the speaker '{speaker}' is in {splits}", _paths(clips)))
+    known = [clip for clip in audio.clips if clip.digest]
+    for clips in _group(known, lambda clip: clip.digest).values():
+        words = sorted({clip.word for clip in clips})
+        if splits := _splits(clips):
+            findings.append(Finding("fault", f"the same recording is in {splits}", _paths(clips)))
+        if len(words) > 1:
+            findings.append(
+                Finding("fault", f"the same recording is given as {' and '.join(words)}", _paths(clips))
+            )
+    return findings
+
+
+def _list_notes(audio: AudioSet) -> list[Finding]:
+    findings = []
+    if audio.missing:
+        text = f"{len(audio.missing)} {_files(audio.missing)} named by the lists not there, passed over"
+        findings.append(Finding("note", text, audio.missing))
+    findings += [Finding("note", f"the word folder '{word}' is empty, passed over") for word in audio.empty]
+    used = {clip.split for clip in audio.clips}
+    findings += [
+        Finding("note", f"no {split} clips ({audio.split_rule})") for split in SPLITS if split not in used
+    ]
+    return findings
+
+
+def _count(word: str, clips: Iterable[Clip]) -> WordCount:
+    clips = list(clips)
+    training, validation, test = (sum(clip.split == split for clip in clips) for split in SPLITS)
+    return WordCount(word, training, validation, test, len({clip.speaker for clip in clips}))
+
+
+def _group(clips: Iterable[Clip], key: Callable[[Clip], str]) -> dict[str, list[Clip]]:
+    groups: dict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        groups[key(clip)].append(clip)
+    return groups
+
+
+def _splits(clips: Iterable[Clip]) -> str:
+    """The splits of some clips in words, or nothing if it is one."""
+    splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
+    return " and ".join(splits) if len(splits) > 1 else ""
+
+
+def _paths(clips: Iterable[Clip]) -> tuple[str, ...]:
+    return tuple(clip.path.as_posix() for clip in clips)
+
+
+def _files(names: tuple[str, ...] | list[str]) -> str:
+    return "file" if len(names) == 1 else "files"

@@ -1,0 +1,255 @@
+"""A data set on disk: a folder in Speech Commands layout, its clips, and which of them train, validate and test.
+
+<word>/<speaker>_nohash_<take>.(wav|flac|ogg)
+_background_noise_/*.(wav|flac|ogg)                 optional
+testing_list.txt, validation_list.txt               optional, lines "<word>/<file>"
+"""
+
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from hybridq.audio.digests import file_digests
+from hybridq.audio.reading import is_audio
+from hybridq.errors import UserError
+
+SPLITS = ("training", "validation", "test")
+LISTS = {"test": "testing_list.txt", "validation": "validation_list.txt"}
+NOISE_FOLDER = "_background_noise_"
+
+STANDARD_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+
+# The dataset's README: a speaker's hash is taken modulo this many values ("about 134 million").
+MAX_CLIPS_PER_WORD = 2**27 - 1
+
+LAYOUT = "<word>/<speaker>_nohash_<take>.wav (or .flac, .ogg)"
+OTHER_SOURCES = "other sources: synthetic, v0.01, v0.02"
+
+logger = logging.getLogger("hybridq")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording of one word.
+
+    `path` is relative to the data set's root; `speaker` is the name before `_nohash_`; `split` is one of SPLITS;
+    `digest` is the hex digest of the file's bytes, "" where it cannot be opened.
+    """
+
+    path: Path
+    word: str
+    speaker: str
+    split: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class AudioSet:
+    """All clips of a folder, sorted by path, each in its split.
+
+    `noise` are the background recordings (paths relative to `root`); `digest` covers the content, names and splits
+    of all clips and the noise, so equal digests mean the same data wherever it lies; `split_rule` says in words what
+    decided the splits. `empty` are word folders without a recording, `missing` are entries of the lists without a
+    file.
+    """
+
+    name: str
+    root: Path
+    clips: tuple[Clip, ...]
+    noise: tuple[Path, ...]
+    synthetic: bool
+    digest: str
+    split_rule: str
+    empty: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def words(self, split: str = "all") -> dict[str, int]:
+        """Clips of each word, words in alphabetical order; of one split, or of all."""
+        counts = Counter(clip.word for clip in self.clips if split in ("all", clip.split))
+        return {word: counts[word] for word in sorted(counts)}
+
+    def select(self, words: Iterable[str], split: str) -> list[Clip]:
+        """The clips of some words in one split ("all": in any), sorted by path."""
+        wanted = frozenset(words)
+        return [clip for clip in self.clips if clip.word in wanted and split in ("all", clip.split)]
+
+    def file(self, item: Clip | Path) -> Path:
+        """Where a clip, or a recording of `noise`, lies."""
+        return self.root / (item.path if isinstance(item, Clip) else item)
+
+
+def speaker_of(name: str) -> str:
+    """The speaker of a clip: its file name before `_nohash_`, or all of it but the suffix."""
+    return PurePosixPath(name).stem.split("_nohash_")[0]
+
+
+def speaker_split(name: str, validation: float = 10, testing: float = 10) -> str:
+    """The split of a clip by the dataset's own rule: `name` is its file name or path, the others are percentages.
+
+    The SHA-1 of the speaker's name, as a number modulo 2**27, gives the speaker a place from 0 to 100: validation
+    first, then test, the rest is training. Only the speaker matters, so all clips of one speaker fall into one split,
+    and adding clips never moves another. Source: README of Speech Commands v0.01 and v0.02.
+    """
+    number = int(hashlib.sha1(speaker_of(name).encode("utf-8", "surrogateescape")).hexdigest(), 16)
+    place = number % (MAX_CLIPS_PER_WORD + 1) * 100 / MAX_CLIPS_PER_WORD
+    if place < validation:
+        return "validation"
+    return "test" if place < validation + testing else "training"
+
+
+def open_folder(
+    root: Path, cache: Path, *, name: str | None = None, synthetic: bool = False, progress: bool = True
+) -> AudioSet:
+    """Open a folder in Speech Commands layout; its name is the folder's unless given.
+
+    Where both lists are present they decide the splits, what they do not name trains. Where one is present, it decides
+    its own split, and the dataset's rule on the speaker the other. Where none is, the rule decides both.
+    A list entry names a clip whatever the suffix of either.
+
+    Raises UserError when there is no such folder or no clip in it.
+    """
+    root = root.expanduser().absolute()
+    if not root.is_dir():
+        what = "a file, not a folder" if root.exists() else "no such folder"
+        raise UserError(f"{root}: {what}. A data folder holds {LAYOUT}; {OTHER_SOURCES}")
+    try:
+        words, noise, empty = _scan(root)
+        lists = {
+            split: entries
+            for split, file in LISTS.items()
+            if (entries := _read_list(root / file)) is not None
+        }
+    except OSError as error:
+        raise UserError(f"{error.filename or root}: cannot be read: {error.strerror or error}") from error
+    if not words:
+        raise UserError(f"{root}: no recordings found. A data folder holds {LAYOUT}; {OTHER_SOURCES}")
+    digests = file_digests(root, {**words, **noise}, cache, progress=progress)
+    clips = []
+    for path in sorted(words):
+        relative = PurePosixPath(path)
+        word, speaker, split = relative.parts[0], speaker_of(relative.name), _split(relative, lists)
+        clips.append(Clip(Path(path), word, speaker, split, digests[path]))
+    present = {str(clip.path.with_suffix("")) for clip in clips}
+    missing = sorted(
+        entry for entries in lists.values() for key, entry in entries.items() if key not in present
+    )
+    whole = hashlib.sha256()
+    for clip in clips:
+        whole.update(os.fsencode(f"{clip.path.as_posix()}\0{clip.split}\0{clip.digest}\n"))
+    for path in sorted(noise):
+        whole.update(os.fsencode(f"{path}\0noise\0{digests[path]}\n"))
+    return AudioSet(
+        name=name or root.resolve().name,
+        root=root,
+        clips=tuple(clips),
+        noise=tuple(Path(path) for path in sorted(noise)),
+        synthetic=synthetic,
+        digest=whole.hexdigest(),
+        split_rule=_rule_in_words(lists.keys()),
+        empty=tuple(empty),
+        missing=tuple(missing),
+    )
+
+
+def choose_words(audio: AudioSet, words: Literal["auto"] | Sequence[str]) -> list[str]:
+    """The words to tell apart, in the order of the labels.
+
+    "auto": the ten standard commands where all can be trained, else up to ten words with the most training clips, the
+    standard ones first in their own order, the others alphabetical. A word without training clips is passed over, with
+    a warning. A list is taken as it is: UserError names a word that cannot be trained, and why.
+    """
+    training = audio.words("training")
+    if words == "auto":
+        return _best_words(audio, training)
+    if isinstance(words, str) or len(set(words)) != len(words) or len(words) < 2:
+        raise UserError(f"words: two or more different words are needed, not {words!r}")
+    for word in words:
+        if word not in training:
+            raise UserError(
+                f"{audio.root}: {_why_not(audio, word)}; words with training clips: {', '.join(training)}"
+            )
+    return list(words)
+
+
+def _best_words(audio: AudioSet, training: dict[str, int]) -> list[str]:
+    passed_over = sorted({*audio.empty, *audio.words()} - training.keys())
+    if passed_over:
+        logger.warning("%s: passed over, as without training clips: %s", audio.root, ", ".join(passed_over))
+    if all(word in training for word in STANDARD_WORDS):
+        return list(STANDARD_WORDS)
+    if len(training) < 2:
+        raise UserError(
+            f"{audio.root}: two words with training clips are needed; it has {', '.join(training) or 'none'}"
+        )
+    most = set(sorted(training, key=lambda word: (-training[word], word))[: len(STANDARD_WORDS)])
+    return [word for word in STANDARD_WORDS if word in most] + sorted(most - set(STANDARD_WORDS))
+
+
+def _why_not(audio: AudioSet, word: str) -> str:
+    if word in audio.words():
+        return f"the word '{word}' has no training clips"
+    if word in audio.empty:
+        return f"the folder of the word '{word}' is empty"
+    return f"no folder for the word '{word}'"
+
+
+Files = dict[str, os.stat_result]  # by path relative to the root, parts joined by "/"
+
+
+def _scan(root: Path) -> tuple[Files, Files, list[str]]:
+    """Recordings in word folders, in the noise folder, and the names of word folders that hold nothing.
+
+    A folder whose name begins with "_" or "." is no word, nor is one that holds folders but no recording.
+    """
+    clips: Files = {}
+    noise: Files = {}
+    empty = []
+    with os.scandir(root) as folders:
+        for folder in folders:
+            is_noise = folder.name == NOISE_FOLDER
+            if (folder.name[0] in "_." and not is_noise) or not folder.is_dir():
+                continue
+            found: Files = {}
+            has_folders = False
+            with os.scandir(folder.path) as files:
+                for file in files:
+                    if is_audio(file.name) and file.is_file():
+                        found[f"{folder.name}/{file.name}"] = file.stat()
+                    elif file.is_dir():
+                        has_folders = True
+            (noise if is_noise else clips).update(found)
+            if not found and not has_folders and not is_noise:
+                empty.append(folder.name)
+    return clips, noise, sorted(empty)
+
+
+def _read_list(path: Path) -> dict[str, str] | None:
+    """Entries of a list by their path without suffix; None when there is no such list."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
+    except FileNotFoundError:
+        return None
+    entries = (line.strip().replace("\\", "/").removeprefix("./") for line in lines)
+    return {str(PurePosixPath(entry).with_suffix("")): entry for entry in entries if entry}
+
+
+def _split(path: PurePosixPath, lists: dict[str, dict[str, str]]) -> str:
+    key = str(path.with_suffix(""))
+    for split, entries in lists.items():
+        if key in entries:
+            return split
+    by_rule = speaker_split(path.name)
+    return "training" if by_rule in lists or len(lists) == len(LISTS) else by_rule
+
+
+def _rule_in_words(listed: Iterable[str]) -> str:
+    by_rule = [split for split in LISTS if split not in listed]
+    said = [LISTS[split] for split in LISTS if split in listed]
+    if by_rule:
+        said.append(f"{' and '.join(by_rule)} by speaker hash")
+    return ", ".join(said)

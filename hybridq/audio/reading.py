@@ -1,0 +1,145 @@
+"""Reads one recording: WAV, FLAC or OGG to float32 mono at the wanted rate, or one line saying what is wrong.
+
+libsndfile reads a WAV or OGG file that was cut short as if it were a shorter recording. A keyword cut in half is
+worse than no clip, so the container's own promise is checked against the file before decoding.
+"""
+
+import math
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from hybridq.errors import UserError
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
+
+# A WAV written to a pipe cannot know its length; writers put this in its place.
+UNKNOWN_LENGTH = 0xFFFFFFFF
+
+OGG_LAST_PAGE = 0x04  # RFC 3533, section 6, header_type_flag: last page of the stream
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A decoded file: `samples` (n, channels) float32 as stored, not resampled, and its `rate` in Hz."""
+
+    samples: np.ndarray
+    rate: int
+
+
+def is_audio(name: str) -> bool:
+    """Whether a file name is that of a recording: its suffix in any case, and not hidden."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
+
+
+def decode(path: Path) -> Recording:
+    """Decode a file as it is stored.
+
+    Raises UserError, one line naming the file, when it is missing, empty, not audio, cut short, or holds a sample
+    that is not a number.
+    """
+    import soundfile
+
+    try:
+        if fault := _container_fault(path):
+            raise UserError(f"{path}: {fault}")
+        with soundfile.SoundFile(path) as sound:
+            promised = int(sound.frames)
+            samples = sound.read(dtype="float32", always_2d=True)
+            rate = int(sound.samplerate)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except soundfile.LibsndfileError as error:
+        reason = str(error.error_string).rstrip(".").removeprefix("Error : ")
+        raise UserError(f"{path}: not a whole WAV, FLAC or OGG file: {reason}") from error
+    if len(samples) < promised:
+        raise UserError(f"{path}: cut short: {promised} samples promised, {len(samples)} there")
+    if not len(samples):
+        raise UserError(f"{path}: holds no samples")
+    if not np.isfinite(samples).all():
+        raise UserError(f"{path}: holds samples that are not numbers (NaN or infinite)")
+    return Recording(samples, rate)
+
+
+def read_clip(path: Path, sample_rate: int = 16000) -> np.ndarray:
+    """Read a recording as float32 (n,), mono, within -1 to 1, at `sample_rate` Hz, of its own length.
+
+    Channels are averaged, other rates resampled (polyphase, scipy's default Kaiser window); what lies outside
+    -1 to 1 is clipped, as a converter would. Raises UserError as `decode` does.
+    """
+    recording = decode(path)
+    mono = recording.samples.mean(axis=1, dtype=np.float32)
+    if recording.rate != sample_rate:
+        from scipy.signal import resample_poly
+
+        common = math.gcd(sample_rate, recording.rate)
+        mono = resample_poly(mono, sample_rate // common, recording.rate // common)
+    return np.clip(mono, -1.0, 1.0, dtype=np.float32)
+
+
+def read_exact(path: Path, sample_rate: int = 16000, samples: int = 16000) -> np.ndarray:
+    """Read a recording as `read_clip` does, made exactly `samples` long: float32 (samples,)."""
+    return fit(read_clip(path, sample_rate), samples)
+
+
+def fit(wave: np.ndarray, samples: int) -> np.ndarray:
+    """Make `wave` (n,) exactly `samples` long, keeping its middle in the middle.
+
+    A shorter one gets zeros at both sides alike (an odd one goes to the end), a longer one keeps its centre (an odd
+    one is dropped from the end). The spoken word sits near the middle of a clip, whatever its length.
+    """
+    spare = samples - len(wave)
+    if spare < 0:
+        start = -spare // 2
+        return wave[start : start + samples]
+    return np.pad(wave, (spare // 2, spare - spare // 2))
+
+
+def _container_fault(path: Path) -> str | None:
+    """What is wrong with the file's container, if its length gives it away; None for kinds libsndfile checks."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            return "the file is empty"
+        magic = file.read(12)
+        if magic[:4] in (b"RIFF", b"RIFX") and magic[8:] == b"WAVE":
+            return _wav_fault(file, size, "<" if magic[:4] == b"RIFF" else ">")
+        if magic[:4] == b"OggS":
+            return _ogg_fault(file, size)
+    return None
+
+
+def _wav_fault(file: BinaryIO, size: int, order: str) -> str | None:
+    """Follow the chunks of a WAV file (eight bytes of name and length, then the content, padded to even)."""
+    at = 12
+    while at + 8 <= size:
+        file.seek(at)
+        name, length = struct.unpack(f"{order}4sI", file.read(8))
+        at += 8
+        if name == b"data":
+            if length != UNKNOWN_LENGTH and at + length > size:
+                return f"cut short: {length} bytes of sound promised, {size - at} there"
+            return None
+        at += length + length % 2
+    return "cut short: it ends before any sound"
+
+
+def _ogg_fault(file: BinaryIO, size: int) -> str | None:
+    """Follow the pages of an OGG file: each must be whole, and the last one marked as the last."""
+    at = 0
+    last = False
+    while at < size:
+        file.seek(at)
+        header = file.read(27)
+        if len(header) < 27 or header[:4] != b"OggS":
+            return "cut short or damaged: a page of sound is not whole"
+        last = bool(header[5] & OGG_LAST_PAGE)
+        lengths = file.read(header[26])
+        at += 27 + header[26] + sum(lengths)
+    if at > size or not last:
+        return "cut short: its last page is missing"
+    return None
