@@ -1,0 +1,247 @@
+"""The embedded default data: spoken words from a speech synthesiser, in Speech Commands layout.
+
+For trying the tool without a download; figures from it say nothing about real speech. eSpeak NG (GPL-3.0-or-later,
+installed beside hybridq, see `espeak.py`) says each word in many voices; each take gets its own pitch, speed, place in
+the second, room, noise, microphone and level.
+"""
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hybridq.audio import acoustics
+from hybridq.audio.acoustics import RATE, Signal
+from hybridq.audio.clips import LISTS, NOISE_FOLDER, STANDARD_WORDS
+from hybridq.audio.espeak import Espeak, espeak_version
+from hybridq.audio.progress import bar
+from hybridq.audio.voices import Voice, cast
+from hybridq.errors import NotWritable, UserError
+
+GENERATOR = 1
+"""To be raised with every change of this module, `acoustics`, `voices` or `espeak` that changes a sample."""
+
+NOISE_SECONDS = 30
+SNR_DB = (5.0, 40.0)
+PEAK_DB = (-26.0, -1.0)
+"""Peak of a clip, against full scale."""
+DRY = 0.3
+"""Share of the takes without a room."""
+ENDINGS = ("", ".", "!", "?")
+"""Each gives a word another melody."""
+SENTENCES = (
+    "The morning train was late again, and nobody on the platform seemed surprised about it.",
+    "We could have soup with bread, or else fish and potatoes with a little lemon.",
+    "My neighbour keeps seven chickens in her garden behind the old brick house.",
+    "After the meeting they walked slowly through the rain towards the harbour.",
+    "Several hundred people came to see the play, although few could hear the actors.",
+    "Every summer these children build a raft from barrels, planks and blue rope.",
+)
+"""What the babble says: none of the words to be learnt."""
+
+SETTINGS = "synthetic.json"
+README = """\
+Synthetic voices, not recordings of people.
+
+Made by hybridq with the speech synthesiser eSpeak NG {espeak}: {voices} voices (accent, variant, pitch, speed), with noise
+and rooms added, in the layout of Google's Speech Commands. For trying the tool: figures measured on these clips say
+nothing about real speech. voices.json tells who each speaker is. The folder can be deleted: it is made again when needed.
+"""
+
+
+def make_synthetic(
+    cache: Path,
+    voices: int = 240,
+    *,
+    words: Sequence[str] = STANDARD_WORDS,
+    seed: int = 0,
+    progress: bool = True,
+) -> Path:
+    """The folder of synthetic clips with these settings, below `cache`; made now unless it is there and complete.
+
+    Clips are FLAC, mono, 16 bit, 16 kHz, one second; the same settings give the same bytes on the same machine.
+    Training voices say each word once or twice, the others twice. Two processes do not make the same folder at once.
+
+    Raises UserError: fewer than 3 voices or a word that is not plain letters (status 2), no synthesiser on this
+    machine or the folder not writable or the disk full (status 3).
+    """
+    for word in words:
+        if not (word.isascii() and word.isalpha() and word.islower()):
+            raise UserError(f"words: a synthetic word is written in plain small letters a to z, not {word!r}")
+    if not words or len(set(words)) != len(words):
+        raise UserError(f"words: different words are needed, not {', '.join(words) or 'none'}")
+    people = cast(voices, seed)
+    settings = {
+        "generator": GENERATOR,
+        "espeak": espeak_version(),
+        "voices": voices,
+        "words": list(words),
+        "seed": seed,
+    }
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+    parent = cache / "synthetic"
+    folder = parent / digest
+    try:
+        if _complete(folder, settings):
+            return folder
+        parent.mkdir(parents=True, exist_ok=True)
+        with _lock(parent / f".{digest}.lock"):
+            if not _complete(folder, settings):
+                _build(folder, people, settings, progress)
+    except OSError as error:
+        raise NotWritable(error.filename or folder, error) from error
+    return folder
+
+
+def _complete(folder: Path, settings: dict[str, Any]) -> bool:
+    """Whether the folder was made with these settings and still has all its files, by number and total size."""
+    try:
+        written = json.loads((folder / SETTINGS).read_text())
+        return bool(written == {**settings, "files": _count(folder)})
+    except (OSError, ValueError):
+        return False
+
+
+def _count(folder: Path) -> list[int]:
+    """Number and total bytes of the sounds in a folder."""
+    sizes = [file.stat().st_size for file in folder.glob("*/*.flac")]
+    return [len(sizes), sum(sizes)]
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Held by one process at a time; the system lets go of it when that process ends, however it ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _build(folder: Path, people: list[Voice], settings: dict[str, Any], progress: bool) -> None:
+    """Make everything in a folder beside the final one, then rename: a folder of that name is always whole."""
+    unfinished = f".{folder.name}.making-"
+    for left in folder.parent.glob(f"{unfinished}*"):  # of a run that was killed: ours is the lock
+        shutil.rmtree(left, ignore_errors=True)
+    making = Path(tempfile.mkdtemp(prefix=unfinished, dir=folder.parent))
+    try:
+        _fill(making, people, settings, progress)
+        making.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.rename(making, folder)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _fill(folder: Path, people: list[Voice], settings: dict[str, Any], progress: bool) -> None:
+    words: list[str] = settings["words"]
+    for name in (*words, NOISE_FOLDER):
+        (folder / name).mkdir()
+    lists: dict[str, list[str]] = {split: [] for split in LISTS}
+    if progress and not sys.stderr.isatty():
+        print(f"making {len(people)} synthetic voices (once)", file=sys.stderr)
+    with Espeak() as espeak, bar("making synthetic voices", len(people), unit="voices", show=progress) as advance:
+        noises = _noises(espeak, people, settings["seed"])
+        for name, noise in noises.items():
+            heard = _half(noise, "training")
+            _write(folder / NOISE_FOLDER / f"{name}.flac", heard * 0.3 / np.max(np.abs(heard)))
+        for number, voice in enumerate(people):
+            for word in words:
+                for take, clip in enumerate(_takes(espeak, voice, word, noises, settings["seed"])):
+                    path = f"{word}/{voice.speaker}_nohash_{take}.flac"
+                    _write(folder / path, clip)
+                    if voice.split in lists:
+                        lists[voice.split].append(path)
+            advance(number + 1)
+    for split, paths in lists.items():
+        (folder / LISTS[split]).write_text("".join(f"{path}\n" for path in sorted(paths)))
+    (folder / "voices.json").write_text(json.dumps([asdict(voice) for voice in people], indent=1))
+    (folder / "README.txt").write_text(README.format(**settings))
+    (folder / SETTINGS).write_text(json.dumps({**settings, "files": _count(folder)}, indent=1))
+
+
+def _takes(
+    espeak: Espeak, voice: Voice, word: str, noises: dict[str, Signal], seed: int
+) -> Iterator[Signal]:
+    """All takes of a word by a voice, each of shape (16000,), peak below 1."""
+    key = [seed, int(voice.speaker, 16), *word.encode()]
+    takes = 2 if voice.split in LISTS else np.random.default_rng(key).integers(1, 3)
+    for take in range(takes):
+        rng = np.random.default_rng([*key, 1 + take])
+        spoken = acoustics.trimmed(_say(espeak, voice, word + rng.choice(ENDINGS), rng))
+        if not len(spoken):
+            raise UserError(f"words: the voice {voice.name} cannot say '{word}'")
+        yield _record(spoken, voice.split, noises, rng)
+
+
+def _say(espeak: Espeak, voice: Voice, text: str, rng: np.random.Generator) -> Signal:
+    """Speech at 16 kHz, in the voice's manner with the small differences between two takes."""
+    from scipy.signal import resample_poly
+
+    spoken = espeak.say(
+        voice.name,
+        text,
+        rate=round(voice.speed * rng.uniform(0.9, 1.12)),
+        pitch=round(voice.pitch + rng.uniform(-8, 8)),
+        range=round(voice.melody + rng.uniform(-15, 15)),
+    )
+    # A longer vocal tract: played slower, which lowers the formants and the pitch alike.
+    up = round(320 * voice.tract)
+    resampled: Signal = resample_poly(spoken / 32768, up * RATE, 320 * espeak.rate)
+    return resampled
+
+
+def _record(spoken: Signal, split: str, noises: dict[str, Signal], rng: np.random.Generator) -> Signal:
+    """One second: the word wholly inside where it fits, its room, noise, microphone and level."""
+    length = min(len(spoken), RATE)
+    start = rng.integers(0, RATE - length + 1)
+    clip = np.zeros(RATE)
+    clip[start : start + length] = acoustics.normalised(spoken)[:length]
+    if rng.random() >= DRY:
+        clip = acoustics.convolved(clip, acoustics.room(rng))
+    noise = _half(noises[rng.choice(sorted(noises))], split)
+    offset = rng.integers(0, len(noise) - RATE)
+    clip = clip + noise[offset : offset + RATE] * 10 ** (-rng.uniform(*SNR_DB) / 20)
+    clip = np.fft.irfft(np.fft.rfft(clip) * acoustics.microphone(RATE, rng), RATE)
+    return clip * (10 ** (rng.uniform(*PEAK_DB) / 20) / np.max(np.abs(clip)))
+
+
+def _noises(espeak: Espeak, people: list[Voice], seed: int) -> dict[str, Signal]:
+    """Noises of mean square 1 by name; the training takes hear the first half of each, the others the second."""
+    samples = 2 * NOISE_SECONDS * RATE
+    noises = {
+        name: make(samples, np.random.default_rng([seed, *name.encode()])) for name, make in acoustics.NOISES.items()
+    }
+    rng = np.random.default_rng([seed, *b"babble"])
+    babble = np.zeros(samples)
+    heard = [voice for voice in people if voice.split == "training"]
+    for voice in heard[:: max(1, len(heard) // 8)]:
+        text = " ".join(SENTENCES[index] for index in rng.permutation(len(SENTENCES)))
+        spoken = acoustics.normalised(_say(espeak, voice, text, rng))
+        babble += np.roll(np.resize(spoken, samples), rng.integers(samples)) * 10 ** (rng.uniform(-8, 0) / 20)
+    noises["babble"] = acoustics.normalised(babble)
+    return noises
+
+
+def _half(noise: Signal, split: str) -> Signal:
+    middle = len(noise) // 2
+    return noise[:middle] if split == "training" else noise[middle:]
+
+
+def _write(path: Path, signal: Signal) -> None:
+    import soundfile
+
+    # Through memory: libsndfile loses the system's reason for a failed write.
+    file = io.BytesIO()
+    soundfile.write(file, np.round(signal * 32767).astype(np.int16), RATE, format="FLAC", subtype="PCM_16")
+    path.write_bytes(file.getvalue())
