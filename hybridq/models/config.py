@@ -1,0 +1,63 @@
+"""The typed configuration of each network, without Keras: what `model:` in a recipe may hold."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hybridq.errors import UserError
+
+
+class Section(BaseModel):
+    """A mapping in a recipe: unknown keys refused, no silent conversion ("3" is not 3), no nan or infinity."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class NetworkConfig(Section):
+    """What every network's configuration shares: `name`, its key in CONFIGS."""
+
+    name: str = Field(description="the network, by its name in the registry")
+
+
+Width = Annotated[int, Field(ge=1, le=4096)]
+
+
+class ReferenceConfig(NetworkConfig):
+    """The reference keyword spotter: six 3x3 convolutions, two max-pools, three dense layers."""
+
+    name: Literal["reference"] = Field("reference", description="the network, by its name in the registry")
+    padding: Literal["valid", "same"] = Field(
+        "valid", description="border of the convolutions: valid drops it, same pads it with zeros"
+    )
+    norm: Literal["before_pool", "after_pool"] = Field(
+        "before_pool", description="batch normalisation before or after the max-pool"
+    )
+    activation: Literal["relu", "elu", "selu", "tanh", "sigmoid", "gelu", "swish", "leaky_relu"] = Field(
+        "elu", description="the nonlinearity after every convolution and the first two dense layers"
+    )
+    # A YAML list arrives as a list: strict mode would take nothing but a tuple. The items stay strict.
+    filters: tuple[Width, ...] = Field(
+        (16, 16, 32, 32, 64, 64), strict=False, min_length=6, max_length=6,
+        description="filters of the six convolutions (channels)",
+    )
+    dense: tuple[Width, ...] = Field(
+        (64, 64), strict=False, min_length=2, max_length=2,
+        description="units of the two hidden dense layers; the last has one unit a word",
+    )
+    dropout: float = Field(0.2, ge=0, lt=1, description="share of values dropped before each dense layer in training")
+
+
+CONFIGS: dict[str, type[NetworkConfig]] = {"reference": ReferenceConfig}
+DEFAULT_NETWORK = "reference"
+
+
+def config_type(name: str) -> type[NetworkConfig]:
+    """The configuration class of the network of that name; raises UserError for an unknown one."""
+    if name in CONFIGS:
+        return CONFIGS[name]
+    near = difflib.get_close_matches(name, CONFIGS, n=1, cutoff=0.4)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    raise UserError(f"'{name}' is not one of {', '.join(CONFIGS)}{hint}")
