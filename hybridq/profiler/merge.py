@@ -1,0 +1,99 @@
+"""Which operators X-CUBE-AI runs as one: the steps of the network, the rows of its report.
+
+Read off its published reports, tool 5.x: an activation runs inside the convolution or dense layer before it, a pool
+inside the convolution before it, a batch norm directly after a convolution or dense layer is folded into its weights,
+and flatten, reshape, dropout cost nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hybridq.graph import Graph, Operator
+from hybridq.keras_layers import UNCHANGED, Shape
+
+CONVOLUTIONS = frozenset(f"{form}Conv{n}D" for form in ("", "Depthwise", "Separable") for n in (1, 2))
+POOLS = frozenset(f"{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2))
+ACTIVATIONS = frozenset({"Activation", "ReLU", "ELU", "LeakyReLU", "PReLU", "Softmax"})
+RESHAPES = frozenset({"Flatten", "Reshape"})
+FREE = RESHAPES | frozenset(UNCHANGED)
+IN_PLACE = ACTIVATIONS | POOLS | {"BatchNormalization"}  # these write over what they read
+
+
+@dataclass
+class Step:
+    """Operators that run as one. `operator` names the step; `tail` are those that run inside it, in order."""
+
+    operator: Operator
+    inputs: tuple[str, ...]  # the steps, or inputs of the network, that it reads
+    tail: list[Operator] = field(default_factory=list)
+    folded: Operator | None = None  # a batch norm that is part of the weights
+    pool: Operator | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of its first operator."""
+        return self.operator.name
+
+    @property
+    def operators(self) -> tuple[Operator, ...]:
+        """All its operators, in the order of the network."""
+        return (self.operator, *self.tail)
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape that leaves the step."""
+        return self.operators[-1].output_shape
+
+    @property
+    def activated(self) -> bool:
+        """Whether it already holds a nonlinearity."""
+        return any(op.attributes.get("activation", "linear") != "linear" for op in self.operators)
+
+
+def merge(graph: Graph) -> tuple[Step, ...]:
+    """The steps of a network, in order; the inputs of the network are no steps."""
+    consumers = graph.consumers()
+    steps: dict[str, Step] = {}
+    holder: dict[str, str] = {}  # operator -> the step (or network input) whose result it is
+    for op in graph.operators:
+        if op.kind == "InputLayer":
+            holder[op.name] = op.name
+            continue
+        source = op.inputs[0] if len(op.inputs) == 1 else ""
+        step = steps.get(holder.get(source, ""))
+        alone = consumers.get(source) == (op.name,) and source not in graph.outputs
+        if op.kind in FREE and source:
+            holder[op.name] = holder[source]
+            if step:
+                step.tail.append(op)
+        elif step and alone and _joins(op, step):
+            holder[op.name] = step.name
+            step.tail.append(op)
+        else:
+            holder[op.name] = op.name
+            steps[op.name] = Step(op, tuple(holder[name] for name in op.inputs))
+    return tuple(steps.values())
+
+
+def outputs_of(graph: Graph, steps: tuple[Step, ...]) -> frozenset[str]:
+    """The names of the steps whose results leave the network."""
+    return frozenset(step.name for step in steps if any(op.name in graph.outputs for op in step.operators))
+
+
+def _joins(op: Operator, step: Step) -> bool:
+    """Whether the operator runs inside the step before it; notes the fold or the pool on the step."""
+    compute = step.operator.kind in CONVOLUTIONS | {"Dense"}
+    if op.attributes.get("activation") == "linear" and op.kind in ACTIVATIONS:
+        return True  # a quantizer: how the step's result is stored
+    if not compute or step.pool or any(inner.kind in RESHAPES for inner in step.tail):
+        return False
+    if op.kind in ACTIVATIONS:
+        return not step.activated
+    if op.kind == "BatchNormalization" and not step.activated and not step.folded:
+        step.folded = op
+        return True
+    if op.kind in POOLS and step.operator.kind in CONVOLUTIONS:
+        step.pool = op
+        return True
+    return False

@@ -1,0 +1,223 @@
+"""The memory report: one row for each step of the network, the totals, and whether it fits the board."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from hybridq.graph import Graph, read_graph
+from hybridq.keras_layers import Shape
+from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
+from hybridq.profiler import macc, memory, targets
+from hybridq.profiler.merge import CONVOLUTIONS, Step, merge
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+SCHEMA = 1
+DOMINANT = 80.0  # percent of the flash that the layers named as dominant hold together
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step of the network: a layer with what runs inside it. Shares are in percent of the network."""
+
+    name: str
+    kind: str
+    merged: tuple[str, ...]      # the other operators that run in it
+    marks: tuple[str, ...]       # "pool", "norm": the ones of them that matter to the figures
+    output_shape: Shape
+    precision: LayerPrecision | None  # None for a layer without a kernel
+    parameters: int | None       # None where there is no rule for the layer
+    weights_bytes: int | None
+    macc: int | None
+    macc_share: float
+    flash_share: float
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over the network; bytes, shares in percent of the target's flash and RAM."""
+
+    macc: int
+    parameters: int
+    weights_bytes: int
+    activations_bytes: int
+    io_bytes: int
+    flash_bytes: int             # the weights: a program's code is not counted
+    ram_bytes: int               # activations and input/output buffers
+    target_flash_share: float
+    target_ram_share: float
+    fits: bool
+    published_rule_bytes: int    # see memory.published_rule_bytes
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The report on one network, under one precision plan, for one target."""
+
+    name: str
+    target: targets.Target
+    accounting: str
+    planner: str                 # the rule behind activations_bytes
+    totals: Totals
+    rows: tuple[Row, ...]
+    not_costed: tuple[str, ...]  # layers without a rule: the totals leave them out
+    plans: tuple[tuple[str, int], ...]  # for a float network: (plan, flash in bytes under it)
+
+    @property
+    def dominant(self) -> tuple[tuple[str, ...], float]:
+        """The fewest layers that hold 80 % of the flash or more, and the percentage that they hold."""
+        names: list[str] = []
+        share = 0.0
+        for row in sorted(self.rows, key=lambda row: -row.flash_share):
+            if share >= DOMINANT or not row.weights_bytes:
+                break
+            names.append(row.name)
+            share += row.flash_share
+        return tuple(names), share
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; a figure that is not known is None, never zero."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "target": asdict(self.target),
+            "accounting": self.accounting,
+            "planner": self.planner,
+            "totals": asdict(self.totals),
+            "layers": [_plain(row) for row in self.rows],
+            "dominant": {"layers": list(self.dominant[0]), "flash_share": self.dominant[1]},
+            "not_costed": list(self.not_costed),
+            "plans": dict(self.plans),
+        }
+
+    def table(self) -> Group:
+        """The report for a terminal: a rich renderable of at most 100 columns."""
+        from hybridq.profiler.tables import terminal
+
+        return terminal(self)
+
+    def to_csv(self) -> str:
+        """One line a layer, with a header; comma-separated."""
+        from hybridq.profiler.tables import csv
+
+        return csv(self)
+
+    def to_markdown(self) -> str:
+        """The report as a Markdown table and a few lines."""
+        from hybridq.profiler.tables import markdown
+
+        return markdown(self)
+
+
+def profile(model: Any, target: str | targets.Target = targets.DEFAULT_TARGET, plan: PrecisionPlan | None = None) -> Profile:
+    """Report on a Keras model, the path of a `.keras` file or a Graph.
+
+    With a plan the weights count as it says; without one as the model's own quantizers say (float32 for Keras layers).
+    Raises UserError for an unreadable model, an unknown target or a plan's pattern that matches no layer.
+    """
+    board = target if isinstance(target, targets.Target) else targets.target(target)
+    graph = read_graph(model)
+    if plan:
+        plan.check(op.name for op in graph.weighted)
+    steps = merge(graph)
+    rows = _rows(steps, plan)
+    return Profile(
+        name=graph.name,
+        target=board,
+        accounting=macc.ACCOUNTING,
+        planner=memory.ram(graph, steps, plan)[2],
+        totals=_totals(graph, steps, plan, rows, board),
+        rows=rows,
+        not_costed=tuple(filter(None, map(macc.not_costed, _operators(steps)))),
+        plans=_plans(graph, steps, rows),
+    )
+
+
+def standard_plans(graph: Graph) -> dict[str, PrecisionPlan]:
+    """The plans worth a first look: "int8", all kernels in 8 bits; "hybrid", dense ones binary but for the last."""
+    names = [op.name for op in graph.weighted]
+    binary = [op.name for op in graph.weighted if op.kind == "Dense"][:-1]
+    int8 = {glob.escape(name): Precision.INT8.value for name in names}
+    plans = {"int8": int8, "hybrid": int8 | {glob.escape(name): Precision.BINARY.value for name in binary}}
+    return {label: PrecisionPlan.from_data(data) for label, data in plans.items()}
+
+
+def _operators(steps: tuple[Step, ...]) -> list[Any]:
+    return [op for step in steps for op in step.operators]
+
+
+def _rows(steps: tuple[Step, ...], plan: PrecisionPlan | None) -> tuple[Row, ...]:
+    maccs = [macc.step_macc(step) for step in steps]
+    flash = [memory.weights_bytes(step, plan) if step.operator.known else None for step in steps]
+    all_macc, all_flash = sum(filter(None, maccs)), sum(filter(None, flash))
+    return tuple(
+        Row(
+            name=step.name,
+            kind=step.operator.kind,
+            merged=tuple(op.name for op in step.tail),
+            marks=("pool",) * bool(step.pool) + ("norm",) * bool(step.folded),
+            output_shape=step.output_shape,
+            precision=_precision(step, plan),
+            parameters=memory.parameters(step) if step.operator.known else None,
+            weights_bytes=size,
+            macc=count,
+            macc_share=_percent(count or 0, all_macc),
+            flash_share=_percent(size or 0, all_flash),
+        )
+        for step, count, size in zip(steps, maccs, flash, strict=True)
+    )
+
+
+def _precision(step: Step, plan: PrecisionPlan | None) -> LayerPrecision | None:
+    if not step.operator.kernel:
+        return None
+    said = memory.precision_of(step.operator, plan)
+    return LayerPrecision(said.weights, said.bias, memory.step_outputs(step, plan))
+
+
+def _totals(
+    graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None, rows: tuple[Row, ...], board: targets.Target
+) -> Totals:
+    flash = sum(row.weights_bytes or 0 for row in rows)
+    activations, buffers, _ = memory.ram(graph, steps, plan)
+    return Totals(
+        macc=sum(row.macc or 0 for row in rows),
+        parameters=sum(row.parameters or 0 for row in rows),
+        weights_bytes=flash,
+        activations_bytes=activations,
+        io_bytes=buffers,
+        flash_bytes=flash,
+        ram_bytes=activations + buffers,
+        target_flash_share=_percent(flash, board.flash_bytes),
+        target_ram_share=_percent(activations + buffers, board.ram_bytes),
+        fits=flash <= board.flash_bytes and activations + buffers <= board.ram_bytes,
+        published_rule_bytes=memory.published_rule_bytes(graph, plan),
+    )
+
+
+def _plans(graph: Graph, steps: tuple[Step, ...], rows: tuple[Row, ...]) -> tuple[tuple[str, int], ...]:
+    """Flash under the standard plans, where all weights are still float."""
+    if any(row.precision and row.precision.weights is not Precision.FLOAT32 for row in rows):
+        return ()
+    return tuple(
+        (label, sum(memory.weights_bytes(step, plan) for step in steps))
+        for label, plan in standard_plans(graph).items()
+        if any(row.precision for row in rows)
+    )
+
+
+def _percent(part: int, whole: int) -> float:
+    return 100.0 * part / whole if whole else 0.0
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    precision = row.precision
+    return asdict(row) | {
+        "merged": list(row.merged),
+        "marks": list(row.marks),
+        "output_shape": list(row.output_shape),
+        "precision": {part: str(getattr(precision, part)) for part in ("weights", "bias", "outputs")} if precision else None,
+    }
