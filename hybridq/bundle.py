@@ -1,0 +1,95 @@
+"""What a trained network needs to be used elsewhere, in one folder: `model.keras` and `hybridq.json`.
+
+The JSON holds the labels in the order of the outputs, the front end, the normalisation, the recipe and the digest of
+the model file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hybridq.dataset import Normalisation
+from hybridq.errors import UserError
+from hybridq.features import FrontEnd
+
+if TYPE_CHECKING:
+    import keras
+
+MODEL, ABOUT = "model.keras", "hybridq.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained network with its labels, front end and normalisation."""
+
+    folder: Path
+    labels: tuple[str, ...]
+    front_end: FrontEnd
+    normalisation: Normalisation
+    recipe: dict[str, Any]
+    digest: str
+
+    def model(self) -> keras.Model:
+        """The Keras model, for evaluation."""
+        import keras
+        import qkeras  # noqa: F401  (registers the quantized layers)
+
+        return keras.models.load_model(self.folder / MODEL, compile=False)
+
+
+def save_bundle(
+    folder: Path,
+    model: keras.Model,
+    labels: tuple[str, ...],
+    front_end: FrontEnd,
+    normalisation: Normalisation,
+    recipe: dict[str, Any],
+) -> Bundle:
+    """Write a bundle into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save(folder / MODEL)
+    digest = _digest(folder / MODEL)
+    about = {
+        "schema": SCHEMA,
+        "labels": list(labels),
+        "front_end": asdict(front_end),
+        "normalisation": asdict(normalisation),
+        "recipe": recipe,
+        "model_sha256": digest,
+    }
+    (folder / ABOUT).write_text(json.dumps(about, indent=1))
+    return Bundle(folder, labels, front_end, normalisation, recipe, digest)
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read a bundle from its folder, or from the path of the `.keras` file in it; raises UserError."""
+    folder = path.parent if path.suffix == ".keras" else path
+    if not (folder / ABOUT).is_file() or not (folder / MODEL).is_file():
+        raise UserError(
+            f"{path}: no trained network here; a network travels as {MODEL} with {ABOUT} (its labels, front end "
+            "and normalisation) beside it"
+        )
+    try:
+        about = json.loads((folder / ABOUT).read_text())
+        bundle = Bundle(
+            folder,
+            tuple(map(str, about["labels"])),
+            FrontEnd(**about["front_end"]),
+            Normalisation(**{k: tuple(v) for k, v in about["normalisation"].items()}),
+            about["recipe"],
+            about["model_sha256"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder / ABOUT}: not a readable description of a network ({error!r})") from error
+    if _digest(folder / MODEL) != bundle.digest:
+        raise UserError(f"{folder / MODEL}: not the file that {ABOUT} describes (its SHA-256 differs)")
+    return bundle
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

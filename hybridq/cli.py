@@ -1,0 +1,303 @@
+"""The command line: parse, call, print. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hybridq.errors import BAD_INPUT, ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError
+
+if TYPE_CHECKING:
+    from hybridq.recipe import Recipe
+    from hybridq.tracking import Store
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Hybrid binary/8-bit quantization of small neural networks: train, measure, compare.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Download, describe or check a data set.")
+app.add_typer(data_app, name="data")
+
+
+class Format(str, Enum):
+    """How a result is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+class SplitName(str, Enum):
+    """Which clips of a data set."""
+
+    training = "training"
+    validation = "validation"
+    test = "test"
+    all = "all"
+
+
+Data = Annotated[
+    str | None, typer.Option("--data", metavar="PATH|synthetic|v0.01|v0.02", help="The clips; else the recipe's own.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set any value of the recipe, e.g. training.epochs=3."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run; take a finished one as done.")]
+Output = Annotated[Format, typer.Option("--format", help="How to print it.")]
+
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Hybrid binary/8-bit quantization of small neural networks: train, measure, compare."""
+
+
+@app.command()
+def train(recipe: Path, data: Data = None, set_: Settings = None, resume: Resume = False) -> None:
+    """Train one recipe, measure it, and log it."""
+    loaded = _recipe(recipe, data, set_)
+    from hybridq.console import Watching
+    from hybridq.experiment import Laboratory
+
+    store = _store()
+    with Watching() as watching:
+        run = Laboratory(store, watching.watcher, resume=resume).run(loaded)
+    _print_comparison(store, [run], Format.table)
+
+
+@app.command()
+def sweep(
+    recipes: Annotated[list[Path], typer.Argument(metavar="FOLDER_OR_RECIPES...")],
+    data: Data = None,
+    set_: Settings = None,
+    seeds: Annotated[str, typer.Option(help="Train each recipe once for each of these seeds, e.g. 0,1,2.")] = "",
+    resume: Resume = False,
+) -> None:
+    """Train several recipes, as children of one parent run, and print them side by side."""
+    paths = _recipe_files(recipes)
+    each_seed = [[f"training.seed={_seed(seed)}"] for seed in seeds.split(",")] if seeds else [[]]
+    loaded = [_recipe(path, data, [*(set_ or []), *seed]) for seed in each_seed for path in paths]
+    from hybridq import experiment
+    from hybridq.console import Watching
+
+    store = _store()
+    with Watching() as watching:
+        laboratory = experiment.Laboratory(store, watching.watcher, resume=resume)
+        run, failed = experiment.sweep(laboratory, _sweep_name(recipes), loaded)
+    if len(failed) < len(loaded):
+        _print_comparison(store, list(laboratory.done.values()), Format.table)
+    for name, reason in failed.items():
+        print(f"hybridq: {name} failed: {reason}", file=sys.stderr)
+    print(f"sweep {run}: compare it again with `hybridq compare {run[:8]}`, look at it with `hybridq ui`")
+    if failed:
+        raise typer.Exit(RUN_FAILED)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str] | None, typer.Argument(help="Ids or names of runs or sweeps; else the newest.")] = None,
+    format_: Output = Format.table,
+) -> None:
+    """Print runs side by side, beside the published figures."""
+    store = _store()
+    _print_comparison(store, runs or [], format_)
+
+
+@app.command()
+def profile(
+    recipe_or_model: Path,
+    target: Annotated[str | None, typer.Option(help="The board to fit into.")] = None,
+    set_: Settings = None,
+    format_: Output = Format.table,
+) -> None:
+    """Print where flash, RAM and MACC go, layer by layer, for a recipe or a .keras file."""
+    if recipe_or_model.suffix in (".yaml", ".yml"):
+        loaded = _recipe(recipe_or_model, None, set_)
+        from hybridq.experiment import profile_recipe
+
+        result = profile_recipe(loaded, target)
+    else:
+        if set_:
+            raise UserError("--set is for recipes")
+        from hybridq import profiler
+
+        result = profiler.profile(recipe_or_model, target=target or "stm32l496")
+    _print(result, format_)
+
+
+@app.command()
+def evaluate(
+    run_or_model: str,
+    data: Data = None,
+    split: SplitName = SplitName.test,
+    format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+) -> None:
+    """Measure a trained network, a run or a model folder, on the clips of a data set."""
+    from hybridq import experiment
+    from hybridq.console import evaluation_table
+
+    there = Path(run_or_model).exists()
+    bundle, view = experiment.find_bundle(run_or_model, None if there else _store())
+    settings = bundle.recipe["data"]
+    result = experiment.evaluate_bundle(bundle, _source(data) or settings["source"], split.value, settings["voices"])
+    if format_ is Format.json:
+        _print_json(result.to_json())
+    elif format_ is Format.table:
+        evaluation_table(result, view.name if view else run_or_model, split.value)
+    else:
+        raise UserError("evaluate prints --format table or json")
+
+
+@data_app.command("download")
+def data_download(version: Annotated[str, typer.Argument(help="v0.01 or v0.02")]) -> None:
+    """Download and unpack the Speech Commands archive; a broken download is continued."""
+    from hybridq.audio import ARCHIVES, open_source
+
+    if version not in ARCHIVES:
+        raise UserError(f"'{version}' is not one of {', '.join(ARCHIVES)}")
+    print(open_source(version).root)
+
+
+@data_app.command("info")
+def data_info(data: Data = "synthetic") -> None:
+    """Print how many clips of each word are in each split."""
+    from hybridq.audio import open_source
+    from hybridq.console import data_table
+
+    data_table(open_source(_source(data) or "synthetic"))
+
+
+@data_app.command("check")
+def data_check(data: Data = "synthetic") -> None:
+    """Read every clip and print what is wrong with the data set."""
+    from hybridq.audio import check, open_source
+
+    audio = open_source(_source(data) or "synthetic")
+    findings = check(audio)
+    for finding in findings:
+        print(finding)
+    faults = sum(finding.severity == "fault" for finding in findings)
+    print(f"{audio.name}: {len(audio.clips)} clips, {faults} faults, {len(findings) - faults} notes")
+    if faults:
+        raise typer.Exit(RUN_FAILED)
+
+
+@app.command()
+def ui(port: int = 5000) -> None:
+    """Show the runs in MLflow's pages, on this machine only."""
+    from hybridq.tracking import serve_ui
+
+    raise typer.Exit(serve_ui(_store(), port=port))
+
+
+def main() -> None:
+    """Run the command line; an error is one or two plain lines and an exit status."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    _quiet()
+    try:
+        app(args=arguments, prog_name="hybridq")
+    except UserError as error:
+        _fail(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED, debug)
+    except OSError as error:
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}", ENVIRONMENT, debug)
+    except Exception as error:
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        _fail(f"unexpected {type(error).__name__}: {text} (--debug shows where)", RUN_FAILED, debug)
+
+
+def _fail(message: str, code: int, debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"hybridq: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _quiet() -> None:
+    """TensorFlow announces its build on every import; what goes wrong is still raised."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("hybridq").setLevel(logging.INFO)
+
+
+def _source(data: str | None) -> str | None:
+    if data is None or data in ("synthetic", "v0.01", "v0.02"):
+        return data
+    return str(Path(data).expanduser().absolute())
+
+
+def _recipe(path: Path, data: str | None, settings: list[str] | None) -> Recipe:
+    from hybridq.recipe import load_recipe
+
+    source = _source(data)
+    return load_recipe(path, [*([f"data.source={source}"] if source else []), *(settings or [])])
+
+
+def _recipe_files(paths: list[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(path.glob("*.yaml"))
+            if not inside:
+                raise UserError(f"{path}: no recipe (*.yaml) in this folder")
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def _sweep_name(paths: list[Path]) -> str:
+    folder = paths[0] if paths[0].is_dir() else paths[0].parent
+    return f"{folder.resolve().name} sweep"
+
+
+def _seed(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise UserError(f"--seeds: '{text}' is not a seed; give whole numbers, as in --seeds 0,1,2", BAD_INPUT)
+    return int(text)
+
+
+def _store() -> Store:
+    from hybridq.tracking import open_store
+
+    return open_store()
+
+
+def _print_comparison(store: Store, runs: list[str], format_: Format) -> None:
+    from hybridq.compare import table
+
+    _print(table(store.runs(ids_or_names=runs)), format_)
+
+
+def _print(result: Any, format_: Format) -> None:
+    if format_ is Format.json:
+        _print_json(result.to_json())
+    elif format_ is Format.csv:
+        print(result.to_csv(), end="")
+    elif format_ is Format.markdown:
+        print(result.to_markdown(), end="")
+    else:
+        from hybridq.console import show
+
+        show(result)
+
+
+def _print_json(data: Any) -> None:
+    import json
+
+    print(json.dumps(data, indent=2, ensure_ascii=False))

@@ -1,0 +1,224 @@
+"""From an audio set to what a network eats: standardised features, labels, and the epochs of augmented training clips.
+
+Two things are cached, each under a key made of everything that decides its content, so that a changed file or setting
+gives another key: the decoded sounds of a split (int16), and the features of its centred clips (float32). Both are
+memory-mapped. A cache file carries the checksum of its content; one that does not match is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from queue import Queue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.audio import AudioSet, Clip, read_clip, read_exact
+from hybridq.augment import augmented, centred, masked
+from hybridq.errors import NotWritable, UserError
+from hybridq.features import FrontEnd
+
+if TYPE_CHECKING:
+    from hybridq.recipe import AugmentSettings
+
+Floats = NDArray[np.float32]
+
+SECONDS = 1  # the length that every clip is padded or cropped to before anything else
+CHUNK = 256  # clips augmented and transformed at once in training
+
+log = logging.getLogger("hybridq")
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation of each coefficient over the training set, shape (coefficients,); travels with the model."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, features: Floats) -> Normalisation:
+        """From features (clips, coefficients, frames)."""
+        mean = features.mean((0, 2), dtype=np.float64)
+        deviation = features.std((0, 2), dtype=np.float64)
+        return cls(tuple(map(float, mean)), tuple(map(float, np.maximum(deviation, 1e-6))))
+
+    def apply(self, features: Floats) -> Floats:
+        """Standardised features of the same shape."""
+        shift = np.asarray(self.mean, np.float32)[:, None]
+        scale = np.asarray(self.deviation, np.float32)[:, None]
+        result: Floats = (features - shift) / scale
+        return result
+
+
+@dataclass(frozen=True)
+class Split:
+    """The clips of one split: sounds int16 (clips, samples), labels (clips,) as indices into the words."""
+
+    sounds: NDArray[np.int16]
+    labels: NDArray[np.int64]
+    key: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Dataset:
+    """The clips of `words` in an audio set, as one front end hears them."""
+
+    def __init__(
+        self, audio: AudioSet, words: Sequence[str], front_end: FrontEnd, cache: Path, balance: bool = True
+    ) -> None:
+        self.audio, self.words, self.front_end, self.cache, self.balance = audio, tuple(words), front_end, cache, balance
+        self._splits: dict[str, Split] = {}
+
+    def split(self, name: str) -> Split:
+        """The sounds and labels of 'training', 'validation', 'test', or 'all'; UserError where there are none."""
+        if name not in self._splits:
+            clips = self.audio.select(self.words, name)
+            if not clips:
+                raise UserError(f"{self.audio.name}: no {name} clips of {', '.join(self.words)}")
+            index = {word: i for i, word in enumerate(self.words)}
+            rate = self.front_end.sample_rate
+            key = _key("sounds", rate, [(clip.path.as_posix(), clip.digest) for clip in clips])
+            sounds = _cached(self.cache / "sounds" / f"{key}.npy", lambda: _decode(self.audio.root, clips, rate))
+            self._splits[name] = Split(sounds, np.array([index[clip.word] for clip in clips]), key)
+        return self._splits[name]
+
+    def features(self, name: str) -> Floats:
+        """MFCC of the centred clips of a split, not standardised: (clips, coefficients, frames), memory-mapped."""
+        split = self.split(name)
+        key = _key("features", split.key, repr(self.front_end))
+        return _cached(self.cache / "features" / f"{key}.npy", lambda: self._transform(split.sounds))
+
+    def inputs(self, name: str, normalisation: Normalisation | None = None) -> tuple[Floats, NDArray[np.int64]]:
+        """What a network sees of a split: standardised (clips, coefficients, frames, 1), and the labels (clips,)."""
+        return (normalisation or self.normalisation).apply(self.features(name))[..., None], self.split(name).labels
+
+    @cached_property
+    def normalisation(self) -> Normalisation:
+        """Fitted to the centred training clips."""
+        return Normalisation.fit(self.features("training"))
+
+    @cached_property
+    def noise(self) -> list[NDArray[np.int16]]:
+        """The background recordings."""
+        return [_int16(read_clip(self.audio.root / path, self.front_end.sample_rate)) for path in self.audio.noise]
+
+    def class_weights(self) -> dict[int, float] | None:
+        """Weights that make every word count the same in training, whatever its number of clips; None: not balanced."""
+        if not self.balance:
+            return None
+        counts = np.bincount(self.split("training").labels, minlength=len(self.words))
+        return {i: float(counts.sum() / (len(counts) * count)) for i, count in enumerate(counts)}
+
+    def epoch(self, epoch: int, seed: int, settings: AugmentSettings) -> tuple[Floats, NDArray[np.int64]]:
+        """The training clips of one epoch, augmented and in random order: inputs (clips, ..., 1) and labels."""
+        split = self.split("training")
+        rng = np.random.default_rng((seed, epoch))
+        order = rng.permutation(len(split))
+        out = np.empty((len(order), *self.front_end.shape), np.float32)
+        for first in range(0, len(order), CHUNK):
+            part = order[first : first + CHUNK]
+            sounds = augmented(
+                split.sounds[part], self.noise, self.front_end.samples, settings, self.front_end.sample_rate, rng
+            )
+            features = self.normalisation.apply(self.front_end.mfcc(sounds))
+            out[first : first + CHUNK] = masked(features, settings, rng)
+        return out[..., None], split.labels[order]
+
+    def epochs(
+        self, start: int, stop: int, seed: int, settings: AugmentSettings
+    ) -> Iterator[tuple[Floats, NDArray[np.int64]]]:
+        """The epochs from start to stop; each is made in the background while the one before it is trained on."""
+        queue: Queue[Any] = Queue(1)
+        over = threading.Event()
+
+        def work() -> None:
+            try:
+                for number in range(start, stop):
+                    if over.is_set():
+                        return
+                    queue.put(self.epoch(number, seed, settings))
+            except BaseException as error:
+                queue.put(error)
+
+        threading.Thread(target=work, daemon=True, name="epochs").start()
+        try:
+            for _ in range(start, stop):
+                item = queue.get()
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            over.set()
+            if not queue.empty():
+                queue.get_nowait()
+
+    def _transform(self, sounds: NDArray[np.int16]) -> Floats:
+        out = np.empty((len(sounds), *self.front_end.shape), np.float32)
+        for first in range(0, len(sounds), 1024):
+            part = centred(sounds[first : first + 1024], self.front_end.samples)
+            out[first : first + 1024] = self.front_end.mfcc_parallel(part)
+        return out
+
+
+def _decode(root: Path, clips: list[Clip], rate: int) -> NDArray[np.int16]:
+    log.info("reading %d clips", len(clips))
+    with ThreadPoolExecutor(2) as pool:
+        sounds = pool.map(lambda clip: _int16(read_exact(root / clip.path, rate, rate * SECONDS)), clips)
+        return np.stack(list(sounds))
+
+
+def _int16(sound: Floats) -> NDArray[np.int16]:
+    return np.clip(np.rint(sound * 32768), -32768, 32767).astype(np.int16)
+
+
+def _key(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+
+def _cached(path: Path, make: Callable[[], NDArray[Any]]) -> Any:
+    """The array in the file, memory-mapped; made, and written for the next time, where it is missing or broken."""
+    try:
+        if _checksum(path) == path.with_suffix(".crc").read_text():
+            return np.load(path, mmap_mode="r")
+        log.warning("the cache file %s is damaged and will be made again", path)
+    except (OSError, ValueError):
+        pass
+    array = make()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            try:
+                np.save(file, array)
+                file.flush()
+                # The sum goes first: a file without its own sum is not trusted, and two writers write the same.
+                path.with_suffix(".crc").write_text(_checksum(Path(file.name)))
+                os.replace(file.name, path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+    except OSError as error:
+        raise NotWritable(path.parent, error) from error
+    return np.load(path, mmap_mode="r")
+
+
+def _checksum(path: Path) -> str:
+    total = 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            total = zlib.crc32(block, total)
+    return f"{total:08x} {path.stat().st_size}"

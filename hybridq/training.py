@@ -1,0 +1,217 @@
+"""Fit a network: epochs of augmented clips, a learning-rate schedule, a checkpoint after every epoch.
+
+The checkpoint folder holds `last.keras` (model and optimizer), `best.weights.h5` (the weights of the best validation
+accuracy so far) and `state.json` (the epochs done). A run that is resumed from it goes on as if it had not stopped:
+each epoch's clips depend on the seed and the epoch alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from hybridq.errors import RUN_FAILED, NotWritable, UserError
+
+if TYPE_CHECKING:
+    import keras
+
+    from hybridq.dataset import Dataset
+    from hybridq.recipe import TrainingSettings
+
+STEP_DROPS = ((0.6, 0.1), (0.85, 0.01))  # schedule 'step': after this share of the steps, this factor
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch reached; accuracies in percent."""
+
+    epoch: int
+    training_accuracy: float
+    training_loss: float
+    validation_accuracy: float
+    validation_loss: float
+    learning_rate: float
+
+
+@dataclass
+class History:
+    """The epochs done, and the minutes that they took over all sittings."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    minutes: float = 0.0
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights are kept: the highest validation accuracy, the lower loss between equals."""
+        return max(self.epochs, key=lambda e: (e.validation_accuracy, -e.validation_loss))
+
+
+class Watcher(Protocol):
+    """Is told how training goes: the progress bar, the tracking store."""
+
+    def batch(self, epoch: int, share: float, accuracy: float) -> None: ...  # share of the epoch, percent
+
+    def epoch(self, epoch: Epoch) -> None: ...
+
+
+def learning_rate(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
+    """The rate of a step: a linear warm-up, then constant, a half cosine down to zero, or drops by ten (`step`)."""
+    warmup = settings.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    share = (step - warmup) / max(1, settings.epochs * steps_per_epoch - warmup)
+    if settings.schedule == "cosine":
+        return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+    factor = 1.0
+    if settings.schedule == "step":
+        for after, drop in STEP_DROPS:
+            factor = drop if share >= after else factor
+    return settings.learning_rate * factor
+
+
+def train(
+    model: keras.Model, data: Dataset, settings: TrainingSettings, folder: Path, watcher: Watcher, resume: bool = False
+) -> tuple[keras.Model, History]:
+    """Train the model, and give it back with the weights of its best epoch on the validation clips.
+
+    Raises UserError (exit status 1) where the loss becomes NaN or infinite, NotWritable where the checkpoint cannot
+    be written. An interrupt leaves the checkpoint of the last whole epoch.
+    """
+    import keras
+
+    x_val, y_val = data.inputs("validation")
+    classes = np.eye(len(data.words), dtype=np.float32)
+    history = History()
+    if resume and (folder / "state.json").exists():
+        model, history = _restore(folder)
+    else:
+        _compile(model, settings)
+    steps = math.ceil(len(data.split("training")) / settings.batch)
+    callback = _watch_batches(settings, steps, watcher)
+
+    done = len(history.epochs)
+    best = history.best if history.epochs else None
+    keras.utils.set_random_seed(settings.seed + 7919 * done)
+    clock = time.monotonic()
+    for number, (x, y) in enumerate(data.epochs(done, settings.epochs, settings.seed, settings.augment), done):
+        fitted = model.fit(
+            x, classes[y], batch_size=settings.batch, shuffle=False, epochs=number + 1, initial_epoch=number,
+            class_weight=data.class_weights(), callbacks=[callback], verbose=0,
+        ).history  # fmt: skip
+        if not math.isfinite(fitted["loss"][-1]):
+            raise UserError(
+                f"training diverged: the loss is {fitted['loss'][-1]} in epoch {number + 1}; "
+                f"try a training.learning_rate below {settings.learning_rate}",
+                RUN_FAILED,
+            )
+        with averaged(model, settings.average):
+            checked = model.evaluate(x_val, classes[y_val], batch_size=256, verbose=0, return_dict=True)
+            row = Epoch(
+                epoch=number + 1,
+                training_accuracy=100 * fitted["accuracy"][-1],
+                training_loss=fitted["loss"][-1],
+                validation_accuracy=100 * checked["accuracy"],
+                validation_loss=checked["loss"],
+                learning_rate=float(model.optimizer.learning_rate),
+            )
+            history.epochs.append(row)
+            if history.best is row:
+                _save(folder / "best.weights.h5", model.save_weights)
+                best = row
+        history.minutes += (time.monotonic() - clock) / 60
+        clock = time.monotonic()
+        _save(folder / "last.keras", model.save)
+        state = {"minutes": history.minutes, "epochs": [asdict(e) for e in history.epochs]}
+        _save(folder / "state.json", lambda path, state=state: Path(path).write_text(json.dumps(state)))
+        watcher.epoch(row)
+    assert best is not None
+    model.load_weights(folder / "best.weights.h5")
+    return model, history
+
+
+@contextmanager
+def averaged(model: keras.Model, momentum: float) -> Iterator[None]:
+    """Within it, the model has the moving average of its weights (Polyak), where the recipe asks for one."""
+    if not momentum:
+        yield
+        return
+    averages = model.optimizer._model_variables_moving_average
+    latest = [variable.numpy() for variable in model.trainable_variables]
+    for variable, average in zip(model.trainable_variables, averages, strict=True):
+        variable.assign(average)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, latest, strict=True):
+            variable.assign(value)
+
+
+def _compile(model: keras.Model, settings: TrainingSettings) -> None:
+    import keras
+
+    options: dict[str, Any] = {"learning_rate": settings.learning_rate}
+    if settings.average:
+        options |= {"use_ema": True, "ema_momentum": settings.average}
+    if settings.weight_decay:
+        options |= {"weight_decay": settings.weight_decay}
+    if settings.optimizer == "sgd":
+        options |= {"momentum": 0.9, "nesterov": True}
+    optimizer = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW, "sgd": keras.optimizers.SGD}
+    model.compile(
+        optimizer[settings.optimizer](**options),
+        keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
+        metrics=["accuracy"],
+    )
+
+
+def _watch_batches(settings: TrainingSettings, steps: int, watcher: Watcher) -> keras.callbacks.Callback:
+    import keras
+
+    class Batches(keras.callbacks.Callback):  # type: ignore[misc]
+        number = 0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.number = epoch
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            rate = learning_rate(settings, self.number * steps + batch, steps)
+            self.model.optimizer.learning_rate.assign(rate)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if not math.isfinite(logs["loss"]):
+                self.model.stop_training = True
+            watcher.batch(self.number + 1, (batch + 1) / steps, 100 * logs["accuracy"])
+
+    return Batches()
+
+
+def _save(path: Path, write: Any) -> None:
+    """Write beside the file, then rename: a killed process leaves the old checkpoint whole."""
+    temporary = path.with_name("new-" + path.name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise NotWritable(path.parent, error) from error
+
+
+def _restore(folder: Path) -> tuple[Any, History]:
+    import keras
+    import qkeras  # noqa: F401  (registers the quantized layers)
+
+    try:
+        state = json.loads((folder / "state.json").read_text())
+        history = History([Epoch(**row) for row in state["epochs"]], state["minutes"])
+        return keras.models.load_model(folder / "last.keras"), history
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"the checkpoint in {folder} cannot be read ({error}); train again without --resume") from error
