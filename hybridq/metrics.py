@@ -1,0 +1,59 @@
+"""The metrics of a run, as data: what a name means, its unit, and which way is better.
+
+The name on the left is used everywhere in hybridq. MLflow refuses `%` in a name, so there it reads `pct`; and
+MLflow's chart view makes a section of what stands before a slash, so the curves of a training are kept
+together under `by epoch/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric; `better` is None where neither direction is."""
+
+    unit: str
+    better: Literal["higher", "lower"] | None
+    digits: int
+    by_epoch: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    "training accuracy %": Metric("%", "higher", 1, by_epoch=True),
+    "training loss": Metric("", "lower", 3, by_epoch=True),
+    "validation accuracy %": Metric("%", "higher", 1, by_epoch=True),
+    "validation loss": Metric("", "lower", 3, by_epoch=True),
+    "learning rate": Metric("", None, 6, by_epoch=True),
+    "test accuracy %": Metric("%", "higher", 1),
+    "test accuracy low %": Metric("%", "higher", 1),
+    "test accuracy high %": Metric("%", "higher", 1),
+    "test mean word accuracy %": Metric("%", "higher", 1),
+    "validation accuracy best %": Metric("%", "higher", 1),
+    "flash KiB": Metric("KiB", "lower", 1),
+    "flash as published KiB": Metric("KiB", "lower", 1),
+    "RAM KiB": Metric("KiB", "lower", 1),
+    "MACC M": Metric("million", "lower", 1),
+    "flash share %": Metric("%", "lower", 1),
+    "RAM share %": Metric("%", "lower", 1),
+    "fits": Metric("", "higher", 0),
+    "training minutes": Metric("min", "lower", 1),
+}
+
+EPOCH_SECTION = "by epoch/"
+
+
+def mlflow_name(name: str) -> str:
+    """The name under which MLflow holds a metric; one outside the table is kept, with `pct` for `%`."""
+    section = EPOCH_SECTION if name in METRICS and METRICS[name].by_epoch else ""
+    return section + name.replace("%", "pct")
+
+
+_NAMES = {mlflow_name(name): name for name in METRICS}
+
+
+def name_from_mlflow(name: str) -> str:
+    """The reverse of `mlflow_name`."""
+    return _NAMES.get(name, name)

@@ -1,0 +1,11 @@
+"""Tracked runs: the only part of hybridq that imports mlflow, inside the functions that need it.
+
+`open_store()` gives the store, `store.start_run(...)` a run to log to, `store.runs()` and `store.find()` the runs
+that were logged.
+"""
+
+from hybridq.tracking.run import Run
+from hybridq.tracking.store import EXPERIMENT, RunView, Store, open_store
+from hybridq.tracking.ui import serve_ui
+
+__all__ = ["EXPERIMENT", "Run", "RunView", "Store", "open_store", "serve_ui"]

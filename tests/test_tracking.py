@@ -1,0 +1,355 @@
+"""The tracking store: real SQLite files, real processes, a real MLflow server that is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hybridq.errors import ENVIRONMENT, UserError
+from hybridq.metrics import METRICS, mlflow_name, name_from_mlflow
+from hybridq.tracking import RunView, Store, open_store
+from hybridq.tracking.ui import free_port
+
+HOME = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """One store for many tests: its making costs a second or two."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    return open_store(tmp_path_factory.mktemp("project") / "mlruns")
+
+
+def the_store(store: Store) -> Path:
+    """The folder of the shared store."""
+    assert store.root is not None
+    return store.root
+
+
+def child(code: str, *arguments: object, **extra: str) -> subprocess.Popen[str]:
+    """A Python process with hybridq importable."""
+    env = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    env |= {"PYTHONPATH": str(HOME)} | extra
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_only_tracking_imports_mlflow() -> None:
+    sources = {path: path.read_text() for path in (HOME / "hybridq").rglob("*.py")}
+    inside = [path for path, text in sources.items() if "import mlflow" in text or "from mlflow" in text]
+    assert inside and all(path.parent.name == "tracking" for path in inside)
+    heavy = (
+        "import sys, hybridq.tracking, hybridq.compare; print({'mlflow', 'matplotlib'} & set(sys.modules))"
+    )
+    assert child(heavy).communicate()[0] == "set()\n"
+
+
+def test_metric_names_are_accepted_and_come_back(store: Store) -> None:
+    values = {name: float(at) for at, name in enumerate(METRICS)} | {"words per hour %": 3.0}
+    with store.start_run("names", params={}, tags={}) as run:
+        run.metrics(values)
+        run.metrics({"training loss": float("nan")}, step=3)
+    found = store.find(run.id).metrics
+    assert found.pop("training loss") != values.pop("training loss")  # NaN, which MLflow keeps
+    assert found.pop("words per hour pct") == values.pop("words per hour %")
+    assert found == values
+    assert all(name_from_mlflow(mlflow_name(name)) == name for name in METRICS)
+
+
+def test_a_run_keeps_what_was_logged(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights.keras").write_bytes(b"weights")
+    params = {f"key{at}": str(at) for at in range(150)} | {"long": "x" * 9000, "empty": ""}
+    tags = {"description": "A *small* network.", "data.synthetic": "true", "empty": ""}
+    with store.start_run("kept", params=params, tags=tags) as run:
+        run.metrics({"training loss": 2.0}, step=1)
+        run.metrics({"training loss": 1.0}, step=2)
+        run.artifact(tmp_path / "model")
+        run.artifact(tmp_path / "model" / "weights.keras", "best")
+        run.text("recipe.yaml", "name: kept\n")
+        run.json("reports/profile.json", {"totals": {"macc": 1}})
+        run.dataset(
+            "voices", "ab" * 32, "/data/voices", words=["yes", "no"], synthetic=True, clips={"training": 9}
+        )
+    view = store.find("kept")
+    assert (view.id, view.status, view.parent) == (run.id, "FINISHED", None)
+    assert view.ended is not None and view.ended >= view.started
+    assert (
+        len(view.params) == 152 and len(view.params["long"]) == 6000 and view.params["long"].endswith("...")
+    )
+    note = "**Synthetic voices: for trying the tool, not a result.**\n\nA *small* network."
+    assert view.tags["mlflow.note.content"] == note
+    assert view.tags["data.words"] == "yes no" and view.tags["version.python"]
+    assert store.download(run.id, "model/weights.keras").read_bytes() == b"weights"
+    assert store.download(run.id, "best/weights.keras").read_bytes() == b"weights"
+    assert json.loads(store.download(run.id, "reports/profile.json").read_text())["totals"]["macc"] == 1
+    history = store.client.get_metric_history(run.id, mlflow_name("training loss"))
+    assert [(point.step, point.value) for point in history] == [(1, 2.0), (2, 1.0)]
+    (dataset,) = store.client.get_run(run.id).inputs.dataset_inputs
+    assert dataset.dataset.name == "voices" and len(dataset.dataset.digest) == 36
+    listed = sorted(entry.path for entry in store.client.list_artifacts(run.id))
+    assert listed == ["best", "model", "recipe.yaml", "reports"]
+    with pytest.raises(UserError, match="no artifact 'nothing'"):
+        store.download(run.id, "nothing")
+
+
+def test_a_picture_is_kept(store: Store) -> None:
+    from matplotlib.figure import Figure
+
+    with store.start_run("picture", params={}, tags={}) as run:
+        run.figure(Figure(), "confusion")
+    assert store.download(run.id, "pictures/confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "tag"),
+    [
+        (
+            UserError("the loss became NaN in epoch 3", 1),
+            "FAILED",
+            ("failure", "the loss became NaN in epoch 3"),
+        ),
+        (ZeroDivisionError("division"), "FAILED", ("failure", "ZeroDivisionError: division")),
+        (KeyboardInterrupt(), "KILLED", ("interrupted", "Ctrl-C")),
+    ],
+)
+def test_how_a_run_ends(store: Store, error: BaseException, status: str, tag: tuple[str, str]) -> None:
+    with pytest.raises(type(error)), store.start_run("ends", params={}, tags={}) as run:
+        raise error
+    assert (store.find(run.id).status, store.find(run.id).tags[tag[0]]) == (status, tag[1])
+    with store.resume_run(run.id) as resumed:
+        assert store.find(run.id).status == "RUNNING"
+        resumed.metrics({"test accuracy %": 90.0})
+    assert store.find(run.id).status == "FINISHED"
+    assert tag[0] not in store.find(run.id).tags
+
+
+def test_sigterm_marks_the_run_and_its_sweep(store: Store) -> None:
+    code = """
+import sys, time
+from pathlib import Path
+from hybridq.tracking import open_store
+store = open_store(Path(sys.argv[1]))
+with store.start_run("stopped sweep", params={}, tags={}) as sweep:
+    with store.start_run("stopped", params={}, tags={}, parent=sweep.id) as run:
+        print("ready", flush=True)
+        time.sleep(60)
+"""
+    process = child(code, store.root)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    for name in ("stopped", "stopped sweep"):
+        assert (store.find(name).status, store.find(name).tags["interrupted"]) == ("KILLED", "SIGTERM")
+
+
+def test_runs_of_a_sweep_and_by_name(store: Store) -> None:
+    with store.start_run("paper", params={}, tags={}) as sweep:
+        for seed in range(2):
+            with store.start_run(
+                "tiny", params={"training.seed": str(seed)}, tags={}, parent=sweep.id
+            ) as run:
+                run.metrics({"test accuracy %": 90.0 + seed})
+
+    def seeds(runs: list[RunView]) -> list[str]:
+        return [run.params["training.seed"] for run in runs]
+
+    assert seeds(store.runs(sweep="paper")) == seeds(store.runs(sweep=sweep.id[:12])) == ["0", "1"]
+    assert seeds(store.runs(ids_or_names=["tiny"])) == ["0", "1"]
+    assert seeds(store.runs(ids_or_names=["paper", run.id])) == ["0", "1"]
+    assert store.find("tiny").id == run.id == store.find(run.id[:10]).id
+    assert {sweep.id, run.id} <= {one.id for one in store.runs()}
+    with pytest.raises(UserError, match="no run 'tinny' in .*; the nearest names: tiny") as caught:
+        store.find("tinny")
+    assert caught.value.exit_code == 2
+
+
+def test_a_moved_store_keeps_its_artifacts(store: Store, tmp_path: Path) -> None:
+    before, after = tmp_path / "before 100%?" / "mlruns", tmp_path / "after" / "mlruns"
+    shutil.copytree(the_store(store), before)
+    with open_store(before).start_run("moved", params={}, tags={}) as run:
+        run.text("labels.txt", "yes\nno\n")
+    after.parent.mkdir()
+    shutil.move(before, after)
+    moved = open_store(after)
+    assert moved.download(run.id, "labels.txt").is_relative_to(after)
+    assert moved.download(run.id, "labels.txt").read_text() == "yes\nno\n"
+    assert [entry.path for entry in moved.client.list_artifacts(run.id)] == ["labels.txt"]
+    with moved.start_run("later", params={}, tags={}) as later:
+        later.text("a.txt", "a")
+    assert moved.download(later.id, "a.txt").is_relative_to(after)
+    shutil.copytree(after, tmp_path / "copy")  # a copy must not write into the original
+    with open_store(tmp_path / "copy").start_run("copied", params={}, tags={}) as copied:
+        copied.text("b.txt", "b")
+    assert not list(after.rglob("b.txt")) and list((tmp_path / "copy").rglob("b.txt"))
+
+
+def test_two_processes_open_a_fresh_store(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from hybridq.tracking import open_store
+with open_store(Path(sys.argv[1])).start_run("one of two", params={}, tags={}) as run:
+    for epoch in range(20):
+        run.metrics({"training loss": 1.0}, step=epoch)
+"""
+    both = [child(code, tmp_path / "mlruns") for _ in range(2)]
+    ends = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], ends
+    assert [end for end in ends] == [("", "")] * 2  # nor any chatter of MLflow's
+    runs = open_store(tmp_path / "mlruns").runs()
+    assert [run.status for run in runs] == ["FINISHED"] * 2
+    assert not (tmp_path / "mlruns" / "mlflow.db.new").exists()
+
+
+def refused(root: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        open_store(root).start_run("x", params={}, tags={})
+    assert caught.value.exit_code == ENVIRONMENT
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_place_that_cannot_hold_a_store(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot write" in refused(tmp_path / "file") and "cannot write" in refused(
+        tmp_path / "file" / "mlruns"
+    )
+    for name, content in (("noise", b"this is not a database " * 100), ("empty", b"")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mlflow.db").write_bytes(content)
+        assert "mlflow" in refused(tmp_path / name).lower()
+        assert (tmp_path / name / "mlflow.db").read_bytes() == content
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MiB; needs the right to mount."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a file system")
+    yield disk
+    while subprocess.run(["umount", "-l", disk], capture_output=True, check=False).returncode == 0:
+        pass  # the read-only mount lies on top of the first
+
+
+def test_read_only_and_full_disk_lose_nothing(store: Store, small_disk: Path, tmp_path: Path) -> None:
+    shutil.copytree(the_store(store), small_disk / "mlruns", ignore=shutil.ignore_patterns("hybridq"))
+    store = open_store(small_disk / "mlruns")
+    (tmp_path / "best.keras").write_bytes(b"good")
+    (tmp_path / "big").mkdir()
+    (tmp_path / "big" / "best.keras").write_bytes(b"b" * 4_000_000)
+    with (
+        pytest.raises(UserError, match="No space left") as full,
+        store.start_run("full", params={}, tags={}) as run,
+    ):
+        run.artifact(tmp_path / "best.keras")
+        run.metrics({"training loss": 1.0}, step=1)
+        run.artifact(tmp_path / "big" / "best.keras")
+    assert full.value.exit_code == ENVIRONMENT
+    assert store.find("full").status == "FAILED" and store.find("full").metrics == {"training loss": 1.0}
+    assert store.download(run.id, "best.keras").read_bytes() == b"good"
+    filler = small_disk / "filler"
+    with pytest.raises(OSError), filler.open("wb") as file:
+        while True:
+            file.write(b"0" * 4096)
+            file.flush()
+    with pytest.raises(UserError, match="the disk (failed or )?is full") as full:
+        store.start_run("fuller", params={f"p{at}": "x" * 5000 for at in range(90)}, tags={})
+    assert "\n" not in str(full.value) and full.value.exit_code == ENVIRONMENT
+    filler.unlink()
+    assert store.find("full").metrics == {"training loss": 1.0}
+    subprocess.run(["mount", "--bind", small_disk, small_disk], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", small_disk], check=True)
+    assert "read-only" in refused(small_disk / "mlruns")
+    assert open_store(small_disk / "mlruns").find("full").id == run.id  # reading still works
+    assert "cannot write" in refused(small_disk / "elsewhere")
+
+
+def test_file_size_limit_while_making_the_store(tmp_path: Path) -> None:
+    """What a full disk does without the right to mount: nothing half-made stays."""
+    code = """
+import resource, sys, signal
+from pathlib import Path
+from hybridq.errors import UserError
+from hybridq.tracking import open_store
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+import mlflow.store.tracking.sqlalchemy_store
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    open_store(Path(sys.argv[1]))
+except UserError as error:
+    print(error.exit_code, error)
+"""
+    out, err = child(code, tmp_path / "mlruns", PYTHONDONTWRITEBYTECODE="1").communicate(timeout=60)
+    assert out.startswith("3 ") and out.count("\n") == 1, (out, err)
+    assert not (tmp_path / "mlruns" / "mlflow.db").exists()
+    open_store(tmp_path / "mlruns")
+
+
+def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    start = time.monotonic()
+    for uri in (
+        "http://127.0.0.1:9",
+        "postgresql://me:secret@127.0.0.1:9/runs",
+        "http://no.such.host.invalid",
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        message = refused(tmp_path)
+        assert "out of reach" in message and "secret" not in message
+    assert time.monotonic() - start < 10
+    for uri in (str(tmp_path), f"file://{tmp_path}", "mlruns", f"sqlite:///{tmp_path}/none/x.db", "odd://x"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        refused(tmp_path)
+
+
+def test_free_port_passes_over_a_taken_one() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert port < free_port("127.0.0.1", port) < port + 20
+
+
+def test_ui_serves_the_store(store: Store) -> None:
+    """And hybridq logs to that server, when it is named as the store."""
+    with store.start_run("seen", params={}, tags={}):
+        pass
+    code = """
+import sys
+from pathlib import Path
+from hybridq.tracking import open_store, serve_ui
+sys.exit(serve_ui(open_store(Path(sys.argv[1])), port=int(sys.argv[2])))
+"""
+    port = free_port("127.0.0.1", 5901)
+    process = child(code, store.root, port)
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline(), process.stdout.readline()]
+        assert f"http://127.0.0.1:{port}" in lines[1], lines
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
+            assert b"<title>MLflow</title>" in page.read()
+        served = Store(f"http://127.0.0.1:{port}", store.experiment, None)
+        with served.start_run("over the wire", params={"a": "b"}, tags={}) as run:
+            run.metrics({"test accuracy %": 91.0})
+            run.text("note.txt", "hello")
+        assert store.find("over the wire").metrics == {"test accuracy %": 91.0}
+        assert served.find("seen").status == "FINISHED"
+        assert served.download(run.id, "note.txt").read_text() == "hello"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
