@@ -33,8 +33,8 @@ def open_source(
 ) -> AudioSet:
     """Open a data set by its source: "synthetic", "v0.01", "v0.02", or a folder in Speech Commands layout.
 
-    The first three are made or downloaded into `cache` (`cache_root()` by default) once, and reused; `voices` is for
-    the synthetic ones. Raises UserError.
+    The first three are made or downloaded into `cache` (`cache_root()` by default) once, and reused; `voices`
+    is for the synthetic ones. Raises UserError.
     """
     cache = cache or cache_root()
     if source == "synthetic":

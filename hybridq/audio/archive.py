@@ -1,7 +1,7 @@
 """Downloads the Speech Commands archives, resuming after a break, and unpacks them into the cache.
 
-In `<cache>/speech_commands/`: `<version>/` is the data set, there only when whole; `<archive>.part` is what has been
-downloaded so far, `<archive>.part.tag` the server's mark of the file it is a part of.
+In `<cache>/speech_commands/`: `<version>/` is the data set, there only when whole; `<archive>.part` is what
+has been downloaded so far, `<archive>.part.tag` the server's mark of the file it is a part of.
 """
 
 import fcntl
@@ -79,11 +79,11 @@ def download(
 ) -> Path:
     """The folder of a published version ("v0.01", "v0.02"), downloaded and unpacked if it is not there yet.
 
-    A second process waits for the first. A break, a kill or a full disk leaves what came so far, and the next call
-    goes on from there. `wait_s` is the pause after the first break, doubled after each further one.
+    A second process waits for the first. A break, a kill or a full disk leaves what came so far, and the next
+    call goes on from there. `wait_s` is the pause after the first break, doubled after each further one.
 
-    Raises UserError with exit status 3 when the server cannot be reached, gives another file, or the disk is full or
-    not writable.
+    Raises UserError with exit status 3 when the server cannot be reached, gives another file, or the disk is
+    full or not writable.
     """
     archive = archives[version]
     home = cache.expanduser().absolute() / "speech_commands"
@@ -135,7 +135,7 @@ def _make_room(part: Path, archive: Archive) -> None:
 
 
 def _fetch(part: Path, archive: Archive, progress: bool, wait_s: float) -> None:
-    """Bring `part` to the archive's size, however often the transfer breaks, as long as something still comes."""
+    """Bring `part` to the archive's size, however often the transfer breaks, while something still comes."""
     url = server_url(archive)
     failed = 0
     reached = False
@@ -207,7 +207,7 @@ def _opened(url: str, headers: dict[str, str], part: Path) -> Iterator[http.clie
 
 def _read(response: http.client.HTTPResponse) -> bytes:
     try:
-        return response.read(BLOCK)
+        return response.read1(BLOCK)  # whatever is there, so that a break loses nothing
     except (OSError, http.client.HTTPException) as error:
         raise _Broken(str(error) or type(error).__name__) from error
 

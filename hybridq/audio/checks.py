@@ -1,4 +1,4 @@
-"""What is in a data set, and what is wrong with it: the commands `hybridq data info` and `hybridq data check`."""
+"""What is in a data set, and what is wrong with it (`hybridq data info` and `hybridq data check`)."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -33,8 +33,8 @@ class WordCount:
 class Finding:
     """Something to know about a data set.
 
-    A "fault" makes figures wrong or stops a run; a "note" is dealt with by hybridq, as `what` says. `files` are the
-    paths concerned, relative to the data set's root, sorted.
+    A "fault" makes figures wrong or stops a run; a "note" is dealt with by hybridq, as `what` says. `files`
+    are the paths concerned, relative to the data set's root, sorted.
     """
 
     severity: Literal["fault", "note"]
@@ -81,24 +81,17 @@ def check(
             if np.abs(recording.samples).max() > 1:
                 noted["samples beyond -1 to 1 clipped"].append(name)
             if path in clips and length != seconds:
-                kind = "shorter" if length < seconds else "longer"
-                noted[
-                    f"{kind} than {seconds:g} s, {'padded' if length < seconds else 'its centre taken'}"
-                ].append(name)
+                kind = (
+                    "shorter than {} s, padded" if length < seconds else "longer than {} s, its centre taken"
+                )
+                noted[kind.format(f"{seconds:g}")].append(name)
             done(count)
-    notes = [
-        Finding("note", f"{len(names)} {_files(names)} {what}", tuple(names)) for what, names in noted.items()
-    ]
-    return [
-        *unreadable,
-        *_split_faults(audio),
-        *_list_notes(audio),
-        *sorted(notes, key=lambda note: note.what),
-    ]
+    notes = [_note(what, names) for what, names in sorted(noted.items())]
+    return [*unreadable, *_split_faults(audio), *_list_notes(audio), *notes]
 
 
 def _split_faults(audio: AudioSet) -> list[Finding]:
-    """Whatever would let a network be tested on what it was trained with, or taught two names of one sound."""
+    """What would test a network on what it was trained with, or teach it two names of one sound."""
     findings = []
     # Without the marker a name is only a number within its word's folder, and says nothing about who speaks.
     named = [clip for clip in audio.clips if "_nohash_" in clip.path.name]
@@ -111,22 +104,18 @@ def _split_faults(audio: AudioSet) -> list[Finding]:
         if splits := _splits(clips):
             findings.append(Finding("fault", f"the same recording is in {splits}", _paths(clips)))
         if len(words) > 1:
-            findings.append(
-                Finding("fault", f"the same recording is given as {' and '.join(words)}", _paths(clips))
-            )
+            text = f"the same recording is given as {' and '.join(words)}"
+            findings.append(Finding("fault", text, _paths(clips)))
     return findings
 
 
 def _list_notes(audio: AudioSet) -> list[Finding]:
     findings = []
     if audio.missing:
-        text = f"{len(audio.missing)} {_files(audio.missing)} named by the lists not there, passed over"
-        findings.append(Finding("note", text, audio.missing))
+        findings.append(_note("named by the lists but not there, passed over", audio.missing))
     findings += [Finding("note", f"the word folder '{word}' is empty, passed over") for word in audio.empty]
-    used = {clip.split for clip in audio.clips}
-    findings += [
-        Finding("note", f"no {split} clips ({audio.split_rule})") for split in SPLITS if split not in used
-    ]
+    unused = [split for split in SPLITS if not audio.words(split)]
+    findings += [Finding("note", f"no {split} clips ({audio.split_rule})") for split in unused]
     return findings
 
 
@@ -153,5 +142,6 @@ def _paths(clips: Iterable[Clip]) -> tuple[str, ...]:
     return tuple(clip.path.as_posix() for clip in clips)
 
 
-def _files(names: tuple[str, ...] | list[str]) -> str:
-    return "file" if len(names) == 1 else "files"
+def _note(what: str, files: Iterable[str]) -> Finding:
+    files = tuple(files)
+    return Finding("note", f"{what} ({len(files)} file{'s' if len(files) > 1 else ''})", files)

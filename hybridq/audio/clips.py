@@ -1,4 +1,4 @@
-"""A data set on disk: a folder in Speech Commands layout, its clips, and which of them train, validate and test.
+"""A data set on disk: a folder in Speech Commands layout, its clips, and the split that each is in.
 
 <word>/<speaker>_nohash_<take>.(wav|flac|ogg)
 _background_noise_/*.(wav|flac|ogg)                 optional
@@ -8,10 +8,11 @@ testing_list.txt, validation_list.txt               optional, lines "<word>/<fil
 import hashlib
 import logging
 import os
+import posixpath
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from hybridq.audio.digests import file_digests
@@ -37,8 +38,8 @@ logger = logging.getLogger("hybridq")
 class Clip:
     """One recording of one word.
 
-    `path` is relative to the data set's root; `speaker` is the name before `_nohash_`; `split` is one of SPLITS;
-    `digest` is the hex digest of the file's bytes, "" where it cannot be opened.
+    `path` is relative to the data set's root; `speaker` is the name before `_nohash_`; `split` is one of
+    SPLITS; `digest` is the hex digest of the file's bytes, "" where it cannot be opened.
     """
 
     path: Path
@@ -52,10 +53,10 @@ class Clip:
 class AudioSet:
     """All clips of a folder, sorted by path, each in its split.
 
-    `noise` are the background recordings (paths relative to `root`); `digest` covers the content, names and splits
-    of all clips and the noise, so equal digests mean the same data wherever it lies; `split_rule` says in words what
-    decided the splits. `empty` are word folders without a recording, `missing` are entries of the lists without a
-    file.
+    `noise` are the background recordings (paths relative to `root`); `digest` covers the content, names and
+    splits of all clips and the noise, so equal digests mean the same data wherever it lies; `split_rule` says
+    in words what decided the splits. `empty` are word folders without a recording, `missing` are entries of
+    the lists without a file.
     """
 
     name: str
@@ -85,15 +86,16 @@ class AudioSet:
 
 def speaker_of(name: str) -> str:
     """The speaker of a clip: its file name before `_nohash_`, or all of it but the suffix."""
-    return PurePosixPath(name).stem.split("_nohash_")[0]
+    return posixpath.splitext(posixpath.basename(name))[0].split("_nohash_")[0]
 
 
 def speaker_split(name: str, validation: float = 10, testing: float = 10) -> str:
-    """The split of a clip by the dataset's own rule: `name` is its file name or path, the others are percentages.
+    """The split of a clip by the dataset's own rule; `name` is its file name or path, the others percentages.
 
-    The SHA-1 of the speaker's name, as a number modulo 2**27, gives the speaker a place from 0 to 100: validation
-    first, then test, the rest is training. Only the speaker matters, so all clips of one speaker fall into one split,
-    and adding clips never moves another. Source: README of Speech Commands v0.01 and v0.02.
+    The SHA-1 of the speaker's name, as a number modulo 2**27, gives the speaker a place from 0 to 100:
+    validation first, then test, the rest is training. Only the speaker matters, so all clips of one speaker
+    fall into one split, and adding clips never moves another. Source: README of Speech Commands v0.01 and
+    v0.02.
     """
     number = int(hashlib.sha1(speaker_of(name).encode("utf-8", "surrogateescape")).hexdigest(), 16)
     place = number % (MAX_CLIPS_PER_WORD + 1) * 100 / MAX_CLIPS_PER_WORD
@@ -107,9 +109,9 @@ def open_folder(
 ) -> AudioSet:
     """Open a folder in Speech Commands layout; its name is the folder's unless given.
 
-    Where both lists are present they decide the splits, what they do not name trains. Where one is present, it decides
-    its own split, and the dataset's rule on the speaker the other. Where none is, the rule decides both.
-    A list entry names a clip whatever the suffix of either.
+    Where both lists are present they decide the splits, what they do not name trains. Where one is present,
+    it decides its own split, and the dataset's rule on the speaker the other. Where none is, the rule decides
+    both. A list entry names a clip whatever the suffix of either.
 
     Raises UserError when there is no such folder or no clip in it.
     """
@@ -131,16 +133,15 @@ def open_folder(
     digests = file_digests(root, {**words, **noise}, cache, progress=progress)
     clips = []
     for path in sorted(words):
-        relative = PurePosixPath(path)
-        word, speaker, split = relative.parts[0], speaker_of(relative.name), _split(relative, lists)
-        clips.append(Clip(Path(path), word, speaker, split, digests[path]))
-    present = {str(clip.path.with_suffix("")) for clip in clips}
+        word = path.partition("/")[0]
+        clips.append(Clip(Path(path), word, speaker_of(path), _split(path, lists), digests[path]))
+    present = {_bare(path) for path in words}
     missing = sorted(
         entry for entries in lists.values() for key, entry in entries.items() if key not in present
     )
     whole = hashlib.sha256()
     for clip in clips:
-        whole.update(os.fsencode(f"{clip.path.as_posix()}\0{clip.split}\0{clip.digest}\n"))
+        whole.update(os.fsencode(f"{clip.path}\0{clip.split}\0{clip.digest}\n"))
     for path in sorted(noise):
         whole.update(os.fsencode(f"{path}\0noise\0{digests[path]}\n"))
     return AudioSet(
@@ -159,9 +160,10 @@ def open_folder(
 def choose_words(audio: AudioSet, words: Literal["auto"] | Sequence[str]) -> list[str]:
     """The words to tell apart, in the order of the labels.
 
-    "auto": the ten standard commands where all can be trained, else up to ten words with the most training clips, the
-    standard ones first in their own order, the others alphabetical. A word without training clips is passed over, with
-    a warning. A list is taken as it is: UserError names a word that cannot be trained, and why.
+    "auto": the ten standard commands where all can be trained, else up to ten words with the most training
+    clips, the standard ones first in their own order, the others alphabetical. A word without training clips
+    is passed over, with a warning. A list is taken as it is: UserError names a word that cannot be trained,
+    and why.
     """
     training = audio.words("training")
     if words == "auto":
@@ -235,15 +237,19 @@ def _read_list(path: Path) -> dict[str, str] | None:
     except FileNotFoundError:
         return None
     entries = (line.strip().replace("\\", "/").removeprefix("./") for line in lines)
-    return {str(PurePosixPath(entry).with_suffix("")): entry for entry in entries if entry}
+    return {_bare(entry): entry for entry in entries if entry}
 
 
-def _split(path: PurePosixPath, lists: dict[str, dict[str, str]]) -> str:
-    key = str(path.with_suffix(""))
+def _bare(path: str) -> str:
+    """A path without the suffix, by which clips and list entries are matched."""
+    return posixpath.splitext(path)[0]
+
+
+def _split(path: str, lists: dict[str, dict[str, str]]) -> str:
     for split, entries in lists.items():
-        if key in entries:
+        if _bare(path) in entries:
             return split
-    by_rule = speaker_split(path.name)
+    by_rule = speaker_split(path)
     return "training" if by_rule in lists or len(lists) == len(LISTS) else by_rule
 
 

@@ -18,8 +18,8 @@ from hybridq.audio.progress import bar
 LENGTH = 32  # hexadecimal digits kept of the SHA-256: 128 bits
 UNREADABLE = ""  # the digest of a file that cannot be opened; reading it later says why
 
-# A file changed twice within its clock's grain looks the same after the second change, so what was changed this
-# recently (in nanoseconds) is not remembered.
+# A file changed twice within its clock's grain looks the same after the second change, so what was changed
+# this recently (in nanoseconds) is not remembered.
 SETTLED = 2_000_000_000
 
 Stamp = tuple[int, int, int]  # size in bytes, times of the last change of the content and of the entry in ns
@@ -30,10 +30,10 @@ logger = logging.getLogger("hybridq")
 def file_digests(
     root: Path, paths: Mapping[str, os.stat_result], cache: Path, *, progress: bool = True
 ) -> dict[str, str]:
-    """Digest of each of `paths` (relative to `root`, with its stat), reading only what changed since the last time.
+    """Digest of each of `paths` (relative to `root`, with its stat), reading only what has changed.
 
-    What is known is kept in `cache/digests/`; without a writable cache every file is read each time. A file that
-    cannot be opened gets `UNREADABLE`.
+    What is known is kept in `cache/digests/`; without a writable cache every file is read each time. A file
+    that cannot be opened gets `UNREADABLE`.
     """
     store = cache / "digests" / f"{hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:LENGTH]}.json"
     known = _load(store)

@@ -1,7 +1,7 @@
 """Reads one recording: WAV, FLAC or OGG to float32 mono at the wanted rate, or one line saying what is wrong.
 
-libsndfile reads a WAV or OGG file that was cut short as if it were a shorter recording. A keyword cut in half is
-worse than no clip, so the container's own promise is checked against the file before decoding.
+libsndfile reads a WAV or OGG file that was cut short as if it were a shorter recording. A keyword cut in half
+is worse than no clip, so the container's own promise is checked against the file before decoding.
 """
 
 import math
@@ -39,8 +39,8 @@ def is_audio(name: str) -> bool:
 def decode(path: Path) -> Recording:
     """Decode a file as it is stored.
 
-    Raises UserError, one line naming the file, when it is missing, empty, not audio, cut short, or holds a sample
-    that is not a number.
+    Raises UserError, one line naming the file, when it is missing, empty, not audio, cut short, or holds a
+    sample that is not a number.
     """
     import soundfile
 
@@ -78,7 +78,8 @@ def read_clip(path: Path, sample_rate: int = 16000) -> np.ndarray:
 
         common = math.gcd(sample_rate, recording.rate)
         mono = resample_poly(mono, sample_rate // common, recording.rate // common)
-    return np.clip(mono, -1.0, 1.0, dtype=np.float32)
+    clipped: np.ndarray = np.clip(mono, -1.0, 1.0, dtype=np.float32)
+    return clipped
 
 
 def read_exact(path: Path, sample_rate: int = 16000, samples: int = 16000) -> np.ndarray:
@@ -89,8 +90,8 @@ def read_exact(path: Path, sample_rate: int = 16000, samples: int = 16000) -> np
 def fit(wave: np.ndarray, samples: int) -> np.ndarray:
     """Make `wave` (n,) exactly `samples` long, keeping its middle in the middle.
 
-    A shorter one gets zeros at both sides alike (an odd one goes to the end), a longer one keeps its centre (an odd
-    one is dropped from the end). The spoken word sits near the middle of a clip, whatever its length.
+    A shorter one gets zeros at both sides alike (an odd one goes to the end), a longer one keeps its centre
+    (an odd one is dropped from the end). The spoken word sits near the middle of a clip, whatever its length.
     """
     spare = samples - len(wave)
     if spare < 0:
@@ -100,7 +101,7 @@ def fit(wave: np.ndarray, samples: int) -> np.ndarray:
 
 
 def _container_fault(path: Path) -> str | None:
-    """What is wrong with the file's container, if its length gives it away; None for kinds libsndfile checks."""
+    """What is wrong with a file's container, if its length shows it; None for kinds libsndfile checks."""
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size == 0:

@@ -20,9 +20,9 @@ class BadArchive(UserError):
 def unpack(archive: Path, folder: Path, *, progress: bool = True) -> None:
     """Unpack a `.tar.gz` into a new folder.
 
-    Only plain files and folders inside it are taken: an absolute path, "..", a link or a device fails the whole
-    archive. Owners and modes are not taken over. Everything is first written to a folder beside, which gets its name
-    in one step, so `folder` is there whole or not at all. Raises BadArchive or NotWritable.
+    Only plain files and folders inside it are taken: an absolute path, "..", a link or a device fails the
+    whole archive. Owners and modes are not taken over. Everything is first written to a folder beside, which
+    gets its name in one step, so `folder` is there whole or not at all. Raises BadArchive or NotWritable.
     """
     beside = folder.with_name(f".{folder.name}.unpacking")
     try:

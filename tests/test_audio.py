@@ -1,0 +1,508 @@
+"""Folders of recordings: what is read, what is refused and why, and which split each clip is in."""
+
+import itertools
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybridq.audio import (
+    check,
+    choose_words,
+    fit,
+    info,
+    open_folder,
+    open_source,
+    read_clip,
+    read_exact,
+    speaker_split,
+)
+from hybridq.audio.clips import STANDARD_WORDS, AudioSet
+from hybridq.errors import UserError
+
+RATE = 16000
+TEN_OF_THE_SUBSET = ["yes", "no", "up", "down", "left", "right", "stop", "go", "bed", "cat"]
+
+
+def tone(samples: int = RATE, rate: int = RATE, hz: float = 440.0, level: float = 0.5) -> np.ndarray:
+    return (level * np.sin(2 * np.pi * hz * np.arange(samples) / rate)).astype(np.float32)
+
+
+def write(path: Path, wave: np.ndarray | None = None, rate: int = RATE, **kind: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, tone() if wave is None else wave, rate, **kind)
+    return path
+
+
+def speakers_of(split: str, count: int) -> list[str]:
+    """Names of speakers whom the rule puts into a split."""
+    names = (f"{number:08x}" for number in itertools.count())
+    return list(itertools.islice((name for name in names if speaker_split(name) == split), count))
+
+
+def fill(root: Path, words: dict[str, int], split: str = "training", suffix: str = ".wav") -> Path:
+    """Write so many clips of each word, of speakers of one split, each with a sound of its own."""
+    level = 0.1
+    for word, count in words.items():
+        for speaker in speakers_of(split, count):
+            level += 0.001
+            write(root / word / f"{speaker}_nohash_0{suffix}", tone(200, level=level))
+    return root
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+# Reading one recording
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+def test_reads_each_kind_of_file(tmp_path: Path, suffix: str) -> None:
+    wave = read_clip(write(tmp_path / f"a{suffix}"))
+    assert wave.dtype == np.float32
+    assert wave.shape == (RATE,)
+    assert np.abs(wave - tone()).max() < (0.1 if suffix == ".ogg" else 1e-4)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+def test_resamples_to_the_wanted_rate(tmp_path: Path, rate: int) -> None:
+    wave = read_clip(write(tmp_path / "a.wav", tone(rate, rate), rate))
+    assert wave.shape == (RATE,)
+    assert wave.dtype == np.float32
+    middle = slice(1000, -1000)  # the filter's ends aside
+    assert np.abs(wave[middle] - tone()[middle]).max() < 0.01
+
+
+def test_mixes_channels(tmp_path: Path) -> None:
+    wave = read_clip(write(tmp_path / "a.wav", np.stack([tone(), np.zeros(RATE, np.float32)], axis=1)))
+    np.testing.assert_allclose(wave, tone() / 2, atol=1e-4)
+
+
+def test_clips_float_samples_beyond_full_scale(tmp_path: Path) -> None:
+    wave = read_clip(write(tmp_path / "a.wav", tone(level=3.0), subtype="FLOAT"))
+    assert wave.max() == 1.0
+    assert wave.min() == -1.0
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("samples", [1, 255, 1000])
+def test_reads_whole_wav_files_of_any_sample_format(tmp_path: Path, subtype: str, samples: int) -> None:
+    assert read_clip(write(tmp_path / "a.wav", tone(samples), subtype=subtype)).shape == (samples,)
+
+
+def test_reads_a_wav_written_to_a_pipe(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    data[4:8] = data[at : at + 4] = b"\xff" * 4
+    path.write_bytes(data)
+    assert read_clip(path).shape == (RATE,)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+@pytest.mark.parametrize("kept", [0.001, 0.02, 0.3, 0.6, 0.9, 0.9999])
+def test_refuses_a_file_that_was_cut_short(tmp_path: Path, suffix: str, kept: float) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, RATE)
+    path = write(tmp_path / f"a{suffix}", noise)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(UserError) as caught:
+        read_clip(path)
+    assert_plain(caught.value, path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.binary(max_size=200), magic=st.sampled_from([b"", b"RIFF\0\0\0\0WAVE", b"OggS", b"fLaC"]))
+def test_any_bytes_give_a_clip_or_a_plain_error(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, magic: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("bytes") / "a.wav"
+    path.write_bytes(magic + data)
+    try:
+        assert np.isfinite(read_clip(path)).all()
+    except UserError as error:
+        assert_plain(error, path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (b"This is a text, not a sound.\n" * 40, "not a whole WAV, FLAC or OGG file"),
+        (b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt ", "cut short"),
+    ],
+)
+def test_says_what_is_wrong_with_a_file(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=reason) as caught:
+        read_clip(path)
+    assert_plain(caught.value, path)
+
+
+def test_refuses_what_holds_no_sound_or_no_numbers(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no samples"):
+        read_clip(write(tmp_path / "none.wav", tone(0)))
+    wave = tone()
+    wave[5] = np.nan
+    with pytest.raises(UserError, match="not numbers"):
+        read_clip(write(tmp_path / "nan.wav", wave, subtype="FLOAT"))
+    with pytest.raises(UserError, match="No such file"):
+        read_clip(tmp_path / "gone.wav")
+    with pytest.raises(UserError, match="directory"):
+        read_clip(tmp_path)
+
+
+def assert_plain(error: UserError, path: Path) -> None:
+    assert str(path) in str(error)
+    assert "\n" not in str(error)
+    assert error.exit_code == 2
+
+
+@given(length=st.integers(0, 60), wanted=st.integers(1, 60))
+def test_fit_keeps_the_middle_in_the_middle(length: int, wanted: int) -> None:
+    wave = np.arange(1, length + 1, dtype=np.float32)
+    fitted = fit(wave, wanted)
+    assert fitted.shape == (wanted,)
+    assert fitted.dtype == np.float32
+    kept = fitted[fitted > 0]
+    lost = length - len(kept)
+    assert len(kept) == min(length, wanted)
+    if lost:
+        assert kept[0] == lost // 2 + 1
+    elif len(kept):
+        assert int(np.argmax(fitted > 0)) == (wanted - length) // 2
+    assert (np.diff(kept) == 1).all()
+
+
+def test_read_exact_pads_a_short_clip_at_both_sides(tmp_path: Path) -> None:
+    wave = read_exact(write(tmp_path / "a.wav", tone(9000, hz=441)), samples=RATE)
+    assert wave.shape == (RATE,)
+    assert not wave[:3500].any()
+    assert not wave[-3500:].any()
+    assert wave[3500:-3500].any()
+
+
+# The dataset's own rule
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="/\\_.\0"), min_size=1, max_size=12)
+
+
+@given(speaker=names, take=st.integers(0, 99), word=names, suffix=st.sampled_from([".wav", ".flac", ".OGG"]))
+def test_only_the_speaker_decides_the_split(speaker: str, take: int, word: str, suffix: str) -> None:
+    split = speaker_split(f"{speaker}_nohash_0.wav")
+    assert speaker_split(f"{word}/{speaker}_nohash_{take}{suffix}") == split
+    assert speaker_split(f"{speaker}{suffix}") == split
+
+
+@given(speaker=names, less=st.integers(0, 50), more=st.integers(0, 50), testing=st.integers(0, 50))
+def test_a_larger_validation_share_keeps_who_was_in_it(
+    speaker: str, less: int, more: int, testing: int
+) -> None:
+    less, more = sorted((less, more))
+    if speaker_split(speaker, less, testing) == "validation":
+        assert speaker_split(speaker, more, testing) == "validation"
+    assert speaker_split(speaker, 0, 0) == "training"
+    assert speaker_split(speaker, 100, 0) == "validation"
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_the_shares_are_about_those_asked_for(seed: int) -> None:
+    speakers = np.random.default_rng(seed).integers(0, 2**32, 2000)
+    splits = [speaker_split(f"{speaker:08x}_nohash_0.wav") for speaker in speakers]
+    for split, share in (("training", 0.8), ("validation", 0.1), ("test", 0.1)):
+        assert abs(splits.count(split) / 2000 - share) < 0.05
+
+
+# Opening a folder
+
+
+def test_opens_a_folder_and_leaves_out_what_is_no_clip(folder: Path, cache: Path) -> None:
+    fill(folder, {"yes": 3, "no": 2})
+    write(folder / "yes" / "deadbeef_nohash_1.FLAC", format="FLAC")
+    write(folder / "yes" / ".hidden.wav")
+    (folder / "yes" / "notes.txt").write_text("a note")
+    write(folder / "_background_noise_" / "tap.wav", tone(40000))
+    write(folder / "_other_" / "a.wav")
+    write(folder / ".cache" / "a.wav")
+    write(folder / "nested" / "deeper" / "a.wav")
+    (folder / "blank").mkdir()
+    audio = open_folder(folder, cache)
+    assert audio.words() == {"no": 2, "yes": 4}
+    assert audio.noise == (Path("_background_noise_/tap.wav"),)
+    assert audio.empty == ("blank",)
+    assert audio.missing == ()
+    assert audio.name == "data"
+    assert not audio.synthetic
+    assert [clip.path for clip in audio.clips] == sorted(clip.path for clip in audio.clips)
+    assert all(audio.file(clip).is_file() for clip in audio.clips)
+    assert len(audio.select(["yes"], "all")) == 4
+    assert not audio.select(["maybe"], "all")
+    assert audio.clips[0].speaker == audio.clips[0].path.name.split("_")[0]
+
+
+def test_splits_by_the_rule_without_lists_and_is_stable(folder: Path, cache: Path) -> None:
+    for split in ("training", "validation", "test"):
+        fill(folder, {"yes": 3, "no": 3}, split)
+    before = open_folder(folder, cache)
+    assert before.split_rule == "test and validation by speaker hash"
+    assert {split: before.words(split) for split in ("training", "validation", "test")} == {
+        split: {"no": 3, "yes": 3} for split in ("training", "validation", "test")
+    }
+    fill(folder, {"yes": 20, "up": 4})
+    after = {clip.path: clip.split for clip in open_folder(folder, cache).clips}
+    assert all(after[clip.path] == clip.split for clip in before.clips)
+
+
+def test_lists_decide_where_present(folder: Path, cache: Path) -> None:
+    fill(folder, {"yes": 4}, suffix=".flac")
+    fill(folder, {"yes": 2}, "test", suffix=".flac")
+    training = speakers_of("training", 4)
+    (folder / "testing_list.txt").write_text(f"yes/{training[0]}_nohash_0.wav\nyes/gone_nohash_0.wav\n\n")
+    (folder / "validation_list.txt").write_text(f"yes/{training[1]}_nohash_0.flac\r\n")
+    audio = open_folder(folder, cache)
+    splits = {clip.speaker: clip.split for clip in audio.clips}
+    assert splits[training[0]] == "test"
+    assert splits[training[1]] == "validation"
+    assert list(splits.values()).count("training") == 4  # also those whom the rule would test on
+    assert audio.missing == ("yes/gone_nohash_0.wav",)
+    assert audio.split_rule == "testing_list.txt, validation_list.txt"
+
+
+def test_one_list_leaves_the_other_split_to_the_rule(folder: Path, cache: Path) -> None:
+    for split in ("training", "validation", "test"):
+        fill(folder, {"yes": 2}, split)
+    listed = speakers_of("training", 1)[0]
+    (folder / "testing_list.txt").write_text(f"yes/{listed}_nohash_0.wav\n")
+    audio = open_folder(folder, cache)
+    splits = {clip.speaker: clip.split for clip in audio.clips}
+    assert splits[listed] == "test"
+    assert [splits[name] for name in speakers_of("validation", 2)] == ["validation"] * 2
+    assert [splits[name] for name in speakers_of("test", 2)] == ["training"] * 2
+    assert audio.split_rule == "testing_list.txt, validation by speaker hash"
+
+
+@pytest.mark.parametrize("make", ["missing", "empty", "file", "flat"])
+def test_says_what_a_data_folder_is(folder: Path, cache: Path, make: str) -> None:
+    if make == "file":
+        folder.write_text("not a folder")
+    elif make != "missing":
+        folder.mkdir()
+        if make == "flat":
+            write(folder / "a.wav")
+    with pytest.raises(
+        UserError, match=r"<word>/<speaker>_nohash_<take>.*synthetic, v0\.01, v0\.02"
+    ) as caught:
+        open_source(str(folder), cache=cache)
+    assert_plain(caught.value, folder)
+
+
+# Digests
+
+
+def test_digest_follows_the_content_and_not_the_place(folder: Path, cache: Path, tmp_path: Path) -> None:
+    fill(folder, {"yes": 3, "no": 2})
+    first = open_folder(folder, cache)
+    fill(tmp_path / "elsewhere", {"yes": 3, "no": 2})
+    copy = open_folder(tmp_path / "elsewhere", cache)
+    assert copy.digest == first.digest
+    assert copy.clips == first.clips
+    assert open_folder(folder, cache).digest == first.digest
+
+    path = folder / first.clips[0].path
+    stat = path.stat()
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # neither size nor time of change gives it away
+    changed = open_folder(folder, cache)
+    assert changed.digest != first.digest
+    assert [old.path for old, new in zip(first.clips, changed.clips, strict=True) if old != new] == [
+        first.clips[0].path
+    ]
+
+    (folder / "validation_list.txt").write_text(str(first.clips[1].path))
+    assert open_folder(folder, cache).digest != changed.digest
+
+
+def age(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what was just written count as long unchanged."""
+    monkeypatch.setattr("hybridq.audio.digests.SETTLED", -60_000_000_000)
+
+
+def test_unchanged_files_are_not_read_again(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(folder, {"yes": 3, "no": 2})
+    age(monkeypatch)
+    first = open_folder(folder, cache).clips[0]
+    (kept,) = (cache / "digests").glob("*.json")
+    kept.write_text(kept.read_text().replace(first.digest, "remembered"))
+    assert open_folder(folder, cache).clips[0].digest == "remembered"
+
+
+def test_what_was_just_written_is_read_again(folder: Path, cache: Path) -> None:
+    fill(folder, {"yes": 3, "no": 2})
+    open_folder(folder, cache)
+    assert [kept.read_text() for kept in (cache / "digests").glob("*.json")] in ([], ["{}"])
+
+
+@pytest.mark.parametrize(
+    "broken", ["", "{", "[]", '{"yes/a.wav": 1}', '{"yes/a.wav": [1, 2, "x", 3]}', "null"]
+)
+def test_a_broken_digest_cache_is_made_anew(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    fill(folder, {"yes": 2, "no": 2})
+    age(monkeypatch)
+    first = open_folder(folder, cache)
+    (kept,) = (cache / "digests").glob("*.json")
+    whole = kept.read_text()
+    kept.write_text(broken)
+    assert open_folder(folder, cache).digest == first.digest
+    assert kept.read_text() == whole
+    assert len(list((cache / "digests").iterdir())) == 1
+
+
+def test_works_without_a_writable_cache(folder: Path, tmp_path: Path) -> None:
+    fill(folder, {"yes": 2, "no": 2})
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    assert open_folder(folder, tmp_path / "cache").digest == open_folder(folder, tmp_path / "other").digest
+
+
+# Choosing words
+
+
+def open_with(folder: Path, cache: Path, words: dict[str, int]) -> AudioSet:
+    return open_folder(fill(folder, words), cache)
+
+
+def test_auto_takes_the_ten_standard_words(folder: Path, cache: Path) -> None:
+    audio = open_with(folder, cache, dict.fromkeys(STANDARD_WORDS, 1) | {"zero": 5})
+    assert choose_words(audio, "auto") == list(STANDARD_WORDS)
+
+
+def test_auto_takes_the_words_with_most_training_clips(
+    folder: Path, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    counts = {"yes": 1, "go": 3, "stop": 2} | {f"word{number}": 2 for number in range(8)} | {"rare": 1}
+    fill(folder, {"tested": 9}, "test")
+    (folder / "blank").mkdir()
+    audio = open_with(folder, cache, counts)
+    assert choose_words(audio, "auto") == ["stop", "go", *(f"word{number}" for number in range(8))]
+    assert "blank, tested" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["yes", "maybe"], "no folder for the word 'maybe'; words with training clips: no, yes"),
+        (["yes", "blank"], "the folder of the word 'blank' is empty"),
+        (["yes", "tested"], "the word 'tested' has no training clips"),
+        (["yes", "yes"], "two or more different words"),
+        (["yes"], "two or more different words"),
+    ],
+)
+def test_says_why_a_word_cannot_be_trained(folder: Path, cache: Path, words: list[str], reason: str) -> None:
+    fill(folder, {"tested": 2}, "test")
+    (folder / "blank").mkdir()
+    audio = open_with(folder, cache, {"yes": 1, "no": 1})
+    assert choose_words(audio, ["no", "yes"]) == ["no", "yes"]
+    with pytest.raises(UserError, match=reason):
+        choose_words(audio, words)
+
+
+def test_auto_needs_two_words(folder: Path, cache: Path) -> None:
+    with pytest.raises(UserError, match="two words with training clips are needed; it has yes"):
+        choose_words(open_with(folder, cache, {"yes": 3}), "auto")
+
+
+# Checking
+
+
+def test_check_finds_what_is_wrong(folder: Path, cache: Path) -> None:
+    first, second, third = speakers_of("training", 3)
+    write(folder / "yes" / f"{first}_nohash_0.wav", tone(level=0.1))
+    write(folder / "yes" / f"{first}_nohash_1.wav", tone(level=0.2))
+    write(folder / "no" / f"{second}_nohash_0.wav", tone(level=0.2))
+    write(folder / "no" / f"{third}_nohash_0.wav", tone(8000, rate=8000), rate=8000)
+    write(folder / "no" / f"{third}_nohash_1.wav", np.stack([tone(9000)] * 2, axis=1))
+    write(folder / "no" / f"{third}_nohash_2.wav", tone(20000, level=2), subtype="FLOAT")
+    (folder / "no" / f"{third}_nohash_3.wav").write_text("no sound")
+    write(folder / "_background_noise_" / "tap.wav", tone(40000))
+    (folder / "testing_list.txt").write_text(f"yes/{first}_nohash_1.wav\nno/gone_nohash_0.wav\n")
+    (folder / "blank").mkdir()
+    findings = [str(finding) for finding in check(open_folder(folder, cache))]
+    yes, no = f"yes/{first}_nohash_", f"no/{second}_nohash_0.wav"
+    assert findings == [
+        f"fault: {folder}/no/{third}_nohash_3.wav: not a whole WAV, FLAC or OGG file: Format not recognised",
+        f"fault: the speaker '{first}' is in training and test: {yes}0.wav, {yes}1.wav",
+        f"fault: the same recording is in training and test: {no}, {yes}1.wav",
+        f"fault: the same recording is given as no and yes: {no}, {yes}1.wav",
+        "note: named by the lists but not there, passed over (1 file): no/gone_nohash_0.wav",
+        "note: the word folder 'blank' is empty, passed over",
+        "note: no validation clips (testing_list.txt, validation by speaker hash)",
+        f"note: 2 channels mixed to one (1 file): no/{third}_nohash_1.wav",
+        f"note: longer than 1 s, its centre taken (1 file): no/{third}_nohash_2.wav",
+        f"note: resampled from 8000 to 16000 Hz (1 file): no/{third}_nohash_0.wav",
+        f"note: samples beyond -1 to 1 clipped (1 file): no/{third}_nohash_2.wav",
+        f"note: shorter than 1 s, padded (1 file): no/{third}_nohash_1.wav",
+    ]
+
+
+def test_check_of_a_good_folder_finds_nothing(folder: Path, cache: Path) -> None:
+    for number, split in enumerate(("training", "validation", "test")):
+        write(folder / "yes" / f"{speakers_of(split, 1)[0]}_nohash_0.wav", tone(level=0.1 * (number + 1)))
+    assert check(open_folder(folder, cache)) == []
+
+
+def test_info_counts_clips_and_speakers(folder: Path, cache: Path) -> None:
+    fill(folder, {"yes": 3, "no": 2})
+    fill(folder, {"yes": 1}, "test")
+    rows = info(open_folder(folder, cache))
+    assert [(row.word, row.training, row.validation, row.test, row.clips, row.speakers) for row in rows] == [
+        ("no", 2, 0, 0, 2, 2),
+        ("yes", 3, 0, 1, 4, 4),
+        ("total", 5, 0, 1, 6, 4),
+    ]
+
+
+# The real clips
+
+
+def test_real_clips(gsc: Path, tmp_path: Path) -> None:
+    audio = open_folder(gsc, tmp_path)
+    assert choose_words(audio, "auto") == TEN_OF_THE_SUBSET
+    assert {"one", "five", "eight", "zero", "happy"} < audio.words().keys()
+    assert "official_test_v2" not in audio.words()
+    assert not audio.empty
+    assert not audio.missing
+    assert len(audio.noise) == 6
+    by_speaker: dict[str, set[str]] = {}
+    for clip in audio.clips:
+        by_speaker.setdefault(clip.speaker, set()).add(clip.split)
+        assert speaker_split(clip.path.name) == clip.split  # the published lists follow the rule
+    assert all(len(splits) == 1 for splits in by_speaker.values())
+    assert read_exact(audio.file(audio.clips[0])).shape == (RATE,)
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    heavy = ("scipy", "soundfile", "librosa", "tensorflow", "rich", "mlflow")
+    code = f"import sys, hybridq.audio; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
