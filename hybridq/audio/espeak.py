@@ -1,10 +1,11 @@
 """Speech from eSpeak NG, in a child process of its own.
 
-Why a child: the library keeps its state (phases, noise, echo) in globals that no call resets, so the same words give
-the same samples only in the same order from a fresh start; and a fault in it then ends the child, not the training.
+Why a child: the library keeps its state (phases, noise, echo) in globals that no call resets, so the same
+words give the same samples only in the same order from a fresh start; and a fault in it ends the child, not
+the caller.
 
-Licence: eSpeak NG is GPL-3.0-or-later. It is not part of hybridq: it is a program installed beside it (the PyPI wheel
-`espeakng-loader` carries library and voices) that is run to make clips.
+Licence: eSpeak NG is GPL-3.0-or-later. It is not part of hybridq: it is a program installed beside it (the
+PyPI wheel `espeakng-loader` carries library and voices) that is run to make clips.
 """
 
 import importlib
@@ -13,6 +14,7 @@ import os
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +29,8 @@ _WHEEL = "espeakng-loader"
 
 def _unavailable(reason: str) -> UserError:
     return UserError(
-        f"synthetic voices cannot be made here ({reason}); pass --data with a folder of clips, v0.01 or v0.02",
+        f"synthetic voices cannot be made here ({reason}); "
+        "pass --data with a folder of clips, v0.01 or v0.02",
         ENVIRONMENT,
     )
 
@@ -55,7 +58,7 @@ def _installed() -> tuple[str, str]:
 class Espeak:
     """A running synthesiser: `with Espeak() as espeak: samples = espeak.say(...)`.
 
-    Utterances depend a little on what was said before them, so a reproducible set asks for them in a fixed order.
+    Utterances depend a little on those before them, so a reproducible set asks for them in a fixed order.
     UserError (status 3) where the wheel is absent, does not load on this platform, or ends unexpectedly.
     """
 
@@ -84,8 +87,8 @@ class Espeak:
     def say(self, voice: str, text: str, *, rate: int, pitch: int, range: int) -> np.ndarray:
         """Speech as int16, shape (samples,), with the silence the synthesiser puts around it.
 
-        `voice` is accent+variant ("en-us+f2"); `rate` in words per minute (80 to 450); `pitch` and `range` 0 to 99,
-        50 being the voice's own. UserError where there is no such voice.
+        `voice` is accent+variant ("en-us+f2"); `rate` in words per minute (80 to 450); `pitch` and `range` 0
+        to 99, 50 being the voice's own. UserError where there is no such voice.
         """
         request = {"voice": voice, "text": text, "rate": rate, "pitch": pitch, "range": range}
         try:
@@ -107,10 +110,8 @@ class Espeak:
     def close(self) -> None:
         """End the process: closing its input is enough, a hung one is killed after two seconds."""
         for pipe in (self._input, self._output):
-            try:
+            with suppress(BrokenPipeError):
                 pipe.close()
-            except BrokenPipeError:
-                pass
         try:
             self._process.wait(2)
         except subprocess.TimeoutExpired:

@@ -1,8 +1,8 @@
 """The process that holds eSpeak NG: a script run by `espeak.py`, standard library only.
 
-`python espeak_child.py LIBRARY DATA` answers one line of JSON, `{"rate": Hz}` or `{"error": text}`. Then each line
-of JSON on its input, `{"voice", "text", "rate", "pitch", "range"}`, gets a 4-byte count (little endian, -1: no
-such voice or nothing said) and that many 16-bit samples. It ends when its input does.
+`python espeak_child.py LIBRARY DATA` answers one line of JSON, `{"rate": Hz}` or `{"error": text}`. Then each
+line of JSON on its input, `{"voice", "text", "rate", "pitch", "range"}`, gets a 4-byte count (little
+endian, -1: no such voice or nothing said) and that many 16-bit samples. It ends when its input does.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ _ON_SAMPLES = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctyp
 
 
 class _Library:
-    """eSpeak NG behind ctypes. Not for two threads, nor for two of these in a process: its state is global."""
+    """eSpeak NG behind ctypes. One to a process: its state is global."""
 
     def __init__(self, library: str, data: str) -> None:
         self._c = ctypes.CDLL(library)
@@ -35,9 +35,10 @@ class _Library:
             ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int,
             ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p,
         ]  # fmt: skip
-        # A relative path, because the library keeps it in a short fixed buffer and site-packages may lie deep.
-        os.chdir(os.path.dirname(data))
-        self.rate = int(self._c.espeak_Initialize(_SYNCHRONOUS, 0, os.path.basename(data).encode(), _DO_NOT_EXIT))
+        # A relative path: the library keeps it in a short fixed buffer, and site-packages may lie deep.
+        folder, name = os.path.split(data)
+        os.chdir(folder)
+        self.rate = int(self._c.espeak_Initialize(_SYNCHRONOUS, 0, name.encode(), _DO_NOT_EXIT))
         if self.rate <= 0:
             raise OSError(f"eSpeak NG found no voices in {data}")
         if hasattr(self._c, "espeak_ng_SetRandSeed"):
@@ -81,7 +82,8 @@ def _serve(requests: BinaryIO, answers: BinaryIO, library: str, data: str) -> No
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, whose closing pipe ends this process
+    # Ctrl-C ends the parent, whose closing pipe ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The library may print: only the answers reach the parent.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

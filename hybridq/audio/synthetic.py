@@ -1,8 +1,8 @@
 """The embedded default data: spoken words from a speech synthesiser, in Speech Commands layout.
 
-For trying the tool without a download; figures from it say nothing about real speech. eSpeak NG (GPL-3.0-or-later,
-installed beside hybridq, see `espeak.py`) says each word in many voices; each take gets its own pitch, speed, place in
-the second, room, noise, microphone and level.
+For trying the tool without a download; figures from it say nothing about real speech. eSpeak NG
+(GPL-3.0-or-later, installed beside hybridq, see `espeak.py`) says each word in many voices; each take gets
+its own pitch, speed, place in the second, room, noise, microphone and level.
 """
 
 import fcntl
@@ -33,10 +33,10 @@ GENERATOR = 1
 """To be raised with every change of this module, `acoustics`, `voices` or `espeak` that changes a sample."""
 
 NOISE_SECONDS = 30
-SNR_DB = (5.0, 40.0)
+SNR_DB = (15.0, 45.0)
 PEAK_DB = (-26.0, -1.0)
 """Peak of a clip, against full scale."""
-DRY = 0.3
+DRY = 0.4
 """Share of the takes without a room."""
 ENDINGS = ("", ".", "!", "?")
 """Each gives a word another melody."""
@@ -54,9 +54,10 @@ SETTINGS = "synthetic.json"
 README = """\
 Synthetic voices, not recordings of people.
 
-Made by hybridq with the speech synthesiser eSpeak NG {espeak}: {voices} voices (accent, variant, pitch, speed), with noise
-and rooms added, in the layout of Google's Speech Commands. For trying the tool: figures measured on these clips say
-nothing about real speech. voices.json tells who each speaker is. The folder can be deleted: it is made again when needed.
+Made by hybridq with the speech synthesiser eSpeak NG (espeakng-loader {espeak}): {voices} voices (accent,
+variant, pitch, speed), with noise and rooms added, in the layout of Google's Speech Commands. For trying
+the tool: figures measured on these clips say nothing about real speech. voices.json tells who each speaker
+is. The folder can be deleted: it is made again when needed.
 """
 
 
@@ -68,13 +69,14 @@ def make_synthetic(
     seed: int = 0,
     progress: bool = True,
 ) -> Path:
-    """The folder of synthetic clips with these settings, below `cache`; made now unless it is there and complete.
+    """The folder of synthetic clips with these settings, below `cache`; made now unless there and complete.
 
-    Clips are FLAC, mono, 16 bit, 16 kHz, one second; the same settings give the same bytes on the same machine.
-    Training voices say each word once or twice, the others twice. Two processes do not make the same folder at once.
+    Clips are FLAC, mono, 16 bit, 16 kHz, one second; the same settings give the same bytes on the same
+    machine. Training voices say each word once or twice, the others twice. Of two processes that want the
+    same folder one makes it and the other waits.
 
-    Raises UserError: fewer than 3 voices or a word that is not plain letters (status 2), no synthesiser on this
-    machine or the folder not writable or the disk full (status 3).
+    Raises UserError: fewer than 3 voices or a word that is not plain letters (status 2); no synthesiser on
+    this machine, the folder not writable or the disk full (status 3).
     """
     for word in words:
         if not (word.isascii() and word.isalpha() and word.islower()):
@@ -105,7 +107,7 @@ def make_synthetic(
 
 
 def _complete(folder: Path, settings: dict[str, Any]) -> bool:
-    """Whether the folder was made with these settings and still has all its files, by number and total size."""
+    """Whether the folder was made with these settings and has all its files, by number and total size."""
     try:
         written = json.loads((folder / SETTINGS).read_text())
         return bool(written == {**settings, "files": _count(folder)})
@@ -128,7 +130,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _build(folder: Path, people: list[Voice], settings: dict[str, Any], progress: bool) -> None:
-    """Make everything in a folder beside the final one, then rename: a folder of that name is always whole."""
+    """Make all in a folder beside the final one, then rename: what has the final name was once whole."""
     unfinished = f".{folder.name}.making-"
     for left in folder.parent.glob(f"{unfinished}*"):  # of a run that was killed: ours is the lock
         shutil.rmtree(left, ignore_errors=True)
@@ -150,7 +152,8 @@ def _fill(folder: Path, people: list[Voice], settings: dict[str, Any], progress:
     lists: dict[str, list[str]] = {split: [] for split in LISTS}
     if progress and not sys.stderr.isatty():
         print(f"making {len(people)} synthetic voices (once)", file=sys.stderr)
-    with Espeak() as espeak, bar("making synthetic voices", len(people), unit="voices", show=progress) as advance:
+    shown = bar("making synthetic voices", len(people), unit="voices", show=progress)
+    with Espeak() as espeak, shown as advance:
         noises = _noises(espeak, people, settings["seed"])
         for name, noise in noises.items():
             heard = _half(noise, "training")
@@ -170,9 +173,7 @@ def _fill(folder: Path, people: list[Voice], settings: dict[str, Any], progress:
     (folder / SETTINGS).write_text(json.dumps({**settings, "files": _count(folder)}, indent=1))
 
 
-def _takes(
-    espeak: Espeak, voice: Voice, word: str, noises: dict[str, Signal], seed: int
-) -> Iterator[Signal]:
+def _takes(espeak: Espeak, voice: Voice, word: str, noises: dict[str, Signal], seed: int) -> Iterator[Signal]:
     """All takes of a word by a voice, each of shape (16000,), peak below 1."""
     key = [seed, int(voice.speaker, 16), *word.encode()]
     takes = 2 if voice.split in LISTS else np.random.default_rng(key).integers(1, 3)
@@ -202,9 +203,9 @@ def _say(espeak: Espeak, voice: Voice, text: str, rng: np.random.Generator) -> S
 
 
 def _record(spoken: Signal, split: str, noises: dict[str, Signal], rng: np.random.Generator) -> Signal:
-    """One second: the word wholly inside where it fits, its room, noise, microphone and level."""
+    """One second, shape (16000,): the word wholly inside where it fits, room, noise, microphone, level."""
     length = min(len(spoken), RATE)
-    start = rng.integers(0, RATE - length + 1)
+    start = round(rng.triangular(0, 0.5, 1) * (RATE - length))  # near the middle more often than at an end
     clip = np.zeros(RATE)
     clip[start : start + length] = acoustics.normalised(spoken)[:length]
     if rng.random() >= DRY:
@@ -213,14 +214,16 @@ def _record(spoken: Signal, split: str, noises: dict[str, Signal], rng: np.rando
     offset = rng.integers(0, len(noise) - RATE)
     clip = clip + noise[offset : offset + RATE] * 10 ** (-rng.uniform(*SNR_DB) / 20)
     clip = np.fft.irfft(np.fft.rfft(clip) * acoustics.microphone(RATE, rng), RATE)
-    return clip * (10 ** (rng.uniform(*PEAK_DB) / 20) / np.max(np.abs(clip)))
+    levelled: Signal = clip * (10 ** (rng.uniform(*PEAK_DB) / 20) / np.max(np.abs(clip)))
+    return levelled
 
 
 def _noises(espeak: Espeak, people: list[Voice], seed: int) -> dict[str, Signal]:
-    """Noises of mean square 1 by name; the training takes hear the first half of each, the others the second."""
+    """Noises of mean square 1 by name; training takes hear the first half of each, the others the second."""
     samples = 2 * NOISE_SECONDS * RATE
     noises = {
-        name: make(samples, np.random.default_rng([seed, *name.encode()])) for name, make in acoustics.NOISES.items()
+        name: make(samples, np.random.default_rng([seed, *name.encode()]))
+        for name, make in acoustics.NOISES.items()
     }
     rng = np.random.default_rng([seed, *b"babble"])
     babble = np.zeros(samples)
