@@ -1,9 +1,9 @@
-"""From a tree of YAML to a pydantic model, every fault named by its file, line, key and the nearest valid one."""
+"""From a tree of YAML to a pydantic model; a fault names its file, line, key and the nearest valid one."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -23,7 +23,11 @@ class Fault(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {dotted(self.key)}: {self.message}" if self.key else f"{self.place}: {self.message}"
+        return (
+            f"{self.place}: {dotted(self.key)}: {self.message}"
+            if self.key
+            else f"{self.place}: {self.message}"
+        )
 
 
 def fault(message: str, key: str | None = None, *beside: str) -> PydanticCustomError:
@@ -34,20 +38,24 @@ def fault(message: str, key: str | None = None, *beside: str) -> PydanticCustomE
 def refuse(faults: Iterable[Fault]) -> None:
     """Raise UserError with the first two faults, if there are any: a message is at most two lines."""
     found = list(faults)
-    deepest = [f for f in found if not any(f is not g and g.key[: len(f.key)] == f.key != g.key for g in found)]
+    deepest = [
+        f for f in found if not any(f is not g and g.key[: len(f.key)] == f.key != g.key for g in found)
+    ]
     if deepest:
         raise UserError("\n".join(str(f) for f in deepest[:2]))
 
 
-def check(model: type[Model], data: Any, tree: Node, root: type[BaseModel], at: Key = ()) -> Model | list[Fault]:
-    """Validate plain data as `model`, which stands at key `at` of the tree; a list of faults if it is not valid.
+def check(
+    model: type[Model], data: Any, tree: Node, known: Sequence[Key], at: Key = ()
+) -> Model | list[Fault]:
+    """Validate plain data as `model`, which stands at key `at` of the tree; the faults if it is not valid.
 
-    `root` is the model of the whole file: its keys are searched when a key stands in the wrong section.
+    `known` are the keys of the whole file: they tell the right section of a key that stands in a wrong one.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        return [_explain(details, model, tree, root, at) for details in error.errors(include_url=False)]
+        return [_explain(details, model, tree, known, at) for details in error.errors(include_url=False)]
 
 
 def keys(model: type[BaseModel]) -> Iterator[Key]:
@@ -67,28 +75,33 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     return f"; did you mean '{folded[near[0]]}'?" if near else f" (known: {', '.join(names)})"
 
 
-def _explain(details: Any, model: type[BaseModel], tree: Node, root: type[BaseModel], at: Key) -> Fault:
+def _explain(details: Any, model: type[BaseModel], tree: Node, known: Sequence[Key], at: Key) -> Fault:
     context = details.get("ctx") or {}
     inner: Key = details["loc"]
     if details["type"] == "extra_forbidden":
-        message = "unknown key" + _nearest_key(str(inner[-1]), _section_at(model, inner[:-1]), (*at, *inner[:-1]), root)
-        return Fault((*at, *inner), tree.find((*at, *inner)).place, message)
-    section = (*at, *inner)
+        key = (*at, *inner)
+        near = _nearest_key(key, _section_at(model, inner[:-1]), known)
+        return Fault(key, tree.where(key), f"unknown key{near}")
+    if details["type"] == "missing" and isinstance(inner[-1], int):  # a pair with one value
+        key = (*at, *inner[:-1])
+        return Fault(key, tree.where(key), "must have 2 values")
+    section: Key = (*at, *inner)
+    beside = [(*section, name) for name in context.get("beside", ())]
     key = (*section, context["key"]) if context.get("key") else section
-    return Fault(key, _place(tree, key, [(*section, name) for name in context.get("beside", ())]), _message(details))
+    return Fault(key, _place(tree, key, beside), _message(details))
 
 
 def _place(tree: Node, key: Key, beside: list[Key]) -> str:
     """Where the key stands; if it was left at its default, where one it conflicts with does."""
-    given = [k for k in (key, *beside) if tree.find(k) is not tree.find(k[:-1])]
-    return tree.find(given[0] if given else key).place
+    given = [k for k in (key, *beside) if tree.get(*k)]
+    return tree.where(given[0] if given else key)
 
 
-def _nearest_key(word: str, section: type[BaseModel], at: Key, root: type[BaseModel]) -> str:
-    elsewhere = [key for key in keys(root) if key[-1] == word and key[:-1] != at]
+def _nearest_key(key: Key, section: type[BaseModel], known: Sequence[Key]) -> str:
+    elsewhere = [k for k in known if k[-1] == key[-1]]
     if len(elsewhere) == 1:
         return f"; did you mean '{dotted(elsewhere[0])}'?"
-    return nearest(word, section.model_fields)
+    return nearest(str(key[-1]), section.model_fields)
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:

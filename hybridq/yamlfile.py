@@ -1,10 +1,11 @@
 """YAML that remembers where each value stands, and the merging of one file over another.
 
-A file becomes a tree of `Node`. Every node carries its place ("recipes/paper/int8.yaml:7", or "--set training.epochs=3"),
-so that a fault found long after reading, in a value that came through `extends`, still names the right line.
+A file becomes a tree of `Node`. Every node carries its place ("recipes/paper/int8.yaml:7", or
+"--set training.epochs=3"), so that a fault found long after reading, in a value that came through `extends`,
+still names the right line.
 
-Only plain data is read (YAML 1.2: `yes`, `no`, `on` and `off` are words, not booleans); a tag that asks for anything
-else is refused, and nothing in a file is ever executed.
+Only plain data is read (YAML 1.2: `yes`, `no`, `on` and `off` are words, not booleans); a tag that asks for
+anything else is refused, and nothing in a file is ever executed.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from hybridq.errors import UserError
 Scalar = str | int | float | bool | None
 Key = tuple[str | int, ...]
 
-LARGEST_FILE = 1_000_000  # bytes
-MOST_VALUES = 10_000      # counted with every alias written out: stops an alias bomb
-DEEPEST = 20              # nested lists and mappings; a recipe needs four
+LARGEST_FILE = 200_000  # bytes; the parser takes seconds for so much, and a recipe has one or two thousand
+MOST_VALUES = 10_000  # counted with every alias written out: stops an alias bomb
+DEEPEST = 20  # nested lists and mappings; a recipe needs four
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,27 @@ class Node:
             return [child.plain() for child in self.value]
         return self.value
 
-    def find(self, key: Key) -> Node:
-        """The node at that key or, where there is none, the deepest one on the way to it."""
-        node = self
+    def way(self, key: Key) -> list[Node]:
+        """The nodes on the way to that key, from this one to the deepest that there is."""
+        nodes = [self]
         for part in key:
-            if isinstance(node.value, dict) and part in node.value:
-                node = node.value[str(part)]
-            elif isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
+            value = nodes[-1].value
+            if isinstance(value, dict) and part in value:
+                nodes.append(value[str(part)])
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                nodes.append(value[part])
             else:
                 break
-        return node
+        return nodes
+
+    def get(self, *key: str | int) -> Node | None:
+        """The node at that key, if there is one."""
+        way = self.way(key)
+        return way[-1] if len(way) > len(key) else None
+
+    def where(self, key: Key) -> str:
+        """The place of that key or, where it is not given, of the deepest section on the way to it."""
+        return self.way(key)[-1].place
 
     def having(self, **children: Node) -> Node:
         """The same mapping with these children added or replaced."""
@@ -87,8 +98,9 @@ def merge(base: Node, over: Node) -> Node:
 
 # ---------------------------------------------------------------------------------------------- reading
 
+
 def read_yaml(path: Path, place: str = "") -> Node:
-    """Read a file whose top is a mapping; `place` says who asked for it, for the message when it is missing."""
+    """Read a file whose top is a mapping; `place` says where it is asked for, should it be missing."""
     asked = f"{place}: " if place else ""
     try:
         with open(path, "rb") as file:
@@ -110,12 +122,30 @@ def read_yaml(path: Path, place: str = "") -> Node:
     if node is None:
         raise UserError(f"{path}: the file is empty")
     if not isinstance(node.value, dict):
-        raise UserError(f"{node.place}: must be a mapping, 'key: value' on each line (is {shown(node.plain())})")
+        raise UserError(
+            f"{node.place}: must be a mapping, 'key: value' on each line (is {shown(node.plain())})"
+        )
     return node
 
 
-def parse_override(text: str) -> Node:
-    """A command-line setting "training.epochs=3" as a tree; the value is YAML. Its place is the setting itself."""
+@dataclass(frozen=True)
+class Override:
+    """One setting of the command line: a dotted key and its value."""
+
+    key: tuple[str, ...]
+    node: Node
+
+    @property
+    def tree(self) -> Node:
+        """The setting as a file that says nothing else."""
+        node = self.node
+        for part in reversed(self.key):
+            node = Node({part: node}, node.place)
+        return node
+
+
+def parse_override(text: str) -> Override:
+    """Read "training.epochs=3"; the value is YAML. Its place is the setting itself."""
     place = f"--set {text if len(text) <= 80 else text[:77] + '...'}"
     key, equals, value = text.partition("=")
     parts = [part.strip() for part in key.split(".")]
@@ -123,10 +153,7 @@ def parse_override(text: str) -> Node:
         raise UserError(f"{place}: write KEY=VALUE, for example --set training.epochs=3")
     if len(parts) > DEEPEST:
         raise UserError(f"{place}: nested too deeply")
-    node = _parse(value, place, one_place=True) or Node(None, place)
-    for part in reversed(parts):
-        node = Node({part: node}, place)
-    return node
+    return Override(tuple(parts), _parse(value, place, one_place=True) or Node(None, place))
 
 
 def shown(value: Any) -> str:
@@ -154,7 +181,7 @@ def _sibling(path: Path) -> str:
 
 
 def _parse(text: str, source: str, one_place: bool) -> Node | None:
-    """Text to a tree, None for an empty document; `one_place` gives every node the source itself as its place."""
+    """Text to a tree, None for an empty document; with `one_place` the source is every node's place."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -192,8 +219,8 @@ class _Builder:
             "float": construct.construct_yaml_float,
             "str": lambda node: str(node.value),
             "timestamp": lambda node: str(node.value),  # a date stays text
-            "value": lambda node: str(node.value),      # so does a lone "="
-            "merge": lambda node: str(node.value),      # and "<<", which `extends` replaces
+            "value": lambda node: str(node.value),  # so does a lone "="
+            "merge": lambda node: str(node.value),  # and "<<", which `extends` replaces
         }
 
     def build(self, node: Any, line: int, key: Key) -> Node:
@@ -217,21 +244,26 @@ class _Builder:
             raise UserError(f"{where}the tag {tag} is not allowed")
         if kind == "seq":
             items = enumerate(node.value)
-            return Node([self.build(item, item.start_mark.line, (*key, n)) for n, item in items], self.place(line))
+            return Node(
+                [self.build(item, item.start_mark.line, (*key, n)) for n, item in items], self.place(line)
+            )
         return Node(self.mapping(node, key), self.place(line))
 
     def mapping(self, node: Any, key: Key) -> dict[str, Node]:
         children: dict[str, Node] = {}
+        lines: dict[str, int] = {}
         for name_node, value_node in node.value:
             line = name_node.start_mark.line
-            name = self.build(name_node, line, key).value
+            name = self.build(name_node, line, key).plain()
             if not isinstance(name, str):
                 inside = f"{dotted(key)}: " if key else ""
-                raise UserError(f"{self.place(line)}: {inside}a key must be text (is {shown(name)}); put it in quotes")
-            if name in children:
                 raise UserError(
-                    f"{self.place(line)}: {dotted((*key, name))}: given twice (first at {children[name].place})"
+                    f"{self.place(line)}: {inside}a key must be text (is {shown(name)}): put it in quotes"
                 )
+            if name in children:
+                first = f"first on line {lines[name] + 1}"
+                raise UserError(f"{self.place(line)}: {dotted((*key, name))}: given twice ({first})")
+            lines[name] = line
             children[name] = self.build(value_node, line, (*key, name))
         return children
 
@@ -242,7 +274,7 @@ def resolve_path(text: str, file: Path) -> str:
 
 
 def circle(paths: Sequence[Path], again: Path) -> str | None:
-    """The chain "a.yaml -> b.yaml -> a.yaml" when `again` is already among the paths being read, else None."""
+    """The chain "a.yaml -> b.yaml -> a.yaml" if `again` is among the paths being read, else None."""
     resolved = [os.path.realpath(path) for path in paths]
     if os.path.realpath(again) not in resolved:
         return None

@@ -11,9 +11,11 @@ from hybridq.errors import UserError
 
 
 class Section(BaseModel):
-    """A mapping in a recipe: unknown keys refused, no silent conversion ("3" is not 3), no nan or infinity."""
+    """A mapping in a recipe: no unknown keys, no silent conversion ("3" is not 3), no nan or infinity."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
 
 
 class NetworkConfig(Section):
@@ -28,26 +30,36 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 class ReferenceConfig(NetworkConfig):
     """The reference keyword spotter: six 3x3 convolutions, two max-pools, three dense layers."""
 
-    name: Literal["reference"] = Field("reference", description="the network, by its name in the registry")
+    name: Literal["reference"] = Field(
+        default="reference", description="the network, by its name in the registry"
+    )
     padding: Literal["valid", "same"] = Field(
-        "valid", description="border of the convolutions: valid drops it, same pads it with zeros"
+        default="valid", description="border of the convolutions: valid drops it, same pads it with zeros"
     )
     norm: Literal["before_pool", "after_pool"] = Field(
-        "before_pool", description="batch normalisation before or after the max-pool"
+        default="before_pool", description="batch normalisation before or after the max-pool"
     )
     activation: Literal["relu", "elu", "selu", "tanh", "sigmoid", "gelu", "swish", "leaky_relu"] = Field(
-        "elu", description="the nonlinearity after every convolution and the first two dense layers"
+        default="elu", description="the nonlinearity after every convolution and the first two dense layers"
     )
     # A YAML list arrives as a list: strict mode would take nothing but a tuple. The items stay strict.
     filters: tuple[Width, ...] = Field(
-        (16, 16, 32, 32, 64, 64), strict=False, min_length=6, max_length=6,
+        default=(16, 16, 32, 32, 64, 64),
+        strict=False,
+        min_length=6,
+        max_length=6,
         description="filters of the six convolutions (channels)",
     )
     dense: tuple[Width, ...] = Field(
-        (64, 64), strict=False, min_length=2, max_length=2,
+        default=(64, 64),
+        strict=False,
+        min_length=2,
+        max_length=2,
         description="units of the two hidden dense layers; the last has one unit a word",
     )
-    dropout: float = Field(0.2, ge=0, lt=1, description="share of values dropped before each dense layer in training")
+    dropout: float = Field(
+        default=0.2, ge=0, lt=1, description="share of values dropped before each dense layer in training"
+    )
 
 
 CONFIGS: dict[str, type[NetworkConfig]] = {"reference": ReferenceConfig}

@@ -1,0 +1,327 @@
+"""The recipe: one experiment as data. What may stand in the file is what these classes say, and nothing else.
+
+The same six lines are enough for a new experiment::
+
+    name: smaller
+    extends: paper/fp32.yaml        # everything else as there
+    model:
+      filters: [8, 8, 16, 16, 32, 32]
+    training:
+      epochs: 20
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, PrivateAttr, SerializeAsAny, field_validator
+
+from hybridq.errors import UserError
+from hybridq.models.config import DEFAULT_NETWORK, NetworkConfig, ReferenceConfig, Section, config_type
+from hybridq.precision import PrecisionPlan
+from hybridq.settings import (
+    SOURCES,
+    AugmentSettings,
+    DataSettings,
+    FeatureSettings,
+    Published,
+    TrainingSettings,
+)
+from hybridq.validation import Fault, check, fault, keys, refuse
+from hybridq.yamlfile import (
+    Key,
+    Node,
+    Override,
+    circle,
+    dotted,
+    merge,
+    parse_override,
+    read_yaml,
+    resolve_path,
+    shown,
+)
+
+__all__ = [
+    "AugmentSettings",
+    "DataSettings",
+    "FeatureSettings",
+    "Published",
+    "Recipe",
+    "TrainingSettings",
+    "load_recipe",
+]
+
+OWN = ("name", "published", "description")  # what `extends` does not hand on
+SECTIONS = ("data", "features", "model", "precision", "training")  # what decides a result
+SHARED = ("data", "features", "model")  # settings of these reach the start recipe too
+
+
+class Recipe(Section):
+    """A whole recipe, every value filled in. Read one with `load_recipe`."""
+
+    name: str = Field(description="name of the run; the file's own name if not given")
+    description: str | None = Field(default=None, description="a line on what the experiment is for")
+    extends: str | None = Field(
+        default=None,
+        exclude=True,
+        description="recipe whose values hold where this one is silent, relative to this file",
+    )
+    start_from: str | None = Field(
+        default=None,
+        description="recipe whose trained weights to start from, relative to this file; null: none",
+    )
+    data: DataSettings = Field(default=DataSettings(), description="which clips and words")
+    features: FeatureSettings = Field(default=FeatureSettings(), description="the front end")
+    model: SerializeAsAny[NetworkConfig] = Field(
+        default=ReferenceConfig(), description="the network and its own settings"
+    )
+    precision: dict[str, Any] = Field(
+        default={},
+        description="layer-name pattern to precision, the last match wins; other layers stay float32",
+    )
+    training: TrainingSettings = Field(default=TrainingSettings(), description="how the network is fitted")
+    target: str = Field(
+        default="stm32l496", min_length=1, description="the board that sizes are measured against"
+    )
+    published: Published | None = Field(
+        default=None, description="published figures to show beside the run's own"
+    )
+
+    _path: Path = PrivateAttr(default=Path())
+    _parent: Recipe | None = PrivateAttr(default=None)
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if not re.fullmatch(r"\w[^/\\\x00-\x1f]{0,99}", name):
+            raise fault(f"must start with a letter or digit and have no slash (is {shown(name)})")
+        return name
+
+    @property
+    def path(self) -> Path:
+        """The file it was read from."""
+        return self._path
+
+    @property
+    def parent(self) -> Recipe | None:
+        """The recipe whose trained weights this one starts from."""
+        return self._parent
+
+    @property
+    def plan(self) -> PrecisionPlan:
+        """The precision of each layer."""
+        return PrecisionPlan.from_data(self.precision)
+
+    def resolved(self) -> dict[str, Any]:
+        """All values as plain data: saved as YAML it is a recipe that needs no other recipe file.
+
+        The start recipe stands in it whole, and a folder of clips with its absolute path.
+        """
+        found = self.model_dump(mode="json")
+        found = {key: value for key, value in found.items() if value is not None}
+        found["precision"] = self.plan.to_data()
+        if self.data.source not in SOURCES:
+            found["data"]["source"] = os.path.abspath(self.data.source)
+        if self.parent:
+            found["start_from"] = self.parent.resolved()
+        return found
+
+    def flat(self) -> dict[str, str]:
+        """The values as text under dotted keys, for a table of parameters; no prose, no published figures."""
+        shown_sections = self.model_dump(mode="json", exclude={"description", "published", "precision"})
+        found = {dotted(key): text for key, text in _leaves(shown_sections, ())}
+        found["precision"] = _one_line(self.plan)
+        return found
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of what decides the result, the start recipe's included.
+
+        Not in it: name, description, published figures, target, paths, nor `data.source`: the data set has
+        a digest of its own.
+        """
+        decides: dict[str, Any] = self.model_dump(mode="json", include=set(SECTIONS))
+        del decides["data"]["source"]
+        decides["precision"] = list(self.plan.to_data().items())  # a list, since the order of rules matters
+        decides["start_from"] = self.parent.digest() if self.parent else None
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe with what it extends and starts from; `overrides` are settings like "training.epochs=3".
+
+    Overrides of data, features, model and training.seed apply to the recipes it starts from as well: weights
+    can only be handed on between networks that agree. Raises UserError naming the file and line (or the
+    setting), the key and the nearest valid one.
+    """
+    settings = [parse_override(text) for text in overrides]
+    return _build(_read(Path(path), (), ""), Path(path), settings, (Path(path),))
+
+
+def _read(path: Path, trail: tuple[Path, ...], place: str) -> Node:
+    """The tree of a file laid upon that of the file it extends; paths in it open from the current folder."""
+    tree = _paths_resolved(read_yaml(path, place), path)
+    for key, node in tree.mapping.items():
+        if key in SECTIONS and node.value is None:  # a section whose lines are all commented out says nothing
+            tree = tree.having(**{key: Node({}, node.place)})
+    extends = tree.get("extends")
+    tree = tree.without("extends")
+    if extends is None or extends.value is None:
+        return tree
+    base_path = Path(resolve_path(_text(extends, ("extends",)), path))
+    here = f"{extends.place}: extends"
+    chain = circle((*trail, path), base_path)
+    if chain:
+        raise UserError(f"{here}: goes in a circle: {chain}")
+    return _laid_upon(_read(base_path, (*trail, path), here).without(*OWN), tree)
+
+
+def _paths_resolved(tree: Node, path: Path) -> Node:
+    start, source, data = tree.get("start_from"), tree.get("data", "source"), tree.get("data")
+    if start and isinstance(start.value, dict):
+        tree = tree.having(start_from=_paths_resolved(start, path))
+    elif start and isinstance(start.value, str):
+        tree = tree.having(start_from=Node(resolve_path(start.value, path), start.place))
+    if data and source and isinstance(source.value, str) and source.value not in ("", *SOURCES):
+        tree = tree.having(data=data.having(source=Node(resolve_path(source.value, path), source.place)))
+    return tree
+
+
+def _laid_upon(base: Node, over: Node) -> Node:
+    """Merge two recipes; precision and start_from are replaced whole, so is a model of another network."""
+    dropped = [key for key in ("precision", "start_from") if over.get(key)]
+    name, before = over.get("model", "name"), base.get("model", "name")
+    if name and name.value != (before.value if before else DEFAULT_NETWORK):
+        dropped.append("model")
+    return merge(base.without(*dropped), over)
+
+
+def _build(tree: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
+    """The recipe that a tree describes, with the recipe it starts from."""
+    for setting in settings:
+        tree = _set(tree, setting)
+    tree = tree.having(name=tree.get("name") or Node(path.stem, tree.place))
+    start = tree.get("start_from")
+    parent = None
+    if start and start.value is not None:
+        parent = _parent(start, path, [part for setting in settings for part in _for_parent(setting)], trail)
+        origin = parent.name if isinstance(start.value, dict) else str(parent.path)
+        tree = tree.having(start_from=Node(origin, start.place))
+    recipe = _validated(tree)
+    recipe._path, recipe._parent = path, parent
+    return recipe
+
+
+def _parent(start: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
+    """The recipe that `start_from` names or, in a resolved recipe, holds."""
+    if isinstance(start.value, dict):
+        return _build(start, path, settings, trail)
+    parent_path = Path(_text(start, ("start_from",)))
+    here = f"{start.place}: start_from"
+    chain = circle(trail, parent_path)
+    if chain:
+        raise UserError(f"{here}: goes in a circle: {chain}")
+    return _build(_read(parent_path, (), here), parent_path, settings, (*trail, parent_path))
+
+
+def _set(tree: Node, setting: Override) -> Node:
+    """One setting of the command line laid upon a recipe."""
+    first, place = setting.key[0], setting.node.place
+    if first == "extends":
+        raise UserError(f"{place}: extends: cannot be set from the command line")
+    if first == "start_from" and (len(setting.key) > 1 or isinstance(setting.node.value, dict)):
+        raise UserError(f"{place}: start_from: must be the path of a recipe, or null")
+    if first == "precision" and len(setting.key) > 1:  # one rule, or one part of it
+        rule = tree.get(*setting.key[:2])
+        if rule and len(setting.key) > 2 and not isinstance(rule.value, dict):  # bare: that of the weights
+            tree = merge(tree, Override((*setting.key[:2], "weights"), rule).tree)
+        return merge(tree, setting.tree)
+    return _laid_upon(tree, setting.tree)
+
+
+def _for_parent(setting: Override) -> list[Override]:
+    """What of a setting applies to the start recipe too."""
+    if setting.key[0] in SHARED:
+        return [setting]
+    seed = setting.tree.get("training", "seed")
+    return [Override(("training", "seed"), seed)] if seed else []
+
+
+def _validated(tree: Node) -> Recipe:
+    """The tree as a Recipe, without path and parent; raises UserError with the first faults."""
+    data = tree.plain()
+    faults = _precision_faults(tree)
+    if faults or data.get("precision", {}) is None:
+        data["precision"] = {}
+    known = list(keys(Recipe))
+    if isinstance(data.get("model"), dict):
+        network = _network(tree, data["model"], known)
+        faults += network if isinstance(network, list) else []
+        data["model"] = ReferenceConfig() if isinstance(network, list) else network
+    else:
+        known += _network_keys(ReferenceConfig)
+    recipe = check(Recipe, data, tree, known)
+    refuse((recipe if isinstance(recipe, list) else []) + faults)
+    assert isinstance(recipe, Recipe)
+    return recipe
+
+
+def _network(tree: Node, data: dict[str, Any], known: list[Key]) -> NetworkConfig | list[Fault]:
+    """The `model` section as the configuration of the network that it names, whose keys become known."""
+    name = data.get("name", DEFAULT_NETWORK)
+    key: Key = ("model", "name")
+    try:
+        kind = config_type(name if isinstance(name, str) else DEFAULT_NETWORK)
+    except UserError as error:
+        return [Fault(key, tree.where(key), str(error))]
+    known += _network_keys(kind)
+    return check(kind, data, tree, known, ("model",))
+
+
+def _network_keys(kind: type[NetworkConfig]) -> list[Key]:
+    return [("model", *key) for key in keys(kind) if key != ("name",)]
+
+
+def _precision_faults(tree: Node) -> list[Fault]:
+    """What is wrong with the precision plan, rule by rule, so that each fault has its own line."""
+    section = tree.get("precision")
+    faults = []
+    for pattern, rule in (section.mapping if section else {}).items():
+        for part, node in (rule.mapping or {"": rule}).items():
+            try:
+                PrecisionPlan.from_data({pattern: {part: node.plain()} if part else node.plain()})
+            except UserError as error:
+                key = ("precision", pattern, part) if part else ("precision", pattern)
+                message = str(error).removeprefix(f"precision.{pattern}")
+                message = message.removeprefix(f".{part or 'weights'}").removeprefix(": ")
+                faults.append(Fault(key, node.place, message))
+    return faults
+
+
+def _text(node: Node, key: Key) -> str:
+    if not isinstance(node.value, str) or "\0" in node.value:
+        given = shown(node.plain())
+        raise UserError(f"{node.place}: {dotted(key)}: must be the path of a recipe (is {given})")
+    return node.value
+
+
+def _leaves(value: Any, key: Key) -> list[tuple[Key, str]]:
+    if isinstance(value, dict):
+        return [leaf for name, child in value.items() for leaf in _leaves(child, (*key, name))]
+    if isinstance(value, list):
+        return [(key, ", ".join(str(item) for item in value))]
+    return [(key, value if isinstance(value, str) else shown(value))]
+
+
+def _one_line(plan: PrecisionPlan) -> str:
+    """A plan in one line: "conv2d* 8-bit, dense* binary"; parts other than the weights are named."""
+    rules = [
+        " ".join([pattern, *(str(p) if part == "weights" else f"{part} {p}" for part, p in parts)])
+        for pattern, parts in plan.rules
+    ]
+    return ", ".join(rules) or "float32"

@@ -1,0 +1,180 @@
+"""The sections of a recipe: every key that may stand in one, with its unit, its default and its limits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from hybridq.models.config import Section
+from hybridq.validation import fault
+from hybridq.yamlfile import shown
+
+SOURCES = ("synthetic", "v0.01", "v0.02")  # any other source of audio is a folder
+
+Decibels = Annotated[tuple[float, float], Field(strict=False)]  # a YAML list; its two numbers stay strict
+
+
+class DataSettings(Section):
+    """Which clips, and which words of them."""
+
+    source: str = Field(
+        default="synthetic",
+        min_length=1,
+        description="synthetic, v0.01, v0.02 or a folder (laid out alike, relative to this file)",
+    )
+    words: Literal["auto"] | tuple[str, ...] = Field(
+        default="auto",
+        description="the words to tell apart, two or more; auto: the ten standard commands where present",
+    )
+    voices: int = Field(default=240, ge=3, le=100_000, description="voices of the synthetic source (count)")
+    balance: bool = Field(default=True, description="weigh each word inversely to its number of clips")
+
+    @field_validator("words", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        if value == "auto":
+            return value
+        if not isinstance(value, list | tuple):
+            raise fault(f"must be auto or a list of words (is {shown(value)})")
+        for word in value:
+            if not isinstance(word, str):
+                raise fault(f"a word must be text (is {shown(word)}); put it in quotes")
+            if not word or word.startswith(("_", ".")) or "/" in word or "\\" in word or "\0" in word:
+                raise fault(f"{shown(word)} is not a word: words are names of folders")
+        twice = [word for word in value if value.count(word) > 1]
+        if twice:
+            raise fault(f"{shown(twice[0])} stands there twice")
+        if len(value) < 2:
+            raise fault(f"must have two words or more (has {len(value)})")
+        return tuple(value)
+
+
+class FeatureSettings(Section):
+    """The front end: from a clip of one second to a matrix of MFCC, coefficients x frames."""
+
+    sample_rate: int = Field(default=16_000, ge=1_000, le=192_000, description="samples a second (Hz)")
+    window: int = Field(default=512, ge=2, le=65_536, description="length of the analysis window (samples)")
+    hop: int = Field(default=256, ge=1, le=192_000, description="step from one frame to the next (samples)")
+    transform: int = Field(
+        default=512,
+        ge=2,
+        le=65_536,
+        description="length of the Fourier transform (samples): a power of two, at least window",
+    )
+    coefficients: int = Field(
+        default=38, ge=1, description="mel-frequency cepstral coefficients kept per frame (count)"
+    )
+    frames: int = Field(default=55, ge=1, le=192_000, description="frames per clip (count)")
+    mel_bands: int = Field(default=40, ge=1, le=1_024, description="bands of the mel filter bank (count)")
+    low_hz: float = Field(default=20.0, ge=0, description="lower edge of the lowest mel band (Hz)")
+    high_hz: float = Field(default=8_000.0, gt=0, description="upper edge of the highest mel band (Hz)")
+    floor: float = Field(
+        default=1e-6, gt=0, description="smallest power before the logarithm (full scale is 1)"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> FeatureSettings:
+        if self.transform & (self.transform - 1):
+            raise fault(f"must be a power of two (is {self.transform})", "transform")
+        if self.window > self.transform:
+            message = f"must be at most features.transform, {self.transform} (is {self.window})"
+            raise fault(message, "window", "transform")
+        if self.coefficients > self.mel_bands:
+            message = f"must be at most features.mel_bands, {self.mel_bands} (is {self.coefficients})"
+            raise fault(message, "coefficients", "mel_bands")
+        if self.high_hz > self.sample_rate / 2:
+            message = (
+                f"must be at most features.sample_rate / 2, {self.sample_rate / 2:g} (is {self.high_hz:g})"
+            )
+            raise fault(message, "high_hz", "sample_rate")
+        if self.low_hz >= self.high_hz:
+            message = f"must be less than features.high_hz, {self.high_hz:g} (is {self.low_hz:g})"
+            raise fault(message, "low_hz", "high_hz")
+        crop = (self.frames - 1) * self.hop + self.window
+        if crop > self.sample_rate:
+            message = (
+                f"{self.frames} frames need {crop} samples, (frames - 1) x hop + window,"
+                f" and a clip of one second has {self.sample_rate}"
+            )
+            raise fault(message, "frames", "hop", "window", "sample_rate")
+        return self
+
+
+class AugmentSettings(Section):
+    """Changes made to each training clip at random, anew in every epoch."""
+
+    shift_ms: float = Field(
+        default=100.0, ge=0, le=1_000, description="largest shift in time, either way (ms)"
+    )
+    noise_probability: float = Field(
+        default=0.8, ge=0, le=1, description="share of clips that get background noise (0 to 1)"
+    )
+    noise_snr_db: Decibels = Field(
+        default=(5.0, 40.0), description="signal-to-noise ratio of that noise, lowest and highest (dB)"
+    )
+    hiss_db: Decibels | None = Field(
+        default=(30.0, 60.0),
+        description="white noise in every clip, this far below its level, least and most (dB); null: none",
+    )
+    gain_db: Decibels = Field(default=(-6.0, 6.0), description="change of level, lowest and highest (dB)")
+    time_mask: int = Field(default=0, ge=0, description="longest stretch of frames blanked out (frames)")
+    frequency_mask: int = Field(
+        default=0, ge=0, description="widest band of coefficients blanked out (coefficients)"
+    )
+
+    @field_validator("noise_snr_db", "hiss_db", "gain_db")
+    @classmethod
+    def _ascending(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
+        if pair and pair[0] > pair[1]:
+            raise fault(f"the lower value comes first (is {shown(list(pair))})")
+        return pair
+
+
+class TrainingSettings(Section):
+    """How the network is fitted."""
+
+    seed: int = Field(
+        default=0, ge=0, lt=2**32, description="seed of the weights, the order of clips and the augmentation"
+    )
+    epochs: int = Field(default=40, ge=1, le=100_000, description="passes over the training clips (count)")
+    batch: int = Field(default=64, ge=1, le=65_536, description="clips per training step (count)")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(
+        default="adam", description="the rule that updates the weights"
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, description="step size after the warm-up (per update)")
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="pull of the weights towards zero, as the optimizer takes it"
+    )
+    schedule: Literal["constant", "cosine", "step"] = Field(
+        default="cosine", description="how the learning rate falls over the epochs"
+    )
+    warmup_epochs: int = Field(
+        default=1, ge=0, description="epochs over which the learning rate rises from zero (count)"
+    )
+    label_smoothing: float = Field(
+        default=0.1, ge=0, lt=1, description="share of each label spread evenly over all words (0 to 1)"
+    )
+    average: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="exponential moving average of the weights, share kept per step; 0: off",
+    )
+    augment: AugmentSettings = Field(
+        default=AugmentSettings(), description="random changes to the training clips"
+    )
+
+
+class Published(Section):
+    """Somebody else's figures for the same network, shown beside the run's own."""
+
+    label: str = Field(min_length=1, description="name of the row")
+    accuracy: float | None = Field(default=None, ge=0, le=100, description="accuracy (percent)")
+    flash_mb: float | None = Field(default=None, ge=0, description="flash, as printed there (MB)")
+    ram_kb: float | None = Field(default=None, ge=0, description="RAM, as printed there (KB)")
+    macc_m: float | None = Field(
+        default=None, ge=0, description="multiply-accumulates per inference (millions)"
+    )
+    source: str | None = Field(default=None, description="where the figures stand")
+    note: str | None = Field(default=None, description="what to know before comparing")
