@@ -1,7 +1,7 @@
 """One neutral list of operators, read from a Keras model or from a `.keras` file as data.
 
-A `.keras` file is a zip whose `config.json` describes the network. Only that text is read: no Keras, no code of the
-file, nothing unpacked, and a bound on every size, so that a model from a stranger is safe to look at.
+A `.keras` file is a zip whose `config.json` describes the network. Only that text is read: no Keras, no code
+of the file, nothing unpacked, and a bound on every size, so that a model from a stranger is safe to look at.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,9 @@ from hybridq.keras_layers import Description, Shape, checked, describe
 from hybridq.precision import LayerPrecision
 
 LARGEST_CONFIG = 16 * 2**20  # bytes of config.json; a network of fifty layers has about 0.1 MB
-MOST_OPERATORS = 10_000
+MOST_OPERATORS = 5_000
+# What reading a damaged description can raise: a key missing, a list in place of a number, endless nesting.
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,14 @@ class Operator:
     """One layer of a network at inference. Shapes are without the batch, channels last."""
 
     name: str
-    kind: str                        # the Keras layer ("Conv2D", also for QConv2D), "InputLayer" or "unknown: X"
-    inputs: tuple[str, ...]          # the operators whose outputs it reads
+    kind: str  # the Keras layer ("Conv2D", also for QConv2D), "InputLayer" or "unknown: X"
+    inputs: tuple[str, ...]  # the operators whose outputs it reads
     input_shapes: tuple[Shape, ...]
-    output_shape: Shape              # () where it is not known
+    output_shape: Shape  # () where it is not known
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    kernel: int = 0                  # numbers stored, not bytes; 0 in the second use of a shared layer
+    kernel: int = 0  # numbers stored, not bytes; 0 in the second use of a shared layer
     bias: int = 0
-    other: int = 0                   # scale and offset of a batch norm, slopes of a PReLU
+    other: int = 0  # scale and offset of a batch norm, slopes of a PReLU
     precision: LayerPrecision | None = None  # of a QKeras layer's quantizers, None for a Keras layer
 
     @property
@@ -72,7 +74,7 @@ class Graph:
 
 
 def read_graph(model: Any) -> Graph:
-    """Read a Keras model (functional or sequential) or the path of a `.keras` file; a Graph comes back as it is.
+    """Read a Keras model (functional or sequential), or a `.keras` file by its path; a Graph stays as it is.
 
     A layer without a rule is kept, with the kind "unknown: X". Raises UserError for what is no such model.
     """
@@ -89,14 +91,19 @@ def read_graph(model: Any) -> Graph:
         return _graph(saved, name)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
-        raise UserError(f"{where}: not a Keras model that can be read ({type(error).__name__}: {error})") from None
+    except MALFORMED as error:
+        raise UserError(
+            f"{where}: not a Keras model that can be read ({type(error).__name__}: {error})"
+        ) from None
 
 
 # --------------------------------------------------------------------------------------------- sources
 
+
 def _config_of_file(path: Path) -> Any:
     """The description of the network in a `.keras` file."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
     if path.suffix.lower() != ".keras":
         raise UserError(f"{path}: not a .keras file; save the model with model.save('name.keras')")
     try:
@@ -106,8 +113,9 @@ def _config_of_file(path: Path) -> Any:
         raise UserError(f"{path}: not a Keras model: it has no config.json") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError) as error:
-        # RuntimeError: an encrypted member, or a compression that Python lacks
+    except (
+        Exception
+    ) as error:  # a damaged archive raises whatever its reader trips over: struct.error, zlib.error
         raise UserError(f"{path}: damaged, or not a .keras file ({error})") from None
     if len(text) > LARGEST_CONFIG:
         raise UserError(f"{path}: its config.json has more than {LARGEST_CONFIG:,} bytes; that is no network")
@@ -118,17 +126,23 @@ def _config_of_file(path: Path) -> Any:
 
 
 def _config_of_object(model: Any) -> Any:
-    """The same description from a model in memory, asked of the model itself (so Keras is not imported here)."""
+    """The same description, asked of a model in memory (so Keras is not imported here)."""
     get_config = getattr(model, "get_config", None)
     if not callable(get_config) or not hasattr(model, "layers"):
         raise UserError(f"a {type(model).__name__} is not a Keras model or the path of one")
-    config = get_config()
+    try:
+        config = get_config()
+    except NotImplementedError:  # a model written as a class of its own
+        config = None
     if not isinstance(config, Mapping) or "layers" not in config:
-        raise UserError(f"the model {model.name!r} is neither functional nor sequential: its layers are not data")
+        raise UserError(
+            f"the model {model.name!r} is neither functional nor sequential: its layers are not data"
+        )
     return {"class_name": type(model).__name__, "config": json.loads(json.dumps(config, default=str))}
 
 
 # ---------------------------------------------------------------------------------------------- wiring
+
 
 @dataclass
 class _Call:
@@ -164,7 +178,9 @@ def _functional_calls(layers: Sequence[Any]) -> list[_Call]:
         name, nodes = _printable(layer["name"]), layer["inbound_nodes"] or [{}]
         for index, node in enumerate(nodes):
             tensors = list(_tensors([node.get("args", []), node.get("kwargs", {})]))
-            sources = [(_node_name(*tensor["keras_history"][:2]), _fixed(tensor["shape"])) for tensor in tensors]
+            sources = [
+                (_node_name(*tensor["keras_history"][:2]), _fixed(tensor["shape"])) for tensor in tensors
+            ]
             calls.append(_Call(_node_name(name, index), layer, sources, first=index == 0))
             if len(calls) > MOST_OPERATORS:
                 raise UserError(f"the model has more than {MOST_OPERATORS:,} operators")
@@ -181,7 +197,8 @@ def _sequential_calls(layers: Sequence[Any], config: Mapping[str, Any]) -> list[
         layers = [{"class_name": "InputLayer", "config": {"name": "input", "batch_shape": shape}}, *layers]
     calls: list[_Call] = []
     for layer in layers:
-        sources = [(calls[-1].name, _fixed(layer.get("build_config", {}).get("input_shape")))] if calls else []
+        shape = _fixed(layer.get("build_config", {}).get("input_shape"))
+        sources = [(calls[-1].name, shape)] if calls else []
         calls.append(_Call(_printable(layer["config"]["name"]), layer, sources))
     return calls
 
@@ -218,18 +235,27 @@ def _fixed(shape: Any) -> Shape | None:
 
 def _in_order(calls: Sequence[_Call]) -> Iterator[_Call]:
     """The calls, each after those it reads; raises UserError for a circle or a source that does not exist."""
-    waiting = {call.name: call for call in calls}
-    if len(waiting) < len(calls):
+    by_name = {call.name: call for call in calls}
+    if len(by_name) < len(calls):
         raise UserError("two layers of the model have one name")
-    done: set[str] = set()
-    while waiting:
-        ready = [call for call in waiting.values() if all(source in done for source, _ in call.sources)]
-        if not ready:
-            raise UserError(f"the layer {next(iter(waiting))!r} reads from a layer that is not there, or from itself")
-        for call in ready:
-            done.add(call.name)
-            del waiting[call.name]
-            yield call
+    readers: dict[str, list[_Call]] = {}
+    missing = {call.name: len({source for source, _ in call.sources}) for call in calls}
+    for call in calls:
+        for source in {source for source, _ in call.sources}:
+            readers.setdefault(source, []).append(call)
+    ready = deque(call for call in calls if not missing[call.name])
+    while ready:
+        call = ready.popleft()
+        del by_name[call.name]
+        yield call
+        for reader in readers.get(call.name, ()):
+            missing[reader.name] -= 1
+            if not missing[reader.name]:
+                ready.append(reader)
+    if by_name:
+        raise UserError(
+            f"the layer {next(iter(by_name))!r} reads from a layer that is not there, or from itself"
+        )
 
 
 def _operator(call: _Call, before: Mapping[str, Operator], recorded: Shape | None) -> Operator:
@@ -244,9 +270,8 @@ def _operator(call: _Call, before: Mapping[str, Operator], recorded: Shape | Non
     except UserError as error:
         raise UserError(f"layer {call.name!r}: {error}") from None
     stored = (found.kernel, found.bias, found.other) if call.first else (0, 0, 0)
-    return Operator(
-        call.name, _printable(found.kind), inputs, shapes, found.output_shape, found.attributes, *stored, found.precision
-    )
+    kind, attributes, precision = _printable(found.kind), found.attributes, found.precision
+    return Operator(call.name, kind, inputs, shapes, found.output_shape, attributes, *stored, precision)
 
 
 def _input_shape(config: Mapping[str, Any]) -> Shape:

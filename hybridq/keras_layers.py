@@ -1,7 +1,7 @@
-"""What the saved configuration of each Keras or QKeras layer says: output shape, attributes, parameters, precision.
+"""What the saved configuration of a Keras or QKeras layer says: shapes, attributes, parameters, precision.
 
-Everything is read from plain data (the `config` of a layer in a `.keras` file); neither Keras nor any code of the model
-runs. To add a layer: one function (config, input shapes) -> Description and a line in LAYERS.
+Everything is read from plain data (the `config` of a layer in a `.keras` file); neither Keras nor any code of
+the model runs. To add a layer: one function (config, input shapes) -> Description and a line in LAYERS.
 
 Shapes are without the batch, channels last.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -20,8 +20,8 @@ from hybridq.precision import LayerPrecision, Precision
 Shape = tuple[int, ...]
 Config = Mapping[str, Any]
 
-LARGEST_DIMENSION = 2**31   # beyond these a file is damaged or hostile, not a network
-LARGEST_TENSOR = 2**40      # elements
+LARGEST_DIMENSION = 2**31  # beyond these a file is damaged or hostile, not a network
+LARGEST_TENSOR = 2**40  # elements
 MOST_AXES = 16
 
 
@@ -41,7 +41,8 @@ class Description:
 def describe(layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape | None) -> Description:
     """Describe one saved layer; `recorded` is the output shape that the file gives, where it gives one.
 
-    A layer without a rule comes back with the kind "unknown: X". Raises UserError for settings that contradict.
+    A layer without a rule comes back with the kind "unknown: X". Raises UserError for settings that
+    contradict.
     """
     class_name = str(layer.get("class_name"))
     config = layer.get("config")
@@ -52,18 +53,18 @@ def describe(layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape 
     if config.get("data_format", "channels_last") not in ("channels_last", None):
         return Description(f"unknown: {class_name} with channels first", recorded or ())
     found = LAYERS[kind](config, inputs)
+    if found.kernel > LARGEST_TENSOR:
+        raise UserError(f"{found.kernel} weights are not possible")
     if recorded and recorded != checked(found.output_shape):
         raise UserError(f"its settings give the output {found.output_shape}, the file says {recorded}")
     quantized = class_name.startswith("Q")
-    precision = _precision(config) if quantized else None
-    return Description(
-        kind, found.output_shape, found.attributes, found.kernel, found.bias, found.other, precision
-    )
+    return replace(found, kind=kind, precision=_precision(config) if quantized else None)
 
 
 def checked(shape: Shape) -> Shape:
     """The shape itself; raises UserError where it is empty, not positive or absurdly large."""
-    if len(shape) > MOST_AXES or any(not 0 < n <= LARGEST_DIMENSION for n in shape) or prod(shape) > LARGEST_TENSOR:
+    possible = len(shape) <= MOST_AXES and all(0 < n <= LARGEST_DIMENSION for n in shape)
+    if not possible or prod(shape) > LARGEST_TENSOR:
         raise UserError(f"the shape {shape} is not possible")
     return shape
 
@@ -77,7 +78,7 @@ def _from_keras(layer: Mapping[str, Any]) -> bool:
 
 # ------------------------------------------------------------------------------------------ precisions
 
-# QKeras quantizers: the function that each computes when it stands as an activation, and its bits if not configured.
+# QKeras quantizers: the function that each computes as an activation, and its bits if not configured.
 QUANTIZERS: dict[str, tuple[str, int]] = {
     "quantized_bits": ("linear", 8),
     "quantized_linear": ("linear", 8),
@@ -101,8 +102,8 @@ CALL = re.compile(r"(\w+)\s*(?:\((.*)\))?\s*", re.DOTALL)  # "quantized_bits(8, 
 def precision_of(quantizer: Any) -> Precision:
     """The precision of a saved QKeras quantizer (its dict or its text); none is float32.
 
-    A width between two precisions takes the next wider one; above 8 bits, and for a quantizer that is not QKeras',
-    float32: never fewer bytes than the weights need.
+    A width between two precisions takes the next wider one; above 8 bits, and for a quantizer that is not
+    QKeras', float32: never fewer bytes than the weights need.
     """
     name, settings = _quantizer(quantizer)
     if name not in QUANTIZERS:
@@ -134,7 +135,7 @@ def _precision(config: Config) -> LayerPrecision:
 
 
 def activation_of(value: Any) -> str:
-    """The name of a saved activation function, "linear" for none; a quantizer gives the function it quantizes."""
+    """The name of a saved activation function ("linear" for none); of a quantizer, the function it rounds."""
     if value is None:
         return "linear"
     name, settings = _quantizer(value)
@@ -151,7 +152,9 @@ def activation_of(value: Any) -> str:
 # Layers that are one nonlinearity.
 ACTIVATION_LAYERS: dict[str, Callable[[Config], str]] = {
     "Activation": lambda config: activation_of(config.get("activation")),
-    "ReLU": lambda config: "leaky_relu" if config.get("negative_slope") else "relu6" if config.get("max_value") else "relu",
+    "ReLU": lambda config: (
+        "leaky_relu" if config.get("negative_slope") else "relu6" if config.get("max_value") else "relu"
+    ),
     "ELU": lambda config: "elu",
     "LeakyReLU": lambda config: "leaky_relu",
     "Softmax": lambda config: "softmax",
@@ -159,6 +162,7 @@ ACTIVATION_LAYERS: dict[str, Callable[[Config], str]] = {
 
 
 # ------------------------------------------------------------------------------------------- the layers
+
 
 def _number(config: Config, key: str, default: int | None = None) -> int:
     value = config.get(key, default)
@@ -181,8 +185,10 @@ def _one(inputs: Sequence[Shape], axes: int | None = None) -> Shape:
     return inputs[0]
 
 
-def _window(config: Config, source: Shape, kernel: Shape, strides: Shape, dilation: Shape) -> tuple[Shape, Any]:
-    """Output rows and columns, and the zeros added (before, after) in each, of a window moved over the input."""
+def _window(
+    config: Config, source: Shape, kernel: Shape, strides: Shape, dilation: Shape
+) -> tuple[Shape, Any]:
+    """Output rows and columns of a window moved over the input; the zeros added (before, after) in each."""
     padding = config.get("padding", "valid")
     size, pads = [], []
     for n, k, stride, rate in zip(source[:-1], kernel, strides, dilation, strict=True):
@@ -221,9 +227,16 @@ def _convolution(axes: int, form: str) -> Callable[[Config, Sequence[Shape]], De
             weights += source[-1] * multiplier * filters if form == "separable" else 0
         bias = bool(config.get("use_bias", True))
         attributes = {
-            "kernel": kernel, "strides": strides, "dilation": dilation, "pads": pads, "groups": groups,
-            "padding": config.get("padding", "valid"), "depth_multiplier": multiplier, "filters": filters,
-            "use_bias": bias, "activation": activation_of(config.get("activation")),
+            "kernel": kernel,
+            "strides": strides,
+            "dilation": dilation,
+            "pads": pads,
+            "groups": groups,
+            "padding": config.get("padding", "valid"),
+            "depth_multiplier": multiplier,
+            "filters": filters,
+            "use_bias": bias,
+            "activation": activation_of(config.get("activation")),
         }
         return Description("", (*size, filters), attributes, weights, filters if bias else 0)
 
@@ -243,11 +256,12 @@ def _batch_norm(config: Config, inputs: Sequence[Shape]) -> Description:
     axis = axis[0] if isinstance(axis, Sequence) and len(axis) == 1 else axis
     if axis not in (-1, len(source)):
         raise UserError(f"it normalises along axis {axis!r}, not along the channels")
-    return Description("", source, {}, other=2 * source[-1])  # at inference one scale and one offset a channel
+    return Description("", source, other=2 * source[-1])  # at inference one scale and one offset a channel
 
 
 def _activation(kind: str) -> Callable[[Config, Sequence[Shape]], Description]:
-    return lambda config, inputs: Description("", _one(inputs), {"activation": ACTIVATION_LAYERS[kind](config)})
+    name = ACTIVATION_LAYERS[kind]
+    return lambda config, inputs: Description("", _one(inputs), {"activation": name(config)})
 
 
 def _prelu(config: Config, inputs: Sequence[Shape]) -> Description:
@@ -270,7 +284,8 @@ def _pool(axes: int) -> Callable[[Config, Sequence[Shape]], Description]:
 def _global_pool(axes: int) -> Callable[[Config, Sequence[Shape]], Description]:
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         source = _one(inputs, axes + 1)
-        return Description("", ((1,) * axes if config.get("keepdims") else ()) + source[-1:], {"kernel": source[:-1]})
+        kept = (1,) * axes if config.get("keepdims") else ()
+        return Description("", (*kept, source[-1]), {"kernel": source[:-1]})
 
     return read
 
@@ -281,7 +296,7 @@ def _flatten(config: Config, inputs: Sequence[Shape]) -> Description:
 
 def _reshape(config: Config, inputs: Sequence[Shape]) -> Description:
     source, target = _one(inputs), config.get("target_shape")
-    if not isinstance(target, Sequence) or isinstance(target, str) or not all(isinstance(n, int) for n in target):
+    if not isinstance(target, list | tuple) or not all(isinstance(n, int) for n in target):
         raise UserError(f"target_shape is {target!r}")
     known = prod(n for n in target if n != -1)
     shape = tuple(prod(source) // max(known, 1) if n == -1 else n for n in target)
@@ -316,15 +331,21 @@ def _elementwise(config: Config, inputs: Sequence[Shape]) -> Description:
 def _concatenate(config: Config, inputs: Sequence[Shape]) -> Description:
     axis, axes = config.get("axis", -1), len(inputs[0]) if inputs else 0
     at = axis - 1 if isinstance(axis, int) and axis > 0 else axes + axis if isinstance(axis, int) else -1
-    rest = {(shape[:at], shape[at + 1:]) for shape in inputs}
+    rest = {(shape[:at], shape[at + 1 :]) for shape in inputs}
     if not 0 <= at < axes or len(rest) != 1:
         raise UserError(f"it cannot join {', '.join(map(str, inputs))} along axis {axis!r}")
-    return Description("", (*inputs[0][:at], sum(shape[at] for shape in inputs), *inputs[0][at + 1:]))
+    return Description("", (*inputs[0][:at], sum(shape[at] for shape in inputs), *inputs[0][at + 1 :]))
 
 
 UNCHANGED = (  # layers that do nothing at inference
-    "Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "AlphaDropout",
-    "ActivityRegularization", "Identity",
+    "Dropout",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "GaussianNoise",
+    "GaussianDropout",
+    "AlphaDropout",
+    "ActivityRegularization",
+    "Identity",
 )
 LAYERS: dict[str, Callable[[Config, Sequence[Shape]], Description]] = {
     **{f"Conv{n}D": _convolution(n, "full") for n in (1, 2)},

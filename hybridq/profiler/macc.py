@@ -1,7 +1,7 @@
 """Multiply-accumulates of each operator, as X-CUBE-AI counts them (tool 5.x).
 
-The rules were read off its published reports. Together they give the published total of the float reference network,
-20,496,832, and every share in its table, to the last digit. To add an operator: one line in RULES.
+The rules were read off its published reports. Together they give the published total of the float reference
+network, 20,496,832, and every share in its table, to the last digit. To add an operator: one line in RULES.
 """
 
 from __future__ import annotations
@@ -14,9 +14,19 @@ from hybridq.profiler.merge import FREE, Step
 
 ACCOUNTING = "x-cube-ai 5.x"
 
-# MACC per element. Seen in reports: ReLU, leaky ReLU (in the merged layer), PReLU, sigmoid, tanh, softmax (15 a class).
-# ELU: the reference network's nonlinearity counts 10, as sigmoid and tanh do; that it is an ELU is our reading.
-NONLINEARITIES = {"linear": 0, "relu": 1, "relu6": 1, "leaky_relu": 3, "prelu": 2, "sigmoid": 10, "tanh": 10, "softmax": 15, "elu": 10}
+# MACC per element. Seen in reports: ReLU, leaky ReLU (in the merged layer), PReLU, sigmoid, tanh, softmax.
+# ELU: the reference network's nonlinearity counts 10, as sigmoid and tanh do; that it is ELU is our reading.
+NONLINEARITIES = {
+    "linear": 0,
+    "relu": 1,
+    "relu6": 1,
+    "leaky_relu": 3,
+    "prelu": 2,
+    "sigmoid": 10,
+    "tanh": 10,
+    "softmax": 15,
+    "elu": 10,
+}
 # No report has these: one exponential or tanh an element, and the product where there is one.
 ASSUMED = {"selu": 10, "silu": 11, "gelu": 11}
 
@@ -27,24 +37,25 @@ def _outputs(op: Operator) -> int:
 
 def _convolution(op: Operator) -> int:
     """Each output channel counts one more, for its bias, whether it has one or not."""
-    taps = prod(op.attributes["kernel"]) * (op.input_shapes[0][-1] // op.attributes["groups"])
+    taps: int = prod(op.attributes["kernel"]) * (op.input_shapes[0][-1] // op.attributes["groups"])
     return _outputs(op) * taps + op.output_shape[-1]
 
 
 def _separable(op: Operator) -> int:
-    """Its two halves: a depthwise convolution, then a pointwise one. No report has it as such."""
+    """Its two halves, depthwise then pointwise. No report has it as such."""
     between = op.input_shapes[0][-1] * op.attributes["depth_multiplier"]
     places = prod(op.output_shape[:-1])
-    return places * between * prod(op.attributes["kernel"]) + between + _outputs(op) * between + op.output_shape[-1]
+    depthwise = places * between * prod(op.attributes["kernel"]) + between
+    return int(depthwise + _outputs(op) * between + op.output_shape[-1])
 
 
 def _dense(op: Operator) -> int:
-    """Inputs x outputs + outputs. (Some 5.x reports leave out the last term; the reference network's has it.)"""
+    """Inputs x outputs + outputs. Some 5.x reports lack the last term; the reference network's has it."""
     return _outputs(op) * op.input_shapes[0][-1] + _outputs(op)
 
 
 def _pool(op: Operator) -> int:
-    return _outputs(op) * prod(op.attributes["kernel"])
+    return _outputs(op) * int(prod(op.attributes["kernel"]))
 
 
 def _elementwise(op: Operator) -> int:
@@ -54,7 +65,12 @@ def _elementwise(op: Operator) -> int:
 RULES: dict[str, Callable[[Operator], int]] = {
     **{f"{form}Conv{n}D": _convolution for form in ("", "Depthwise") for n in (1, 2)},
     **{f"SeparableConv{n}D": _separable for n in (1, 2)},
-    **{f"{form}{which}Pooling{n}D": _pool for form in ("", "Global") for which in ("Max", "Average") for n in (1, 2)},
+    **{
+        f"{form}{which}Pooling{n}D": _pool
+        for form in ("", "Global")
+        for which in ("Max", "Average")
+        for n in (1, 2)
+    },
     "Dense": _dense,
     "BatchNormalization": lambda op: 2 * _outputs(op),  # one scale and one offset an element
     **{kind: _elementwise for kind in ("Add", "Multiply")},
@@ -75,10 +91,16 @@ def macc(op: Operator) -> int | None:
 
 
 def step_macc(step: Step) -> int | None:
-    """MACC of a step: of all its operators, but for a batch norm folded into the weights; None if one has no rule."""
+    """MACC of a step: all its operators less a folded batch norm; None if one of them has no rule."""
     counts = [macc(op) for op in step.operators if op is not step.folded]
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
+
+
+def assumed(op: Operator) -> str:
+    """The name of its activation where the count is an assumption, else empty."""
+    activation = str(op.attributes.get("activation"))
+    return activation if activation in ASSUMED else ""
 
 
 def not_costed(op: Operator) -> str:

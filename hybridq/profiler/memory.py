@@ -1,13 +1,14 @@
 """Flash and RAM of a network under a precision plan.
 
-Flash is what the weights take, packed to their bits; the program's code is not counted. A float network so has exactly
-the weights that X-CUBE-AI reports. RAM is the activation arena by the rule that X-CUBE-AI 5.x reports follow, plus the
-network's input and output buffers, which lie outside the arena there.
+Flash is what the weights take, packed to their bits; the program's code is not counted. A float network so
+has exactly the weights that X-CUBE-AI reports. RAM is the activation arena by the rule that X-CUBE-AI 5.x
+reports follow, plus the network's input and output buffers, which lie outside the arena there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
 
 from hybridq.graph import Graph, Operator
@@ -32,11 +33,12 @@ def packed(count: int, precision: Precision) -> int:
 
 # ----------------------------------------------------------------------------------------------- flash
 
+
 def weights_bytes(step: Step, plan: PrecisionPlan | None = None) -> int:
     """Flash of one step: kernels and biases by their precisions, batch-norm scales and offsets as float32.
 
-    A folded batch norm takes nothing, but its convolution then has a bias. The scales of quantized kernels are not
-    counted: they are part of the requantization that a deployed image holds.
+    A folded batch norm takes nothing, but its convolution then has a bias. The scales of quantized kernels
+    are not counted: they are part of the requantization that a deployed image holds.
     """
     total = 0
     for op, bias in _stored(step):
@@ -51,18 +53,19 @@ def parameters(step: Step) -> int:
 
 
 def _stored(step: Step) -> list[tuple[Operator, int]]:
-    """The operators that store something, each with its biases: a folded batch norm gives its layer a bias."""
+    """The operators that store something, each with its biases; a folded batch norm gives its layer some."""
     folds = bool(step.folded and step.operator.kernel)
     first = (step.operator, step.operator.output_shape[-1] if folds else step.operator.bias)
     return [first, *((op, op.bias) for op in step.tail if op is not step.folded)]
 
 
 def published_rule_bytes(graph: Graph, plan: PrecisionPlan | None = None) -> int:
-    """Flash by the rule that is consistent with the published rows of the reference network (a reconstruction).
+    """Flash by the rule consistent with the published rows of the reference network: a reconstruction.
 
-    A network with a binary layer: packed kernels and the convolutions' biases as float32; neither the dense layers'
-    biases nor batch norms (79,760 B, 0.076 MiB for the hybrid network). Any other network, the "8-bit" one included:
-    all its parameters as float32 (505,064 B, 0.48 MiB). The published source states no such rule.
+    A network with a binary layer: packed kernels and the convolutions' biases as float32; neither the dense
+    layers' biases nor batch norms (79,760 B, 0.076 MiB for the hybrid network). Any other network, the
+    "8-bit" one included: all its parameters as float32 (505,064 B, 0.48 MiB). The published source states no
+    such rule.
     """
     precisions = {op.name: precision_of(op, plan).weights for op in graph.weighted}
     if Precision.BINARY not in precisions.values():
@@ -75,24 +78,33 @@ def published_rule_bytes(graph: Graph, plan: PrecisionPlan | None = None) -> int
 
 # ------------------------------------------------------------------------------------------------- RAM
 
-def ram(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None = None) -> tuple[int, int, str]:
-    """(activations, input and output buffers, the planner's name): bytes in RAM while the network runs."""
+
+@dataclass(frozen=True)
+class Ram:
+    """Bytes in RAM while a network runs, and the name of the rule behind the activations."""
+
+    activations: int
+    buffers: int  # the network's inputs and outputs
+    planner: str
+
+
+def ram(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None = None) -> Ram:
+    """What the network needs in RAM: the activation arena, and outside it the input and output buffers."""
     sizes = _tensor_bytes(graph, steps, plan)
-    ends = outputs_of(graph, steps)
     starts = {op.name for op in graph.operators if op.kind == "InputLayer"}
-    buffers = sum(sizes[name] for name in starts) + sum(sizes[name] for name in ends)
-    outside = ends | starts  # these lie in the buffers, not in the arena
+    outside = outputs_of(graph, steps) | starts
     inside = {name: 0 if name in outside else size for name, size in sizes.items()}
+    buffers = sum(sizes[name] for name in outside)
     if _is_chain(steps, len(starts)):
-        return _arena(steps, inside, sizes), buffers, SEQUENTIAL
-    return _liveness(steps, inside), buffers, BRANCHING
+        return Ram(_arena(steps, inside, sizes), buffers, SEQUENTIAL)
+    return Ram(_liveness(steps, inside), buffers, BRANCHING)
 
 
 def _tensor_bytes(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None) -> dict[str, int]:
     """Bytes of each network input and each step's result.
 
-    What leaves a step has the precision of the last layer in it that says one; a step that only passes values on
-    (batch norm, pool, activation) keeps that of its input. Network inputs are float32.
+    What leaves a step has the precision of the last layer in it that says one; a step that only passes values
+    on (batch norm, pool, activation) keeps that of its input. Network inputs are float32.
     """
     held = {op.name: Precision.FLOAT32 for op in graph.operators if op.kind == "InputLayer"}
     sizes = {op.name: FLOAT * prod(op.output_shape) for op in graph.operators if op.kind == "InputLayer"}
@@ -105,9 +117,11 @@ def _tensor_bytes(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | N
 
 
 def step_outputs(step: Step, plan: PrecisionPlan | None) -> Precision:
-    """The precision of a step's result: that of the last operator in it which names one."""
+    """The precision of a step's result: that of the last operator in it that names one."""
     said = [precision_of(op, plan).outputs for op in step.operators]
-    return next((precision for precision in reversed(said) if precision is not Precision.FLOAT32), Precision.FLOAT32)
+    return next(
+        (precision for precision in reversed(said) if precision is not Precision.FLOAT32), Precision.FLOAT32
+    )
 
 
 def _is_chain(steps: tuple[Step, ...], inputs: int) -> bool:
@@ -117,11 +131,12 @@ def _is_chain(steps: tuple[Step, ...], inputs: int) -> bool:
 
 
 def _arena(steps: tuple[Step, ...], inside: Mapping[str, int], sizes: Mapping[str, int]) -> int:
-    """The arena of a network without branches: the smallest over the choices which convolutions work in place.
+    """The arena of a network without branches: the least over the choices which convolutions work in place.
 
-    A convolution may write over its own input if the input starts `lag` bytes above the output; the lags of consecutive
-    ones add up, since their tensors hang together. Any other needs input and output side by side. Walking backwards,
-    each way to plan the rest is a pair (lag that the tensor here already stands on, peak), of which the useful are kept.
+    A convolution may write over its own input if the input starts `lag` bytes above the output; the lags of
+    consecutive ones add up, since their tensors hang together. Any other needs input and output side by side.
+    Walking backwards, each way to plan the rest is a pair (lag that the tensor here already stands on, peak),
+    of which the useful are kept.
     """
     ways = [(0, 0)]
     for step in reversed(steps):
@@ -151,20 +166,21 @@ def _useful(ways: list[tuple[int, int]]) -> list[tuple[int, int]]:
 def _lag(step: Step, sizes: Mapping[str, int]) -> int:
     """How far above its output the input of a convolution in place must start, in bytes.
 
-    Before the output's row i is whole, the input must be read up to that row: the distance is largest at the first
-    rows or at the last. `edge` is one row of padding, or one pixel without.
+    Before the output's row i is whole, the input must be read up to that row: the distance is largest at the
+    first rows or at the last. `edge` is the rows of padding, or one pixel without.
     """
     op = step.operator
     rows, conv_rows = _image(op.input_shapes[0])[0], _image(op.output_shape)[0]
-    rows_out, width, _ = _image(step.pool.output_shape if step.pool else op.output_shape)
-    stride = op.attributes["strides"][0] * (step.pool.attributes["strides"][0] if step.pool else 1)
+    rows_out, width, _ = _image(step.map_shape)
+    stride: int = op.attributes["strides"][0] * (step.pool.attributes["strides"][0] if step.pool else 1)
     row_out = sizes[step.name] // rows_out
     row_in = sizes[step.inputs[0]] // rows
     distance = max((-(-i // stride) + 1) * row_out - i * row_in for i in (0, 1, conv_rows + 1))
     pads = op.attributes["pads"]
-    top, sides = pads[0][0], sum(pads[1]) if len(pads) > 1 else 0
-    pixel = row_out // width
-    return max(distance + (top * (width + sides) if any(map(any, pads)) else 1) * pixel, 0)
+    top: int = pads[0][0]
+    sides: int = sum(pads[1]) if len(pads) > 1 else 0
+    edge = top * (width + sides) if any(map(any, pads)) else 1  # pixels
+    return max(distance + edge * (row_out // width), 0)
 
 
 def _scratch(step: Step, sizes: Mapping[str, int]) -> int:
@@ -183,7 +199,7 @@ def _image(shape: Shape) -> tuple[int, int, int]:
 
 
 def _liveness(steps: tuple[Step, ...], inside: Mapping[str, int]) -> int:
-    """The largest sum of the tensors alive at one step; a step in place whose input nothing else needs adds nothing."""
+    """The largest sum of the tensors alive at one step; a step in place writes over an input not needed again."""
     last_use = {name: i for i, step in enumerate(steps) for name in step.inputs}
     alive: dict[str, int] = {}
     peak = 0

@@ -1,8 +1,8 @@
 """Which operators X-CUBE-AI runs as one: the steps of the network, the rows of its report.
 
-Read off its published reports, tool 5.x: an activation runs inside the convolution or dense layer before it, a pool
-inside the convolution before it, a batch norm directly after a convolution or dense layer is folded into its weights,
-and flatten, reshape, dropout cost nothing.
+Read off its published reports, tool 5.x: an activation runs inside the convolution or dense layer before it,
+a pool inside the convolution before it, a batch norm directly after a convolution or dense layer is folded
+into its weights, and flatten, reshape, dropout cost nothing.
 """
 
 from __future__ import annotations
@@ -44,6 +44,13 @@ class Step:
     def output_shape(self) -> Shape:
         """The shape that leaves the step."""
         return self.operators[-1].output_shape
+
+    @property
+    def map_shape(self) -> Shape:
+        """The same before a flatten or reshape: the shape that the step computes."""
+        if self.operator.kind in RESHAPES:
+            return self.output_shape
+        return next((op.input_shapes[0] for op in self.tail if op.kind in RESHAPES), self.output_shape)
 
     @property
     def activated(self) -> bool:

@@ -6,11 +6,11 @@ import glob
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from hybridq.graph import Graph, read_graph
+from hybridq.graph import Graph, Operator, read_graph
 from hybridq.keras_layers import Shape
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler import macc, memory, targets
-from hybridq.profiler.merge import CONVOLUTIONS, Step, merge
+from hybridq.profiler.merge import Step, merge
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -25,11 +25,11 @@ class Row:
 
     name: str
     kind: str
-    merged: tuple[str, ...]      # the other operators that run in it
-    marks: tuple[str, ...]       # "pool", "norm": the ones of them that matter to the figures
+    merged: tuple[str, ...]  # the other operators that run in it
+    marks: tuple[str, ...]  # "pool", "norm": the ones of them that matter to the figures
     output_shape: Shape
     precision: LayerPrecision | None  # None for a layer without a kernel
-    parameters: int | None       # None where there is no rule for the layer
+    parameters: int | None  # None where there is no rule for the layer
     weights_bytes: int | None
     macc: int | None
     macc_share: float
@@ -45,12 +45,12 @@ class Totals:
     weights_bytes: int
     activations_bytes: int
     io_bytes: int
-    flash_bytes: int             # the weights: a program's code is not counted
-    ram_bytes: int               # activations and input/output buffers
+    flash_bytes: int  # the weights: a program's code is not counted
+    ram_bytes: int  # activations and input/output buffers
     target_flash_share: float
     target_ram_share: float
     fits: bool
-    published_rule_bytes: int    # see memory.published_rule_bytes
+    published_rule_bytes: int  # see memory.published_rule_bytes
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,10 @@ class Profile:
     name: str
     target: targets.Target
     accounting: str
-    planner: str                 # the rule behind activations_bytes
+    planner: str  # the rule behind activations_bytes
     totals: Totals
     rows: tuple[Row, ...]
+    assumed: tuple[str, ...]  # activations whose MACC is an assumption, not read off a report
     not_costed: tuple[str, ...]  # layers without a rule: the totals leave them out
     plans: tuple[tuple[str, int], ...]  # for a float network: (plan, flash in bytes under it)
 
@@ -89,6 +90,7 @@ class Profile:
             "totals": asdict(self.totals),
             "layers": [_plain(row) for row in self.rows],
             "dominant": {"layers": list(self.dominant[0]), "flash_share": self.dominant[1]},
+            "assumed": list(self.assumed),
             "not_costed": list(self.not_costed),
             "plans": dict(self.plans),
         }
@@ -112,32 +114,36 @@ class Profile:
         return markdown(self)
 
 
-def profile(model: Any, target: str | targets.Target = targets.DEFAULT_TARGET, plan: PrecisionPlan | None = None) -> Profile:
+def profile(
+    model: Any, target: str | targets.Target = targets.DEFAULT_TARGET, plan: PrecisionPlan | None = None
+) -> Profile:
     """Report on a Keras model, the path of a `.keras` file or a Graph.
 
-    With a plan the weights count as it says; without one as the model's own quantizers say (float32 for Keras layers).
-    Raises UserError for an unreadable model, an unknown target or a plan's pattern that matches no layer.
+    With a plan the weights count as it says; without one as the model's own quantizers say (float32 for Keras
+    layers). Raises UserError for an unreadable model, an unknown target or a plan's pattern that matches no
+    layer.
     """
     board = target if isinstance(target, targets.Target) else targets.target(target)
     graph = read_graph(model)
     if plan:
         plan.check(op.name for op in graph.weighted)
     steps = merge(graph)
-    rows = _rows(steps, plan)
+    rows, needed = _rows(steps, plan), memory.ram(graph, steps, plan)
     return Profile(
         name=graph.name,
         target=board,
         accounting=macc.ACCOUNTING,
-        planner=memory.ram(graph, steps, plan)[2],
-        totals=_totals(graph, steps, plan, rows, board),
+        planner=needed.planner,
+        totals=_totals(graph, plan, rows, needed, board),
         rows=rows,
+        assumed=tuple(sorted({name for op in _operators(steps) if (name := macc.assumed(op))})),
         not_costed=tuple(filter(None, map(macc.not_costed, _operators(steps)))),
         plans=_plans(graph, steps, rows),
     )
 
 
 def standard_plans(graph: Graph) -> dict[str, PrecisionPlan]:
-    """The plans worth a first look: "int8", all kernels in 8 bits; "hybrid", dense ones binary but for the last."""
+    """The plans worth a first look: "int8", all kernels; "hybrid", the dense ones but the last binary."""
     names = [op.name for op in graph.weighted]
     binary = [op.name for op in graph.weighted if op.kind == "Dense"][:-1]
     int8 = {glob.escape(name): Precision.INT8.value for name in names}
@@ -145,7 +151,7 @@ def standard_plans(graph: Graph) -> dict[str, PrecisionPlan]:
     return {label: PrecisionPlan.from_data(data) for label, data in plans.items()}
 
 
-def _operators(steps: tuple[Step, ...]) -> list[Any]:
+def _operators(steps: tuple[Step, ...]) -> list[Operator]:
     return [op for step in steps for op in step.operators]
 
 
@@ -159,7 +165,7 @@ def _rows(steps: tuple[Step, ...], plan: PrecisionPlan | None) -> tuple[Row, ...
             kind=step.operator.kind,
             merged=tuple(op.name for op in step.tail),
             marks=("pool",) * bool(step.pool) + ("norm",) * bool(step.folded),
-            output_shape=step.output_shape,
+            output_shape=step.map_shape,
             precision=_precision(step, plan),
             parameters=memory.parameters(step) if step.operator.known else None,
             weights_bytes=size,
@@ -179,21 +185,21 @@ def _precision(step: Step, plan: PrecisionPlan | None) -> LayerPrecision | None:
 
 
 def _totals(
-    graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None, rows: tuple[Row, ...], board: targets.Target
+    graph: Graph, plan: PrecisionPlan | None, rows: tuple[Row, ...], needed: memory.Ram, board: targets.Target
 ) -> Totals:
     flash = sum(row.weights_bytes or 0 for row in rows)
-    activations, buffers, _ = memory.ram(graph, steps, plan)
+    used = needed.activations + needed.buffers
     return Totals(
         macc=sum(row.macc or 0 for row in rows),
         parameters=sum(row.parameters or 0 for row in rows),
         weights_bytes=flash,
-        activations_bytes=activations,
-        io_bytes=buffers,
+        activations_bytes=needed.activations,
+        io_bytes=needed.buffers,
         flash_bytes=flash,
-        ram_bytes=activations + buffers,
+        ram_bytes=used,
         target_flash_share=_percent(flash, board.flash_bytes),
-        target_ram_share=_percent(activations + buffers, board.ram_bytes),
-        fits=flash <= board.flash_bytes and activations + buffers <= board.ram_bytes,
+        target_ram_share=_percent(used, board.ram_bytes),
+        fits=flash <= board.flash_bytes and used <= board.ram_bytes,
         published_rule_bytes=memory.published_rule_bytes(graph, plan),
     )
 
@@ -219,5 +225,7 @@ def _plain(row: Row) -> dict[str, Any]:
         "merged": list(row.merged),
         "marks": list(row.marks),
         "output_shape": list(row.output_shape),
-        "precision": {part: str(getattr(precision, part)) for part in ("weights", "bias", "outputs")} if precision else None,
+        "precision": {part: str(getattr(precision, part)) for part in ("weights", "bias", "outputs")}
+        if precision
+        else None,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv as csv_module
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hybridq.precision import LayerPrecision, Precision
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from hybridq.profiler.report import Profile, Row
 
 WIDTH = 100
-BAR = 10  # characters of a full bar
-HEADER = ("Layer", "Output", "Precision", "Parameters", "Bytes", "MACC", "MACC %", "Flash %")
+BAR = 8  # characters of a full bar
+HEADER = ("Layer", "Output", "Weights", "Parameters", "Bytes", "MACC", "MACC %", "Flash %")
 
 
 def terminal(report: Profile) -> Group:
@@ -25,17 +25,22 @@ def terminal(report: Profile) -> Group:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), title_justify="left")
     table.title = Text(f"{report.name} on {report.target.label}", style="bold")
     for i, name in enumerate(HEADER):
-        cut = {"max_width": 26} if name == "Layer" else {}
-        table.add_column(name, justify="left" if i in (0, 2) else "right", no_wrap=True, overflow="ellipsis", **cut)
+        justify: Literal["left", "right"] = "left" if i in (0, 2) else "right"
+        # only the names give way where the table is wider than the terminal
+        table.add_column(name, justify=justify, no_wrap=name != "Layer", overflow="ellipsis")
     table.add_column("", no_wrap=True, width=BAR)
     dominant = set(report.dominant[0])
     for row in report.rows:
         style = "bold" if row.name in dominant else "red" if row.macc is None else ""
-        table.add_row(*(Text(cell, style=style) for cell in _cells(row)), Text(_bar(row.flash_share), style="cyan"))
-    return Group(table, *(Text(line, style="red" if line.startswith("Not costed") else "") for line in lines(report)))
+        table.add_row(
+            *(Text(cell, style=style) for cell in _cells(row)), Text(_bar(row.flash_share), style="cyan")
+        )
+    return Group(
+        table, *(Text(line, style="red" if line.startswith("Not costed") else "") for line in lines(report))
+    )
 
 
 def markdown(report: Profile) -> str:
@@ -52,14 +57,34 @@ def csv(report: Profile) -> str:
     text = io.StringIO()
     writer = csv_module.writer(text, lineterminator="\n")
     writer.writerow(
-        ("name", "kind", "output_shape", "weights", "bias", "outputs",
-         "parameters", "weights_bytes", "macc", "macc_share", "flash_share")
+        (
+            "name",
+            "kind",
+            "output_shape",
+            "weights",
+            "bias",
+            "outputs",
+            "parameters",
+            "weights_bytes",
+            "macc",
+            "macc_share",
+            "flash_share",
+        )
     )
     for row in report.rows:
         p = row.precision
         writer.writerow(
-            (row.name, row.kind, _shape(row), *((p.weights, p.bias, p.outputs) if p else ("", "", "")),
-             row.parameters, row.weights_bytes, row.macc, round(row.macc_share, 4), round(row.flash_share, 4))
+            (
+                row.name,
+                row.kind,
+                _shape(row),
+                *((p.weights, p.bias, p.outputs) if p else ("", "", "")),
+                row.parameters,
+                row.weights_bytes,
+                row.macc,
+                round(row.macc_share, 4),
+                round(row.flash_share, 4),
+            )
         )
     return text.getvalue()
 
@@ -70,23 +95,30 @@ def lines(report: Profile) -> list[str]:
     names, share = report.dominant
     said = [
         f"Total: {totals.macc:,} MACC, {totals.parameters:,} parameters",
-        f"Flash: {size(totals.flash_bytes)} of weights, {totals.target_flash_share:.1f} % of {size(board.flash_bytes)}",
+        f"Flash: {size(totals.flash_bytes)} of weights, {totals.target_flash_share:.1f} % of "
+        f"{size(board.flash_bytes)}",
         f"RAM:   {size(totals.ram_bytes)} = activations {totals.activations_bytes:,} B + input and output "
         f"{totals.io_bytes:,} B, {totals.target_ram_share:.1f} % of {size(board.ram_bytes)}",
         f"{'Fits' if totals.fits else 'Does not fit'} {board.label} ({board.core}, {board.clock_mhz} MHz)",
     ]
     if names:
-        some = f"{', '.join(names[:4])} and {len(names) - 4} more" if len(names) > 5 else " and ".join(
-            filter(None, (", ".join(names[:-1]), names[-1]))
-        )
-        said.append(f"{some} {'holds' if len(names) == 1 else 'hold'} {share:.1f} % of the flash")
+        verb = "holds" if len(names) == 1 else "hold"
+        said.append(f"{_listed(names)} {verb} {share:.1f} % of the flash")
     for label, flash in report.plans:
         saved = 100 * (1 - flash / totals.flash_bytes) if totals.flash_bytes else 0.0
         said.append(f"With {label} weights: {size(flash)} of flash, {saved:.1f} % less")
+    if report.assumed:
+        said.append(f"Assumed, no published report has it: the MACC of {', '.join(report.assumed)}")
     if report.not_costed:
         said.append(f"Not costed, the totals leave them out: {', '.join(report.not_costed)}")
     said.append(f"Accounting: {report.accounting}; RAM: {report.planner}")
     return said
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """ "a, b and c"; of many, the first four and how many more."""
+    ends = names if len(names) <= 5 else (*names[:4], f"{len(names) - 4} more")
+    return " and ".join(filter(None, (", ".join(ends[:-1]), ends[-1])))
 
 
 def size(count: int) -> str:
@@ -97,10 +129,12 @@ def size(count: int) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    name = " +".join((row.name, *row.marks))
+    name = "\N{NO-BREAK SPACE}+".join((row.name, *row.marks))
     figures = (f"{n:,}" if n is not None else "?" for n in (row.parameters, row.weights_bytes, row.macc))
-    shares = (f"{row.macc_share:.1f}" if row.macc is not None else "?",
-              f"{row.flash_share:.1f}" if row.weights_bytes is not None else "?")
+    shares = (
+        f"{row.macc_share:.1f}" if row.macc is not None else "?",
+        f"{row.flash_share:.1f}" if row.weights_bytes is not None else "?",
+    )
     return (name, _shape(row), _precision(row.precision), *figures, *shares)
 
 
@@ -113,7 +147,9 @@ def _precision(precision: LayerPrecision | None) -> str:
     if precision is None:
         return ""
     parts = (("b", precision.bias), ("o", precision.outputs))
-    return " ".join((str(precision.weights), *(f"{key}{p.bits}" for key, p in parts if p is not Precision.FLOAT32)))
+    return " ".join(
+        (str(precision.weights), *(f"{key}{p.bits}" for key, p in parts if p is not Precision.FLOAT32))
+    )
 
 
 def _bar(share: float) -> str:

@@ -1,4 +1,4 @@
-"""The boards, as data. Flash and RAM are what the whole program shares; the weights and activations are a part of it."""
+"""The boards, as data. Weights and activations share their flash and RAM with the rest of the program."""
 
 from __future__ import annotations
 
@@ -32,9 +32,25 @@ TARGETS = {
         Target("stm32l4r5", "STM32L4R5", 2 * MIB, 640 * KIB, "Cortex-M4F", 120, "datasheet, STM32L4R5xI"),
         Target("stm32f411", "STM32F411", 512 * KIB, 128 * KIB, "Cortex-M4F", 100, "datasheet, STM32F411xE"),
         Target("stm32f746", "STM32F746", MIB, 320 * KIB, "Cortex-M7F", 216, "datasheet, STM32F746xG"),
-        Target("stm32h743", "STM32H743", 2 * MIB, MIB, "Cortex-M7F", 480, "datasheet, STM32H743xI; several RAM blocks"),
+        Target(
+            "stm32h743",
+            "STM32H743",
+            2 * MIB,
+            MIB,
+            "Cortex-M7F",
+            480,
+            "datasheet, STM32H743xI; several RAM blocks",
+        ),
         Target("nrf52840", "nRF52840", MIB, 256 * KIB, "Cortex-M4F", 64, "product specification, nRF52840"),
-        Target("rp2040", "RP2040 (Pico)", 2 * MIB, 264 * KIB, "Cortex-M0+", 133, "datasheet; the flash is the Pico board's"),
+        Target(
+            "rp2040",
+            "RP2040 (Pico)",
+            2 * MIB,
+            264 * KIB,
+            "Cortex-M0+",
+            133,
+            "datasheet; the flash is the Pico board's",
+        ),
     )
 }
 DEFAULT_TARGET = "stm32l496"
