@@ -338,8 +338,7 @@ sys.exit(serve_ui(open_store(Path(sys.argv[1])), port=int(sys.argv[2])))
     process = child(code, store.root, port)
     try:
         assert process.stdout is not None
-        lines = [process.stdout.readline(), process.stdout.readline()]
-        assert f"http://127.0.0.1:{port}" in lines[1], lines
+        assert any(f"MLflow is at http://127.0.0.1:{port}" in line for line in process.stdout)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
             assert b"<title>MLflow</title>" in page.read()
         served = Store(f"http://127.0.0.1:{port}", store.experiment, None)

@@ -1,7 +1,7 @@
 """Tracked runs: the only part of hybridq that imports mlflow, inside the functions that need it.
 
-`open_store()` gives the store, `store.start_run(...)` a run to log to, `store.runs()` and `store.find()` the runs
-that were logged.
+`open_store()` gives the store, `store.start_run(...)` a run to log to, `store.runs()` and `store.find()` the
+runs that were logged.
 """
 
 from hybridq.tracking.run import Run

@@ -1,7 +1,7 @@
-"""The default store: `mlflow.db` and `artifacts/` in one folder, which may be moved, and opened by two at once.
+"""The default store: `mlflow.db` and `artifacts/` in one folder, which may be moved and shared.
 
 MLflow records where artifacts lie as absolute paths, so after a move the new place is written into the
-database. To know which paths are ours, each experiment that hybridq makes carries the artifacts folder as a tag.
+database. To know which paths are ours, each experiment that hybridq makes has the artifacts folder as a tag.
 """
 
 from __future__ import annotations

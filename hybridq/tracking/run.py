@@ -40,7 +40,7 @@ class Terminated(KeyboardInterrupt):
 class Run:
     """A run being logged, a context manager.
 
-    It ends as FINISHED, as FAILED (tag `failure` says why) or, on Ctrl-C or SIGTERM, KILLED (tag `interrupted`).
+    It ends as FINISHED, as FAILED (tag `failure` says why) or, on Ctrl-C and SIGTERM, KILLED (`interrupted`).
     """
 
     def __init__(self, store: Store, run_id: str, name: str, artifact_uri: str) -> None:

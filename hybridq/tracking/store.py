@@ -21,6 +21,7 @@ from hybridq.tracking.provenance import provenance
 from hybridq.tracking.run import DESCRIPTION, PARENT, Run, local_folder, note
 
 EXPERIMENT = "hybridq"
+RECIPE = "recipe"  # the tag with the recipe's name, which the runs of several seeds share
 PAGE = 1000
 
 
@@ -120,14 +121,15 @@ class Store:
         """The runs of the experiment, oldest first, each once.
 
         With `sweep` (an id or name) that sweep's runs; with `ids_or_names` the run of that id, or all of that
-        name. A sweep named so stands for its runs. Raises UserError for a name that no run has.
+        name or recipe. A sweep named so stands for its runs. Raises UserError for a name that no run has.
         """
         every = self._all()
         if sweep is not None:
             return _children(every, _find(every, sweep, self.label))
         chosen: dict[str, RunView] = {} if ids_or_names else {run.id: run for run in every}
         for word in ids_or_names:
-            named = [run for run in every if run.name == word] or [_find(every, word, self.label)]
+            named = [run for run in every if word in (run.name, run.tags.get(RECIPE))]
+            named = named or [_find(every, word, self.label)]
             for run in named:
                 chosen |= {one.id: one for one in (_children(every, run) or [run])}
         return list(chosen.values())

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
-import threading
+import tempfile
 import time
-import urllib.error
 import urllib.request
-from pathlib import Path
 
-from hybridq.errors import ENVIRONMENT, UserError
+from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
 from hybridq.tracking.local import ARTIFACTS
 from hybridq.tracking.store import Store
 
 TRIES = 20
-START_SECONDS = 60.0
+START_SECONDS = 120.0
+# No usage reports, no job runners: they serve language-model features that hybridq has no use for.
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def serve_ui(store: Store, host: str = "127.0.0.1", port: int = 5000) -> int:
     """Run `mlflow ui` until it is stopped, saying where it is; a taken port gives way to the next free one.
 
-    Returns the exit status; a store that is a server already is only named.
+    Returns 0 when it was stopped; a store that is a server already is only named.
     """
     if store.uri.startswith(("http://", "https://")):
         print(f"The tracking store is an MLflow server already: open {store.label}")
@@ -33,16 +34,27 @@ def serve_ui(store: Store, host: str = "127.0.0.1", port: int = 5000) -> int:
         print(f"Port {port} is taken, using {free}.")
     root = ["--default-artifact-root", str(store.root / ARTIFACTS)] if store.root else []
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", host, "--port", str(free)]
-    command += ["--backend-store-uri", store.uri, *root]
-    quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "ERROR"}
-    server = subprocess.Popen(command, env=quiet, cwd=Path.cwd())
-    threading.Thread(target=_announce, args=(f"http://{host}:{free}", server), daemon=True).start()
-    try:
-        return server.wait()
-    except KeyboardInterrupt:
-        server.terminate()
-        server.wait()
-        return 0
+    command += ["--backend-store-uri", store.uri, "--registry-store-uri", store.uri, *root]
+    # SIGTERM as Ctrl-C, or the server would outlive this process.
+    old = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryFile() as said:
+        # Its own session: Ctrl-C reaches this process alone, which then ends the server in good order.
+        server = subprocess.Popen(
+            command, env=os.environ | QUIET, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            _announce(f"http://{host}:{free}", server)
+            server.wait()
+        except KeyboardInterrupt:
+            server.terminate()
+            server.wait()
+            return 0
+        finally:
+            signal.signal(signal.SIGTERM, old)
+        said.seek(0)
+        last = said.read().decode(errors="replace").strip().splitlines()[-1:]
+    why = " ".join(last) or f"exit status {server.returncode}"
+    raise UserError(f"mlflow ui stopped by itself: {why}", RUN_FAILED)
 
 
 def free_port(host: str, port: int) -> int:
@@ -64,7 +76,7 @@ def _announce(address: str, server: subprocess.Popen[bytes]) -> None:
     while server.poll() is None and time.monotonic() - start < START_SECONDS:
         try:
             urllib.request.urlopen(f"{address}/health", timeout=1).close()
-        except (OSError, urllib.error.URLError):
+        except OSError:
             time.sleep(0.3)
             continue
         print(f"MLflow is at {address} (Ctrl-C stops it)", flush=True)
