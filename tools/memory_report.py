@@ -13,22 +13,25 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from hybridq.errors import UserError  # noqa: E402
-from hybridq.graph import Graph, read_graph  # noqa: E402
-from hybridq.precision import PrecisionPlan  # noqa: E402
-from hybridq.profiler import TARGETS, Profile, profile, standard_plans  # noqa: E402
+from hybridq.errors import UserError
+from hybridq.graph import Graph, read_graph
+from hybridq.precision import PrecisionPlan
+from hybridq.profiler import TARGETS, Profile, profile, standard_plans
 
 FORMATS = ("table", "json", "csv", "markdown")
 
 
 def main() -> int:
     """Parse, report, print; returns the exit status."""
-    parser = argparse.ArgumentParser(description="Where the flash, RAM and MACC of a Keras model go, layer by layer.")
+    parser = argparse.ArgumentParser(
+        description="Where the flash, RAM and MACC of a Keras model go, layer by layer."
+    )
     parser.add_argument("model", help="a .keras file")
     parser.add_argument("--target", default="stm32l496", help=f"one of {', '.join(TARGETS)}")
     parser.add_argument("--format", default="table", choices=FORMATS)
     parser.add_argument(
-        "--plan", help="what the weights would be: int8, hybrid, or a YAML file with a 'precision' mapping (a recipe)"
+        "--plan",
+        help="what the weights would be: int8, hybrid, or a YAML file with a 'precision' mapping (a recipe)",
     )
     arguments = parser.parse_args()
     try:
@@ -42,7 +45,7 @@ def main() -> int:
 
 
 def _plan(text: str, graph: Graph) -> PrecisionPlan:
-    """The plan of that name, or the `precision` of that YAML file, or the file itself where it is one mapping."""
+    """The plan of that name, or the `precision` of that YAML file, or the file itself as a plan."""
     standard = standard_plans(graph)
     if text in standard:
         return standard[text]

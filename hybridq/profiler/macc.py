@@ -73,7 +73,7 @@ RULES: dict[str, Callable[[Operator], int]] = {
     },
     "Dense": _dense,
     "BatchNormalization": lambda op: 2 * _outputs(op),  # one scale and one offset an element
-    **{kind: _elementwise for kind in ("Add", "Multiply")},
+    **dict.fromkeys(("Add", "Multiply"), _elementwise),
     **{kind: lambda op: 0 for kind in ("Concatenate", "ZeroPadding1D", "ZeroPadding2D")},
     **{kind: lambda op: 0 for kind in FREE},
     # the nonlinearity of these is counted by its name, as that inside a layer is

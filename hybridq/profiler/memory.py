@@ -7,6 +7,7 @@ reports follow, plus the network's input and output buffers, which lie outside t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -126,7 +127,7 @@ def step_outputs(step: Step, plan: PrecisionPlan | None) -> Precision:
 
 def _is_chain(steps: tuple[Step, ...], inputs: int) -> bool:
     """Whether each step reads the one before it, and nothing else."""
-    linked = all(step.inputs == (before.name,) for before, step in zip(steps, steps[1:], strict=False))
+    linked = all(step.inputs == (before.name,) for before, step in itertools.pairwise(steps))
     return inputs == 1 and linked and all(len(step.inputs) == 1 for step in steps)
 
 
@@ -199,7 +200,7 @@ def _image(shape: Shape) -> tuple[int, int, int]:
 
 
 def _liveness(steps: tuple[Step, ...], inside: Mapping[str, int]) -> int:
-    """The largest sum of the tensors alive at one step; a step in place writes over an input not needed again."""
+    """The largest sum of tensors alive at one step; one in place writes over an input not needed later."""
     last_use = {name: i for i, step in enumerate(steps) for name in step.inputs}
     alive: dict[str, int] = {}
     peak = 0

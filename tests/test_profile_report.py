@@ -1,0 +1,180 @@
+"""The report in its forms, and the script that prints it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from hybridq.graph import Graph, Operator
+from hybridq.precision import PrecisionPlan
+from hybridq.profiler import Profile, profile
+from hybridq.profiler.tables import size
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "memory_report.py"
+
+
+def network(*units: int, names: tuple[str, ...] = ()) -> Graph:
+    """Dense layers in a row, the first number the width of the input."""
+    ops = [Operator("in", "InputLayer", (), (), units[:1])]
+    for i, (wide, out) in enumerate(itertools.pairwise(units)):
+        name = names[i] if names else f"dense_{i}"
+        ops.append(Operator(name, "Dense", (ops[-1].name,), ((wide,),), (out,), {}, wide * out, out))
+    return Graph("small", tuple(ops), (ops[-1].name,))
+
+
+def text_of(report: Profile, width: int = 100) -> str:
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    console.print(report.table())
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_json_has_the_documented_keys() -> None:
+    data = profile(network(100, 50, 10)).to_json()
+    assert json.loads(json.dumps(data)) == data
+    assert data["schema"] == 1
+    assert data["name"] == "small"
+    assert data["target"]["name"] == "stm32l496"
+    assert data["accounting"] == "x-cube-ai 5.x"
+    totals = {"macc", "weights_bytes", "activations_bytes", "io_bytes", "flash_bytes", "ram_bytes", "fits"}
+    assert totals | {"published_rule_bytes"} <= data["totals"].keys()
+    for layer in data["layers"]:
+        assert {"name", "kind", "macc", "weights_bytes", "macc_share", "flash_share"} <= layer.keys()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 2000), min_size=2, max_size=12))
+def test_totals_are_the_sums_of_the_layers(units: list[int]) -> None:
+    data = profile(network(*units)).to_json()
+    layers, totals = data["layers"], data["totals"]
+    for key in ("macc", "weights_bytes", "parameters"):
+        assert totals[key] == sum(layer[key] for layer in layers)
+    assert sum(layer["flash_share"] for layer in layers) == pytest.approx(100)
+    assert sum(layer["macc_share"] for layer in layers) == pytest.approx(100)
+    assert totals["ram_bytes"] == totals["activations_bytes"] + totals["io_bytes"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 2000), min_size=2, max_size=12))
+def test_the_dominant_layers_are_the_fewest_that_hold_most(units: list[int]) -> None:
+    report = profile(network(*units))
+    names, share = report.dominant
+    assert share >= 80
+    assert share == pytest.approx(sum(r.flash_share for r in report.rows if r.name in names))
+    assert share - min(r.flash_share for r in report.rows if r.name in names) < 80
+
+
+def test_table_fits_100_columns_and_says_what_matters() -> None:
+    text = text_of(profile(network(3000, 400, 64, 10)))
+    assert max(map(len, text.splitlines())) <= 100
+    assert "dense_0 holds 97.9 % of the flash" in text
+    assert "Does not fit STM32L496" in text
+    assert "With hybrid weights" in text
+    assert "With int8 weights" in text
+    plan = PrecisionPlan.from_data({"*": {"weights": "8-bit", "bias": "4-bit", "outputs": "8-bit"}})
+    text = text_of(
+        profile(network(2**20, 2**10, 10, names=("a_layer_with_a_very_long_name" * 3, "b")), plan=plan)
+    )
+    assert max(map(len, text.splitlines())) <= 100
+    assert "1,073,742,848" in text
+    assert "8-bit b4 o8" in text
+
+
+def test_names_are_text_not_markup() -> None:
+    assert "[red]x[/red]" in text_of(profile(network(3, 4, names=("[red]x[/red]",))))
+
+
+def test_csv_and_markdown_hold_every_layer() -> None:
+    report = profile(network(30, 20, 10, names=("a,b", "c|d")))
+    rows = list(csv.DictReader(io.StringIO(report.to_csv())))
+    assert [(row["name"], int(row["weights_bytes"])) for row in rows] == [("a,b", 4 * 620), ("c|d", 4 * 210)]
+    assert sum(float(row["flash_share"]) for row in rows) == pytest.approx(100, abs=0.001)
+    text = report.to_markdown()
+    assert "| c\\|d | 10 | float32 | 210 | 840 | 210 |" in text
+    assert text.endswith("\n")
+
+
+def test_layers_without_a_rule_show_in_every_form() -> None:
+    ops = network(8, 4).operators
+    unknown = Operator("odd", "unknown: Odd", (ops[-1].name,), ((4,),), ())
+    report = profile(Graph("odd", (*ops, unknown), ("odd",)))
+    for text in (text_of(report), report.to_markdown()):
+        assert "Not costed, the totals leave them out: odd (unknown: Odd)" in text
+        assert "?" in text
+    assert report.to_json()["layers"][-1]["macc"] is None
+    assert report.to_csv().splitlines()[-1] == "odd,unknown: Odd,?,,,,,,,0.0,0.0"
+
+
+def test_sizes() -> None:
+    assert [size(n) for n in (0, 640, 79_760, 2_225_384)] == ["0 B", "640 B", "77.9 KiB", "2.12 MiB"]
+
+
+# -------------------------------------------------------------------------------------------------- script
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import keras
+
+    inputs = keras.Input((100,))
+    hidden = keras.layers.Dense(50, activation="relu", name="dense")(inputs)
+    path = tmp_path_factory.mktemp("report") / "two.keras"
+    keras.Model(inputs, keras.layers.Dense(10, name="dense_1")(hidden)).save(path)
+    return path
+
+
+def report(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_script_prints_each_format(model_file: Path) -> None:
+    assert "dense holds" in report(model_file).stdout
+    assert (
+        json.loads(report(model_file, "--format", "json", "--target", "rp2040").stdout)["target"]["name"]
+        == "rp2040"
+    )
+    assert report(model_file, "--format", "csv").stdout.startswith("name,kind")
+    assert "| dense |" in report(model_file, "--format", "markdown").stdout
+
+
+def test_script_takes_a_plan(model_file: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("dense: binary\n")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("training: {epochs: 3}\nprecision:\n  dense: {weights: binary}\n")
+    binary = 5_000 // 8 + 4 * 50 + 4 * (500 + 10)
+    for given_plan in (plan, recipe):
+        done = report(model_file, "--format", "json", "--plan", given_plan)
+        assert json.loads(done.stdout)["totals"]["flash_bytes"] == binary, done.stderr
+    done = report(model_file, "--format", "json", "--plan", "int8")
+    assert json.loads(done.stdout)["totals"]["flash_bytes"] == 5_500 + 4 * 60
+
+
+def test_script_says_what_is_wrong_in_a_line(model_file: Path, tmp_path: Path) -> None:
+    typo = tmp_path / "typo.yaml"
+    typo.write_text("dence: binary\n")
+    for arguments, message in [
+        (("none.keras",), "none.keras: no such file"),
+        ((SCRIPT,), "not a .keras file"),
+        ((model_file, "--target", "stm32"), "not a known target"),
+        ((model_file, "--plan", typo), "matches no layer; the nearest layer is 'dense'"),
+    ]:
+        done = report(*arguments)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr.startswith("Error: ")
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
