@@ -11,7 +11,9 @@ anything else is refused, and nothing in a file is ever executed.
 from __future__ import annotations
 
 import difflib
+import io
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -266,6 +268,51 @@ class _Builder:
             lines[name] = line
             children[name] = self.build(value_node, line, (*key, name))
         return children
+
+
+# ---------------------------------------------------------------------------------------------- writing
+
+_PLAIN = re.compile(r"(?!(yes|no|on|off|true|false|null|y|n)$)[a-z][\w ./*-]*", re.IGNORECASE)
+
+
+def to_yaml(data: Any) -> str:
+    """Plain data as YAML, in its own order, that readers of YAML 1.1 and 1.2 understand alike.
+
+    They disagree on what a bare `yes` or `5e3` is, and either may be a word to spot; in doubt it is quoted.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.representer import SafeRepresenter
+
+    class Representer(SafeRepresenter):  # type: ignore[misc]
+        def ignore_aliases(self, value: Any) -> bool:
+            return True  # the same pair twice is written twice
+
+    def text(representer: Any, value: str) -> Any:
+        style = None if _PLAIN.fullmatch(value) else '"'
+        return representer.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    def number(representer: Any, value: float) -> Any:
+        digits, e, exponent = repr(value).partition("e")  # YAML 1.1 wants the point in 1.0e-06
+        written = f"{digits}{'' if '.' in digits else '.0'}e{exponent}" if e else digits
+        return representer.represent_scalar("tag:yaml.org,2002:float", written)
+
+    def items(representer: Any, value: list[Any]) -> Any:
+        return representer.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+
+    def mapping(representer: Any, value: dict[str, Any]) -> Any:
+        return representer.represent_mapping("tag:yaml.org,2002:map", list(value.items()))
+
+    Representer.add_representer(str, text)
+    Representer.add_representer(float, number)
+    Representer.add_representer(list, items)
+    Representer.add_representer(dict, mapping)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = Representer
+    yaml.default_flow_style = False
+    yaml.width = 1 << 20
+    stream = io.StringIO()
+    yaml.dump(data, stream)
+    return stream.getvalue()
 
 
 def resolve_path(text: str, file: Path) -> str:

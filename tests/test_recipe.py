@@ -1,0 +1,482 @@
+"""Recipes: what is read, what is refused, and that each message names file, line and nearest valid key."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from hybridq.errors import BAD_INPUT, UserError
+from hybridq.models.config import ReferenceConfig
+from hybridq.precision import Precision
+from hybridq.recipe import Recipe, load_recipe
+from hybridq.settings import AugmentSettings, DataSettings, FeatureSettings, Published, TrainingSettings
+from hybridq.validation import keys
+from hybridq.yamlfile import to_yaml
+
+RECIPES = Path(__file__).resolve().parent.parent / "recipes"
+Write = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory: pytest.TempPathFactory) -> Write:
+    """Write a recipe into a folder of this module's own and give its path."""
+    folder = tmp_path_factory.mktemp("recipes")
+
+    def write(text: str | bytes, name: str = "a.yaml") -> Path:
+        path = folder / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def message(path: str | Path, *overrides: str) -> str:
+    """What a user is told about a recipe that is refused."""
+    with pytest.raises(UserError) as caught:
+        load_recipe(path, overrides)
+    assert caught.value.exit_code == BAD_INPUT
+    assert 1 <= len(str(caught.value).splitlines()) <= 2
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------------------ the files
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_recipe_of_the_project_loads(path: Path) -> None:
+    assert load_recipe(path).path == path
+
+
+def test_the_hybrid_recipe() -> None:
+    recipe = load_recipe(RECIPES / "paper" / "hybrid.yaml")
+    assert recipe.name == "hybrid"
+    assert recipe.plan.of("conv2d_3").weights is Precision.INT8
+    assert recipe.plan.of("dense_1").weights is Precision.BINARY
+    assert recipe.plan.of("dense_2").weights is Precision.INT8
+    assert recipe.plan.of("batch_normalization").weights is Precision.FLOAT32
+    assert recipe.parent is not None
+    assert recipe.parent.name == "fp32"
+    assert recipe.parent.parent is None
+    assert recipe.published is not None
+    assert recipe.published.accuracy == 90
+    assert recipe.features == recipe.parent.features
+    assert recipe.training.epochs < recipe.parent.training.epochs
+
+
+def test_the_default_front_end_is_a_crop_of_a_second() -> None:
+    features = FeatureSettings()
+    assert (features.frames - 1) * features.hop + features.window == 14_336
+
+
+def test_every_key_is_described() -> None:
+    for section in (
+        Recipe,
+        DataSettings,
+        FeatureSettings,
+        AugmentSettings,
+        TrainingSettings,
+        Published,
+        ReferenceConfig,
+    ):
+        for name, field in section.model_fields.items():
+            assert field.description, f"{section.__name__}.{name}"
+
+
+# ------------------------------------------------------------------------------ extends, start_from
+
+
+def test_extends_merges_mappings_and_replaces_lists_and_the_plan(write: Write) -> None:
+    write(
+        "name: base\ndescription: base\npublished: {label: base}\ntarget: other\n"
+        "precision: {dense: binary, conv2d: 8-bit}\n"
+        "data: {words: [yes, no, up], voices: 7}\ntraining: {epochs: 9, augment: {shift_ms: 5}}\n",
+        "base.yaml",
+    )
+    recipe = load_recipe(
+        write(
+            "extends: base.yaml\nprecision: {dense_2: ternary}\ndata: {words: [on, off]}\n"
+            "training: {augment: {time_mask: 3}}\n",
+            "child.yaml",
+        )
+    )
+    assert (recipe.name, recipe.description, recipe.published, recipe.target) == (
+        "child",
+        None,
+        None,
+        "other",
+    )
+    assert recipe.plan.to_data() == {"dense_2": {"weights": "ternary"}}
+    assert (recipe.data.words, recipe.data.voices) == (("on", "off"), 7)
+    assert (recipe.training.epochs, recipe.training.augment.shift_ms) == (9, 5.0)
+    assert recipe.training.augment.time_mask == 3
+
+
+def test_start_from_is_inherited_from_where_it_stands_and_null_clears_it(
+    write: Write, tmp_path: Path
+) -> None:
+    write("name: first\n", "first.yaml")
+    base = write("start_from: first.yaml\n", "second.yaml")
+    child = tmp_path / "child.yaml"
+    child.write_text(f"extends: {base}\n")
+    inherited = load_recipe(child).parent
+    assert inherited is not None
+    assert inherited.name == "first"
+    child.write_text(f"extends: {base}\nstart_from:\n")
+    assert load_recipe(child).parent is None
+    assert load_recipe(base, ["start_from=null"]).parent is None
+
+
+def test_a_section_with_every_line_commented_out_says_nothing(write: Write) -> None:
+    write("training: {epochs: 9}\n", "base.yaml")
+    assert load_recipe(write("extends: base.yaml\ntraining:\n  # epochs: 3\n")).training.epochs == 9
+
+
+def test_a_folder_of_clips_is_relative_to_its_recipe(write: Write) -> None:
+    path = write("data: {source: clips}\n")
+    recipe = load_recipe(path)
+    assert Path(recipe.data.source) == path.parent / "clips"
+    assert (
+        load_recipe(path, ["data.source=clips"]).data.source == "clips"
+    )  # as typed: from the current folder
+    assert load_recipe(path, ["data.source=v0.02"]).data.source == "v0.02"
+
+
+def test_settings_that_decide_the_weights_reach_the_start_recipe(write: Write) -> None:
+    write("name: first\n", "first.yaml")
+    path = write("start_from: first.yaml\n", "second.yaml")
+    recipe = load_recipe(
+        path,
+        [
+            "data.source=v0.02",
+            "features.coefficients=20",
+            "model.padding=same",
+            "training.seed=3",
+            "training.epochs=2",
+            "target=other",
+            "precision={dense: binary}",
+        ],
+    )
+    parent = recipe.parent
+    assert parent is not None
+    assert (parent.data, parent.features, parent.model) == (recipe.data, recipe.features, recipe.model)
+    assert parent.training.seed == 3
+    assert parent.training.epochs == 40
+    assert parent.target == "stm32l496"
+    assert parent.plan.rules == ()
+    whole = load_recipe(path, ["training={seed: 3, epochs: 2}"]).parent
+    assert whole is not None
+    assert (whole.training.seed, whole.training.epochs) == (3, 40)
+
+
+def test_one_rule_of_the_plan_can_be_set(write: Write) -> None:
+    path = write('precision:\n  "conv2d*": 8-bit\n  dense: binary\n')
+    plan = load_recipe(path, ["precision.dense=ternary", "precision.conv2d*.outputs=8-bit"]).plan
+    assert plan.to_data() == {
+        "conv2d*": {"weights": "8-bit", "outputs": "8-bit"},
+        "dense": {"weights": "ternary"},
+    }
+    assert load_recipe(path, ['precision={"conv*": 4-bit}']).plan.to_data() == {"conv*": {"weights": "4-bit"}}
+
+
+def test_digest_covers_what_decides_the_result(write: Write) -> None:
+    write("name: first\n", "first.yaml")
+    path = write("start_from: first.yaml\nprecision: {'dense*': binary, dense_2: 8-bit}\n", "second.yaml")
+    digest = load_recipe(path).digest()
+    for same in ("name=other", "description=x", "target=x", "data.source=v0.01", "published={label: x}"):
+        assert load_recipe(path, [same]).digest() == digest
+    for other in (
+        "data.voices=9",
+        "features.low_hz=30",
+        "model.dropout=0",
+        "training.average=0.5",
+        "training.augment.hiss_db=null",
+        "start_from=null",
+        "precision={dense_2: 8-bit, 'dense*': binary}",
+    ):
+        assert load_recipe(path, [other]).digest() != digest, other
+    write("name: first\ntraining: {epochs: 2}\n", "first.yaml")
+    assert load_recipe(path).digest() != digest
+
+
+def test_flat_is_text_under_dotted_keys() -> None:
+    flat = load_recipe(RECIPES / "paper" / "hybrid.yaml").flat()
+    assert flat["model.filters"] == "16, 16, 32, 32, 64, 64"
+    assert flat["precision"] == "conv2d* 8-bit, dense* binary, dense_2 8-bit"
+    assert flat["data.balance"] == "true"
+    assert flat["training.augment.noise_snr_db"] == "5.0, 40.0"
+    assert not [key for key in flat if not key.replace(".", "").replace("_", "").isalnum()]
+    assert load_recipe(RECIPES / "paper" / "fp32.yaml").flat()["precision"] == "float32"
+
+
+# ------------------------------------------------------------------------------ what is refused
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("", ": the file is empty"),
+    ("# nothing yet\n", ": the file is empty"),
+    ("- a\n- b\n", ":1: must be a mapping, 'key: value' on each line (is ['a', 'b'])"),
+    ("name: a\ntraining:\n  epoch: 3\n", ":3: training.epoch: unknown key; did you mean 'epochs'?"),
+    ("name: a\n\nepochs: 3\n", ":3: epochs: unknown key; did you mean 'training.epochs'?"),
+    ("padding: same\n", ":1: padding: unknown key; did you mean 'model.padding'?"),
+    ("model: {paddin: same}\n", ":1: model.paddin: unknown key; did you mean 'padding'?"),
+    ("training:\n  epochs: -3\n", ":2: training.epochs: must be at least 1 (is -3)"),
+    ("training:\n  epochs: '3'\n", ":2: training.epochs: must be a whole number (is '3')"),
+    ("training:\n  epochs: 3.0\n", ":2: training.epochs: must be a whole number (is 3.0)"),
+    ("training:\n  seed: true\n", ":2: training.seed: must be a whole number (is true)"),
+    ("training:\n  learning_rate: 0\n", ":2: training.learning_rate: must be more than 0 (is 0)"),
+    ("training:\n  learning_rate: .nan\n", ":2: training.learning_rate: must be a finite number (is nan)"),
+    ("training:\n  weight_decay: .inf\n", ":2: training.weight_decay: must be a finite number (is inf)"),
+    ("training:\n  label_smoothing: 1\n", ":2: training.label_smoothing: must be less than 1 (is 1)"),
+    ("training:\n  augment:\n    noise_probability: 2\n",
+     ":3: training.augment.noise_probability: must be at most 1 (is 2)"),
+    ("training:\n  augment:\n    gain_db: [6, -6]\n",
+     ":3: training.augment.gain_db: the lower value comes first (is [6.0, -6.0])"),
+    ("training:\n  augment:\n    gain_db: [6]\n", ":3: training.augment.gain_db: must have 2 values"),
+    ("training: 3\n", ":1: training: must be a mapping, 'key: value' on each line (is 3)"),
+    ("training:\n  optimizer: admaw\n",
+     ":2: training.optimizer: 'admaw' is not one of adam, adamw, sgd; did you mean 'adamw'?"),
+    ("data:\n  balance: yes\n", ":2: data.balance: must be true or false (is 'yes')"),
+    ("model:\n  padding: vald\n",
+     ":2: model.padding: 'vald' is not one of valid, same; did you mean 'valid'?"),
+    ("model:\n  name: referense\n",
+     ":2: model.name: 'referense' is not one of reference; did you mean 'reference'?"),
+    ("model:\n  filters: [1, 2]\n", ":2: model.filters: must have 6 values (has 2)"),
+    ("model:\n  dense:\n    - 8\n    - x\n", ":4: model.dense[1]: must be a whole number (is 'x')"),
+    ("model:\n  dense: 8\n", ":2: model.dense: must be a list (is 8)"),
+    ("data:\n  words: [yes]\n", ":2: data.words: must have two words or more (has 1)"),
+    ("data:\n  words: [yes, yes]\n", ":2: data.words: 'yes' stands there twice"),
+    ("data:\n  words: [1, 2]\n", ":2: data.words: a word must be text (is 1); put it in quotes"),
+    ("data:\n  words: [yes, _background_noise_]\n",
+     ":2: data.words: '_background_noise_' is not a word: words are names of folders"),
+    ("data:\n  words: all\n", ":2: data.words: must be auto or a list of words (is 'all')"),
+    ("features:\n  transform: 600\n", ":2: features.transform: must be a power of two (is 600)"),
+    ("features:\n  window: 1024\n", ":2: features.window: must be at most features.transform, 512 (is 1024)"),
+    ("features:\n  coefficients: 41\n",
+     ":2: features.coefficients: must be at most features.mel_bands, 40 (is 41)"),
+    ("features:\n  mel_bands: 20\n",
+     ":2: features.coefficients: must be at most features.mel_bands, 20 (is 38)"),
+    ("features:\n  high_hz: 9000\n",
+     ":2: features.high_hz: must be at most features.sample_rate / 2, 8000 (is 9000)"),
+    ("features:\n  low_hz: 8000\n",
+     ":2: features.low_hz: must be less than features.high_hz, 8000 (is 8000)"),
+    ("features:\n  frames: 62\n",
+     ":2: features.frames: 62 frames need 16128 samples, (frames - 1) x hop + window,"
+     " and a clip of one second has 16000"),
+    ("precision:\n  'conv*': 8-bit\n  dense: binry\n",
+     ":3: precision.dense: 'binry' is not a precision; did you mean 'binary'?"),
+    ("precision:\n  dense:\n    weights: binary\n    biass: 8-bit\n",
+     ":4: precision.dense.biass: unknown key 'biass'; did you mean 'bias'?"),
+    ("precision: binary\n", ":1: precision: must be a mapping, 'key: value' on each line (is 'binary')"),
+    ("published: {accuracy: 3}\n", ":1: published.label: must be given"),
+    ("published: {label: x, accuracy: 101}\n", ":1: published.accuracy: must be at most 100 (is 101)"),
+    ("name: a/b\n", ":1: name: must start with a letter or digit and have no slash (is 'a/b')"),
+    ("name:\n", ":1: name: must be text (is null)"),
+    ("target: ''\n", ":1: target: must not be empty"),
+    ("training:\n  epochs: 3\n  seed: 1\n  epochs: 4\n",
+     ":4: training.epochs: given twice (first on line 2)"),
+    ("1: 2\n", ":1: a key must be text (is 1): put it in quotes"),
+    ("training:\n  epochs: [3\n", ":3: not valid YAML: expected ',' or ']', but got '<stream end>'"),
+    ("training:\n\tepochs: 3\n", ":2: not valid YAML: found character '\\t' that cannot start any token"),
+    ("name: a\n---\nname: b\n", ":2: not valid YAML: but found another document"),
+    ("name: !!python/object/apply:os.system [ls]\n",
+     ":1: name: the tag tag:yaml.org,2002:python/object/apply:os.system is not allowed"),
+    ("name: a\n&a x: *b\n", ":2: not valid YAML: found undefined alias 'b'"),
+    ("name: &a [*a]\n", ":1: nested too deeply"),
+    ("[" * 1000, ": nested too deeply"),
+    (b"name: a\ndescription: \xff\n", ":2: not text in UTF-8"),
+    ("name: a\ndescription: \x01\n", ":2: not valid YAML: special characters are not allowed"),
+    ("x" * 300_000, ": more than 200,000 bytes; that is no recipe"),
+    ("training: {epochs: " + "9" * 5000 + "}",
+     ":1: training.epochs: '" + "9" * 56 + "... cannot be read as int"),
+    ("extends: 3\n", ":1: extends: must be the path of a recipe (is 3)"),
+    ("name: a\nstart_from: 3\n", ":2: start_from: must be the path of a recipe (is 3)"),
+    ("data:\n  worsd: auto\nfeatures:\n  hopp: 3\nmoddel: 1\n",  # at most two lines
+     ":2: data.worsd: unknown key; did you mean 'words'?\n"
+     "{}:4: features.hopp: unknown key; did you mean 'hop'?"),
+])  # fmt: skip
+def test_refused(write: Write, text: str | bytes, expected: str) -> None:
+    path = write(text)
+    assert message(path) == f"{path}{expected.replace('{}', str(path))}"
+
+
+def test_an_alias_bomb_is_refused(write: Write) -> None:
+    bomb = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+        f"{name}: &{name} [{', '.join(['*' + before] * 10)}]\n"
+        for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    assert "more than 10,000 values; that is no recipe" in message(write(bomb))
+
+
+def test_files_that_are_not_there(write: Write, tmp_path: Path) -> None:
+    base = write("name: base\n", "hybrid.yaml")
+    assert message(base.with_name("hybird.yaml")).endswith(
+        "hybird.yaml: no such file; did you mean 'hybrid.yaml'?"
+    )
+    assert message(tmp_path) == f"{tmp_path} is a folder, not a YAML file"
+    for key in ("extends", "start_from"):
+        path = write(f"name: a\n{key}: hybird.yaml\n")
+        assert message(path) == (
+            f"{path}:2: {key}: {base.with_name('hybird.yaml')}: no such file; did you mean 'hybrid.yaml'?"
+        )
+
+
+@pytest.mark.parametrize("key", ["extends", "start_from"])
+def test_circles(write: Write, key: str) -> None:
+    first, second = write(f"{key}: b.yaml\n", "a.yaml"), write(f"name: b\n{key}: a.yaml\n", "b.yaml")
+    assert message(first) == f"{second}:2: {key}: goes in a circle: {first} -> {second} -> {first}"
+    itself = write(f"{key}: c.yaml\n", "c.yaml")
+    assert message(itself) == f"{itself}:1: {key}: goes in a circle: {itself} -> {itself}"
+
+
+def test_an_inherited_fault_is_reported_where_it_stands(write: Write) -> None:
+    base = write("name: base\ntraining:\n  batch: 0\n", "base.yaml")
+    child = write("extends: base.yaml\ntraining:\n  epochs: 3\n", "child.yaml")
+    assert message(child) == f"{base}:3: training.batch: must be at least 1 (is 0)"
+    assert load_recipe(child, ["training.batch=8"]).training.batch == 8
+
+
+@pytest.mark.parametrize(("setting", "expected"), [
+    ("training.epochs=x", "training.epochs: must be a whole number (is 'x')"),
+    ("training.epoch=3", "training.epoch: unknown key; did you mean 'epochs'?"),
+    ("trainign.epochs=3", "trainign: unknown key; did you mean 'training'?"),
+    ("epochs=3", "epochs: unknown key; did you mean 'training.epochs'?"),
+    ("precision.dense=bin", "precision.dense: 'bin' is not a precision; did you mean 'binary'?"),
+    ("features.window=1024", "features.window: must be at most features.transform, 512 (is 1024)"),
+    ("training.epochs=[", "not valid YAML: expected the node content, but found '<stream end>'"),
+    ("training.epochs=", "training.epochs: must be a whole number (is null)"),
+    ("training.epochs", "write KEY=VALUE, for example --set training.epochs=3"),
+    ("=3", "write KEY=VALUE, for example --set training.epochs=3"),
+    ("training..epochs=3", "write KEY=VALUE, for example --set training.epochs=3"),
+    ("extends=a.yaml", "extends: cannot be set from the command line"),
+    ("start_from.training.epochs=3", "start_from: must be the path of a recipe, or null"),
+    ("start_from=nowhere.yaml", "start_from: nowhere.yaml: no such file"),
+])  # fmt: skip
+def test_a_bad_setting_is_named(write: Write, setting: str, expected: str) -> None:
+    assert message(write("name: a\n"), setting) == f"--set {setting}: {expected}"
+
+
+# ------------------------------------------------------------------------------ properties
+
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 _.:-]{0,20}", fullmatch=True),
+    "description": st.none() | st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40),
+    "data.source": st.sampled_from(["synthetic", "v0.01", "v0.02", "/clips"]),
+    "data.words": st.just("auto")
+    | st.lists(st.sampled_from(["yes", "no", "on", "off", "null", "1", "5e3", "é"]), min_size=2, unique=True),
+    "data.voices": st.integers(3, 1000),
+    "data.balance": st.booleans(),
+    "features.coefficients": st.integers(1, 40),
+    "features.frames": st.integers(1, 61),
+    "features.transform": st.sampled_from([512, 1024, 2048]),
+    "features.low_hz": st.floats(0, 4000) | st.integers(0, 4000),
+    "features.floor": st.floats(1e-300, 1.0),
+    "model.padding": st.sampled_from(["valid", "same"]),
+    "model.filters": st.lists(st.integers(1, 128), min_size=6, max_size=6),
+    "model.dropout": st.floats(0, 1, exclude_max=True),
+    "precision": st.dictionaries(
+        st.sampled_from(["conv2d*", "dense*", "dense_2", "*"]),
+        st.sampled_from([p.value for p in Precision])
+        | st.dictionaries(
+            st.sampled_from(["weights", "bias", "outputs"]),
+            st.sampled_from([p.value for p in Precision]),
+            min_size=1,
+        ),
+    ),
+    "training.seed": st.integers(0, 2**32 - 1),
+    "training.epochs": st.integers(1, 1000),
+    "training.learning_rate": st.floats(1e-12, 10),
+    "training.schedule": st.sampled_from(["constant", "cosine", "step"]),
+    "training.augment.gain_db": st.tuples(st.floats(-20, 0), st.integers(0, 20)).map(list),
+    "training.augment.hiss_db": st.none() | st.just([20, 30.5]),
+    "published": st.none()
+    | st.fixed_dictionaries({"label": st.just("theirs"), "accuracy": st.floats(0, 100)}),
+}
+
+
+def nested(values: dict[str, Any]) -> dict[str, Any]:
+    """{"training.epochs": 3} as {"training": {"epochs": 3}}."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        *sections, last = key.split(".")
+        inside = found
+        for section in sections:
+            inside = inside.setdefault(section, {})
+        inside[last] = value
+    return found
+
+
+@settings(deadline=None, max_examples=30)
+@given(values=st.fixed_dictionaries({}, optional=VALUES), parent=st.booleans(), seed=st.integers(0, 9))
+def test_resolved_is_a_recipe_with_the_same_digest(
+    write: Write, values: dict[str, Any], parent: bool, seed: int
+) -> None:
+    write("name: first\nprecision: {dense: 4-bit}\n", "first.yaml")
+    start = {"start_from": "first.yaml"} if parent else {}
+    recipe = load_recipe(write(to_yaml(nested(values) | start)), [f"training.seed={seed}"])
+    resolved = recipe.resolved()
+    assert json.loads(json.dumps(resolved)) == resolved
+    again = load_recipe(write(to_yaml(resolved), "again.yaml"))
+    assert yaml.safe_load(to_yaml(resolved)) == resolved  # a reader of YAML 1.1 sees the same
+    assert again.digest() == recipe.digest()
+    assert again.resolved() == resolved
+    if parent:
+        assert again.parent is not None
+        assert again.parent.training.seed == seed
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), key=st.sampled_from(sorted(VALUES)))
+def test_a_setting_equals_the_same_value_in_the_file(write: Write, data: st.DataObject, key: str) -> None:
+    value = data.draw(VALUES[key])
+    in_file = load_recipe(write(to_yaml(nested({key: value}))))
+    set_from_outside = load_recipe(write("training: {batch: 64}\n"), [f"{key}={json.dumps(value)}"])
+    assert set_from_outside.resolved() == in_file.resolved()
+    assert set_from_outside.flat() == in_file.flat()
+
+
+def every_key() -> list[tuple[str, ...]]:
+    network = [("model", str(key[0])) for key in keys(ReferenceConfig) if key != ("name",)]
+    return [tuple(str(part) for part in key) for key in keys(Recipe)] + network
+
+
+@settings(deadline=None, max_examples=80)
+@given(data=st.data(), key=st.sampled_from(every_key()), above=st.integers(0, 5))
+def test_a_misspelt_key_is_reported_with_its_line_and_the_right_one(
+    write: Write, data: st.DataObject, key: tuple[str, ...], above: int
+) -> None:
+    word = key[-1]
+    at = data.draw(st.integers(1, len(word) - 1))
+    how = data.draw(st.sampled_from(["drop", "double", "swap"]))
+    wrong = {
+        "drop": word[:at] + word[at + 1 :],
+        "double": word[:at] + word[at] + word[at:],
+        "swap": word[: at - 1] + word[at] + word[at - 1] + word[at + 1 :],
+    }[how]
+    assume(wrong not in {k[-1] for k in every_key()})
+    sections = "".join(f"{'  ' * depth}{section}:\n" for depth, section in enumerate(key[:-1]))
+    path = write("# a line\n" * above + sections + f"{'  ' * (len(key) - 1)}{wrong}: 3\n")
+    told = message(path).splitlines()
+    line = above + len(key)
+    dotted = ".".join([*key[:-1], wrong])
+    assert f"{path}:{line}: {dotted}: unknown key; did you mean '{word}'?" in told
+
+
+@settings(deadline=None, max_examples=60)
+@given(text=st.text(max_size=60) | st.binary(max_size=60))
+def test_no_file_brings_the_reader_down(write: Write, text: str | bytes) -> None:
+    with contextlib.suppress(UserError):  # and no other exception
+        load_recipe(write(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")))
+
+
+def test_models_are_pydantic_and_frozen() -> None:
+    recipe = load_recipe(RECIPES / "paper" / "fp32.yaml")
+    assert isinstance(recipe, BaseModel)
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.training.epochs = 3  # type: ignore[misc]
