@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridq.audio import espeak
 from hybridq.audio.acoustics import RATE, coloured_noise, convolved, room, trimmed
 from hybridq.audio.clips import LISTS, NOISE_FOLDER, STANDARD_WORDS, open_folder
-from hybridq.audio.espeak import Espeak
+from hybridq.audio.espeak import Espeak, Utterance
 from hybridq.audio.synthetic import make_synthetic
 from hybridq.audio.voices import VARIANTS, cast
 from hybridq.errors import BAD_INPUT, ENVIRONMENT, NotWritable, UserError
@@ -176,10 +176,22 @@ def test_a_library_that_does_not_load_is_an_answer(tmp_path: Path) -> None:
 
 def test_an_unknown_voice_says_what_to_do_instead() -> None:
     with Espeak() as child, pytest.raises(UserError, match="pass --data") as caught:
-        child.say("en-zz+nobody", "yes", rate=150, pitch=50, range=50)
+        child.say(Utterance("en-zz+nobody", "yes", rate=150, pitch=50, range=50))
     assert caught.value.exit_code == ENVIRONMENT
 
 
+def test_asking_ahead_changes_nothing() -> None:
+    utterances = [
+        Utterance("en+f2", text, rate=150, pitch=50, range=50)
+        for text in ("yes", "no", "stop")
+        for _ in range(40)
+    ]
+    with Espeak() as one, Espeak() as other:
+        for utterance, samples in zip(utterances, one.say_all(utterances), strict=True):
+            assert np.array_equal(other.say(utterance), samples)
+
+
+@settings(deadline=None, max_examples=30)  # the time depends on the number of voices
 @given(voices=st.integers(3, 1000), seed=st.integers(0, 2**32))
 def test_cast_splits_by_voice_and_by_variant(voices: int, seed: int) -> None:
     people = cast(voices, seed)

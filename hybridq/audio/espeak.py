@@ -14,7 +14,10 @@ import os
 import struct
 import subprocess
 import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +28,10 @@ import numpy as np
 from hybridq.errors import ENVIRONMENT, UserError
 
 _WHEEL = "espeakng-loader"
+
+# Utterances asked for before the first is read. Their text stays far below a pipe's buffer (64 KiB), so asking
+# never waits for a child that waits for its answers to be read.
+_AHEAD = 32
 
 
 def _unavailable(reason: str) -> UserError:
@@ -55,8 +62,23 @@ def _installed() -> tuple[str, str]:
     return os.path.abspath(library), os.path.abspath(data)
 
 
+@dataclass(frozen=True)
+class Utterance:
+    """What is to be said, and how.
+
+    `voice` is accent+variant ("en-us+f2"); `rate` in words per minute (80 to 450); `pitch` and `range` 0 to 99,
+    50 being the voice's own.
+    """
+
+    voice: str
+    text: str
+    rate: int
+    pitch: int
+    range: int
+
+
 class Espeak:
-    """A running synthesiser: `with Espeak() as espeak: samples = espeak.say(...)`.
+    """A running synthesiser: `with Espeak() as espeak: samples = espeak.say(utterance)`.
 
     Utterances depend a little on those before them, so a reproducible set asks for them in a fixed order.
     UserError (status 3) where the wheel is absent, does not load on this platform, or ends unexpectedly.
@@ -84,28 +106,24 @@ class Espeak:
             raise _unavailable(str(answer["error"]))
         self.rate = int(answer["rate"])
 
-    def say(self, voice: str, text: str, *, rate: int, pitch: int, range: int) -> np.ndarray:
+    def say(self, utterance: Utterance) -> np.ndarray:
         """Speech as int16, shape (samples,), with the silence the synthesiser puts around it.
 
-        `voice` is accent+variant ("en-us+f2"); `rate` in words per minute (80 to 450); `pitch` and `range` 0
-        to 99, 50 being the voice's own. UserError where there is no such voice.
+        UserError where there is no such voice.
         """
-        request = {"voice": voice, "text": text, "rate": rate, "pitch": pitch, "range": range}
-        try:
-            self._input.write(json.dumps(request).encode() + b"\n")
-            self._input.flush()
-        except BrokenPipeError:
-            raise self._ended(f"before {voice}") from None
-        head = self._output.read(4)
-        if len(head) < 4:
-            raise self._ended(f"in {voice} saying {text!r}")
-        (count,) = struct.unpack("<i", head)
-        if count < 0:
-            raise _unavailable(f"eSpeak NG has no voice {voice}")
-        body = self._output.read(2 * count)
-        if len(body) < 2 * count:
-            raise self._ended(f"in {voice} saying {text!r}")
-        return np.frombuffer(body, dtype="<i2").astype(np.int16)
+        self._ask(utterance)
+        return self._answer(utterance)
+
+    def say_all(self, utterances: Iterable[Utterance]) -> Iterator[np.ndarray]:
+        """Each as `say` would give it, in order; the next ones are made while the caller works on one."""
+        asked: deque[Utterance] = deque()
+        for utterance in utterances:
+            self._ask(utterance)
+            asked.append(utterance)
+            if len(asked) > _AHEAD:
+                yield self._answer(asked.popleft())
+        while asked:
+            yield self._answer(asked.popleft())
 
     def close(self) -> None:
         """End the process: closing its input is enough, a hung one is killed after two seconds."""
@@ -125,6 +143,23 @@ class Espeak:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _ask(self, utterance: Utterance) -> None:
+        try:
+            self._input.write(json.dumps(asdict(utterance)).encode() + b"\n")
+            self._input.flush()
+        except BrokenPipeError:
+            raise self._ended(f"before {utterance.voice}") from None
+
+    def _answer(self, utterance: Utterance) -> np.ndarray:
+        head = self._output.read(4)
+        (count,) = struct.unpack("<i", head) if len(head) == 4 else (0,)
+        if count < 0:
+            raise _unavailable(f"eSpeak NG has no voice {utterance.voice}")
+        body = self._output.read(2 * count)
+        if not count or len(body) < 2 * count:
+            raise self._ended(f"in {utterance.voice} saying {utterance.text!r}")
+        return np.frombuffer(body, dtype="<i2").astype(np.int16)
 
     @property
     def _input(self) -> IO[bytes]:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import numpy as np
 from hybridq.audio import acoustics
 from hybridq.audio.acoustics import RATE, Signal
 from hybridq.audio.clips import LISTS, NOISE_FOLDER, STANDARD_WORDS
-from hybridq.audio.espeak import Espeak, espeak_version
+from hybridq.audio.espeak import Espeak, Utterance, espeak_version
 from hybridq.audio.progress import bar
 from hybridq.audio.voices import Voice, cast
 from hybridq.errors import NotWritable, UserError
@@ -145,72 +145,82 @@ def _build(folder: Path, people: list[Voice], settings: dict[str, Any], progress
         shutil.rmtree(making, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class _Take:
+    """One clip to be made; `rng` has given the utterance and then gives all that happens to it."""
+
+    path: str
+    voice: Voice
+    utterance: Utterance
+    rng: np.random.Generator
+
+
 def _fill(folder: Path, people: list[Voice], settings: dict[str, Any], progress: bool) -> None:
-    words: list[str] = settings["words"]
+    words, seed = settings["words"], settings["seed"]
     for name in (*words, NOISE_FOLDER):
         (folder / name).mkdir()
-    lists: dict[str, list[str]] = {split: [] for split in LISTS}
     if progress and not sys.stderr.isatty():
         print(f"making {len(people)} synthetic voices (once)", file=sys.stderr)
-    shown = bar("making synthetic voices", len(people), unit="voices", show=progress)
+    takes = [take for voice in people for word in words for take in _takes(voice, word, seed)]
+    shown = bar("making synthetic voices", len(takes), show=progress)
     with Espeak() as espeak, shown as advance:
-        noises = _noises(espeak, people, settings["seed"])
+        noises = _noises(espeak, people, seed)
         for name, noise in noises.items():
             heard = _half(noise, "training")
             _write(folder / NOISE_FOLDER / f"{name}.flac", heard * 0.3 / np.max(np.abs(heard)))
-        for number, voice in enumerate(people):
-            for word in words:
-                for take, clip in enumerate(_takes(espeak, voice, word, noises, settings["seed"])):
-                    path = f"{word}/{voice.speaker}_nohash_{take}.flac"
-                    _write(folder / path, clip)
-                    if voice.split in lists:
-                        lists[voice.split].append(path)
+        said = espeak.say_all(take.utterance for take in takes)
+        for number, (take, samples) in enumerate(zip(takes, said, strict=True)):
+            _write(folder / take.path, _record(take, _speech(samples, espeak.rate, take.voice), noises))
             advance(number + 1)
-    for split, paths in lists.items():
-        (folder / LISTS[split]).write_text("".join(f"{path}\n" for path in sorted(paths)))
+    for split, name in LISTS.items():
+        paths = sorted(take.path for take in takes if take.voice.split == split)
+        (folder / name).write_text("".join(f"{path}\n" for path in paths))
     (folder / "voices.json").write_text(json.dumps([asdict(voice) for voice in people], indent=1))
     (folder / "README.txt").write_text(README.format(**settings))
     (folder / SETTINGS).write_text(json.dumps({**settings, "files": _count(folder)}, indent=1))
 
 
-def _takes(espeak: Espeak, voice: Voice, word: str, noises: dict[str, Signal], seed: int) -> Iterator[Signal]:
-    """All takes of a word by a voice, each of shape (16000,), peak below 1."""
+def _takes(voice: Voice, word: str, seed: int) -> Iterator[_Take]:
     key = [seed, int(voice.speaker, 16), *word.encode()]
-    takes = 2 if voice.split in LISTS else np.random.default_rng(key).integers(1, 3)
-    for take in range(takes):
-        rng = np.random.default_rng([*key, 1 + take])
-        spoken = acoustics.trimmed(_say(espeak, voice, word + rng.choice(ENDINGS), rng))
-        if not len(spoken):
-            raise UserError(f"words: the voice {voice.name} cannot say '{word}'")
-        yield _record(spoken, voice.split, noises, rng)
+    count = 2 if voice.split in LISTS else np.random.default_rng(key).integers(1, 3)
+    for number in range(count):
+        rng = np.random.default_rng([*key, 1 + number])
+        utterance = _utterance(voice, word + rng.choice(ENDINGS), rng)
+        yield _Take(f"{word}/{voice.speaker}_nohash_{number}.flac", voice, utterance, rng)
 
 
-def _say(espeak: Espeak, voice: Voice, text: str, rng: np.random.Generator) -> Signal:
-    """Speech at 16 kHz, in the voice's manner with the small differences between two takes."""
-    from scipy.signal import resample_poly
-
-    spoken = espeak.say(
+def _utterance(voice: Voice, text: str, rng: np.random.Generator) -> Utterance:
+    """In the voice's manner, with the small differences between two takes."""
+    return Utterance(
         voice.name,
         text,
         rate=round(voice.speed * rng.uniform(0.9, 1.12)),
         pitch=round(voice.pitch + rng.uniform(-8, 8)),
         range=round(voice.melody + rng.uniform(-15, 15)),
     )
-    # A longer vocal tract: played slower, which lowers the formants and the pitch alike.
+
+
+def _speech(samples: np.ndarray, rate: int, voice: Voice) -> Signal:
+    """At 16 kHz, in the voice's vocal tract: a longer one, played slower, has lower formants and pitch."""
+    from scipy.signal import resample_poly
+
     up = round(320 * voice.tract)
-    resampled: Signal = resample_poly(spoken / 32768, up * RATE, 320 * espeak.rate)
-    return resampled
+    speech: Signal = resample_poly(samples / 32768, up * RATE, 320 * rate)
+    return speech
 
 
-def _record(spoken: Signal, split: str, noises: dict[str, Signal], rng: np.random.Generator) -> Signal:
+def _record(take: _Take, speech: Signal, noises: dict[str, Signal]) -> Signal:
     """One second, shape (16000,): the word wholly inside where it fits, room, noise, microphone, level."""
+    rng, spoken = take.rng, acoustics.trimmed(speech)
+    if not len(spoken):
+        raise UserError(f"words: the voice {take.voice.name} is silent on {take.utterance.text!r}")
     length = min(len(spoken), RATE)
     start = round(rng.triangular(0, 0.5, 1) * (RATE - length))  # near the middle more often than at an end
     clip = np.zeros(RATE)
     clip[start : start + length] = acoustics.normalised(spoken)[:length]
     if rng.random() >= DRY:
         clip = acoustics.convolved(clip, acoustics.room(rng))
-    noise = _half(noises[rng.choice(sorted(noises))], split)
+    noise = _half(noises[rng.choice(sorted(noises))], take.voice.split)
     offset = rng.integers(0, len(noise) - RATE)
     clip = clip + noise[offset : offset + RATE] * 10 ** (-rng.uniform(*SNR_DB) / 20)
     clip = np.fft.irfft(np.fft.rfft(clip) * acoustics.microphone(RATE, rng), RATE)
@@ -230,7 +240,8 @@ def _noises(espeak: Espeak, people: list[Voice], seed: int) -> dict[str, Signal]
     heard = [voice for voice in people if voice.split == "training"]
     for voice in heard[:: max(1, len(heard) // 8)]:
         text = " ".join(SENTENCES[index] for index in rng.permutation(len(SENTENCES)))
-        spoken = acoustics.normalised(_say(espeak, voice, text, rng))
+        said = espeak.say(_utterance(voice, text, rng))
+        spoken = acoustics.normalised(_speech(said, espeak.rate, voice))
         babble += np.roll(np.resize(spoken, samples), rng.integers(samples)) * 10 ** (rng.uniform(-8, 0) / 20)
     noises["babble"] = acoustics.normalised(babble)
     return noises
