@@ -1,0 +1,153 @@
+"""Pictures of a result: confusion matrix, learning curves, flash by layer, accuracy over flash.
+
+Each function returns a `matplotlib.figure.Figure` of its own: no pyplot, no screen needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
+
+    from hybridq.compare import Row
+    from hybridq.training import Epoch
+
+# Okabe and Ito's colours, which people of every colour vision tell apart.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+KIB = 1024.0
+SMALLEST_SHARE = 0.05  # percent of the flash below which a layer is left out of the picture
+
+
+def confusion(counts: ArrayLike, words: Sequence[str], *, title: str, synthetic: bool) -> Figure:
+    """The confusion matrix: rows the word said, columns the word heard; percent, counts beneath."""
+    import numpy as np
+
+    table = np.asarray(counts, dtype=float)
+    percent = 100 * table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    size = max(5.0, 0.62 * len(words) + 2.0)
+    fig = _figure(size + 0.6, size)
+    axes = fig.add_subplot()
+    image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+    for said in range(len(words)):
+        for heard in range(len(words)):
+            if table[said, heard]:
+                dark = percent[said, heard] > 55
+                axes.text(
+                    heard,
+                    said,
+                    f"{percent[said, heard]:.0f}\n({table[said, heard]:.0f})",
+                    ha="center",
+                    va="center",
+                    fontsize=7.5,
+                    color="white" if dark else "black",
+                )
+    axes.set_xticks(range(len(words)), words, rotation=45, ha="right")
+    axes.set_yticks(range(len(words)), words)
+    axes.set_xlabel("word heard")
+    axes.set_ylabel("word said")
+    fig.colorbar(image, ax=axes, label="% of the clips of the word said", fraction=0.046, pad=0.03)
+    right = 100 * np.trace(table) / max(table.sum(), 1)
+    axes.set_title(_title(f"{title}: {right:.1f} % of {table.sum():.0f} clips right", synthetic))
+    return fig
+
+
+def learning_curves(epochs: Sequence[Epoch], *, title: str, synthetic: bool) -> Figure:
+    """Accuracy and loss over the epochs, training and validation; the epoch that was kept is marked."""
+    from matplotlib.ticker import MaxNLocator
+
+    fig = _figure(9.0, 3.8)
+    fig.suptitle(_title(title, synthetic))
+    steps = [epoch.epoch for epoch in epochs]
+    best = max(epochs, key=lambda epoch: (epoch.validation_accuracy, -epoch.validation_loss), default=None)
+    panels = (
+        ("accuracy, %", "training_accuracy", "validation_accuracy"),
+        ("loss", "training_loss", "validation_loss"),
+    )
+    for at, (label, *names) in enumerate(panels):
+        axes = fig.add_subplot(1, 2, at + 1)
+        for name, colour, style in zip(names, (BLUE, ORANGE), ("--", "-"), strict=True):
+            values = [getattr(epoch, name) for epoch in epochs]
+            legend = name.split("_")[0]
+            axes.plot(steps, values, style, color=colour, label=legend, marker="." if len(steps) < 40 else "")
+        if best:
+            value, mark = getattr(best, names[1]), f"kept: epoch {best.epoch}"
+            axes.plot(best.epoch, value, "o", mfc="none", ms=10, color="black", label=mark)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    return fig
+
+
+def flash_by_layer(profile: Mapping[str, Any], *, title: str, synthetic: bool) -> Figure:
+    """Bytes of flash by layer, largest first, with share; `profile` is `Profile.to_json()`.
+
+    Layers below 0.05 % are counted in one line beneath.
+    """
+    layers = sorted(profile["layers"], key=lambda layer: -layer["weights_bytes"])
+    shown = [layer for layer in layers if layer["flash_share"] >= SMALLEST_SHARE]
+    fig = _figure(8.0, 1.6 + 0.34 * max(len(shown), 1))
+    axes = fig.add_subplot()
+    sizes = [layer["weights_bytes"] / KIB for layer in shown]
+    bars = axes.barh([layer["name"] for layer in shown], sizes, color=BLUE)
+    labels = [
+        f"{size:.1f} KiB, {layer['flash_share']:.1f} %" for size, layer in zip(sizes, shown, strict=True)
+    ]
+    axes.bar_label(bars, labels, padding=4, fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(sizes, default=1) * 1.28)
+    rest = len(layers) - len(shown)
+    left_out = f"   (not drawn: {rest} layers below {SMALLEST_SHARE} %)" if rest else ""
+    axes.set_xlabel("flash, KiB" + left_out)
+    axes.spines[["top", "right"]].set_visible(False)
+    total = profile["totals"]["flash_bytes"] / KIB
+    axes.set_title(_title(f"{title}: {total:.1f} KiB of flash", synthetic))
+    return fig
+
+
+def frontier(rows: Sequence[Row], *, title: str = "Accuracy over flash") -> Figure:
+    """Accuracy over flash (logarithmic): our networks with their 95 % interval, the published ones hollow."""
+    fig = _figure(7.5, 4.6)
+    axes = fig.add_subplot()
+    ours = [(row, row.flash_kib) for row in rows if row.flash_kib]
+    for at, (row, kib) in enumerate(ours):
+        below, above = row.accuracy - (row.low or row.accuracy), (row.high or row.accuracy) - row.accuracy
+        style: dict[str, Any] = {"fmt": "o", "color": BLUE, "capsize": 4, "ms": 8}
+        label = "this run, 95 % interval" if at == 0 else None
+        axes.errorbar(kib, row.accuracy, [[below], [above]], label=label, **style)
+        name = f"{row.network}  {kib:.0f} KiB"
+        axes.annotate(name, (kib, row.accuracy), xytext=(9, 6), textcoords="offset points")
+    published = [row.published for row in rows if {"flash_mb", "accuracy"} <= set(row.published)]
+    for at, figures in enumerate(published):
+        point = float(figures["flash_mb"]) * KIB, float(figures["accuracy"])
+        label = "published, on other data" if at == 0 else None
+        axes.plot(*point, "s", mfc="none", color=ORANGE, ms=9, label=label)
+        name = figures.get("label", "published")
+        axes.annotate(name, point, xytext=(9, -12), textcoords="offset points", color=ORANGE)
+    board = next((100 * kib / row.flash_share for row, kib in ours if row.flash_share), None)
+    if board:
+        axes.axvline(board, color=GREY, ls=":")
+        axes.text(board, 0.02, " flash of the board", color=GREY, transform=axes.get_xaxis_transform())
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.set_xlabel("flash, KiB")
+    axes.set_ylabel("test accuracy, %")
+    axes.margins(x=0.22, y=0.15)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="upper left")
+    axes.set_title(_title(title, any(row.synthetic for row in rows)))
+    return fig
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _title(text: str, synthetic: bool) -> str:
+    return f"{text}\nsynthetic voices: for trying the tool, not a result" if synthetic else text

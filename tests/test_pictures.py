@@ -1,0 +1,77 @@
+"""The pictures: that they are drawn, hold the figures, and say so when the voices are synthetic."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from test_compare import FIGURES, view
+
+from hybridq import pictures
+from hybridq.compare import table
+
+WORDS = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"]
+
+
+def epochs() -> Any:
+    return [
+        SimpleNamespace(
+            epoch=at,
+            training_accuracy=95 - 60 / at,
+            training_loss=2 / at,
+            validation_accuracy=91 - 50 / at,
+            validation_loss=0.2 + 1.8 / at,
+        )
+        for at in range(1, 26)
+    ]
+
+
+def profile() -> dict[str, Any]:
+    sizes = {"conv2d": 160, "conv2d_1": 2320, "conv2d_5": 36928, "dense": 6144, "dense_1": 512, "softmax": 0}
+    total = sum(sizes.values())
+    layers = [{"name": n, "weights_bytes": b, "flash_share": 100 * b / total} for n, b in sizes.items()]
+    return {"layers": layers, "totals": {"flash_bytes": total}}
+
+
+def draw(kind: str, *, synthetic: bool = False) -> Any:
+    if kind == "confusion":
+        counts = np.random.default_rng(0).integers(0, 4, (10, 10)) + 40 * np.eye(10, dtype=int)
+        return pictures.confusion(counts, WORDS, title="hybrid", synthetic=synthetic)
+    if kind == "learning_curves":
+        return pictures.learning_curves(epochs(), title="hybrid", synthetic=synthetic)
+    if kind == "flash_by_layer":
+        return pictures.flash_by_layer(profile(), title="hybrid", synthetic=synthetic)
+    tags = {"data.synthetic": "true"} if synthetic else {}
+    return pictures.frontier(table([view(name, tags=tags) for name in FIGURES]).rows)
+
+
+def texts(figure: Any) -> str:
+    from matplotlib.text import Text
+
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+@pytest.mark.parametrize("kind", ["confusion", "learning_curves", "flash_by_layer", "frontier"])
+def test_pictures_are_drawn_and_say_when_the_voices_are_synthetic(kind: str) -> None:
+    for synthetic in (False, True):
+        figure = draw(kind, synthetic=synthetic)
+        out = io.BytesIO()
+        figure.savefig(out, dpi=60)
+        assert out.getvalue().startswith(b"\x89PNG") and len(out.getvalue()) > 5000
+        assert ("synthetic voices" in texts(figure)) is synthetic
+
+
+def test_pictures_hold_the_figures() -> None:
+    assert "36.1 KiB, 80.2 %" in texts(draw("flash_by_layer"))
+    assert "not drawn: 1 layers" in texts(draw("flash_by_layer"))
+    assert "kept: epoch 25" in texts(draw("learning_curves"))
+    assert "hybrid  80 KiB" in texts(draw("frontier"))
+    assert "clips right" in texts(draw("confusion"))
+
+
+def test_a_word_without_clips_and_a_single_epoch_are_drawn() -> None:
+    pictures.confusion([[0, 0], [1, 3]], ["yes", "no"], title="x", synthetic=False).savefig(io.BytesIO())
+    pictures.learning_curves(epochs()[:1], title="x", synthetic=False).savefig(io.BytesIO())
