@@ -29,8 +29,8 @@ from hybridq.errors import ENVIRONMENT, UserError
 
 _WHEEL = "espeakng-loader"
 
-# Utterances asked for before the first is read. Their text stays far below a pipe's buffer (64 KiB), so asking
-# never waits for a child that waits for its answers to be read.
+# Utterances asked for before the first is read. Their text stays far below a pipe's buffer (64 KiB), so
+# asking never waits for a child that waits for its answers to be read.
 _AHEAD = 32
 
 
@@ -66,8 +66,8 @@ def _installed() -> tuple[str, str]:
 class Utterance:
     """What is to be said, and how.
 
-    `voice` is accent+variant ("en-us+f2"); `rate` in words per minute (80 to 450); `pitch` and `range` 0 to 99,
-    50 being the voice's own.
+    `voice` is accent+variant ("en-us+f2"); `rate` in words per minute (80 to 450); `pitch` and `range` 0 to
+    99, 50 being the voice's own.
     """
 
     voice: str
