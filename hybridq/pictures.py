@@ -101,7 +101,7 @@ def flash_by_layer(profile: Mapping[str, Any], *, title: str, synthetic: bool) -
     axes.invert_yaxis()
     axes.set_xlim(0, max(sizes, default=1) * 1.28)
     rest = len(layers) - len(shown)
-    left_out = f"   (not drawn: {rest} layers below {SMALLEST_SHARE} %)" if rest else ""
+    left_out = f"   (not drawn, below {SMALLEST_SHARE} %: {rest})" if rest else ""
     axes.set_xlabel("flash, KiB" + left_out)
     axes.spines[["top", "right"]].set_visible(False)
     total = profile["totals"]["flash_bytes"] / KIB
@@ -111,42 +111,46 @@ def flash_by_layer(profile: Mapping[str, Any], *, title: str, synthetic: bool) -
 
 def frontier(rows: Sequence[Row], *, title: str = "Accuracy over flash") -> Figure:
     """Accuracy over flash (logarithmic): our networks with their 95 % interval, the published ones hollow."""
+    from matplotlib.ticker import LogLocator
+
     fig = _figure(7.5, 4.6)
     axes = fig.add_subplot()
     ours = [(row, row.flash_kib) for row in rows if row.flash_kib]
     for at, (row, kib) in enumerate(ours):
         below, above = row.accuracy - (row.low or row.accuracy), (row.high or row.accuracy) - row.accuracy
         style: dict[str, Any] = {"fmt": "o", "color": BLUE, "capsize": 4, "ms": 8}
-        label = "this run, 95 % interval" if at == 0 else None
+        label = "hybridq, 95 % interval" if at == 0 else None
         axes.errorbar(kib, row.accuracy, [[below], [above]], label=label, **style)
-        name = f"{row.network}  {kib:.0f} KiB"
-        axes.annotate(name, (kib, row.accuracy), xytext=(9, 6), textcoords="offset points")
+        name = f"{row.network}\n{kib:.0f} KiB"
+        axes.annotate(name, (kib, row.accuracy), (8, 0), textcoords="offset points", va="center", fontsize=9)
     published = [row.published for row in rows if {"flash_mb", "accuracy"} <= set(row.published)]
     for at, figures in enumerate(published):
         point = float(figures["flash_mb"]) * KIB, float(figures["accuracy"])
         label = "published, on other data" if at == 0 else None
         axes.plot(*point, "s", mfc="none", color=ORANGE, ms=9, label=label)
         name = figures.get("label", "published")
-        axes.annotate(name, point, xytext=(9, -12), textcoords="offset points", color=ORANGE)
+        axes.annotate(name, point, (9, 0), textcoords="offset points", va="center", color=ORANGE)
     board = next((100 * kib / row.flash_share for row, kib in ours if row.flash_share), None)
     if board:
         axes.axvline(board, color=GREY, ls=":")
         axes.text(board, 0.02, " flash of the board", color=GREY, transform=axes.get_xaxis_transform())
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.set_xlabel("flash, KiB")
     axes.set_ylabel("test accuracy, %")
-    axes.margins(x=0.22, y=0.15)
+    axes.margins(x=0.14, y=0.18)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="upper center", ncols=2, fontsize=9)
     axes.set_title(_title(title, any(row.synthetic for row in rows)))
     return fig
 
 
 def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
 
 
 def _title(text: str, synthetic: bool) -> str:

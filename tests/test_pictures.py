@@ -66,9 +66,9 @@ def test_pictures_are_drawn_and_say_when_the_voices_are_synthetic(kind: str) -> 
 
 def test_pictures_hold_the_figures() -> None:
     assert "36.1 KiB, 80.2 %" in texts(draw("flash_by_layer"))
-    assert "not drawn: 1 layers" in texts(draw("flash_by_layer"))
+    assert "not drawn, below 0.05 %: 1" in texts(draw("flash_by_layer"))
     assert "kept: epoch 25" in texts(draw("learning_curves"))
-    assert "hybrid  80 KiB" in texts(draw("frontier"))
+    assert "hybrid\n80 KiB" in texts(draw("frontier"))
     assert "clips right" in texts(draw("confusion"))
 
 
