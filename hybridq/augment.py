@@ -23,7 +23,7 @@ QUIET = 1e-4  # the level (RMS) that a silent clip is taken to have, so that noi
 def centred(sounds: NDArray[np.int16], samples: int) -> Floats:
     """The middle `samples` of each clip (clips, n), as floats in [-1, 1): what evaluation hears."""
     start = (sounds.shape[1] - samples) // 2
-    return sounds[:, start : start + samples].astype(np.float32) / 32768
+    return sounds[:, start : start + samples].astype(np.float32) / np.float32(32768)
 
 
 def augmented(
@@ -87,12 +87,13 @@ def _shifted(sounds: NDArray[np.int16], samples: int, most: int, rng: np.random.
 
 def _piece(noise: Sequence[NDArray[np.int16]], samples: int, rng: np.random.Generator) -> Floats:
     """A random stretch of noise at level (RMS) 1; a shorter recording is repeated."""
-    whole = noise[rng.integers(len(noise))]
+    whole = noise[int(rng.integers(len(noise)))]
     if len(whole) < samples:
         whole = np.resize(whole, samples)
     start = rng.integers(0, len(whole) - samples + 1)
-    piece = whole[start : start + samples].astype(np.float32) / 32768
-    return piece / max(float(np.sqrt(np.mean(np.square(piece)))), QUIET)
+    piece = whole[start : start + samples].astype(np.float32) / np.float32(32768)
+    piece /= max(float(np.sqrt(np.mean(np.square(piece)))), QUIET)
+    return piece
 
 
 def _decibel(decibel: NDArray[Any]) -> Floats:

@@ -46,13 +46,16 @@ class SplitName(str, Enum):
 
 
 Data = Annotated[
-    str | None, typer.Option("--data", metavar="PATH|synthetic|v0.01|v0.02", help="The clips; else the recipe's own.")
+    str | None,
+    typer.Option("--data", metavar="PATH|synthetic|v0.01|v0.02", help="The clips; else the recipe's own."),
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set any value of the recipe, e.g. training.epochs=3."),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run; take a finished one as done.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue an interrupted run; take a finished one as done.")
+]
 Output = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
 
@@ -81,7 +84,9 @@ def sweep(
     recipes: Annotated[list[Path], typer.Argument(metavar="FOLDER_OR_RECIPES...")],
     data: Data = None,
     set_: Settings = None,
-    seeds: Annotated[str, typer.Option(help="Train each recipe once for each of these seeds, e.g. 0,1,2.")] = "",
+    seeds: Annotated[
+        str, typer.Option(help="Train each recipe once for each of these seeds, e.g. 0,1,2.")
+    ] = "",
     resume: Resume = False,
 ) -> None:
     """Train several recipes, as children of one parent run, and print them side by side."""
@@ -106,12 +111,16 @@ def sweep(
 
 @app.command()
 def compare(
-    runs: Annotated[list[str] | None, typer.Argument(help="Ids or names of runs or sweeps; else the newest.")] = None,
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Ids or names of runs or sweeps; else the newest.")
+    ] = None,
     format_: Output = Format.table,
 ) -> None:
     """Print runs side by side, beside the published figures."""
+    from hybridq.compare import newest, table
+
     store = _store()
-    _print_comparison(store, runs or [], format_)
+    _print(table(store.runs(ids_or_names=runs) if runs else newest(store.runs())), format_)
 
 
 @app.command()
@@ -150,7 +159,9 @@ def evaluate(
     there = Path(run_or_model).exists()
     bundle, view = experiment.find_bundle(run_or_model, None if there else _store())
     settings = bundle.recipe["data"]
-    result = experiment.evaluate_bundle(bundle, _source(data) or settings["source"], split.value, settings["voices"])
+    result = experiment.evaluate_bundle(
+        bundle, _source(data) or settings["source"], split.value, settings["voices"]
+    )
     if format_ is Format.json:
         _print_json(result.to_json())
     elif format_ is Format.table:
@@ -242,10 +253,13 @@ def _source(data: str | None) -> str | None:
 
 
 def _recipe(path: Path, data: str | None, settings: list[str] | None) -> Recipe:
+    import json
+
     from hybridq.recipe import load_recipe
 
     source = _source(data)
-    return load_recipe(path, [*([f"data.source={source}"] if source else []), *(settings or [])])
+    # Quoted as JSON, which YAML reads too: a folder's name may hold anything.
+    return load_recipe(path, [*([f"data.source={json.dumps(source)}"] if source else []), *(settings or [])])
 
 
 def _recipe_files(paths: list[Path]) -> list[Path]:
@@ -268,7 +282,9 @@ def _sweep_name(paths: list[Path]) -> str:
 
 def _seed(text: str) -> int:
     if not text.strip().isdecimal():
-        raise UserError(f"--seeds: '{text}' is not a seed; give whole numbers, as in --seeds 0,1,2", BAD_INPUT)
+        raise UserError(
+            f"--seeds: '{text}' is not a seed; give whole numbers, as in --seeds 0,1,2", BAD_INPUT
+        )
     return int(text)
 
 

@@ -79,7 +79,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows in the order of the runs; `left_out` says which runs have no result, and why."""
+    """Rows by flash, the largest first; `left_out` says which runs have no result, and why."""
 
     rows: tuple[Row, ...]
     left_out: tuple[str, ...] = ()
@@ -200,7 +200,9 @@ def table(runs: Sequence[RunView]) -> Comparison:
     if not groups:
         reasons = f": {'; '.join(left_out)}" if left_out else ""
         raise UserError(f"no finished run to compare{reasons}")
-    return Comparison(tuple(_row(list(seeds.values())) for seeds in groups.values()), tuple(left_out))
+    rows = [_row(list(seeds.values())) for seeds in groups.values()]
+    rows.sort(key=lambda row: -(row.flash_kib or 0))  # the float network first: the others are measured against it
+    return Comparison(tuple(rows), tuple(left_out))
 
 
 def newest(runs: Sequence[RunView]) -> list[RunView]:

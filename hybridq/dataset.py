@@ -59,7 +59,8 @@ class Normalisation:
         """Standardised features of the same shape."""
         shift = np.asarray(self.mean, np.float32)[:, None]
         scale = np.asarray(self.deviation, np.float32)[:, None]
-        result: Floats = (features - shift) / scale
+        result: Floats = np.subtract(features, shift)
+        result /= scale
         return result
 
 
@@ -81,7 +82,13 @@ class Dataset:
     def __init__(
         self, audio: AudioSet, words: Sequence[str], front_end: FrontEnd, cache: Path, balance: bool = True
     ) -> None:
-        self.audio, self.words, self.front_end, self.cache, self.balance = audio, tuple(words), front_end, cache, balance
+        self.audio, self.words, self.front_end, self.cache, self.balance = (
+            audio,
+            tuple(words),
+            front_end,
+            cache,
+            balance,
+        )
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split:
@@ -93,7 +100,9 @@ class Dataset:
             index = {word: i for i, word in enumerate(self.words)}
             rate = self.front_end.sample_rate
             key = _key("sounds", rate, [(clip.path.as_posix(), clip.digest) for clip in clips])
-            sounds = _cached(self.cache / "sounds" / f"{key}.npy", lambda: _decode(self.audio.root, clips, rate))
+            sounds = _cached(
+                self.cache / "sounds" / f"{key}.npy", lambda: _decode(self.audio.root, clips, rate)
+            )
             self._splits[name] = Split(sounds, np.array([index[clip.word] for clip in clips]), key)
         return self._splits[name]
 
@@ -103,9 +112,13 @@ class Dataset:
         key = _key("features", split.key, repr(self.front_end))
         return _cached(self.cache / "features" / f"{key}.npy", lambda: self._transform(split.sounds))
 
-    def inputs(self, name: str, normalisation: Normalisation | None = None) -> tuple[Floats, NDArray[np.int64]]:
+    def inputs(
+        self, name: str, normalisation: Normalisation | None = None
+    ) -> tuple[Floats, NDArray[np.int64]]:
         """What a network sees of a split: standardised (clips, coefficients, frames, 1), and the labels (clips,)."""
-        return (normalisation or self.normalisation).apply(self.features(name))[..., None], self.split(name).labels
+        return (normalisation or self.normalisation).apply(self.features(name))[..., None], self.split(
+            name
+        ).labels
 
     @cached_property
     def normalisation(self) -> Normalisation:
@@ -115,7 +128,9 @@ class Dataset:
     @cached_property
     def noise(self) -> list[NDArray[np.int16]]:
         """The background recordings."""
-        return [_int16(read_clip(self.audio.root / path, self.front_end.sample_rate)) for path in self.audio.noise]
+        return [
+            _int16(read_clip(self.audio.root / path, self.front_end.sample_rate)) for path in self.audio.noise
+        ]
 
     def class_weights(self) -> dict[int, float] | None:
         """Weights that make every word count the same in training, whatever its number of clips; None: not balanced."""
@@ -133,7 +148,12 @@ class Dataset:
         for first in range(0, len(order), CHUNK):
             part = order[first : first + CHUNK]
             sounds = augmented(
-                split.sounds[part], self.noise, self.front_end.samples, settings, self.front_end.sample_rate, rng
+                split.sounds[part],
+                self.noise,
+                self.front_end.samples,
+                settings,
+                self.front_end.sample_rate,
+                rng,
             )
             features = self.normalisation.apply(self.front_end.mfcc(sounds))
             out[first : first + CHUNK] = masked(features, settings, rng)

@@ -1,6 +1,6 @@
 """One recipe, from the recordings to a tracked run; and many, as a sweep.
 
-    recipe -> audio -> features -> network -> quantized by the plan -> trained -> evaluated -> profiled -> tracked
+recipe -> audio -> features -> network -> quantized by the plan -> trained -> evaluated -> profiled -> tracked
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from hybridq.tracking import Run, RunView, Store
 
 KIB = 1024
-FINGERPRINT = "fingerprint"  # tag: what decides the result of a run, so that an equal run need not be trained again
+FINGERPRINT = (
+    "fingerprint"  # tag: what decides the result of a run, so that an equal run need not be trained again
+)
 log = logging.getLogger("hybridq")
 
 
@@ -68,7 +70,7 @@ class Laboratory:
         run = self._start(recipe, data, fingerprint, parent, folder)
         with run:
             self._log_inputs(run, recipe, data)
-            model = quantize(build_model(recipe.model, data.front_end.shape, len(data.words)), recipe.plan)
+            model = _network(recipe, data)
             if parent:
                 copy_weights(load_bundle(self.store.download(parent, "model")).model(), model)
             watcher = _Logging(self.watch(recipe, data), run)
@@ -89,14 +91,18 @@ class Laboratory:
         if recipe.parent is None:
             return None
         if (recipe.parent.features, recipe.parent.model) != (recipe.features, recipe.model):
-            raise UserError(f"{recipe.name}: start_from needs the same features and model as {recipe.parent.name}")
+            raise UserError(
+                f"{recipe.name}: start_from needs the same features and model as {recipe.parent.name}"
+            )
         known = self._finished(self._fingerprint(recipe.parent, data), anew=False)
         return known or self.run(recipe.parent)
 
     def _finished(self, fingerprint: str, anew: bool) -> str | None:
         if fingerprint in self.done or anew:
             return self.done.get(fingerprint)
-        found = [r for r in self.store.runs() if r.status == "FINISHED" and r.tags.get(FINGERPRINT) == fingerprint]
+        found = [
+            r for r in self.store.runs() if r.status == "FINISHED" and r.tags.get(FINGERPRINT) == fingerprint
+        ]
         return found[-1].id if found else None
 
     def _fingerprint(self, recipe: Recipe, data: Dataset) -> str:
@@ -106,7 +112,9 @@ class Laboratory:
     def _checkpoints(self) -> Path:
         return (self.store.root or Path("mlruns")) / "checkpoints"
 
-    def _start(self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, folder: Path) -> Run:
+    def _start(
+        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, folder: Path
+    ) -> Run:
         marker = folder / "run"
         if self.resume and marker.exists() and (folder / "state.json").exists():
             return self.store.resume_run(marker.read_text())
@@ -117,6 +125,9 @@ class Laboratory:
             "description": recipe.description or "",
             "data.synthetic": "true" if data.audio.synthetic else "false",
         }
+        if recipe.published:
+            published = recipe.published.model_dump(exclude_none=True)
+            tags |= {f"published.{key}": str(value) for key, value in published.items()}
         if parent:
             tags["started from"] = parent
         run = self.store.start_run(run_name(recipe), params=recipe.flat(), tags=tags, parent=self.sweep)
@@ -130,9 +141,9 @@ class Laboratory:
         return run
 
     def _log_inputs(self, run: Run, recipe: Recipe, data: Dataset) -> None:
-        import yaml
+        from hybridq.yamlfile import to_yaml
 
-        run.text("recipe.yaml", yaml.safe_dump(recipe.resolved(), sort_keys=False))
+        run.text("recipe.yaml", to_yaml(recipe.resolved()))
         run.dataset(
             data.audio.name,
             data.audio.digest,
@@ -148,7 +159,9 @@ class Laboratory:
             save_bundle(folder, model, data.words, data.front_end, data.normalisation, recipe.resolved())
             run.artifact(folder)
 
-    def _log_result(self, run: Run, recipe: Recipe, data: Dataset, model: keras.Model, history: History) -> None:
+    def _log_result(
+        self, run: Run, recipe: Recipe, data: Dataset, model: keras.Model, history: History
+    ) -> None:
         from hybridq import pictures
 
         self._log_bundle(run, recipe, data, model)
@@ -159,10 +172,15 @@ class Laboratory:
         run.json("profile.json", cost.to_json())
         synthetic = data.audio.synthetic
         run.figure(
-            pictures.confusion(result.confusion, data.words, title=run.name, synthetic=synthetic), "confusion matrix"
+            pictures.confusion(result.confusion, data.words, title=run.name, synthetic=synthetic),
+            "confusion matrix",
         )
-        run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
-        run.figure(pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer")
+        run.figure(
+            pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves"
+        )
+        run.figure(
+            pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer"
+        )
         run.metrics(_metrics(result, cost, history))
 
 
@@ -195,7 +213,9 @@ def sweep(laboratory: Laboratory, name: str, recipes: Sequence[Recipe]) -> tuple
 
     A run that fails does not stop the others.
     """
-    tags = {"description": f"A sweep over {len(recipes)} runs: {', '.join(dict.fromkeys(r.name for r in recipes))}."}
+    tags = {
+        "description": f"A sweep over {len(recipes)} runs: {', '.join(dict.fromkeys(r.name for r in recipes))}."
+    }
     failed: dict[str, str] = {}
     with laboratory.store.start_run(name, params={}, tags=tags) as parent:
         laboratory.sweep = parent.id
@@ -218,9 +238,13 @@ def evaluate_bundle(bundle: Bundle, source: str, split: str, voices: int = 240) 
     audio = _audio(source, voices)
     words = [word for word in bundle.labels if any(clip.word == word for clip in audio.clips)]
     if not words:
-        raise UserError(f"{audio.root}: no clips of {', '.join(bundle.labels)}, the words that this network knows")
+        raise UserError(
+            f"{audio.root}: no clips of {', '.join(bundle.labels)}, the words that this network knows"
+        )
     if len(words) < len(bundle.labels):
-        log.warning("%s has no clips of %s", audio.name, ", ".join(w for w in bundle.labels if w not in words))
+        log.warning(
+            "%s has no clips of %s", audio.name, ", ".join(w for w in bundle.labels if w not in words)
+        )
     data = Dataset(audio, words, bundle.front_end, cache_root())
     x, truth = data.inputs(split, bundle.normalisation)
     return evaluate(bundle.model(), x, _positions(bundle.labels, words)[truth], bundle.labels)
@@ -257,6 +281,15 @@ def run_name(recipe: Recipe) -> str:
     return f"{recipe.name} seed {recipe.training.seed}" if recipe.training.seed else recipe.name
 
 
+def _network(recipe: Recipe, data: Dataset) -> keras.Model:
+    """The untrained network, quantized by the plan; its first weights depend on the seed alone."""
+    import keras
+
+    keras.backend.clear_session()  # a sweep builds many networks in one process
+    keras.utils.set_random_seed(recipe.training.seed)
+    return quantize(build_model(recipe.model, data.front_end.shape, len(data.words)), recipe.plan)
+
+
 @cache
 def _audio(source: str, voices: int) -> AudioSet:
     return open_source(source, voices=voices)
@@ -286,4 +319,3 @@ def _metrics(result: Evaluation, cost: Profile, history: History) -> dict[str, f
         "fits": float(totals["fits"]),
         "training minutes": history.minutes,
     }
-

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
-CHUNK = 32  # clips transformed at once: their spectra stay in the processor's cache
+CHUNK = 8  # clips transformed at once: their spectra stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,23 @@ class FrontEnd:
     def window_values(self) -> Floats:
         """The periodic Hann window, shape (window,)."""
         turn = 2 * np.pi * np.arange(self.window) / self.window
-        return (0.5 - 0.5 * np.cos(turn)).astype(np.float32)
+        values: Floats = (0.5 - 0.5 * np.cos(turn)).astype(np.float32)
+        return values
 
     @cached_property
     def mel_weights(self) -> Floats:
         """The mel filter bank, shape (transform // 2 + 1, mel_bands)."""
-        import librosa
+        from librosa.filters import mel
 
-        bank = librosa.filters.mel(
-            sr=self.sample_rate, n_fft=self.transform, n_mels=self.mel_bands, fmin=self.low_hz, fmax=self.high_hz
+        bank = mel(
+            sr=self.sample_rate,
+            n_fft=self.transform,
+            n_mels=self.mel_bands,
+            fmin=self.low_hz,
+            fmax=self.high_hz,
         )
-        return np.ascontiguousarray(bank.T, dtype=np.float32)
+        weights: Floats = np.ascontiguousarray(bank.T, dtype=np.float32)
+        return weights
 
     @cached_property
     def dct_weights(self) -> Floats:
@@ -84,7 +90,8 @@ class FrontEnd:
         band, k = np.arange(self.mel_bands)[:, None], np.arange(self.coefficients)[None, :]
         basis = np.sqrt(2 / self.mel_bands) * np.cos(np.pi * k * (2 * band + 1) / (2 * self.mel_bands))
         basis[:, 0] /= np.sqrt(2)
-        return (10 / np.log(10) * basis).astype(np.float32)
+        weights: Floats = (10 / np.log(10) * basis).astype(np.float32)
+        return weights
 
     def mfcc(self, sound: NDArray[Any]) -> Floats:
         """MFCC of one sound (samples,) or a batch (clips, samples): (..., coefficients, frames that fit).

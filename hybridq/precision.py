@@ -81,7 +81,9 @@ class PrecisionPlan:
             if not any(fnmatchcase(name, pattern) for name in names):
                 near = difflib.get_close_matches(pattern.strip("*?"), names, n=1, cutoff=0.0)
                 hint = f"; the nearest layer is '{near[0]}'" if near else ""
-                raise UserError(f"precision: the pattern '{pattern}' matches no layer{hint} (layers: {', '.join(names)})")
+                raise UserError(
+                    f"precision: the pattern '{pattern}' matches no layer{hint} (layers: {', '.join(names)})"
+                )
 
 
 def _parts(pattern: str, value: Any) -> tuple[tuple[str, Precision], ...]:

@@ -79,15 +79,18 @@ def learning_rate(settings: TrainingSettings, step: int, steps_per_epoch: int) -
 
 
 def train(
-    model: keras.Model, data: Dataset, settings: TrainingSettings, folder: Path, watcher: Watcher, resume: bool = False
+    model: keras.Model,
+    data: Dataset,
+    settings: TrainingSettings,
+    folder: Path,
+    watcher: Watcher,
+    resume: bool = False,
 ) -> tuple[keras.Model, History]:
     """Train the model, and give it back with the weights of its best epoch on the validation clips.
 
     Raises UserError (exit status 1) where the loss becomes NaN or infinite, NotWritable where the checkpoint cannot
     be written. An interrupt leaves the checkpoint of the last whole epoch.
     """
-    import keras
-
     x_val, y_val = data.inputs("validation")
     classes = np.eye(len(data.words), dtype=np.float32)
     history = History()
@@ -100,9 +103,11 @@ def train(
 
     done = len(history.epochs)
     best = history.best if history.epochs else None
-    keras.utils.set_random_seed(settings.seed + 7919 * done)
     clock = time.monotonic()
-    for number, (x, y) in enumerate(data.epochs(done, settings.epochs, settings.seed, settings.augment), done):
+    for number, (x, y) in enumerate(
+        data.epochs(done, settings.epochs, settings.seed, settings.augment), done
+    ):
+        _seed_dropout(model, settings.seed, number)
         fitted = model.fit(
             x, classes[y], batch_size=settings.batch, shuffle=False, epochs=number + 1, initial_epoch=number,
             class_weight=data.class_weights(), callbacks=[callback], verbose=0,
@@ -173,6 +178,13 @@ def _compile(model: keras.Model, settings: TrainingSettings) -> None:
     )
 
 
+def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set the random state of every dropout layer by seed and epoch, for it does not travel in a saved model."""
+    layers = [layer for layer in model.layers if hasattr(layer, "seed_generator")]
+    for layer, state in zip(layers, np.random.SeedSequence((seed, epoch)).spawn(len(layers)), strict=True):
+        layer.seed_generator.state.assign(state.generate_state(2).astype(np.uint32))
+
+
 def _watch_batches(settings: TrainingSettings, steps: int, watcher: Watcher) -> keras.callbacks.Callback:
     import keras
 
@@ -214,4 +226,6 @@ def _restore(folder: Path) -> tuple[Any, History]:
         history = History([Epoch(**row) for row in state["epochs"]], state["minutes"])
         return keras.models.load_model(folder / "last.keras"), history
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"the checkpoint in {folder} cannot be read ({error}); train again without --resume") from error
+        raise UserError(
+            f"the checkpoint in {folder} cannot be read ({error}); train again without --resume"
+        ) from error

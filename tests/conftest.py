@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -14,3 +15,20 @@ def gsc() -> Path:
     if not REAL_CLIPS.is_dir():
         pytest.skip("real clips are not beside this checkout (../shared/data/gsc)")
     return REAL_CLIPS
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Clips of two words by forty speakers, tones of different pitch, and a background noise."""
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    root = tmp_path / "clips"
+    for i, word in enumerate(("yes", "no")):
+        (root / word).mkdir(parents=True)
+        for speaker in range(40):
+            tone = 0.3 * np.sin(np.arange(12000) * (0.05 + 0.1 * i)) + 0.01 * rng.standard_normal(12000)
+            soundfile.write(root / word / f"{speaker:08x}_nohash_0.wav", tone, 16000)
+    (root / "_background_noise_").mkdir()
+    soundfile.write(root / "_background_noise_" / "hum.wav", 0.1 * rng.standard_normal(20000), 16000)
+    return root

@@ -36,7 +36,7 @@ def network(*units: int, names: tuple[str, ...] = ()) -> Graph:
 
 def text_of(report: Profile, width: int = 100) -> str:
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
-    console.print(report.table())
+    console.print(report.to_rich())
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

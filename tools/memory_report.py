@@ -66,7 +66,7 @@ def _print(report: Profile, style: str) -> None:
     if style == "table":
         from rich.console import Console
 
-        Console(width=None if sys.stdout.isatty() else 100).print(report.table())
+        Console(width=None if sys.stdout.isatty() else 100).print(report.to_rich())
         return
     texts = {
         "json": lambda: json.dumps(report.to_json(), indent=2),

@@ -95,7 +95,7 @@ class Profile:
             "plans": dict(self.plans),
         }
 
-    def table(self) -> Group:
+    def to_rich(self) -> Group:
         """The report for a terminal: a rich renderable of at most 100 columns."""
         from hybridq.profiler.tables import terminal
 

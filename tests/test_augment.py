@@ -1,0 +1,90 @@
+"""Augmented sounds: what is drawn, from what, and that a seed decides it."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybridq.augment import augmented, centred, masked
+from hybridq.settings import AugmentSettings
+
+SAMPLES = 14336
+PLAIN = AugmentSettings(shift_ms=0, noise_probability=0, hiss_db=None, gain_db=(0, 0))
+
+
+def tones(count=6):
+    time = np.arange(16000) / 16000
+    return np.stack([8000 * np.sin(2 * np.pi * (200 + 50 * i) * time) for i in range(count)]).astype(np.int16)
+
+
+def make(settings, seed=0, noise=(), sounds=None):
+    sounds = tones() if sounds is None else sounds
+    return augmented(sounds, noise, SAMPLES, settings, 16000, np.random.default_rng(seed))
+
+
+def test_with_everything_off_it_is_what_evaluation_hears():
+    np.testing.assert_array_equal(make(PLAIN), centred(tones(), SAMPLES))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**31), shift=st.floats(0, 1000))
+def test_a_shift_moves_the_clip_by_at_most_what_is_allowed(seed, shift):
+    sounds = np.zeros((4, 16000), np.int16)
+    sounds[:, 8000] = 16384  # the middle of the clip is the middle of the crop
+    out = make(PLAIN.model_copy(update={"shift_ms": shift}), seed, sounds=sounds)
+    for row in out:
+        at = np.flatnonzero(row)
+        moved = shift * 16 + 1
+        assert len(at) <= 1
+        assert abs(at[0] - SAMPLES // 2) <= moved if len(at) else moved > SAMPLES // 2 - 1
+        assert row[at].tolist() in ([], [0.5])
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 2**31), low=st.floats(0, 20), width=st.floats(0, 20), length=st.integers(500, 40000)
+)
+def test_noise_lies_as_far_below_the_clip_as_the_recipe_says(seed, low, width, length):
+    noise = np.random.default_rng(seed).integers(-9000, 9000, length).astype(np.int16)
+    noisy = PLAIN.model_copy(update={"noise_probability": 1.0, "noise_snr_db": (low, low + width)})
+    clean = centred(tones(), SAMPLES)
+    added = make(noisy, seed, [noise]) - clean
+    snr = 10 * np.log10(np.mean(clean**2, axis=1) / np.mean(added**2, axis=1))
+    assert (snr >= low - 0.1).all()
+    assert (snr <= low + width + 0.1).all()
+
+
+def test_hiss_fills_the_zeros_of_a_padded_clip_and_silence_stays_finite():
+    sounds = tones()
+    sounds[:, :4000] = 0
+    sounds[-1] = 0
+    out = make(PLAIN.model_copy(update={"hiss_db": (40.0, 40.0)}), sounds=sounds)
+    assert np.isfinite(out).all()
+    quiet, whole = out[:-1, :3000], out[:-1]
+    below = 10 * np.log10(np.mean(whole**2, axis=1) / np.mean(quiet**2, axis=1))
+    np.testing.assert_allclose(below, 40, atol=0.5)
+    assert 0 < np.abs(out[-1]).max() < 1e-3
+
+
+def test_the_generator_decides_everything():
+    full = AugmentSettings(time_mask=8, frequency_mask=4)
+    noise = [np.arange(-9000, 9000, dtype=np.int16)]
+    np.testing.assert_array_equal(make(full, 3, noise), make(full, 3, noise))
+    assert not np.array_equal(make(full, 3, noise), make(full, 4, noise))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), frames=st.integers(0, 80), coefficients=st.integers(0, 60))
+def test_masks_are_one_block_of_each_kind_within_the_limits(seed, frames, coefficients):
+    settings_ = AugmentSettings(time_mask=frames, frequency_mask=coefficients)
+    out = masked(np.ones((5, 38, 55), np.float32), settings_, np.random.default_rng(seed))
+    for clip in out:
+        hidden_frames = (clip == 0).all(axis=0)
+        hidden_rows = (clip == 0).all(axis=1)
+        expected = np.ones((38, 55))
+        expected[:, hidden_frames] = 0
+        expected[hidden_rows] = 0
+        np.testing.assert_array_equal(clip, expected)
+        for hidden, most in ((hidden_frames, frames), (hidden_rows, coefficients)):
+            if not hidden.all():  # a mask as wide as the matrix hides the other axis too
+                assert hidden.sum() <= most
+                assert np.count_nonzero(np.diff(hidden.astype(int)) == 1) <= 1

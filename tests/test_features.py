@@ -1,0 +1,101 @@
+"""The front end gives librosa's numbers, from a clip, a batch or a stream."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybridq.features import FrontEnd
+
+TOLERANCE = 1e-3  # the agreement with librosa that users are promised, in every coefficient
+
+
+def librosa_mfcc(sound: np.ndarray, end: FrontEnd) -> np.ndarray:
+    """librosa.feature.mfcc with the front end's settings and `top_db=None`; its window lies in the middle of a frame."""
+    import librosa
+
+    beside = (end.transform - end.window) // 2
+    mel = librosa.feature.melspectrogram(
+        y=np.pad(sound, beside), sr=end.sample_rate, n_fft=end.transform, win_length=end.window, hop_length=end.hop,
+        center=False, n_mels=end.mel_bands, fmin=end.low_hz, fmax=end.high_hz,
+    )  # fmt: skip
+    return librosa.feature.mfcc(
+        S=librosa.power_to_db(mel, amin=end.floor, top_db=None), n_mfcc=end.coefficients
+    )
+
+
+@pytest.mark.parametrize("transform", [512, 2048])
+def test_real_clips_agree_with_librosa(gsc, transform):
+    from hybridq.audio import read_exact
+
+    end = FrontEnd(transform=transform)
+    paths = sorted((gsc / "yes").glob("*.flac"))[:40] + sorted((gsc / "bed").glob("*.flac"))[:40]
+    sounds = np.stack([read_exact(path)[: end.samples] for path in paths])
+    expected = np.stack([librosa_mfcc(sound, end) for sound in sounds])
+    assert end.mfcc(sounds).shape == (80, 38, 55)
+    np.testing.assert_allclose(end.mfcc(sounds), expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(end.mfcc_parallel(sounds), expected, rtol=0, atol=TOLERANCE)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    decibel=st.floats(-90, 0),
+    transform=st.sampled_from([512, 1024, 2048]),
+    mel_bands=st.sampled_from([38, 40, 64]),
+    floor=st.sampled_from([1e-10, 1e-6, 1e-3]),
+)
+def test_any_setting_and_level_agrees_with_librosa(seed, decibel, transform, mel_bands, floor):
+    end = FrontEnd(transform=transform, mel_bands=mel_bands, floor=floor)
+    sound = np.random.default_rng(seed).standard_normal(end.samples).astype(np.float32) * 10 ** (decibel / 20)
+    np.testing.assert_allclose(end.mfcc(sound), librosa_mfcc(sound, end), rtol=0, atol=TOLERANCE)
+
+
+def test_librosas_default_transform_gives_55_frames_of_a_second_uncentred():
+    assert 1 + (16000 - 2048) // 256 == 55
+    end = FrontEnd(transform=2048)
+    sound = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    import librosa
+
+    mel = librosa.feature.melspectrogram(
+        y=sound,
+        sr=16000,
+        n_fft=2048,
+        win_length=512,
+        hop_length=256,
+        center=False,
+        n_mels=40,
+        fmin=20,
+        fmax=8000,
+    )
+    expected = librosa.feature.mfcc(S=librosa.power_to_db(mel, amin=end.floor, top_db=None), n_mfcc=38)
+    np.testing.assert_allclose(end.mfcc(sound[768 : 768 + end.samples]), expected, rtol=0, atol=TOLERANCE)
+
+
+@settings(max_examples=25, deadline=None)
+@given(cuts=st.lists(st.integers(1, 900), min_size=1, max_size=30), seed=st.integers(0, 2**31))
+def test_a_stream_of_any_blocks_gives_the_batch_columns(cuts, seed):
+    end = FrontEnd()
+    sound = np.random.default_rng(seed).standard_normal(max(sum(cuts), 512)).astype(np.float32)
+    blocks = np.split(sound, np.cumsum(cuts)[:-1])
+    columns = list(end.stream(iter(blocks)))
+    np.testing.assert_allclose(np.stack(columns, axis=1), end.mfcc(sound), rtol=0, atol=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31), gain=st.floats(0.01, 1))
+def test_gain_moves_the_first_coefficient_alone(seed, gain):
+    """No per-clip normalisation: half the level is 6 dB less in every band, and a stream would see the same."""
+    end = FrontEnd(floor=1e-30)
+    sound = np.random.default_rng(seed).standard_normal(2048).astype(np.float32)
+    loud, soft = end.mfcc(sound), end.mfcc(sound * np.float32(gain))
+    np.testing.assert_allclose(loud[1:], soft[1:], atol=0.05)
+    np.testing.assert_allclose(loud[0] - soft[0], -20 * np.log10(gain) * np.sqrt(40), atol=0.05)
+
+
+def test_silence_is_finite_and_too_little_sound_is_refused():
+    end = FrontEnd()
+    assert np.isfinite(end.mfcc(np.zeros(end.samples))).all()
+    assert end.samples == 14336
+    with pytest.raises(ValueError, match="no window"):
+        end.mfcc(np.zeros(511))

@@ -1,0 +1,140 @@
+"""The reference network, and a plan laid upon it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybridq.errors import UserError
+from hybridq.models import build_model
+from hybridq.models.config import ReferenceConfig
+from hybridq.precision import Precision, PrecisionPlan
+from hybridq.quantize import copy_weights, quantizable, quantize
+
+HYBRID = PrecisionPlan.from_data({"conv2d*": "8-bit", "dense*": "binary", "dense_2": "8-bit"})
+
+
+def network(**config):
+    import keras
+
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(1)
+    return build_model(ReferenceConfig(**config), (38, 55), 10)
+
+
+def inputs(count=4):
+    return np.random.default_rng(0).standard_normal((count, 38, 55, 1)).astype(np.float32)
+
+
+def effective_weights(layer):
+    return np.array(layer.kernel_quantizer_internal(layer.kernel))
+
+
+@pytest.mark.parametrize(
+    ("config", "flat", "trained"),
+    [({"padding": "same", "norm": "after_pool"}, 7488, 555_898), ({"padding": "valid"}, 768, 125_818)],
+)
+def test_the_reference_network_has_the_published_size(config, flat, trained):
+    """Kernels and biases as paper-derived: the batch norms come on top."""
+    model = network(**config)
+    assert model.input_shape == (None, 38, 55, 1)
+    assert model.get_layer("dense").kernel.shape == (flat, 64)
+    weights = [w for name in quantizable(model) for w in model.get_layer(name).get_weights()]
+    assert sum(w.size for w in weights) == trained
+    names = [f"conv2d{s}" for s in ("", "_1", "_2", "_3", "_4", "_5")] + ["dense", "dense_1", "dense_2"]
+    assert quantizable(model) == names
+
+
+def test_maps_that_shrink_to_nothing_are_refused():
+    with pytest.raises(UserError, match="20 coefficients are too few"):
+        build_model(ReferenceConfig(), (20, 55), 10)
+
+
+def test_a_hybrid_plan_makes_qkeras_layers_with_the_float_weights():
+    model = network()
+    hybrid = quantize(model, HYBRID)
+    kinds = {layer.name: type(layer).__name__ for layer in hybrid.layers if layer.name in quantizable(model)}
+    assert set(kinds.values()) == {"QConv2D", "QDense"}
+    for layer in model.layers:
+        for ours, theirs in zip(hybrid.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@settings(max_examples=6, deadline=None)
+@given(precision=st.sampled_from([p for p in Precision if p is not Precision.FLOAT32]))
+def test_the_weights_that_act_have_no_more_levels_than_their_bits(precision):
+    quantized = quantize(
+        network(), PrecisionPlan.from_data({"conv2d_5": str(precision), "dense": str(precision)})
+    )
+    for name in ("conv2d_5", "dense"):
+        acting = effective_weights(quantized.get_layer(name))
+        for channel in range(acting.shape[-1]):
+            levels = np.unique(acting[..., channel])
+            assert 2 <= len(levels) <= {"ternary": 3}.get(precision.value, 2**precision.bits)
+    assert type(quantized.get_layer("conv2d")).__name__ == "Conv2D"
+
+
+def test_eight_bits_are_close_to_float_and_one_bit_is_not():
+    model, x = network(), inputs()
+    float_out = model.predict(x, verbose=0)
+    eight = quantize(model, PrecisionPlan.from_data({"*": "8-bit"})).predict(x, verbose=0)
+    one = quantize(model, PrecisionPlan.from_data({"*": "binary"})).predict(x, verbose=0)
+    assert np.abs(eight - float_out).max() < 0.02
+    assert np.abs(one - float_out).max() > np.abs(eight - float_out).max()
+
+
+def test_bias_and_outputs_are_quantized_where_the_plan_says():
+    plan = PrecisionPlan.from_data({"conv2d": {"weights": "8-bit", "bias": "8-bit", "outputs": "8-bit"}})
+    quantized = quantize(network(), plan)
+    layers = [layer.name for layer in quantized.layers]
+    assert layers[layers.index("conv2d") + 1] == "conv2d_outputs"
+    import keras
+
+    outputs = keras.Model(quantized.input, quantized.get_layer("conv2d_outputs").output).predict(
+        inputs(), verbose=0
+    )
+    assert len(np.unique(outputs)) <= 256
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_saved_hybrid_network_loads_with_plain_keras(tmp_path, suffix):
+    import keras
+
+    hybrid = quantize(network(), HYBRID)
+    hybrid.save(tmp_path / f"model{suffix}")
+    again = keras.models.load_model(tmp_path / f"model{suffix}")
+    np.testing.assert_array_equal(hybrid.predict(inputs(), verbose=0), again.predict(inputs(), verbose=0))
+
+
+def test_faults_of_a_plan_are_named():
+    with pytest.raises(UserError, match=r"'dens\*_3' matches no layer; the nearest layer is 'dense_"):
+        quantize(network(), PrecisionPlan.from_data({"dens*_3": "binary"}))
+    with pytest.raises(UserError, match="conv2d: bias cannot be binary"):
+        quantize(network(), PrecisionPlan.from_data({"conv2d": {"bias": "binary"}}))
+    with pytest.raises(UserError, match="did you mean 'binary'"):
+        PrecisionPlan.from_data({"conv2d": "binery"})
+    with pytest.raises(UserError, match="layer 'dense' has weights"):
+        copy_weights(network(padding="same"), network(padding="valid"))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["conv*", "dense*", "*", "dense_2", "conv2d_1"]),
+        st.dictionaries(
+            st.sampled_from(["weights", "bias", "outputs"]),
+            st.sampled_from([p.value for p in Precision]),
+            min_size=1,
+        ),
+    )
+)
+def test_a_plan_is_plain_data_and_its_last_rule_wins(data):
+    plan = PrecisionPlan.from_data(data)
+    assert plan.to_data() == data
+    assert list(plan.to_data()) == list(data)
+    for part in ("weights", "bias", "outputs"):
+        said = [
+            parts[part]
+            for pattern, parts in data.items()
+            if pattern in ("dense*", "*", "dense_2") and part in parts
+        ]
+        assert getattr(plan.of("dense_2"), part).value == (said[-1] if said else "float32")

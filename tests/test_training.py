@@ -1,0 +1,127 @@
+"""Training: the schedule, the same seed, a stop and its continuation, a loss that is no number."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybridq.audio import open_folder
+from hybridq.dataset import Dataset
+from hybridq.errors import UserError
+from hybridq.features import FrontEnd
+from hybridq.models import build_model
+from hybridq.models.config import ReferenceConfig
+from hybridq.precision import PrecisionPlan
+from hybridq.quantize import quantize
+from hybridq.settings import TrainingSettings
+from hybridq.training import Epoch, History, learning_rate, train
+
+SETTINGS = TrainingSettings(epochs=3, batch=16, average=0.9, warmup_epochs=1)
+
+
+class Notes:
+    """Remembers what it is told, and can interrupt after an epoch."""
+
+    def __init__(self, stop_after=None):
+        self.rows, self.stop_after, self.shares = [], stop_after, []
+
+    def batch(self, epoch, share, accuracy):
+        self.shares.append(epoch - 1 + share)
+
+    def epoch(self, row):
+        self.rows.append(row)
+        if row.epoch == self.stop_after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def data(folder, tmp_path):
+    return Dataset(open_folder(folder, tmp_path / "cache"), ("yes", "no"), FrontEnd(), tmp_path / "cache")
+
+
+def network(seed=0):
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    model = build_model(ReferenceConfig(filters=[2, 2, 4, 4, 4, 4], dense=[8, 8]), (38, 55), 2)
+    return quantize(model, PrecisionPlan.from_data({"conv2d*": "8-bit", "dense": "binary"}))
+
+
+def assert_same_weights(one, other):
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_same_seed_gives_the_same_weights_and_a_resumed_run_too(data, tmp_path):
+    whole, history = train(network(), data, SETTINGS, tmp_path / "a", Notes())
+    again, _ = train(network(), data, SETTINGS, tmp_path / "b", Notes())
+    assert_same_weights(whole, again)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), data, SETTINGS, tmp_path / "c", Notes(stop_after=2))
+    notes = Notes()
+    resumed, history_resumed = train(network(seed=9), data, SETTINGS, tmp_path / "c", notes, resume=True)
+    assert [row.epoch for row in notes.rows] == [3]
+    assert history_resumed.epochs == history.epochs
+    assert_same_weights(whole, resumed)
+
+
+def test_another_seed_gives_other_weights(data, tmp_path):
+    one, _ = train(network(), data, SETTINGS, tmp_path / "a", Notes())
+    other, _ = train(network(1), data, SETTINGS.model_copy(update={"seed": 1}), tmp_path / "b", Notes())
+    assert any(not np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+
+
+def test_it_learns_two_tones_and_tells_of_every_epoch(data, tmp_path):
+    notes = Notes()
+    settings = TrainingSettings(epochs=12, batch=8, learning_rate=3e-3)
+    _, history = train(network(), data, settings, tmp_path / "a", notes)
+    assert notes.rows == history.epochs
+    assert history.best.validation_accuracy == max(row.validation_accuracy for row in history.epochs) == 100
+    assert notes.shares == sorted(notes.shares)
+    assert notes.shares[-1] == 12
+    assert history.minutes > 0
+
+
+def test_a_loss_that_is_no_number_stops_with_a_reason(data, tmp_path):
+    settings = TrainingSettings(epochs=3, batch=8, learning_rate=1e30, warmup_epochs=0, optimizer="sgd")
+    with pytest.raises(
+        UserError, match=r"diverged: the loss is (nan|inf) in epoch \d; try a training.learning_rate"
+    ) as found:
+        train(network(), data, settings, tmp_path / "a", Notes())
+    assert found.value.exit_code == 1
+
+
+def test_a_damaged_checkpoint_is_refused(data, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), data, SETTINGS, tmp_path / "a", Notes(stop_after=1))
+    (tmp_path / "a" / "last.keras").write_bytes(b"not a model")
+    with pytest.raises(UserError, match="train again without --resume"):
+        train(network(), data, SETTINGS, tmp_path / "a", Notes(), resume=True)
+
+
+@given(
+    schedule=st.sampled_from(["constant", "cosine", "step"]),
+    epochs=st.integers(1, 60),
+    warmup=st.integers(0, 10),
+    steps=st.integers(1, 300),
+)
+def test_schedules_rise_to_the_rate_and_never_beyond(schedule, epochs, warmup, steps):
+    settings = TrainingSettings(epochs=epochs, warmup_epochs=warmup, schedule=schedule, learning_rate=0.01)
+    rates = [learning_rate(settings, step, steps) for step in range(epochs * steps)]
+    assert max(rates) <= 0.01 * (1 + 1e-9)
+    assert min(rates) >= 0
+    after = rates[warmup * steps :]
+    assert after == sorted(after, reverse=True)
+    if after:
+        assert after[0] == pytest.approx(0.01)
+    if schedule == "cosine" and len(after) > 200:
+        assert after[-1] < 1e-5
+
+
+def test_the_best_epoch_is_the_most_accurate_and_between_equals_the_lower_loss():
+    rows = [
+        Epoch(i, 0, 0, accuracy, loss, 0)
+        for i, (accuracy, loss) in enumerate([(90, 1), (91, 2), (91, 1), (90, 0)])
+    ]
+    assert History(rows).best is rows[2]
