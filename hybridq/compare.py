@@ -122,9 +122,7 @@ class Comparison:
             sources = dict.fromkeys(row.published.get("source", "") for row in self.rows if row.published)
             named = f" ({'; '.join(source for source in sources if source)})" if any(sources) else ""
             found.append(f"Published{named}: on other data; its MB and KB are MiB and KiB.")
-            found.append(
-                "Publ. rule: flash counted as the published figures seem to be, which leaves some out."
-            )
+            found.append("Publ. rule: flash counted as the published figures seem to be, which leaves some out.")
         return found + [f"Left out: {line}." for line in self.left_out]
 
     def to_json(self) -> dict[str, Any]:

@@ -94,9 +94,7 @@ def flash_by_layer(profile: Mapping[str, Any], *, title: str, synthetic: bool) -
     axes = fig.add_subplot()
     sizes = [layer["weights_bytes"] / KIB for layer in shown]
     bars = axes.barh([layer["name"] for layer in shown], sizes, color=BLUE)
-    labels = [
-        f"{size:.1f} KiB, {layer['flash_share']:.1f} %" for size, layer in zip(sizes, shown, strict=True)
-    ]
+    labels = [f"{size:.1f} KiB, {layer['flash_share']:.1f} %" for size, layer in zip(sizes, shown, strict=True)]
     axes.bar_label(bars, labels, padding=4, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, max(sizes, default=1) * 1.28)

@@ -69,12 +69,10 @@ def test_three_networks_side_by_side() -> None:
     for expected in ("92.4", "91.2-93.5", "0.078", "0.076", "2.122", "  published", "NO", "212 / 47"):
         assert expected in text
     assert "hybrid: accuracy -0.6 points, flash 27.3x smaller, RAM 1.2x smaller" in text
-    assert (
-        "published hybrid" in comparison.to_markdown()
-        and "SYNTHETIC" not in text
-        and "Not the ten" not in text
-        and "±" not in text
-    )
+    assert "published hybrid" in comparison.to_markdown()
+    assert "SYNTHETIC" not in text
+    assert "Not the ten" not in text
+    assert "±" not in text
 
 
 def test_seeds_become_one_row_with_spread() -> None:
@@ -82,7 +80,9 @@ def test_seeds_become_one_row_with_spread() -> None:
     rerun = view("fp32", 1, shift=0.6, minutes=9)  # the same seed again: the newest counts
     comparison = table([*runs, rerun])
     (row,) = comparison.rows
-    assert row.seeds == ("0", "1", "2") and rerun.id in row.runs and runs[1].id not in row.runs
+    assert row.seeds == ("0", "1", "2")
+    assert rerun.id in row.runs
+    assert runs[1].id not in row.runs
     assert row.accuracy == pytest.approx(92.6)
     assert row.accuracy_spread == pytest.approx(0.4583, abs=1e-4)
     assert "92.6 ± 0.5" in printed(comparison)
@@ -97,8 +97,10 @@ def test_other_settings_are_another_row_and_newest_picks_one() -> None:
 
 def test_synthetic_voices_are_said_loudly_everywhere() -> None:
     comparison = table([view("fp32", tags={"data.synthetic": "true", "data.name": "synthetic"})])
-    assert "SYNTHETIC VOICES" in printed(comparison) and "SYNTHETIC VOICES" in comparison.to_markdown()
-    assert comparison.to_json()["synthetic"] and "SYNTHETIC" in comparison.to_json()["notes"][0]
+    assert "SYNTHETIC VOICES" in printed(comparison)
+    assert "SYNTHETIC VOICES" in comparison.to_markdown()
+    assert comparison.to_json()["synthetic"]
+    assert "SYNTHETIC" in comparison.to_json()["notes"][0]
     assert next(csv.DictReader(io.StringIO(comparison.to_csv())))["synthetic"] == "True"
 
 
@@ -125,7 +127,8 @@ def test_other_forms_hold_the_same_figures() -> None:
     assert data["rows"][2]["against_first"]["flash_smaller_by"] == pytest.approx(2173.2 / 79.6)
     assert data["rows"][2]["published"]["accuracy"] == "90"
     lines = list(csv.DictReader(io.StringIO(comparison.to_csv())))
-    assert float(lines[1]["flash_kib"]) == 125.5 and lines[1]["published.flash_mb"] == "0.48"
+    assert float(lines[1]["flash_kib"]) == 125.5
+    assert lines[1]["published.flash_mb"] == "0.48"
     assert lines[0]["words"].split() == list(STANDARD_WORDS)
     markdown = comparison.to_markdown().splitlines()
     assert len({line.count("|") for line in markdown if line.startswith("|")}) == 1
@@ -134,4 +137,5 @@ def test_other_forms_hold_the_same_figures() -> None:
 
 def test_a_run_with_little_logged_still_has_a_row() -> None:
     bare = view("fp32", params={}, metrics={"test accuracy %": 50.0}, tags={})
-    assert "50.0" in printed(table([bare])) and "50.0" in table([bare]).to_markdown()
+    assert "50.0" in printed(table([bare]))
+    assert "50.0" in table([bare]).to_markdown()

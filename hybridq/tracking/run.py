@@ -161,9 +161,7 @@ class Run:
             profile=json.dumps(profile | {"num_rows": sum((clips or {}).values())}),
         )
         with plainly(self._store.label):
-            self._store.client.log_inputs(
-                self.id, [DatasetInput(entry, [InputTag("mlflow.data.context", context)])]
-            )
+            self._store.client.log_inputs(self.id, [DatasetInput(entry, [InputTag("mlflow.data.context", context)])])
         self.tags(
             {
                 "data.name": name,

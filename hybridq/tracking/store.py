@@ -49,7 +49,7 @@ def open_store(root: Path = Path("mlruns"), *, experiment: str = EXPERIMENT) -> 
     if not uri:
         root = root.resolve()
         return Store(open_local(root, experiment), experiment, root)
-    if uri.split(":")[0] == "file" or "://" not in uri and uri not in ("databricks", "uc"):
+    if uri.split(":")[0] == "file" or ("://" not in uri and uri not in ("databricks", "uc")):
         near = f"sqlite:///{uri.removeprefix('file:').removeprefix('//').rstrip('/')}/{DATABASE}"
         raise UserError(
             f"MLFLOW_TRACKING_URI={uri}: MLflow 3 keeps no runs as files; name a database such as {near}",
