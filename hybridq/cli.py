@@ -53,9 +53,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set any value of the recipe, e.g. training.epochs=3."),
 ]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Continue an interrupted run; take a finished one as done.")
-]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run; take a finished one as done.")]
 Output = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
 
@@ -84,15 +82,15 @@ def sweep(
     recipes: Annotated[list[Path], typer.Argument(metavar="FOLDER_OR_RECIPES...")],
     data: Data = None,
     set_: Settings = None,
-    seeds: Annotated[
-        str, typer.Option(help="Train each recipe once for each of these seeds, e.g. 0,1,2.")
-    ] = "",
+    seeds: Annotated[str, typer.Option(help="Train each recipe once for each of these seeds, e.g. 0,1,2.")] = "",
     resume: Resume = False,
 ) -> None:
     """Train several recipes, as children of one parent run, and print them side by side."""
     paths = _recipe_files(recipes)
     each_seed = [[f"training.seed={_seed(seed)}"] for seed in seeds.split(",")] if seeds else [[]]
-    loaded = [_recipe(path, data, [*(set_ or []), *seed]) for seed in each_seed for path in paths]
+    from hybridq.recipe import load_recipes
+
+    loaded = [recipe for seed in each_seed for recipe in load_recipes(paths, _overrides(data, [*(set_ or []), *seed]))]
     from hybridq import experiment
     from hybridq.console import Watching
 
@@ -111,9 +109,7 @@ def sweep(
 
 @app.command()
 def compare(
-    runs: Annotated[
-        list[str] | None, typer.Argument(help="Ids or names of runs or sweeps; else the newest.")
-    ] = None,
+    runs: Annotated[list[str] | None, typer.Argument(help="Ids or names of runs or sweeps; else the newest.")] = None,
     format_: Output = Format.table,
 ) -> None:
     """Print runs side by side, beside the published figures."""
@@ -159,9 +155,7 @@ def evaluate(
     there = Path(run_or_model).exists()
     bundle, view = experiment.find_bundle(run_or_model, None if there else _store())
     settings = bundle.recipe["data"]
-    result = experiment.evaluate_bundle(
-        bundle, _source(data) or settings["source"], split.value, settings["voices"]
-    )
+    result = experiment.evaluate_bundle(bundle, _source(data) or settings["source"], split.value, settings["voices"])
     if format_ is Format.json:
         _print_json(result.to_json())
     elif format_ is Format.table:
@@ -244,6 +238,7 @@ def _quiet() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("hybridq").setLevel(logging.INFO)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def _source(data: str | None) -> str | None:
@@ -253,13 +248,17 @@ def _source(data: str | None) -> str | None:
 
 
 def _recipe(path: Path, data: str | None, settings: list[str] | None) -> Recipe:
-    import json
-
     from hybridq.recipe import load_recipe
+
+    return load_recipe(path, _overrides(data, settings))
+
+
+def _overrides(data: str | None, settings: list[str] | None) -> list[str]:
+    import json
 
     source = _source(data)
     # Quoted as JSON, which YAML reads too: a folder's name may hold anything.
-    return load_recipe(path, [*([f"data.source={json.dumps(source)}"] if source else []), *(settings or [])])
+    return [*([f"data.source={json.dumps(source)}"] if source else []), *(settings or [])]
 
 
 def _recipe_files(paths: list[Path]) -> list[Path]:
@@ -282,9 +281,7 @@ def _sweep_name(paths: list[Path]) -> str:
 
 def _seed(text: str) -> int:
     if not text.strip().isdecimal():
-        raise UserError(
-            f"--seeds: '{text}' is not a seed; give whole numbers, as in --seeds 0,1,2", BAD_INPUT
-        )
+        raise UserError(f"--seeds: '{text}' is not a seed; give whole numbers, as in --seeds 0,1,2", BAD_INPUT)
     return int(text)
 
 

@@ -70,6 +70,7 @@ class Watching:
             f"{recipe.name} (seed {recipe.training.seed}): {data.audio.name}, {len(data.words)} words "
             f"({' '.join(data.words)}); {counts[0]} training, {counts[1]} validation, {counts[2]} test clips",
             highlight=False,
+            soft_wrap=True,
         )
         if data.audio.synthetic:
             self._console.print("[yellow]synthetic voices: for trying the tool, not a result[/yellow]")
@@ -104,6 +105,7 @@ class _Bar:
                 f"{self.name} epoch {epoch.epoch}/{self.epochs}: training {epoch.training_accuracy:.1f} %, "
                 f"{self.checked}, about {left:.1f} min left",
                 highlight=False,
+                soft_wrap=True,
             )
 
 

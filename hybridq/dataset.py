@@ -59,9 +59,7 @@ class Normalisation:
         """Standardised features of the same shape."""
         shift = np.asarray(self.mean, np.float32)[:, None]
         scale = np.asarray(self.deviation, np.float32)[:, None]
-        result: Floats = np.subtract(features, shift)
-        result /= scale
-        return result
+        return np.divide(features - shift, scale, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,7 @@ class Dataset:
             index = {word: i for i, word in enumerate(self.words)}
             rate = self.front_end.sample_rate
             key = _key("sounds", rate, [(clip.path.as_posix(), clip.digest) for clip in clips])
-            sounds = _cached(
-                self.cache / "sounds" / f"{key}.npy", lambda: _decode(self.audio.root, clips, rate)
-            )
+            sounds = _cached(self.cache / "sounds" / f"{key}.npy", lambda: _decode(self.audio.root, clips, rate))
             self._splits[name] = Split(sounds, np.array([index[clip.word] for clip in clips]), key)
         return self._splits[name]
 
@@ -112,13 +108,9 @@ class Dataset:
         key = _key("features", split.key, repr(self.front_end))
         return _cached(self.cache / "features" / f"{key}.npy", lambda: self._transform(split.sounds))
 
-    def inputs(
-        self, name: str, normalisation: Normalisation | None = None
-    ) -> tuple[Floats, NDArray[np.int64]]:
+    def inputs(self, name: str, normalisation: Normalisation | None = None) -> tuple[Floats, NDArray[np.int64]]:
         """What a network sees of a split: standardised (clips, coefficients, frames, 1), and the labels (clips,)."""
-        return (normalisation or self.normalisation).apply(self.features(name))[..., None], self.split(
-            name
-        ).labels
+        return (normalisation or self.normalisation).apply(self.features(name))[..., None], self.split(name).labels
 
     @cached_property
     def normalisation(self) -> Normalisation:
@@ -128,9 +120,7 @@ class Dataset:
     @cached_property
     def noise(self) -> list[NDArray[np.int16]]:
         """The background recordings."""
-        return [
-            _int16(read_clip(self.audio.root / path, self.front_end.sample_rate)) for path in self.audio.noise
-        ]
+        return [_int16(read_clip(self.audio.root / path, self.front_end.sample_rate)) for path in self.audio.noise]
 
     def class_weights(self) -> dict[int, float] | None:
         """Weights that make every word count the same in training, whatever its number of clips; None: not balanced."""

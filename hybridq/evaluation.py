@@ -41,9 +41,7 @@ class Evaluation:
         """The accuracy of each word that has clips."""
         totals = self.confusion.sum(1)
         return {
-            word: 100 * float(self.confusion[i, i]) / int(totals[i])
-            for i, word in enumerate(self.labels)
-            if totals[i]
+            word: 100 * float(self.confusion[i, i]) / int(totals[i]) for i, word in enumerate(self.labels) if totals[i]
         }
 
     @property

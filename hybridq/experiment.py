@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     from hybridq.tracking import Run, RunView, Store
 
 KIB = 1024
-FINGERPRINT = (
-    "fingerprint"  # tag: what decides the result of a run, so that an equal run need not be trained again
-)
+FINGERPRINT = "fingerprint"  # tag: what decides the result of a run, so that an equal run need not be trained again
 log = logging.getLogger("hybridq")
 
 
@@ -45,7 +43,8 @@ log = logging.getLogger("hybridq")
 class Laboratory:
     """Where runs are made: the store that keeps them, who watches, and what has been trained already.
 
-    `resume` continues interrupted runs from their checkpoints, and takes a finished run of the same fingerprint as done.
+    `resume` continues interrupted runs from their checkpoints and takes a finished run of the
+    same fingerprint as it is.
     """
 
     store: Store
@@ -91,18 +90,14 @@ class Laboratory:
         if recipe.parent is None:
             return None
         if (recipe.parent.features, recipe.parent.model) != (recipe.features, recipe.model):
-            raise UserError(
-                f"{recipe.name}: start_from needs the same features and model as {recipe.parent.name}"
-            )
+            raise UserError(f"{recipe.name}: start_from needs the same features and model as {recipe.parent.name}")
         known = self._finished(self._fingerprint(recipe.parent, data), anew=False)
         return known or self.run(recipe.parent)
 
     def _finished(self, fingerprint: str, anew: bool) -> str | None:
         if fingerprint in self.done or anew:
             return self.done.get(fingerprint)
-        found = [
-            r for r in self.store.runs() if r.status == "FINISHED" and r.tags.get(FINGERPRINT) == fingerprint
-        ]
+        found = [r for r in self.store.runs() if r.status == "FINISHED" and r.tags.get(FINGERPRINT) == fingerprint]
         return found[-1].id if found else None
 
     def _fingerprint(self, recipe: Recipe, data: Dataset) -> str:
@@ -112,9 +107,7 @@ class Laboratory:
     def _checkpoints(self) -> Path:
         return (self.store.root or Path("mlruns")) / "checkpoints"
 
-    def _start(
-        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, folder: Path
-    ) -> Run:
+    def _start(self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, folder: Path) -> Run:
         marker = folder / "run"
         if self.resume and marker.exists() and (folder / "state.json").exists():
             return self.store.resume_run(marker.read_text())
@@ -159,9 +152,7 @@ class Laboratory:
             save_bundle(folder, model, data.words, data.front_end, data.normalisation, recipe.resolved())
             run.artifact(folder)
 
-    def _log_result(
-        self, run: Run, recipe: Recipe, data: Dataset, model: keras.Model, history: History
-    ) -> None:
+    def _log_result(self, run: Run, recipe: Recipe, data: Dataset, model: keras.Model, history: History) -> None:
         from hybridq import pictures
 
         self._log_bundle(run, recipe, data, model)
@@ -175,12 +166,8 @@ class Laboratory:
             pictures.confusion(result.confusion, data.words, title=run.name, synthetic=synthetic),
             "confusion matrix",
         )
-        run.figure(
-            pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves"
-        )
-        run.figure(
-            pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer"
-        )
+        run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
+        run.figure(pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer")
         run.metrics(_metrics(result, cost, history))
 
 
@@ -213,9 +200,7 @@ def sweep(laboratory: Laboratory, name: str, recipes: Sequence[Recipe]) -> tuple
 
     A run that fails does not stop the others.
     """
-    tags = {
-        "description": f"A sweep over {len(recipes)} runs: {', '.join(dict.fromkeys(r.name for r in recipes))}."
-    }
+    tags = {"description": f"A sweep over {len(recipes)} runs: {', '.join(dict.fromkeys(r.name for r in recipes))}."}
     failed: dict[str, str] = {}
     with laboratory.store.start_run(name, params={}, tags=tags) as parent:
         laboratory.sweep = parent.id
@@ -238,13 +223,9 @@ def evaluate_bundle(bundle: Bundle, source: str, split: str, voices: int = 240) 
     audio = _audio(source, voices)
     words = [word for word in bundle.labels if any(clip.word == word for clip in audio.clips)]
     if not words:
-        raise UserError(
-            f"{audio.root}: no clips of {', '.join(bundle.labels)}, the words that this network knows"
-        )
+        raise UserError(f"{audio.root}: no clips of {', '.join(bundle.labels)}, the words that this network knows")
     if len(words) < len(bundle.labels):
-        log.warning(
-            "%s has no clips of %s", audio.name, ", ".join(w for w in bundle.labels if w not in words)
-        )
+        log.warning("%s has no clips of %s", audio.name, ", ".join(w for w in bundle.labels if w not in words))
     data = Dataset(audio, words, bundle.front_end, cache_root())
     x, truth = data.inputs(split, bundle.normalisation)
     return evaluate(bundle.model(), x, _positions(bundle.labels, words)[truth], bundle.labels)

@@ -92,9 +92,7 @@ def read_graph(model: Any) -> Graph:
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     except MALFORMED as error:
-        raise UserError(
-            f"{where}: not a Keras model that can be read ({type(error).__name__}: {error})"
-        ) from None
+        raise UserError(f"{where}: not a Keras model that can be read ({type(error).__name__}: {error})") from None
 
 
 # --------------------------------------------------------------------------------------------- sources
@@ -113,9 +111,7 @@ def _config_of_file(path: Path) -> Any:
         raise UserError(f"{path}: not a Keras model: it has no config.json") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    except (
-        Exception
-    ) as error:  # a damaged archive raises whatever its reader trips over: struct.error, zlib.error
+    except Exception as error:  # a damaged archive raises whatever its reader trips over: struct.error, zlib.error
         raise UserError(f"{path}: damaged, or not a .keras file ({error})") from None
     if len(text) > LARGEST_CONFIG:
         raise UserError(f"{path}: its config.json has more than {LARGEST_CONFIG:,} bytes; that is no network")
@@ -135,9 +131,7 @@ def _config_of_object(model: Any) -> Any:
     except NotImplementedError:  # a model written as a class of its own
         config = None
     if not isinstance(config, Mapping) or "layers" not in config:
-        raise UserError(
-            f"the model {model.name!r} is neither functional nor sequential: its layers are not data"
-        )
+        raise UserError(f"the model {model.name!r} is neither functional nor sequential: its layers are not data")
     return {"class_name": type(model).__name__, "config": json.loads(json.dumps(config, default=str))}
 
 
@@ -178,9 +172,7 @@ def _functional_calls(layers: Sequence[Any]) -> list[_Call]:
         name, nodes = _printable(layer["name"]), layer["inbound_nodes"] or [{}]
         for index, node in enumerate(nodes):
             tensors = list(_tensors([node.get("args", []), node.get("kwargs", {})]))
-            sources = [
-                (_node_name(*tensor["keras_history"][:2]), _fixed(tensor["shape"])) for tensor in tensors
-            ]
+            sources = [(_node_name(*tensor["keras_history"][:2]), _fixed(tensor["shape"])) for tensor in tensors]
             calls.append(_Call(_node_name(name, index), layer, sources, first=index == 0))
             if len(calls) > MOST_OPERATORS:
                 raise UserError(f"the model has more than {MOST_OPERATORS:,} operators")
@@ -253,9 +245,7 @@ def _in_order(calls: Sequence[_Call]) -> Iterator[_Call]:
             if not missing[reader.name]:
                 ready.append(reader)
     if by_name:
-        raise UserError(
-            f"the layer {next(iter(by_name))!r} reads from a layer that is not there, or from itself"
-        )
+        raise UserError(f"the layer {next(iter(by_name))!r} reads from a layer that is not there, or from itself")
 
 
 def _operator(call: _Call, before: Mapping[str, Operator], recorded: Shape | None) -> Operator:

@@ -185,9 +185,7 @@ def _one(inputs: Sequence[Shape], axes: int | None = None) -> Shape:
     return inputs[0]
 
 
-def _window(
-    config: Config, source: Shape, kernel: Shape, strides: Shape, dilation: Shape
-) -> tuple[Shape, Any]:
+def _window(config: Config, source: Shape, kernel: Shape, strides: Shape, dilation: Shape) -> tuple[Shape, Any]:
     """Output rows and columns of a window moved over the input; the zeros added (before, after) in each."""
     padding = config.get("padding", "valid")
     size, pads = [], []

@@ -55,9 +55,10 @@ __all__ = [
     "Recipe",
     "TrainingSettings",
     "load_recipe",
+    "load_recipes",
 ]
 
-OWN = ("name", "published", "description")  # what `extends` does not hand on
+OWN = ("name", "description")  # what `extends` does not hand on
 SECTIONS = ("data", "features", "model", "precision", "training")  # what decides a result
 SHARED = ("data", "features", "model")  # settings of these reach the start recipe too
 
@@ -86,12 +87,8 @@ class Recipe(Section):
         description="layer-name pattern to precision, the last match wins; other layers stay float32",
     )
     training: TrainingSettings = Field(default=TrainingSettings(), description="how the network is fitted")
-    target: str = Field(
-        default="stm32l496", min_length=1, description="the board that sizes are measured against"
-    )
-    published: Published | None = Field(
-        default=None, description="published figures to show beside the run's own"
-    )
+    target: str = Field(default="stm32l496", min_length=1, description="the board that sizes are measured against")
+    published: Published | None = Field(default=None, description="published figures to show beside the run's own")
 
     _path: Path = PrivateAttr(default=Path())
     _parent: Recipe | None = PrivateAttr(default=None)
@@ -163,6 +160,16 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     return _build(_read(Path(path), (), ""), Path(path), settings, (Path(path),))
 
 
+def load_recipes(paths: Sequence[Path], overrides: Sequence[str] = ()) -> list[Recipe]:
+    """Several recipes for one sweep: where one starts from another of them, it starts from it with its settings."""
+    recipes = [load_recipe(path, overrides) for path in paths]
+    listed = {recipe.path.resolve(): recipe for recipe in recipes}
+    for recipe in recipes:
+        if recipe.parent:
+            recipe._parent = listed.get(recipe.parent.path.resolve(), recipe.parent)
+    return recipes
+
+
 def _read(path: Path, trail: tuple[Path, ...], place: str) -> Node:
     """The tree of a file laid upon that of the file it extends; paths in it open from the current folder."""
     tree = _paths_resolved(read_yaml(path, place), path)
@@ -194,7 +201,7 @@ def _paths_resolved(tree: Node, path: Path) -> Node:
 
 def _laid_upon(base: Node, over: Node) -> Node:
     """Merge two recipes; precision and start_from are replaced whole, so is a model of another network."""
-    dropped = [key for key in ("precision", "start_from") if over.get(key)]
+    dropped = [key for key in ("precision", "start_from", "published") if over.get(key)]
     name, before = over.get("model", "name"), base.get("model", "name")
     if name and name.value != (before.value if before else DEFAULT_NETWORK):
         dropped.append("model")

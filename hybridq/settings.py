@@ -69,9 +69,7 @@ class FeatureSettings(Section):
     mel_bands: int = Field(default=40, ge=1, le=1_024, description="bands of the mel filter bank (count)")
     low_hz: float = Field(default=20.0, ge=0, description="lower edge of the lowest mel band (Hz)")
     high_hz: float = Field(default=8_000.0, gt=0, description="upper edge of the highest mel band (Hz)")
-    floor: float = Field(
-        default=1e-6, gt=0, description="smallest power before the logarithm (full scale is 1)"
-    )
+    floor: float = Field(default=1e-6, gt=0, description="smallest power before the logarithm (full scale is 1)")
 
     @model_validator(mode="after")
     def _fits_together(self) -> FeatureSettings:
@@ -84,9 +82,7 @@ class FeatureSettings(Section):
             message = f"must be at most features.mel_bands, {self.mel_bands} (is {self.coefficients})"
             raise fault(message, "coefficients", "mel_bands")
         if self.high_hz > self.sample_rate / 2:
-            message = (
-                f"must be at most features.sample_rate / 2, {self.sample_rate / 2:g} (is {self.high_hz:g})"
-            )
+            message = f"must be at most features.sample_rate / 2, {self.sample_rate / 2:g} (is {self.high_hz:g})"
             raise fault(message, "high_hz", "sample_rate")
         if self.low_hz >= self.high_hz:
             message = f"must be less than features.high_hz, {self.high_hz:g} (is {self.low_hz:g})"
@@ -104,9 +100,7 @@ class FeatureSettings(Section):
 class AugmentSettings(Section):
     """Changes made to each training clip at random, anew in every epoch."""
 
-    shift_ms: float = Field(
-        default=100.0, ge=0, le=1_000, description="largest shift in time, either way (ms)"
-    )
+    shift_ms: float = Field(default=100.0, ge=0, le=1_000, description="largest shift in time, either way (ms)")
     noise_probability: float = Field(
         default=0.8, ge=0, le=1, description="share of clips that get background noise (0 to 1)"
     )
@@ -119,9 +113,7 @@ class AugmentSettings(Section):
     )
     gain_db: Decibels = Field(default=(-6.0, 6.0), description="change of level, lowest and highest (dB)")
     time_mask: int = Field(default=0, ge=0, description="longest stretch of frames blanked out (frames)")
-    frequency_mask: int = Field(
-        default=0, ge=0, description="widest band of coefficients blanked out (coefficients)"
-    )
+    frequency_mask: int = Field(default=0, ge=0, description="widest band of coefficients blanked out (coefficients)")
 
     @field_validator("noise_snr_db", "hiss_db", "gain_db")
     @classmethod
@@ -139,9 +131,7 @@ class TrainingSettings(Section):
     )
     epochs: int = Field(default=40, ge=1, le=100_000, description="passes over the training clips (count)")
     batch: int = Field(default=64, ge=1, le=65_536, description="clips per training step (count)")
-    optimizer: Literal["adam", "adamw", "sgd"] = Field(
-        default="adam", description="the rule that updates the weights"
-    )
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(default="adam", description="the rule that updates the weights")
     learning_rate: float = Field(default=1e-3, gt=0, description="step size after the warm-up (per update)")
     weight_decay: float = Field(
         default=0.0, ge=0, description="pull of the weights towards zero, as the optimizer takes it"
@@ -161,9 +151,7 @@ class TrainingSettings(Section):
         lt=1,
         description="exponential moving average of the weights, share kept per step; 0: off",
     )
-    augment: AugmentSettings = Field(
-        default=AugmentSettings(), description="random changes to the training clips"
-    )
+    augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
 
 
 class Published(Section):
@@ -173,8 +161,6 @@ class Published(Section):
     accuracy: float | None = Field(default=None, ge=0, le=100, description="accuracy (percent)")
     flash_mb: float | None = Field(default=None, ge=0, description="flash, as printed there (MB)")
     ram_kb: float | None = Field(default=None, ge=0, description="RAM, as printed there (KB)")
-    macc_m: float | None = Field(
-        default=None, ge=0, description="multiply-accumulates per inference (millions)"
-    )
+    macc_m: float | None = Field(default=None, ge=0, description="multiply-accumulates per inference (millions)")
     source: str | None = Field(default=None, description="where the figures stand")
     note: str | None = Field(default=None, description="what to know before comparing")

@@ -104,9 +104,7 @@ def train(
     done = len(history.epochs)
     best = history.best if history.epochs else None
     clock = time.monotonic()
-    for number, (x, y) in enumerate(
-        data.epochs(done, settings.epochs, settings.seed, settings.augment), done
-    ):
+    for number, (x, y) in enumerate(data.epochs(done, settings.epochs, settings.seed, settings.augment), done):
         _seed_dropout(model, settings.seed, number)
         fitted = model.fit(
             x, classes[y], batch_size=settings.batch, shuffle=False, epochs=number + 1, initial_epoch=number,
@@ -226,6 +224,4 @@ def _restore(folder: Path) -> tuple[Any, History]:
         history = History([Epoch(**row) for row in state["epochs"]], state["minutes"])
         return keras.models.load_model(folder / "last.keras"), history
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"the checkpoint in {folder} cannot be read ({error}); train again without --resume"
-        ) from error
+        raise UserError(f"the checkpoint in {folder} cannot be read ({error}); train again without --resume") from error

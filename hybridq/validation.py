@@ -23,11 +23,7 @@ class Fault(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.place}: {dotted(self.key)}: {self.message}"
-            if self.key
-            else f"{self.place}: {self.message}"
-        )
+        return f"{self.place}: {dotted(self.key)}: {self.message}" if self.key else f"{self.place}: {self.message}"
 
 
 def fault(message: str, key: str | None = None, *beside: str) -> PydanticCustomError:
@@ -38,16 +34,12 @@ def fault(message: str, key: str | None = None, *beside: str) -> PydanticCustomE
 def refuse(faults: Iterable[Fault]) -> None:
     """Raise UserError with the first two faults, if there are any: a message is at most two lines."""
     found = list(faults)
-    deepest = [
-        f for f in found if not any(f is not g and g.key[: len(f.key)] == f.key != g.key for g in found)
-    ]
+    deepest = [f for f in found if not any(f is not g and g.key[: len(f.key)] == f.key != g.key for g in found)]
     if deepest:
         raise UserError("\n".join(str(f) for f in deepest[:2]))
 
 
-def check(
-    model: type[Model], data: Any, tree: Node, known: Sequence[Key], at: Key = ()
-) -> Model | list[Fault]:
+def check(model: type[Model], data: Any, tree: Node, known: Sequence[Key], at: Key = ()) -> Model | list[Fault]:
     """Validate plain data as `model`, which stands at key `at` of the tree; the faults if it is not valid.
 
     `known` are the keys of the whole file: they tell the right section of a key that stands in a wrong one.

@@ -124,9 +124,7 @@ def read_yaml(path: Path, place: str = "") -> Node:
     if node is None:
         raise UserError(f"{path}: the file is empty")
     if not isinstance(node.value, dict):
-        raise UserError(
-            f"{node.place}: must be a mapping, 'key: value' on each line (is {shown(node.plain())})"
-        )
+        raise UserError(f"{node.place}: must be a mapping, 'key: value' on each line (is {shown(node.plain())})")
     return node
 
 
@@ -246,9 +244,7 @@ class _Builder:
             raise UserError(f"{where}the tag {tag} is not allowed")
         if kind == "seq":
             items = enumerate(node.value)
-            return Node(
-                [self.build(item, item.start_mark.line, (*key, n)) for n, item in items], self.place(line)
-            )
+            return Node([self.build(item, item.start_mark.line, (*key, n)) for n, item in items], self.place(line))
         return Node(self.mapping(node, key), self.place(line))
 
     def mapping(self, node: Any, key: Key) -> dict[str, Node]:
@@ -259,9 +255,7 @@ class _Builder:
             name = self.build(name_node, line, key).plain()
             if not isinstance(name, str):
                 inside = f"{dotted(key)}: " if key else ""
-                raise UserError(
-                    f"{self.place(line)}: {inside}a key must be text (is {shown(name)}): put it in quotes"
-                )
+                raise UserError(f"{self.place(line)}: {inside}a key must be text (is {shown(name)}): put it in quotes")
             if name in children:
                 first = f"first on line {lines[name] + 1}"
                 raise UserError(f"{self.place(line)}: {dotted((*key, name))}: given twice ({first})")

@@ -130,9 +130,7 @@ def archive_of(content: bytes) -> Archive:
 
 
 def fetch(cache: Path, archive: Archive | None = None) -> Path:
-    return download(
-        "v0.02", cache, progress=False, archives={"v0.02": archive or archive_of(TINY)}, wait_s=0.001
-    )
+    return download("v0.02", cache, progress=False, archives={"v0.02": archive or archive_of(TINY)}, wait_s=0.001)
 
 
 def part_of(cache: Path) -> Path:
@@ -291,9 +289,7 @@ def test_gives_up_at_once_where_there_is_no_such_file(served: Behaviour, tmp_pat
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://no.such.host.invalid", "not an address"])
-def test_says_what_to_do_without_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
-) -> None:
+def test_says_what_to_do_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv(SERVER_VARIABLE, address)
     for proxy in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(proxy, raising=False)

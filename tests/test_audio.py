@@ -210,9 +210,7 @@ def test_only_the_speaker_decides_the_split(speaker: str, take: int, word: str, 
 
 
 @given(speaker=names, less=st.integers(0, 50), more=st.integers(0, 50), testing=st.integers(0, 50))
-def test_a_larger_validation_share_keeps_who_was_in_it(
-    speaker: str, less: int, more: int, testing: int
-) -> None:
+def test_a_larger_validation_share_keeps_who_was_in_it(speaker: str, less: int, more: int, testing: int) -> None:
     less, more = sorted((less, more))
     if speaker_split(speaker, less, testing) == "validation":
         assert speaker_split(speaker, more, testing) == "validation"
@@ -305,9 +303,7 @@ def test_says_what_a_data_folder_is(folder: Path, cache: Path, make: str) -> Non
         folder.mkdir()
         if make == "flat":
             write(folder / "a.wav")
-    with pytest.raises(
-        UserError, match=r"<word>/<speaker>_nohash_<take>.*synthetic, v0\.01, v0\.02"
-    ) as caught:
+    with pytest.raises(UserError, match=r"<word>/<speaker>_nohash_<take>.*synthetic, v0\.01, v0\.02") as caught:
         open_source(str(folder), cache=cache)
     assert_plain(caught.value, folder)
 
@@ -345,9 +341,7 @@ def age(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hybridq.audio.digests.SETTLED", -60_000_000_000)
 
 
-def test_unchanged_files_are_not_read_again(
-    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unchanged_files_are_not_read_again(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(folder, {"yes": 3, "no": 2})
     age(monkeypatch)
     first = open_folder(folder, cache).clips[0]
@@ -362,9 +356,7 @@ def test_what_was_just_written_is_read_again(folder: Path, cache: Path) -> None:
     assert [kept.read_text() for kept in (cache / "digests").glob("*.json")] in ([], ["{}"])
 
 
-@pytest.mark.parametrize(
-    "broken", ["", "{", "[]", '{"yes/a.wav": 1}', '{"yes/a.wav": [1, 2, "x", 3]}', "null"]
-)
+@pytest.mark.parametrize("broken", ["", "{", "[]", '{"yes/a.wav": 1}', '{"yes/a.wav": [1, 2, "x", 3]}', "null"])
 def test_a_broken_digest_cache_is_made_anew(
     folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:

@@ -40,9 +40,7 @@ def test_a_shift_moves_the_clip_by_at_most_what_is_allowed(seed, shift):
 
 
 @settings(max_examples=20, deadline=None)
-@given(
-    seed=st.integers(0, 2**31), low=st.floats(0, 20), width=st.floats(0, 20), length=st.integers(500, 40000)
-)
+@given(seed=st.integers(0, 2**31), low=st.floats(0, 20), width=st.floats(0, 20), length=st.integers(500, 40000))
 def test_noise_lies_as_far_below_the_clip_as_the_recipe_says(seed, low, width, length):
     noise = np.random.default_rng(seed).integers(-9000, 9000, length).astype(np.int16)
     noisy = PLAIN.model_copy(update={"noise_probability": 1.0, "noise_snr_db": (low, low + width)})

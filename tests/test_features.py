@@ -11,7 +11,7 @@ TOLERANCE = 1e-3  # the agreement with librosa that users are promised, in every
 
 
 def librosa_mfcc(sound: np.ndarray, end: FrontEnd) -> np.ndarray:
-    """librosa.feature.mfcc with the front end's settings and `top_db=None`; its window lies in the middle of a frame."""
+    """librosa.feature.mfcc with the front end's settings, `top_db=None`; its window is mid-frame."""
     import librosa
 
     beside = (end.transform - end.window) // 2
@@ -19,9 +19,7 @@ def librosa_mfcc(sound: np.ndarray, end: FrontEnd) -> np.ndarray:
         y=np.pad(sound, beside), sr=end.sample_rate, n_fft=end.transform, win_length=end.window, hop_length=end.hop,
         center=False, n_mels=end.mel_bands, fmin=end.low_hz, fmax=end.high_hz,
     )  # fmt: skip
-    return librosa.feature.mfcc(
-        S=librosa.power_to_db(mel, amin=end.floor, top_db=None), n_mfcc=end.coefficients
-    )
+    return librosa.feature.mfcc(S=librosa.power_to_db(mel, amin=end.floor, top_db=None), n_mfcc=end.coefficients)
 
 
 @pytest.mark.parametrize("transform", [512, 2048])

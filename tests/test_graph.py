@@ -204,9 +204,7 @@ def hybrid_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 
     eight = partial(quantized_bits, 8, 0, 1, alpha=1.0)
     inputs = keras.Input((12, 12, 1))
-    x = QConv2D(4, 3, kernel_quantizer=eight(), bias_quantizer=eight(), activation="elu", name="conv2d")(
-        inputs
-    )
+    x = QConv2D(4, 3, kernel_quantizer=eight(), bias_quantizer=eight(), activation="elu", name="conv2d")(inputs)
     x = layers.MaxPooling2D(name="pool")(x)
     x = QDepthwiseConv2D(3, depthwise_quantizer=quantized_bits(4, 0, 1, alpha=1.0), name="depthwise")(x)
     x = QActivation("quantized_relu(8)", name="relu")(x)

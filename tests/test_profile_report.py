@@ -84,9 +84,7 @@ def test_table_fits_100_columns_and_says_what_matters() -> None:
     assert "With hybrid weights" in text
     assert "With int8 weights" in text
     plan = PrecisionPlan.from_data({"*": {"weights": "8-bit", "bias": "4-bit", "outputs": "8-bit"}})
-    text = text_of(
-        profile(network(2**20, 2**10, 10, names=("a_layer_with_a_very_long_name" * 3, "b")), plan=plan)
-    )
+    text = text_of(profile(network(2**20, 2**10, 10, names=("a_layer_with_a_very_long_name" * 3, "b")), plan=plan))
     assert max(map(len, text.splitlines())) <= 100
     assert "1,073,742,848" in text
     assert "8-bit b4 o8" in text
@@ -142,10 +140,7 @@ def report(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_script_prints_each_format(model_file: Path) -> None:
     assert "dense holds" in report(model_file).stdout
-    assert (
-        json.loads(report(model_file, "--format", "json", "--target", "rp2040").stdout)["target"]["name"]
-        == "rp2040"
-    )
+    assert json.loads(report(model_file, "--format", "json", "--target", "rp2040").stdout)["target"]["name"] == "rp2040"
     assert report(model_file, "--format", "csv").stdout.startswith("name,kind")
     assert "| dense |" in report(model_file, "--format", "markdown").stdout
 

@@ -73,9 +73,7 @@ def test_totals_of_the_published_float_network(same: Graph) -> None:
 
 def test_every_published_share(same: Graph) -> None:
     rows = profile(same).rows
-    assert [
-        (row.name, round(row.macc_share, 1), round(row.flash_share, 1)) for row in rows
-    ] == PUBLISHED_SHARES
+    assert [(row.name, round(row.macc_share, 1), round(row.flash_share, 1)) for row in rows] == PUBLISHED_SHARES
 
 
 def test_the_activation_may_stand_in_the_layer_or_after_it(same: Graph) -> None:
@@ -101,9 +99,7 @@ def test_the_activation_may_stand_in_the_layer_or_after_it(same: Graph) -> None:
     apart = profile(keras.Model(inputs, x))
     together = profile(same)
     assert apart.totals == together.totals
-    figures = [
-        [(row.name, row.macc, row.weights_bytes) for row in report.rows] for report in (apart, together)
-    ]
+    figures = [[(row.name, row.macc, row.weights_bytes) for row in report.rows] for report in (apart, together)]
     assert figures[0] == figures[1]
 
 

@@ -63,9 +63,7 @@ def test_a_hybrid_plan_makes_qkeras_layers_with_the_float_weights():
 @settings(max_examples=6, deadline=None)
 @given(precision=st.sampled_from([p for p in Precision if p is not Precision.FLOAT32]))
 def test_the_weights_that_act_have_no_more_levels_than_their_bits(precision):
-    quantized = quantize(
-        network(), PrecisionPlan.from_data({"conv2d_5": str(precision), "dense": str(precision)})
-    )
+    quantized = quantize(network(), PrecisionPlan.from_data({"conv2d_5": str(precision), "dense": str(precision)}))
     for name in ("conv2d_5", "dense"):
         acting = effective_weights(quantized.get_layer(name))
         for channel in range(acting.shape[-1]):
@@ -90,9 +88,7 @@ def test_bias_and_outputs_are_quantized_where_the_plan_says():
     assert layers[layers.index("conv2d") + 1] == "conv2d_outputs"
     import keras
 
-    outputs = keras.Model(quantized.input, quantized.get_layer("conv2d_outputs").output).predict(
-        inputs(), verbose=0
-    )
+    outputs = keras.Model(quantized.input, quantized.get_layer("conv2d_outputs").output).predict(inputs(), verbose=0)
     assert len(np.unique(outputs)) <= 256
 
 
@@ -133,8 +129,6 @@ def test_a_plan_is_plain_data_and_its_last_rule_wins(data):
     assert list(plan.to_data()) == list(data)
     for part in ("weights", "bias", "outputs"):
         said = [
-            parts[part]
-            for pattern, parts in data.items()
-            if pattern in ("dense*", "*", "dense_2") and part in parts
+            parts[part] for pattern, parts in data.items() if pattern in ("dense*", "*", "dense_2") and part in parts
         ]
         assert getattr(plan.of("dense_2"), part).value == (said[-1] if said else "float32")

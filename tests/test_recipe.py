@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from hybridq.errors import BAD_INPUT, UserError
 from hybridq.models.config import ReferenceConfig
 from hybridq.precision import Precision
-from hybridq.recipe import Recipe, load_recipe
+from hybridq.recipe import Recipe, load_recipe, load_recipes
 from hybridq.settings import AugmentSettings, DataSettings, FeatureSettings, Published, TrainingSettings
 from hybridq.validation import keys
 from hybridq.yamlfile import to_yaml
@@ -92,9 +92,20 @@ def test_every_key_is_described() -> None:
 # ------------------------------------------------------------------------------ extends, start_from
 
 
+def test_in_a_sweep_the_start_recipe_is_the_listed_one_with_its_settings(write: Write) -> None:
+    paths = [write("training: {epochs: 9}\n", "a.yaml"), write("start_from: a.yaml\n", "b.yaml")]
+    first, second = load_recipes(paths, ["training.epochs=2"])
+    assert second.parent is first
+    assert second.parent.training.epochs == 2
+    alone = load_recipe(paths[1], ["training.epochs=2"])
+    assert alone.parent
+    assert alone.parent.training.epochs == 9
+    assert alone.digest() != second.digest()
+
+
 def test_extends_merges_mappings_and_replaces_lists_and_the_plan(write: Write) -> None:
     write(
-        "name: base\ndescription: base\npublished: {label: base}\ntarget: other\n"
+        "name: base\ndescription: base\npublished: {label: base, accuracy: 90}\ntarget: other\n"
         "precision: {dense: binary, conv2d: 8-bit}\n"
         "data: {words: [yes, no, up], voices: 7}\ntraining: {epochs: 9, augment: {shift_ms: 5}}\n",
         "base.yaml",
@@ -106,21 +117,19 @@ def test_extends_merges_mappings_and_replaces_lists_and_the_plan(write: Write) -
             "child.yaml",
         )
     )
-    assert (recipe.name, recipe.description, recipe.published, recipe.target) == (
-        "child",
-        None,
-        None,
-        "other",
-    )
+    assert (recipe.name, recipe.description, recipe.target) == ("child", None, "other")
+    assert recipe.published
+    assert recipe.published.accuracy == 90
+    own = load_recipe(write("extends: base.yaml\npublished: {label: own}\n", "own.yaml"))
+    assert own.published
+    assert (own.published.label, own.published.accuracy) == ("own", None)  # replaced whole
     assert recipe.plan.to_data() == {"dense_2": {"weights": "ternary"}}
     assert (recipe.data.words, recipe.data.voices) == (("on", "off"), 7)
     assert (recipe.training.epochs, recipe.training.augment.shift_ms) == (9, 5.0)
     assert recipe.training.augment.time_mask == 3
 
 
-def test_start_from_is_inherited_from_where_it_stands_and_null_clears_it(
-    write: Write, tmp_path: Path
-) -> None:
+def test_start_from_is_inherited_from_where_it_stands_and_null_clears_it(write: Write, tmp_path: Path) -> None:
     write("name: first\n", "first.yaml")
     base = write("start_from: first.yaml\n", "second.yaml")
     child = tmp_path / "child.yaml"
@@ -142,9 +151,7 @@ def test_a_folder_of_clips_is_relative_to_its_recipe(write: Write) -> None:
     path = write("data: {source: clips}\n")
     recipe = load_recipe(path)
     assert Path(recipe.data.source) == path.parent / "clips"
-    assert (
-        load_recipe(path, ["data.source=clips"]).data.source == "clips"
-    )  # as typed: from the current folder
+    assert load_recipe(path, ["data.source=clips"]).data.source == "clips"  # as typed: from the current folder
     assert load_recipe(path, ["data.source=v0.02"]).data.source == "v0.02"
 
 
@@ -316,9 +323,7 @@ def test_an_alias_bomb_is_refused(write: Write) -> None:
 
 def test_files_that_are_not_there(write: Write, tmp_path: Path) -> None:
     base = write("name: base\n", "hybrid.yaml")
-    assert message(base.with_name("hybird.yaml")).endswith(
-        "hybird.yaml: no such file; did you mean 'hybrid.yaml'?"
-    )
+    assert message(base.with_name("hybird.yaml")).endswith("hybird.yaml: no such file; did you mean 'hybrid.yaml'?")
     assert message(tmp_path) == f"{tmp_path} is a folder, not a YAML file"
     for key in ("extends", "start_from"):
         path = write(f"name: a\n{key}: hybird.yaml\n")
@@ -395,8 +400,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "training.schedule": st.sampled_from(["constant", "cosine", "step"]),
     "training.augment.gain_db": st.tuples(st.floats(-20, 0), st.integers(0, 20)).map(list),
     "training.augment.hiss_db": st.none() | st.just([20, 30.5]),
-    "published": st.none()
-    | st.fixed_dictionaries({"label": st.just("theirs"), "accuracy": st.floats(0, 100)}),
+    "published": st.none() | st.fixed_dictionaries({"label": st.just("theirs"), "accuracy": st.floats(0, 100)}),
 }
 
 

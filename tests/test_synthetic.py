@@ -182,9 +182,7 @@ def test_an_unknown_voice_says_what_to_do_instead() -> None:
 
 def test_asking_ahead_changes_nothing() -> None:
     utterances = [
-        Utterance("en+f2", text, rate=150, pitch=50, range=50)
-        for text in ("yes", "no", "stop")
-        for _ in range(40)
+        Utterance("en+f2", text, rate=150, pitch=50, range=50) for text in ("yes", "no", "stop") for _ in range(40)
     ]
     with Espeak() as one, Espeak() as other:
         for utterance, samples in zip(utterances, one.say_all(utterances), strict=True):

@@ -121,7 +121,6 @@ def test_schedules_rise_to_the_rate_and_never_beyond(schedule, epochs, warmup, s
 
 def test_the_best_epoch_is_the_most_accurate_and_between_equals_the_lower_loss():
     rows = [
-        Epoch(i, 0, 0, accuracy, loss, 0)
-        for i, (accuracy, loss) in enumerate([(90, 1), (91, 2), (91, 1), (90, 0)])
+        Epoch(i, 0, 0, accuracy, loss, 0) for i, (accuracy, loss) in enumerate([(90, 1), (91, 2), (91, 1), (90, 0)])
     ]
     assert History(rows).best is rows[2]

@@ -23,9 +23,7 @@ FORMATS = ("table", "json", "csv", "markdown")
 
 def main() -> int:
     """Parse, report, print; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        description="Where the flash, RAM and MACC of a Keras model go, layer by layer."
-    )
+    parser = argparse.ArgumentParser(description="Where the flash, RAM and MACC of a Keras model go, layer by layer.")
     parser.add_argument("model", help="a .keras file")
     parser.add_argument("--target", default="stm32l496", help=f"one of {', '.join(TARGETS)}")
     parser.add_argument("--format", default="table", choices=FORMATS)

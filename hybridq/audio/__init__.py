@@ -28,9 +28,7 @@ __all__ = [
 ]
 
 
-def open_source(
-    source: str, *, voices: int = 240, cache: Path | None = None, progress: bool = True
-) -> AudioSet:
+def open_source(source: str, *, voices: int = 240, cache: Path | None = None, progress: bool = True) -> AudioSet:
     """Open a data set by its source: "synthetic", "v0.01", "v0.02", or a folder in Speech Commands layout.
 
     The first three are made or downloaded into `cache` (`cache_root()` by default) once, and reused; `voices`

@@ -139,9 +139,7 @@ def _fetch(part: Path, archive: Archive, progress: bool, wait_s: float) -> None:
     url = server_url(archive)
     failed = 0
     reached = False
-    with bar(
-        f"downloading {archive.file}", archive.size, done=_size(part), unit="bytes", show=progress
-    ) as done:
+    with bar(f"downloading {archive.file}", archive.size, done=_size(part), unit="bytes", show=progress) as done:
         while (before := _size(part)) != archive.size:
             try:
                 _continue(url, part, archive, done)
@@ -236,9 +234,7 @@ def _verify(part: Path, archive: Archive) -> None:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != archive.sha256:
         _forget(part)
-        raise _no_use(
-            server_url(archive), "what it sent is not the archive: the checksum differs; removed, try again"
-        )
+        raise _no_use(server_url(archive), "what it sent is not the archive: the checksum differs; removed, try again")
 
 
 def _unpack(part: Path, folder: Path, progress: bool) -> None:

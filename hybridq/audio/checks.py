@@ -43,9 +43,7 @@ class Finding:
 
     def __str__(self) -> str:
         """One line, with at most three of the files."""
-        shown = ", ".join(self.files[:3]) + (
-            f" and {len(self.files) - 3} more" if len(self.files) > 3 else ""
-        )
+        shown = ", ".join(self.files[:3]) + (f" and {len(self.files) - 3} more" if len(self.files) > 3 else "")
         return f"{self.severity}: {self.what}" + (f": {shown}" if shown else "")
 
 
@@ -55,9 +53,7 @@ def info(audio: AudioSet) -> list[WordCount]:
     return [*(_count(word, by_word[word]) for word in sorted(by_word)), _count("total", audio.clips)]
 
 
-def check(
-    audio: AudioSet, sample_rate: int = 16000, seconds: float = 1.0, *, progress: bool = True
-) -> list[Finding]:
+def check(audio: AudioSet, sample_rate: int = 16000, seconds: float = 1.0, *, progress: bool = True) -> list[Finding]:
     """Read every recording of a data set and list what is wrong with it, faults first.
 
     A clip is expected to be of `sample_rate` Hz, mono, `seconds` long; one that is not is only noted.
@@ -81,9 +77,7 @@ def check(
             if np.abs(recording.samples).max() > 1:
                 noted["samples beyond -1 to 1 clipped"].append(name)
             if path in clips and length != seconds:
-                kind = (
-                    "shorter than {} s, padded" if length < seconds else "longer than {} s, its centre taken"
-                )
+                kind = "shorter than {} s, padded" if length < seconds else "longer than {} s, its centre taken"
                 noted[kind.format(f"{seconds:g}")].append(name)
             done(count)
     notes = [_note(what, names) for what, names in sorted(noted.items())]

@@ -121,11 +121,7 @@ def open_folder(
         raise UserError(f"{root}: {what}. A data folder holds {LAYOUT}; {OTHER_SOURCES}")
     try:
         words, noise, empty = _scan(root)
-        lists = {
-            split: entries
-            for split, file in LISTS.items()
-            if (entries := _read_list(root / file)) is not None
-        }
+        lists = {split: entries for split, file in LISTS.items() if (entries := _read_list(root / file)) is not None}
     except OSError as error:
         raise UserError(f"{error.filename or root}: cannot be read: {error.strerror or error}") from error
     if not words:
@@ -136,9 +132,7 @@ def open_folder(
         word = path.partition("/")[0]
         clips.append(Clip(Path(path), word, speaker_of(path), _split(path, lists), digests[path]))
     present = {_bare(path) for path in words}
-    missing = sorted(
-        entry for entries in lists.values() for key, entry in entries.items() if key not in present
-    )
+    missing = sorted(entry for entries in lists.values() for key, entry in entries.items() if key not in present)
     whole = hashlib.sha256()
     for clip in clips:
         whole.update(os.fsencode(f"{clip.path}\0{clip.split}\0{clip.digest}\n"))
@@ -172,9 +166,7 @@ def choose_words(audio: AudioSet, words: Literal["auto"] | Sequence[str]) -> lis
         raise UserError(f"words: two or more different words are needed, not {words!r}")
     for word in words:
         if word not in training:
-            raise UserError(
-                f"{audio.root}: {_why_not(audio, word)}; words with training clips: {', '.join(training)}"
-            )
+            raise UserError(f"{audio.root}: {_why_not(audio, word)}; words with training clips: {', '.join(training)}")
     return list(words)
 
 

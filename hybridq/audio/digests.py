@@ -75,9 +75,7 @@ def _load(store: Path) -> dict[str, tuple[Stamp, str]]:
     """What is known; nothing where the file is missing or broken."""
     try:
         entries = json.loads(store.read_bytes())
-        return {
-            path: ((int(size), int(m), int(c)), str(digest)) for path, (size, m, c, digest) in entries.items()
-        }
+        return {path: ((int(size), int(m), int(c)), str(digest)) for path, (size, m, c, digest) in entries.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 

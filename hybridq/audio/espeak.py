@@ -36,8 +36,7 @@ _AHEAD = 32
 
 def _unavailable(reason: str) -> UserError:
     return UserError(
-        f"synthetic voices cannot be made here ({reason}); "
-        "pass --data with a folder of clips, v0.01 or v0.02",
+        f"synthetic voices cannot be made here ({reason}); pass --data with a folder of clips, v0.01 or v0.02",
         ENVIRONMENT,
     )
 

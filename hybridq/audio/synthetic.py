@@ -232,8 +232,7 @@ def _noises(espeak: Espeak, people: list[Voice], seed: int) -> dict[str, Signal]
     """Noises of mean square 1 by name; training takes hear the first half of each, the others the second."""
     samples = 2 * NOISE_SECONDS * RATE
     noises = {
-        name: make(samples, np.random.default_rng([seed, *name.encode()]))
-        for name, make in acoustics.NOISES.items()
+        name: make(samples, np.random.default_rng([seed, *name.encode()])) for name, make in acoustics.NOISES.items()
     }
     rng = np.random.default_rng([seed, *b"babble"])
     babble = np.zeros(samples)

@@ -78,9 +78,7 @@ def cast(voices: int, seed: int) -> list[Voice]:
     held_out = max(1, round(voices * HELD_OUT_PERCENT / 100))
     counts = {"training": voices - 2 * held_out, "validation": held_out, "test": held_out}
     return [
-        _voice(split, pair, seed)
-        for split, count in counts.items()
-        for pair in _pairs(VARIANTS[split], count, seed)
+        _voice(split, pair, seed) for split, count in counts.items() for pair in _pairs(VARIANTS[split], count, seed)
     ]
 
 

@@ -13,9 +13,7 @@ from hybridq.errors import UserError
 class Section(BaseModel):
     """A mapping in a recipe: no unknown keys, no silent conversion ("3" is not 3), no nan or infinity."""
 
-    model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
-    )
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
 class NetworkConfig(Section):
@@ -30,9 +28,7 @@ Width = Annotated[int, Field(ge=1, le=4096)]
 class ReferenceConfig(NetworkConfig):
     """The reference keyword spotter: six 3x3 convolutions, two max-pools, three dense layers."""
 
-    name: Literal["reference"] = Field(
-        default="reference", description="the network, by its name in the registry"
-    )
+    name: Literal["reference"] = Field(default="reference", description="the network, by its name in the registry")
     padding: Literal["valid", "same"] = Field(
         default="valid", description="border of the convolutions: valid drops it, same pads it with zeros"
     )

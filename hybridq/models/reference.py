@@ -39,9 +39,7 @@ def build(config: ReferenceConfig, shape: tuple[int, int], classes: int) -> kera
             x = layers.Activation(config.activation, name=f"{name}_activation")(x)
             continue
         x = layers.Conv2D(filters, 3, padding=config.padding, activation=config.activation, name=name)(x)
-        pool = (
-            [layers.MaxPooling2D(2, name=_numbered("max_pooling2d", POOLED.index(i)))] if i in POOLED else []
-        )
+        pool = [layers.MaxPooling2D(2, name=_numbered("max_pooling2d", POOLED.index(i)))] if i in POOLED else []
         for layer in [norm, *pool] if config.norm == "before_pool" else [*pool, norm]:
             x = layer(x)
 
@@ -66,6 +64,4 @@ def _check_size(config: ReferenceConfig, shape: tuple[int, int]) -> None:
             left -= 2 if config.padding == "valid" else 0
             left = left // 2 if i in POOLED else left
         if left < 1:
-            raise UserError(
-                f"model: {size} {axis} are too few for this network with padding '{config.padding}'"
-            )
+            raise UserError(f"model: {size} {axis} are too few for this network with padding '{config.padding}'")

@@ -65,12 +65,7 @@ def _elementwise(op: Operator) -> int:
 RULES: dict[str, Callable[[Operator], int]] = {
     **{f"{form}Conv{n}D": _convolution for form in ("", "Depthwise") for n in (1, 2)},
     **{f"SeparableConv{n}D": _separable for n in (1, 2)},
-    **{
-        f"{form}{which}Pooling{n}D": _pool
-        for form in ("", "Global")
-        for which in ("Max", "Average")
-        for n in (1, 2)
-    },
+    **{f"{form}{which}Pooling{n}D": _pool for form in ("", "Global") for which in ("Max", "Average") for n in (1, 2)},
     "Dense": _dense,
     "BatchNormalization": lambda op: 2 * _outputs(op),  # one scale and one offset an element
     **dict.fromkeys(("Add", "Multiply"), _elementwise),

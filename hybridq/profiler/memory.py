@@ -120,9 +120,7 @@ def _tensor_bytes(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | N
 def step_outputs(step: Step, plan: PrecisionPlan | None) -> Precision:
     """The precision of a step's result: that of the last operator in it that names one."""
     said = [precision_of(op, plan).outputs for op in step.operators]
-    return next(
-        (precision for precision in reversed(said) if precision is not Precision.FLOAT32), Precision.FLOAT32
-    )
+    return next((precision for precision in reversed(said) if precision is not Precision.FLOAT32), Precision.FLOAT32)
 
 
 def _is_chain(steps: tuple[Step, ...], inputs: int) -> bool:

@@ -35,12 +35,8 @@ def terminal(report: Profile) -> Group:
     dominant = set(report.dominant[0])
     for row in report.rows:
         style = "bold" if row.name in dominant else "red" if row.macc is None else ""
-        table.add_row(
-            *(Text(cell, style=style) for cell in _cells(row)), Text(_bar(row.flash_share), style="cyan")
-        )
-    return Group(
-        table, *(Text(line, style="red" if line.startswith("Not costed") else "") for line in lines(report))
-    )
+        table.add_row(*(Text(cell, style=style) for cell in _cells(row)), Text(_bar(row.flash_share), style="cyan"))
+    return Group(table, *(Text(line, style="red" if line.startswith("Not costed") else "") for line in lines(report)))
 
 
 def markdown(report: Profile) -> str:
@@ -95,8 +91,7 @@ def lines(report: Profile) -> list[str]:
     names, share = report.dominant
     said = [
         f"Total: {totals.macc:,} MACC, {totals.parameters:,} parameters",
-        f"Flash: {size(totals.flash_bytes)} of weights, {totals.target_flash_share:.1f} % of "
-        f"{size(board.flash_bytes)}",
+        f"Flash: {size(totals.flash_bytes)} of weights, {totals.target_flash_share:.1f} % of {size(board.flash_bytes)}",
         f"RAM:   {size(totals.ram_bytes)} = activations {totals.activations_bytes:,} B + input and output "
         f"{totals.io_bytes:,} B, {totals.target_ram_share:.1f} % of {size(board.ram_bytes)}",
         f"{'Fits' if totals.fits else 'Does not fit'} {board.label} ({board.core}, {board.clock_mhz} MHz)",
@@ -147,9 +142,7 @@ def _precision(precision: LayerPrecision | None) -> str:
     if precision is None:
         return ""
     parts = (("b", precision.bias), ("o", precision.outputs))
-    return " ".join(
-        (str(precision.weights), *(f"{key}{p.bits}" for key, p in parts if p is not Precision.FLOAT32))
-    )
+    return " ".join((str(precision.weights), *(f"{key}{p.bits}" for key, p in parts if p is not Precision.FLOAT32)))
 
 
 def _bar(share: float) -> str:

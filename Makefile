@@ -1,0 +1,25 @@
+# The two commands of the README. Both set up a virtual environment of their own first.
+PYTHON ?= python3
+VENV ?= .venv
+READY := $(VENV)/ready
+
+.PHONY: demo test check clean
+
+demo: $(READY)  ## train the keyword spotter as FP32, 8-bit and hybrid on synthetic voices, and print the table
+	$(VENV)/bin/hybridq sweep recipes/quickstart
+
+test: $(READY)  ## run the linter, the type checker and all tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed (PYTHON=python3.11 make ...); this is %d.%d" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV)
