@@ -57,7 +57,7 @@ def augmented(
 
 
 def masked(features: Floats, settings: AugmentSettings, rng: np.random.Generator) -> Floats:
-    """Standardised features (clips, coefficients, frames) with one random block of frames and one of coefficients zeroed.
+    """Standardised features (clips, coefficients, frames), one random block of frames and one of coefficients zeroed.
 
     The blocks are at most `time_mask` frames and `frequency_mask` coefficients wide (SpecAugment, arXiv 1904.08779);
     zero is the training set's mean. In place.

@@ -43,7 +43,7 @@ log = logging.getLogger("hybridq")
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation of each coefficient over the training set, shape (coefficients,); travels with the model."""
+    """Mean and standard deviation of each coefficient over the training set; travels with the model."""
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
@@ -59,7 +59,8 @@ class Normalisation:
         """Standardised features of the same shape."""
         shift = np.asarray(self.mean, np.float32)[:, None]
         scale = np.asarray(self.deviation, np.float32)[:, None]
-        return np.divide(features - shift, scale, dtype=np.float32)
+        standard: Floats = np.divide(features - shift, scale, dtype=np.float32)
+        return standard
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,8 @@ class Dataset:
     def __init__(
         self, audio: AudioSet, words: Sequence[str], front_end: FrontEnd, cache: Path, balance: bool = True
     ) -> None:
-        self.audio, self.words, self.front_end, self.cache, self.balance = (
-            audio,
-            tuple(words),
-            front_end,
-            cache,
-            balance,
-        )
+        self.audio, self.words = audio, tuple(words)
+        self.front_end, self.cache, self.balance = front_end, cache, balance
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split:
@@ -106,7 +102,8 @@ class Dataset:
         """MFCC of the centred clips of a split, not standardised: (clips, coefficients, frames), memory-mapped."""
         split = self.split(name)
         key = _key("features", split.key, repr(self.front_end))
-        return _cached(self.cache / "features" / f"{key}.npy", lambda: self._transform(split.sounds))
+        features: Floats = _cached(self.cache / "features" / f"{key}.npy", lambda: self._transform(split.sounds))
+        return features
 
     def inputs(self, name: str, normalisation: Normalisation | None = None) -> tuple[Floats, NDArray[np.int64]]:
         """What a network sees of a split: standardised (clips, coefficients, frames, 1), and the labels (clips,)."""
