@@ -67,9 +67,12 @@ class Laboratory:
         parent = self._parent(recipe, data)
         folder = self._checkpoints() / fingerprint[:16]
         run = self._start(recipe, data, fingerprint, parent, folder)
+        import keras
+
         with run:
             self._log_inputs(run, recipe, data)
-            model = _network(recipe, data)
+            keras.backend.clear_session()  # a sweep builds many networks in one process
+            model = network(recipe, len(data.words))
             if parent:
                 copy_weights(load_bundle(self.store.download(parent, "model")).model(), model)
             watcher = _Logging(self.watch(recipe, data), run)
@@ -250,6 +253,14 @@ def open_dataset(recipe: Recipe) -> Dataset:
     return Dataset(audio, words, FrontEnd.of(recipe.features), cache_root(), recipe.data.balance)
 
 
+def network(recipe: Recipe, classes: int) -> keras.Model:
+    """The untrained network of a recipe, quantized by its plan; its first weights depend on the seed alone."""
+    import keras
+
+    keras.utils.set_random_seed(recipe.training.seed)
+    return quantize(build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes), recipe.plan)
+
+
 def profile_recipe(recipe: Recipe, target: str | None = None) -> Profile:
     """What the network of a recipe would cost; nothing is trained. `words: auto` counts as ten."""
     classes = 10 if recipe.data.words == "auto" else len(recipe.data.words)
@@ -260,15 +271,6 @@ def profile_recipe(recipe: Recipe, target: str | None = None) -> Profile:
 def run_name(recipe: Recipe) -> str:
     """The recipe's name, with the seed where it is not 0."""
     return f"{recipe.name} seed {recipe.training.seed}" if recipe.training.seed else recipe.name
-
-
-def _network(recipe: Recipe, data: Dataset) -> keras.Model:
-    """The untrained network, quantized by the plan; its first weights depend on the seed alone."""
-    import keras
-
-    keras.backend.clear_session()  # a sweep builds many networks in one process
-    keras.utils.set_random_seed(recipe.training.seed)
-    return quantize(build_model(recipe.model, data.front_end.shape, len(data.words)), recipe.plan)
 
 
 @cache

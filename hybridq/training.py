@@ -97,7 +97,7 @@ def train(
     if resume and (folder / "state.json").exists():
         model, history = _restore(folder)
     else:
-        _compile(model, settings)
+        compile_model(model, settings)
     steps = math.ceil(len(data.split("training")) / settings.batch)
     callback = _watch_batches(settings, steps, watcher)
 
@@ -158,7 +158,8 @@ def averaged(model: keras.Model, momentum: float) -> Iterator[None]:
             variable.assign(value)
 
 
-def _compile(model: keras.Model, settings: TrainingSettings) -> None:
+def compile_model(model: keras.Model, settings: TrainingSettings) -> None:
+    """Give the model its loss and its optimizer, as the recipe's `training` section says."""
     import keras
 
     options: dict[str, Any] = {"learning_rate": settings.learning_rate}

@@ -1,0 +1,60 @@
+"""What a training step of the quantized networks costs beside the float32 one: same batch, same machine, one run.
+
+    python tools/benchmark_step.py [RECIPE...]     (default: recipes/paper/{fp32,int8,hybrid}.yaml)
+
+The networks take turns, a block of steps each, and the median of the ratios within a turn counts: other work on
+the machine then slows all of them.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+RECIPES = Path(__file__).resolve().parent.parent / "recipes" / "paper"
+STEPS, TURNS = 30, 9
+
+
+def main() -> None:
+    """Print the time of a step of each network, and its ratio to the first."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipes", nargs="*", type=Path, help="the first is the one to compare with")
+    paths = parser.parse_args().recipes or [RECIPES / f"{name}.yaml" for name in ("fp32", "int8", "hybrid")]
+
+    from hybridq.experiment import network
+    from hybridq.recipe import load_recipe
+    from hybridq.training import compile_model
+
+    models = {}
+    for path in paths:
+        recipe = load_recipe(path)
+        models[recipe.name] = network(recipe, 10)
+        compile_model(models[recipe.name], recipe.training)
+    rng = np.random.default_rng(0)
+    batch = recipe.training.batch
+    model_shape = next(iter(models.values())).input_shape[1:]
+    x = rng.standard_normal((batch * STEPS, *model_shape)).astype(np.float32)
+    y = np.eye(10, dtype=np.float32)[rng.integers(0, 10, len(x))]
+    took: dict[str, list[float]] = {name: [] for name in models}
+    for turn in range(TURNS + 1):
+        for name, model in models.items():
+            start = time.perf_counter()
+            model.fit(x, y, batch_size=batch, verbose=0)
+            if turn:  # the first turn traces the graphs
+                took[name].append(1e3 * (time.perf_counter() - start) / STEPS)
+    first = next(iter(models))
+    for name, times in took.items():
+        ratios = [mine / base for mine, base in zip(times, took[first], strict=True)]
+        print(
+            f"{name}: {statistics.median(times):.1f} ms a step of {batch} clips, {statistics.median(ratios):.2f} times "
+            f"{first} ({min(ratios):.2f} to {max(ratios):.2f} over {TURNS} turns)"
+        )
+
+
+if __name__ == "__main__":
+    main()
