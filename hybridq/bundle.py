@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hybridq.backend import load_tensorflow
 from hybridq.dataset import Normalisation
 from hybridq.errors import UserError
 from hybridq.features import FrontEnd
@@ -36,6 +37,7 @@ class Bundle:
 
     def model(self) -> keras.Model:
         """The Keras model, for evaluation."""
+        load_tensorflow()
         import keras
         import qkeras  # noqa: F401  (registers the quantized layers)
 

@@ -216,7 +216,7 @@ def main() -> None:
     except UserError as error:
         _fail(str(error), error.exit_code, debug)
     except KeyboardInterrupt:
-        _fail("interrupted", INTERRUPTED, debug)
+        _fail("interrupted; the same command with --resume goes on from the last whole epoch", INTERRUPTED, debug)
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}", ENVIRONMENT, debug)
     except Exception as error:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.audio import AudioSet, choose_words, open_source
+from hybridq.backend import load_tensorflow
 from hybridq.bundle import ABOUT, MODEL, Bundle, load_bundle, save_bundle
 from hybridq.dataset import Dataset
 from hybridq.errors import BAD_INPUT, RUN_FAILED, NotWritable, UserError
@@ -62,16 +63,13 @@ class Laboratory:
         fingerprint = self._fingerprint(recipe, data)
         known = self._finished(fingerprint, anew=not self.resume)
         if known:
-            log.info("%s: trained already, run %s", recipe.name, known[:8])
+            log.info("%s: trained already, run %s", run_name(recipe), known[:8])
+            self.done[fingerprint] = known
             return known
         parent = self._parent(recipe, data)
         folder = self._checkpoints() / fingerprint[:16]
-        run = self._start(recipe, data, fingerprint, parent, folder)
-        import keras
-
-        with run:
+        with self._start(recipe, data, fingerprint, parent, folder) as run:
             self._log_inputs(run, recipe, data)
-            keras.backend.clear_session()  # a sweep builds many networks in one process
             model = network(recipe, len(data.words))
             if parent:
                 copy_weights(load_bundle(self.store.download(parent, "model")).model(), model)
@@ -255,8 +253,10 @@ def open_dataset(recipe: Recipe) -> Dataset:
 
 def network(recipe: Recipe, classes: int) -> keras.Model:
     """The untrained network of a recipe, quantized by its plan; its first weights depend on the seed alone."""
+    load_tensorflow()
     import keras
 
+    keras.utils.clear_session()  # a sweep builds many networks in one process
     keras.utils.set_random_seed(recipe.training.seed)
     return quantize(build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes), recipe.plan)
 

@@ -11,8 +11,6 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -102,7 +100,6 @@ def train(
     callback = _watch_batches(settings, steps, watcher)
 
     done = len(history.epochs)
-    best = history.best if history.epochs else None
     clock = time.monotonic()
     for number, (x, y) in enumerate(data.epochs(done, settings.epochs, settings.seed, settings.augment), done):
         _seed_dropout(model, settings.seed, number)
@@ -116,46 +113,29 @@ def train(
                 f"try a training.learning_rate below {settings.learning_rate}",
                 RUN_FAILED,
             )
-        with averaged(model, settings.average):
-            checked = model.evaluate(x_val, classes[y_val], batch_size=256, verbose=0, return_dict=True)
-            row = Epoch(
-                epoch=number + 1,
-                training_accuracy=100 * fitted["accuracy"][-1],
-                training_loss=fitted["loss"][-1],
-                validation_accuracy=100 * checked["accuracy"],
-                validation_loss=checked["loss"],
-                learning_rate=float(model.optimizer.learning_rate),
-            )
-            history.epochs.append(row)
-            if history.best is row:
-                _save(folder / "best.weights.h5", model.save_weights)
-                best = row
+        # Keras ends every fit by giving the model the moving average of its weights, where there is one.
+        checked = model.evaluate(x_val, classes[y_val], batch_size=256, verbose=0, return_dict=True)
+        row = Epoch(
+            epoch=number + 1,
+            training_accuracy=100 * fitted["accuracy"][-1],
+            training_loss=fitted["loss"][-1],
+            validation_accuracy=100 * checked["accuracy"],
+            validation_loss=checked["loss"],
+            learning_rate=float(model.optimizer.learning_rate),
+        )
+        history.epochs.append(row)
+        if history.best is row:
+            _save(folder / "best.weights.h5", model.save_weights)
+        for variable, value in zip(model.trainable_variables, callback.latest, strict=True):
+            variable.assign(value)
         history.minutes += (time.monotonic() - clock) / 60
         clock = time.monotonic()
         _save(folder / "last.keras", model.save)
         state = {"minutes": history.minutes, "epochs": [asdict(e) for e in history.epochs]}
         _save(folder / "state.json", lambda path, state=state: Path(path).write_text(json.dumps(state)))
         watcher.epoch(row)
-    assert best is not None
     model.load_weights(folder / "best.weights.h5")
     return model, history
-
-
-@contextmanager
-def averaged(model: keras.Model, momentum: float) -> Iterator[None]:
-    """Within it, the model has the moving average of its weights (Polyak), where the recipe asks for one."""
-    if not momentum:
-        yield
-        return
-    averages = model.optimizer._model_variables_moving_average
-    latest = [variable.numpy() for variable in model.trainable_variables]
-    for variable, average in zip(model.trainable_variables, averages, strict=True):
-        variable.assign(average)
-    try:
-        yield
-    finally:
-        for variable, value in zip(model.trainable_variables, latest, strict=True):
-            variable.assign(value)
 
 
 def compile_model(model: keras.Model, settings: TrainingSettings) -> None:
@@ -184,11 +164,12 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
         layer.seed_generator.state.assign(state.generate_state(2).astype(np.uint32))
 
 
-def _watch_batches(settings: TrainingSettings, steps: int, watcher: Watcher) -> keras.callbacks.Callback:
+def _watch_batches(settings: TrainingSettings, steps: int, watcher: Watcher) -> Any:
     import keras
 
     class Batches(keras.callbacks.Callback):  # type: ignore[misc]
         number = 0
+        latest: list[Any]  # the weights after the last step, not averaged
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.number = epoch
@@ -201,6 +182,9 @@ def _watch_batches(settings: TrainingSettings, steps: int, watcher: Watcher) -> 
             if not math.isfinite(logs["loss"]):
                 self.model.stop_training = True
             watcher.batch(self.number + 1, (batch + 1) / steps, 100 * logs["accuracy"])
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.latest = [variable.numpy() for variable in self.model.trainable_variables]
 
     return Batches()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from hybridq.backend import load_tensorflow
 from hybridq.models.config import CONFIGS as CONFIGS
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ BUILDERS = {"reference": "hybridq.models.reference"}
 
 def build_model(config: Any, shape: tuple[int, int], classes: int) -> keras.Model:
     """The float32 Keras model of a recipe's `model` section, for (coefficients, frames) features."""
+    load_tensorflow()
     module = importlib.import_module(BUILDERS[config.name])
     model: keras.Model = module.build(config, shape, classes)
     return model
