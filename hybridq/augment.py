@@ -36,12 +36,16 @@ def augmented(
 ) -> Floats:
     """A random variant of each clip (clips, n), shape (clips, samples), in this order:
 
-    1. crop at the centre plus a shift of at most `shift_ms`; zeros where the crop leaves the clip;
+    1. crop at the centre plus a shift of at most `shift_ms`, played at a speed uniform in `speed` (pitch and tempo
+       together, by linear interpolation); zeros where the crop leaves the clip;
     2. gain, uniform in `gain_db`;
     3. with `noise_probability`, a random piece of background noise, `noise_snr_db` under the clip's level;
     4. white noise `hiss_db` under the clip's level: real microphones never give the digital zeros of padded clips.
     """
-    out = _shifted(sounds, samples, round(settings.shift_ms * sample_rate / 1000), rng)
+    most = round(settings.shift_ms * sample_rate / 1000)
+    out = _cropped(
+        sounds, samples, rng.integers(-most, most + 1, len(sounds)), rng.uniform(*settings.speed, len(sounds))
+    )
     count = len(out)
     out *= _decibel(rng.uniform(*settings.gain_db, count))
     level = np.maximum(np.sqrt(np.mean(np.square(out), axis=1, keepdims=True)), QUIET)
@@ -73,14 +77,13 @@ def masked(features: Floats, settings: AugmentSettings, rng: np.random.Generator
     return features
 
 
-def _shifted(sounds: NDArray[np.int16], samples: int, most: int, rng: np.random.Generator) -> Floats:
+def _cropped(sounds: NDArray[np.int16], samples: int, shifts: NDArray[Any], speeds: NDArray[Any]) -> Floats:
     length = sounds.shape[1]
-    starts = (length - samples) // 2 + rng.integers(-most, most + 1, len(sounds))
-    out = np.zeros((len(sounds), samples), np.float32)
-    for row, sound, start in zip(out, sounds, starts, strict=True):
-        first, last = max(start, 0), min(start + samples, length)
-        if first < last:
-            row[first - start : last - start] = sound[first:last]
+    place = np.arange(length)
+    crop = np.arange(samples) - samples // 2
+    out = np.empty((len(sounds), samples), np.float32)
+    for row, sound, middle, speed in zip(out, sounds, length // 2 + shifts, speeds, strict=True):
+        row[:] = np.interp(middle + speed * crop, place, sound, left=0, right=0)
     out /= 32768
     return out
 

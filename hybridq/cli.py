@@ -165,13 +165,16 @@ def evaluate(
 
 
 @data_app.command("download")
-def data_download(version: Annotated[str, typer.Argument(help="v0.01 or v0.02")]) -> None:
-    """Download and unpack the Speech Commands archive; a broken download is continued."""
+def data_download(
+    version: Annotated[str | None, typer.Argument(help="v0.01 or v0.02")] = None, data: Data = None
+) -> None:
+    """Download and unpack a Speech Commands archive (v0.01 or v0.02); a broken download is continued."""
     from hybridq.audio import ARCHIVES, open_source
 
-    if version not in ARCHIVES:
-        raise UserError(f"'{version}' is not one of {', '.join(ARCHIVES)}")
-    print(open_source(version).root)
+    chosen = version or data
+    if chosen not in ARCHIVES:
+        raise UserError(f"'{chosen or ''}' is not one of {', '.join(ARCHIVES)}")
+    print(open_source(chosen).root)
 
 
 @data_app.command("info")

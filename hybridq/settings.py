@@ -12,7 +12,7 @@ from hybridq.yamlfile import shown
 
 SOURCES = ("synthetic", "v0.01", "v0.02")  # any other source of audio is a folder
 
-Decibels = Annotated[tuple[float, float], Field(strict=False)]  # a YAML list; its two numbers stay strict
+Range = Annotated[tuple[float, float], Field(strict=False)]  # a YAML list; its two numbers stay strict
 
 
 class DataSettings(Section):
@@ -101,19 +101,29 @@ class AugmentSettings(Section):
     """Changes made to each training clip at random, anew in every epoch."""
 
     shift_ms: float = Field(default=100.0, ge=0, le=1_000, description="largest shift in time, either way (ms)")
+    speed: Range = Field(
+        default=(0.9, 1.1), description="change of speed, and so of pitch and tempo, slowest and fastest (factor)"
+    )
     noise_probability: float = Field(
         default=0.8, ge=0, le=1, description="share of clips that get background noise (0 to 1)"
     )
-    noise_snr_db: Decibels = Field(
+    noise_snr_db: Range = Field(
         default=(5.0, 40.0), description="signal-to-noise ratio of that noise, lowest and highest (dB)"
     )
-    hiss_db: Decibels | None = Field(
+    hiss_db: Range | None = Field(
         default=(30.0, 60.0),
         description="white noise in every clip, this far below its level, least and most (dB); null: none",
     )
-    gain_db: Decibels = Field(default=(-6.0, 6.0), description="change of level, lowest and highest (dB)")
+    gain_db: Range = Field(default=(-6.0, 6.0), description="change of level, lowest and highest (dB)")
     time_mask: int = Field(default=0, ge=0, description="longest stretch of frames blanked out (frames)")
     frequency_mask: int = Field(default=0, ge=0, description="widest band of coefficients blanked out (coefficients)")
+
+    @field_validator("speed")
+    @classmethod
+    def _playable(cls, speed: tuple[float, float]) -> tuple[float, float]:
+        if not 0.5 <= speed[0] <= speed[1] <= 2:
+            raise fault(f"two factors from 0.5 to 2, the lower first (is {shown(list(speed))})")
+        return speed
 
     @field_validator("noise_snr_db", "hiss_db", "gain_db")
     @classmethod

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+settings.register_profile("hybridq", deadline=None)  # the machine may be busy with something else
+settings.load_profile("hybridq")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REAL_CLIPS = REPOSITORY.parent / "shared" / "data" / "gsc"

@@ -8,7 +8,7 @@ from hybridq.augment import augmented, centred, masked
 from hybridq.settings import AugmentSettings
 
 SAMPLES = 14336
-PLAIN = AugmentSettings(shift_ms=0, noise_probability=0, hiss_db=None, gain_db=(0, 0))
+PLAIN = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
 
 
 def tones(count=6):
@@ -37,6 +37,15 @@ def test_a_shift_moves_the_clip_by_at_most_what_is_allowed(seed, shift):
         assert len(at) <= 1
         assert abs(at[0] - SAMPLES // 2) <= moved if len(at) else moved > SAMPLES // 2 - 1
         assert row[at].tolist() in ([], [0.5])
+
+
+@settings(max_examples=15)
+@given(speed=st.floats(0.5, 2), seed=st.integers(0, 2**31))
+def test_a_faster_clip_is_higher_by_that_factor(speed, seed):
+    out = make(PLAIN.model_copy(update={"speed": (speed, speed)}), seed)
+    middle = out[:, SAMPLES // 2 - 3000 : SAMPLES // 2 + 3000] * np.hanning(6000)
+    heard = np.argmax(np.abs(np.fft.rfft(middle, n=2**16)), axis=1) * 16000 / 2**16
+    np.testing.assert_allclose(heard, speed * (200 + 50 * np.arange(6)), atol=2)
 
 
 @settings(max_examples=20, deadline=None)
