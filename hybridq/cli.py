@@ -171,9 +171,9 @@ def data_download(
     """Download and unpack a Speech Commands archive (v0.01 or v0.02); a broken download is continued."""
     from hybridq.audio import ARCHIVES, open_source
 
-    chosen = version or data
+    chosen = version or data or ""
     if chosen not in ARCHIVES:
-        raise UserError(f"'{chosen or ''}' is not one of {', '.join(ARCHIVES)}")
+        raise UserError(f"'{chosen}' is not one of {', '.join(ARCHIVES)}")
     print(open_source(chosen).root)
 
 
