@@ -21,6 +21,7 @@ from hybridq.tracking.guard import plainly, quiet_mlflow
 DATABASE = "mlflow.db"
 ARTIFACTS = "artifacts"
 HOME_TAG = "hybridq.artifacts"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow 3 opens its pages for language models
 WAIT_SECONDS = 20.0
 
 # Every column in which MLflow 3 records a place below an artifacts folder.
@@ -81,8 +82,8 @@ def _create(root: Path, experiment: str) -> None:
     try:
         with plainly(str(root)):
             store: Any = cast(Any, SqlAlchemyStore)(address(new), str(artifacts))
-            home = ExperimentTag(HOME_TAG, str(artifacts))
-            store.create_experiment(experiment, str(artifacts / experiment), [home])
+            tags = [ExperimentTag(key, value) for key, value in ({HOME_TAG: str(artifacts)} | KIND).items()]
+            store.create_experiment(experiment, str(artifacts / experiment), tags)
             store.engine.dispose()
         new.rename(root / DATABASE)
     finally:

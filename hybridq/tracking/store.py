@@ -16,7 +16,7 @@ from hybridq.errors import ENVIRONMENT, UserError
 from hybridq.metrics import name_from_mlflow
 from hybridq.paths import cache_root
 from hybridq.tracking.guard import plainly, probe, quiet_mlflow, shown
-from hybridq.tracking.local import ARTIFACTS, DATABASE, HOME_TAG, check_writable, open_local
+from hybridq.tracking.local import ARTIFACTS, DATABASE, HOME_TAG, KIND, check_writable, open_local
 from hybridq.tracking.provenance import provenance
 from hybridq.tracking.run import DESCRIPTION, PARENT, Run, local_folder, note
 
@@ -168,7 +168,7 @@ class Store:
             self.client.create_experiment(
                 self.experiment,
                 artifact_location=str(home / self.experiment) if home else None,
-                tags={HOME_TAG: str(home)} if home else None,
+                tags=KIND | ({HOME_TAG: str(home)} if home else {}),
             )
         )
 
