@@ -213,7 +213,7 @@ def main() -> None:
     """Run the command line; an error is one or two plain lines and an exit status."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    _quiet()
+    _set_up()
     try:
         app(args=arguments, prog_name="hybridq")
     except UserError as error:
@@ -236,9 +236,11 @@ def _fail(message: str, code: int, debug: bool) -> None:
     sys.exit(code)
 
 
-def _quiet() -> None:
-    """TensorFlow announces its build on every import; what goes wrong is still raised."""
+def _set_up() -> None:
+    """What must be said before numpy and TensorFlow are imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # BLAS threads wait for each other in a loop: beside a training they cost more than the training itself.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("hybridq").setLevel(logging.INFO)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 KIB = 1024
 FINGERPRINT = "fingerprint"  # tag: what decides the result of a run, so that an equal run need not be trained again
+SWEEP = "sweep"  # tag of a sweep's parent run: what decides its runs
 log = logging.getLogger("hybridq")
 
 
@@ -199,11 +200,15 @@ class _Logging:
 def sweep(laboratory: Laboratory, name: str, recipes: Sequence[Recipe]) -> tuple[str, dict[str, str]]:
     """Run the recipes as children of one parent run; returns its id, and the message of each run that failed.
 
-    A run that fails does not stop the others.
+    A run that fails does not stop the others. With `resume`, the newest sweep over the same recipes goes on.
     """
-    tags = {"description": f"A sweep over {len(recipes)} runs: {', '.join(dict.fromkeys(r.name for r in recipes))}."}
+    names = ", ".join(dict.fromkeys(recipe.name for recipe in recipes))
+    key = hashlib.sha256(json.dumps([recipe.digest() for recipe in recipes]).encode()).hexdigest()
+    tags = {"description": f"A sweep over {len(recipes)} runs: {names}.", SWEEP: key}
     failed: dict[str, str] = {}
-    with laboratory.store.start_run(name, params={}, tags=tags) as parent:
+    store = laboratory.store
+    earlier = [run for run in store.runs() if run.tags.get(SWEEP) == key] if laboratory.resume else []
+    with store.resume_run(earlier[-1].id) if earlier else store.start_run(name, params={}, tags=tags) as parent:
         laboratory.sweep = parent.id
         for recipe in recipes:
             try:
