@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.audio import AudioSet, Clip, read_clip, read_exact
+from hybridq.audio import AudioSet, Clip, decode, fit, mono, read_clip
 from hybridq.augment import augmented, centred, masked
 from hybridq.errors import NotWritable, UserError
 from hybridq.features import FrontEnd
@@ -184,9 +184,19 @@ class Dataset:
 
 def _decode(root: Path, clips: list[Clip], rate: int) -> NDArray[np.int16]:
     log.info("reading %d clips", len(clips))
+    converted = 0
+
+    def read(clip: Clip) -> NDArray[np.int16]:
+        nonlocal converted
+        recording = decode(root / clip.path)
+        converted += recording.rate != rate or recording.samples.shape[1] > 1
+        return _int16(fit(mono(recording, rate), rate * SECONDS))
+
     with ThreadPoolExecutor(2) as pool:
-        sounds = pool.map(lambda clip: _int16(read_exact(root / clip.path, rate, rate * SECONDS)), clips)
-        return np.stack(list(sounds))
+        sounds = np.stack(list(pool.map(read, clips)))
+    if converted:
+        log.info("%d of them were not mono at %d Hz: channels mixed, rate converted", converted, rate)
+    return sounds
 
 
 def _int16(sound: Floats) -> NDArray[np.int16]:

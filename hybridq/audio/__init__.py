@@ -5,7 +5,7 @@ from pathlib import Path
 from hybridq.audio.archive import ARCHIVES, download
 from hybridq.audio.checks import Finding, WordCount, check, info
 from hybridq.audio.clips import SPLITS, AudioSet, Clip, choose_words, open_folder, speaker_split
-from hybridq.audio.reading import fit, read_clip, read_exact
+from hybridq.audio.reading import Recording, decode, fit, mono, read_clip, read_exact
 from hybridq.paths import cache_root
 
 __all__ = [
@@ -14,12 +14,15 @@ __all__ = [
     "AudioSet",
     "Clip",
     "Finding",
+    "Recording",
     "WordCount",
     "check",
     "choose_words",
+    "decode",
     "download",
     "fit",
     "info",
+    "mono",
     "open_folder",
     "open_source",
     "read_clip",

@@ -71,14 +71,18 @@ def read_clip(path: Path, sample_rate: int = 16000) -> np.ndarray:
     Channels are averaged, other rates resampled (polyphase, scipy's default Kaiser window); what lies outside
     -1 to 1 is clipped, as a converter would. Raises UserError as `decode` does.
     """
-    recording = decode(path)
-    mono = recording.samples.mean(axis=1, dtype=np.float32)
+    return mono(decode(path), sample_rate)
+
+
+def mono(recording: Recording, sample_rate: int = 16000) -> np.ndarray:
+    """What `read_clip` gives, of a recording that was decoded already."""
+    wave = recording.samples.mean(axis=1, dtype=np.float32)
     if recording.rate != sample_rate:
         from scipy.signal import resample_poly
 
         common = math.gcd(sample_rate, recording.rate)
-        mono = resample_poly(mono, sample_rate // common, recording.rate // common)
-    clipped: np.ndarray = np.clip(mono, -1.0, 1.0, dtype=np.float32)
+        wave = resample_poly(wave, sample_rate // common, recording.rate // common)
+    clipped: np.ndarray = np.clip(wave, -1.0, 1.0, dtype=np.float32)
     return clipped
 
 
