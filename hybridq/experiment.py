@@ -27,7 +27,7 @@ from hybridq.models import build_model
 from hybridq.paths import cache_root
 from hybridq.profiler import Profile, profile
 from hybridq.quantize import copy_weights, quantize
-from hybridq.training import Epoch, History, Watcher, train
+from hybridq.training import Epoch, History, Watcher, best_weights, train
 
 if TYPE_CHECKING:
     import keras
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hybridq.tracking import Run, RunView, Store
 
 KIB = 1024
+CHECKPOINT = "checkpoint.npz"
 FINGERPRINT = "fingerprint"  # tag: what decides the result of a run, so that an equal run need not be trained again
 SWEEP = "sweep"  # tag of a sweep's parent run: what decides its runs
 log = logging.getLogger("hybridq")
@@ -76,10 +77,9 @@ class Laboratory:
                 copy_weights(load_bundle(self.store.download(parent, "model")).model(), model)
             watcher = _Logging(self.watch(recipe, data), run)
             try:
-                model, history = train(model, data, recipe.training, folder, watcher, resume=self.resume)
+                history = train(model, data, recipe.training, folder / CHECKPOINT, watcher, resume=self.resume)
             except KeyboardInterrupt:
-                if (folder / "best.weights.h5").exists():
-                    model.load_weights(folder / "best.weights.h5")
+                if best_weights(folder / CHECKPOINT, model):
                     self._log_bundle(run, recipe, data, model)
                 raise
             self._log_result(run, recipe, data, model, history)
@@ -111,7 +111,7 @@ class Laboratory:
 
     def _start(self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, folder: Path) -> Run:
         marker = folder / "run"
-        if self.resume and marker.exists() and (folder / "state.json").exists():
+        if self.resume and marker.exists() and (folder / CHECKPOINT).exists():
             return self.store.resume_run(marker.read_text())
         shutil.rmtree(folder, ignore_errors=True)
         tags = {

@@ -1,16 +1,17 @@
 """Fit a network: epochs of augmented clips, a learning-rate schedule, a checkpoint after every epoch.
 
-The checkpoint folder holds `last.keras` (model and optimizer), `best.weights.h5` (the weights of the best validation
-accuracy so far) and `state.json` (the epochs done). A run that is resumed from it goes on as if it had not stopped:
-each epoch's clips depend on the seed and the epoch alone.
+A checkpoint is one file: the weights, the optimizer's state, the weights of the best epoch so far, and the history. A
+run that is resumed from it goes on as if it had not stopped: each epoch's clips depend on the seed and the epoch alone.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
 import time
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -77,25 +78,17 @@ def learning_rate(settings: TrainingSettings, step: int, steps_per_epoch: int) -
 
 
 def train(
-    model: keras.Model,
-    data: Dataset,
-    settings: TrainingSettings,
-    folder: Path,
-    watcher: Watcher,
-    resume: bool = False,
-) -> tuple[keras.Model, History]:
-    """Train the model, and give it back with the weights of its best epoch on the validation clips.
+    model: keras.Model, data: Dataset, settings: TrainingSettings, file: Path, watcher: Watcher, resume: bool = False
+) -> History:
+    """Train the model; at the end it has the weights of its best epoch on the validation clips.
 
-    Raises UserError (exit status 1) where the loss becomes NaN or infinite, NotWritable where the checkpoint cannot
-    be written. An interrupt leaves the checkpoint of the last whole epoch.
+    `file` is the checkpoint, written after every epoch. Raises UserError (exit status 1) where the loss becomes NaN or
+    infinite, NotWritable where the checkpoint cannot be written. An interrupt leaves the checkpoint of the last epoch.
     """
+    compile_model(model, settings)
     x_val, y_val = data.inputs("validation")
     classes = np.eye(len(data.words), dtype=np.float32)
-    history = History()
-    if resume and (folder / "state.json").exists():
-        model, history = _restore(folder)
-    else:
-        compile_model(model, settings)
+    history, best = _restore(file, model) if resume and file.exists() else (History(), model.get_weights())
     steps = math.ceil(len(data.split("training")) / settings.batch)
     callback = _watch_batches(settings, steps, watcher)
 
@@ -125,17 +118,24 @@ def train(
         )
         history.epochs.append(row)
         if history.best is row:
-            _save(folder / "best.weights.h5", model.save_weights)
+            best = model.get_weights()
         for variable, value in zip(model.trainable_variables, callback.latest, strict=True):
             variable.assign(value)
         history.minutes += (time.monotonic() - clock) / 60
         clock = time.monotonic()
-        _save(folder / "last.keras", model.save)
-        state = {"minutes": history.minutes, "epochs": [asdict(e) for e in history.epochs]}
-        _save(folder / "state.json", lambda path, state=state: Path(path).write_text(json.dumps(state)))
+        _save(file, model, history, best)
         watcher.epoch(row)
-    model.load_weights(folder / "best.weights.h5")
-    return model, history
+    model.set_weights(best)
+    return history
+
+
+def best_weights(file: Path, model: keras.Model) -> bool:
+    """Give the model the weights of the best epoch in a checkpoint; False where there is no checkpoint."""
+    if not file.exists():
+        return False
+    _, best = _restore(file, model)
+    model.set_weights(best)
+    return True
 
 
 def compile_model(model: keras.Model, settings: TrainingSettings) -> None:
@@ -189,24 +189,35 @@ def _watch_batches(settings: TrainingSettings, steps: int, watcher: Watcher) -> 
     return Batches()
 
 
-def _save(path: Path, write: Any) -> None:
-    """Write beside the file, then rename: a killed process leaves the old checkpoint whole."""
-    temporary = path.with_name("new-" + path.name)
+def _save(file: Path, model: keras.Model, history: History, best: list[Any]) -> None:
+    """Write beside the file, then rename: a killed process or a full disk leaves the old checkpoint whole."""
+    state = {"minutes": history.minutes, "epochs": [asdict(epoch) for epoch in history.epochs]}
+    arrays = {f"best {i}": value for i, value in enumerate(best)}
+    arrays |= {f"model {i}": value for i, value in enumerate(model.get_weights())}
+    arrays |= {f"optimizer {i}": variable.numpy() for i, variable in enumerate(model.optimizer.variables)}
+    content = io.BytesIO()
+    np.savez(content, state=np.array(json.dumps(state)), **arrays)
+    temporary = file.with_suffix(".new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        os.replace(temporary, path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content.getbuffer())
+        os.replace(temporary, file)
     except OSError as error:
-        raise NotWritable(path.parent, error) from error
+        raise NotWritable(file.parent, error) from error
 
 
-def _restore(folder: Path) -> tuple[Any, History]:
-    import keras
-    import qkeras  # noqa: F401  (registers the quantized layers)
-
+def _restore(file: Path, model: keras.Model) -> tuple[History, list[Any]]:
+    """Give model and optimizer their state back; returns the history, and the weights of the best epoch."""
+    optimizer = model.optimizer
+    optimizer.build(model.trainable_variables)
+    count = len(model.get_weights())
     try:
-        state = json.loads((folder / "state.json").read_text())
-        history = History([Epoch(**row) for row in state["epochs"]], state["minutes"])
-        return keras.models.load_model(folder / "last.keras"), history
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"the checkpoint in {folder} cannot be read ({error}); train again without --resume") from error
+        with np.load(file) as saved:
+            state = json.loads(str(saved["state"]))
+            history = History([Epoch(**row) for row in state["epochs"]], state["minutes"])
+            model.set_weights([saved[f"model {i}"] for i in range(count)])
+            for i, variable in enumerate(optimizer.variables):
+                variable.assign(saved[f"optimizer {i}"])
+            return history, [saved[f"best {i}"] for i in range(count)]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"the checkpoint {file} cannot be read ({error}); train again without --resume") from error
