@@ -14,7 +14,7 @@ import os
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,21 +126,23 @@ class Dataset:
         counts = np.bincount(self.split("training").labels, minlength=len(self.words))
         return {i: float(counts.sum() / (len(counts) * count)) for i, count in enumerate(counts)}
 
-    def epoch(self, epoch: int, seed: int, settings: AugmentSettings) -> tuple[Floats, NDArray[np.int64]]:
-        """The training clips of one epoch, augmented and in random order: inputs (clips, ..., 1) and labels."""
+    def epoch(
+        self, epoch: int, seed: int, settings: AugmentSettings, over: threading.Event | None = None
+    ) -> tuple[Floats, NDArray[np.int64]]:
+        """The training clips of one epoch, augmented and in random order: inputs (clips, ..., 1) and labels.
+
+        Where `over` is set in the middle, what comes back is of no use.
+        """
         split = self.split("training")
         rng = np.random.default_rng((seed, epoch))
         order = rng.permutation(len(split))
         out = np.empty((len(order), *self.front_end.shape), np.float32)
         for first in range(0, len(order), CHUNK):
+            if over and over.is_set():
+                break
             part = order[first : first + CHUNK]
             sounds = augmented(
-                split.sounds[part],
-                self.noise,
-                self.front_end.samples,
-                settings,
-                self.front_end.sample_rate,
-                rng,
+                split.sounds[part], self.noise, self.front_end.samples, settings, self.front_end.sample_rate, rng
             )
             features = self.normalisation.apply(self.front_end.mfcc(sounds))
             out[first : first + CHUNK] = masked(features, settings, rng)
@@ -148,21 +150,26 @@ class Dataset:
 
     def epochs(
         self, start: int, stop: int, seed: int, settings: AugmentSettings
-    ) -> Iterator[tuple[Floats, NDArray[np.int64]]]:
-        """The epochs from start to stop; each is made in the background while the one before it is trained on."""
+    ) -> Generator[tuple[Floats, NDArray[np.int64]], None, None]:
+        """The epochs from start to stop; each is made in the background while the one before it is trained on.
+
+        Close it (`contextlib.closing`) where it is left early: its thread ends then.
+        """
         queue: Queue[Any] = Queue(1)
         over = threading.Event()
 
         def work() -> None:
             try:
                 for number in range(start, stop):
+                    made = self.epoch(number, seed, settings, over)
                     if over.is_set():
                         return
-                    queue.put(self.epoch(number, seed, settings))
+                    queue.put(made)
             except BaseException as error:
                 queue.put(error)
 
-        threading.Thread(target=work, daemon=True, name="epochs").start()
+        thread = threading.Thread(target=work, daemon=True, name="epochs")
+        thread.start()
         try:
             for _ in range(start, stop):
                 item = queue.get()
@@ -171,8 +178,10 @@ class Dataset:
                 yield item
         finally:
             over.set()
-            if not queue.empty():
-                queue.get_nowait()
+            while thread.is_alive():  # it may be waiting for room in the queue
+                if not queue.empty():
+                    queue.get_nowait()
+                thread.join(timeout=0.05)
 
     def _transform(self, sounds: NDArray[np.int16]) -> Floats:
         out = np.empty((len(sounds), *self.front_end.shape), np.float32)

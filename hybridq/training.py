@@ -12,6 +12,7 @@ import math
 import os
 import time
 import zipfile
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -94,37 +95,38 @@ def train(
 
     done = len(history.epochs)
     clock = time.monotonic()
-    for number, (x, y) in enumerate(data.epochs(done, settings.epochs, settings.seed, settings.augment), done):
-        _seed_dropout(model, settings.seed, number)
-        fitted = model.fit(
-            x, classes[y], batch_size=settings.batch, shuffle=False, epochs=number + 1, initial_epoch=number,
-            class_weight=data.class_weights(), callbacks=[callback], verbose=0,
-        ).history  # fmt: skip
-        if not math.isfinite(fitted["loss"][-1]):
-            raise UserError(
-                f"training diverged: the loss is {fitted['loss'][-1]} in epoch {number + 1}; "
-                f"try a training.learning_rate below {settings.learning_rate}",
-                RUN_FAILED,
+    with closing(data.epochs(done, settings.epochs, settings.seed, settings.augment)) as epochs:
+        for number, (x, y) in enumerate(epochs, done):
+            _seed_dropout(model, settings.seed, number)
+            fitted = model.fit(
+                x, classes[y], batch_size=settings.batch, shuffle=False, epochs=number + 1, initial_epoch=number,
+                class_weight=data.class_weights(), callbacks=[callback], verbose=0,
+            ).history  # fmt: skip
+            if not math.isfinite(fitted["loss"][-1]):
+                raise UserError(
+                    f"training diverged: the loss is {fitted['loss'][-1]} in epoch {number + 1}; "
+                    f"try a training.learning_rate below {settings.learning_rate}",
+                    RUN_FAILED,
+                )
+            # Keras ends every fit by giving the model the moving average of its weights, where there is one.
+            checked = model.evaluate(x_val, classes[y_val], batch_size=256, verbose=0, return_dict=True)
+            row = Epoch(
+                epoch=number + 1,
+                training_accuracy=100 * fitted["accuracy"][-1],
+                training_loss=fitted["loss"][-1],
+                validation_accuracy=100 * checked["accuracy"],
+                validation_loss=checked["loss"],
+                learning_rate=float(model.optimizer.learning_rate),
             )
-        # Keras ends every fit by giving the model the moving average of its weights, where there is one.
-        checked = model.evaluate(x_val, classes[y_val], batch_size=256, verbose=0, return_dict=True)
-        row = Epoch(
-            epoch=number + 1,
-            training_accuracy=100 * fitted["accuracy"][-1],
-            training_loss=fitted["loss"][-1],
-            validation_accuracy=100 * checked["accuracy"],
-            validation_loss=checked["loss"],
-            learning_rate=float(model.optimizer.learning_rate),
-        )
-        history.epochs.append(row)
-        if history.best is row:
-            best = model.get_weights()
-        for variable, value in zip(model.trainable_variables, callback.latest, strict=True):
-            variable.assign(value)
-        history.minutes += (time.monotonic() - clock) / 60
-        clock = time.monotonic()
-        _save(file, model, history, best)
-        watcher.epoch(row)
+            history.epochs.append(row)
+            if history.best is row:
+                best = model.get_weights()
+            for variable, value in zip(model.trainable_variables, callback.latest, strict=True):
+                variable.assign(value)
+            history.minutes += (time.monotonic() - clock) / 60
+            clock = time.monotonic()
+            _save(file, model, history, best)
+            watcher.epoch(row)
     model.set_weights(best)
     return history
 

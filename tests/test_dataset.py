@@ -84,12 +84,10 @@ def test_an_epoch_depends_on_the_seed_and_its_number_alone(folder, tmp_path):
 def test_leaving_the_epochs_early_ends_their_thread(folder, tmp_path):
     import threading
 
-    for _ in opened(folder, tmp_path).epochs(0, 1000, 0, AugmentSettings()):
-        break
-    for thread in threading.enumerate():
-        if thread.name == "epochs":
-            thread.join(timeout=20)
-            assert not thread.is_alive()
+    epochs = opened(folder, tmp_path).epochs(0, 1000, 0, AugmentSettings())
+    next(epochs)
+    epochs.close()
+    assert "epochs" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_rare_words_weigh_more(folder, tmp_path):
