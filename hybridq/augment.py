@@ -60,6 +60,20 @@ def augmented(
     return out
 
 
+def mixed(
+    sounds: Floats, targets: Floats, settings: AugmentSettings, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Sounds (clips, samples) and targets (clips, words), each mixed with those of another clip of the same batch.
+
+    The shares are drawn from Beta(mixup, mixup), as in arXiv 1710.09412; nothing is mixed where `mixup` is 0.
+    """
+    if not settings.mixup:
+        return sounds, targets
+    share = rng.beta(settings.mixup, settings.mixup, (len(sounds), 1)).astype(np.float32)
+    other = rng.permutation(len(sounds))
+    return share * sounds + (1 - share) * sounds[other], share * targets + (1 - share) * targets[other]
+
+
 def masked(features: Floats, settings: AugmentSettings, rng: np.random.Generator) -> Floats:
     """Standardised features (clips, coefficients, frames), one random block of frames and one of coefficients zeroed.
 

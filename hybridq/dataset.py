@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.audio import AudioSet, Clip, decode, fit, mono, read_clip
-from hybridq.augment import augmented, centred, masked
+from hybridq.augment import augmented, centred, masked, mixed
 from hybridq.errors import NotWritable, UserError
 from hybridq.features import FrontEnd
 
@@ -128,8 +128,10 @@ class Dataset:
 
     def epoch(
         self, epoch: int, seed: int, settings: AugmentSettings, over: threading.Event | None = None
-    ) -> tuple[Floats, NDArray[np.int64]]:
-        """The training clips of one epoch, augmented and in random order: inputs (clips, ..., 1) and labels.
+    ) -> tuple[Floats, Floats]:
+        """The training clips of one epoch, augmented and in random order.
+
+        Inputs (clips, coefficients, frames, 1) and targets (clips, words): ones and zeros, or shares after a mixup.
 
         Where `over` is set in the middle, what comes back is of no use.
         """
@@ -137,6 +139,7 @@ class Dataset:
         rng = np.random.default_rng((seed, epoch))
         order = rng.permutation(len(split))
         out = np.empty((len(order), *self.front_end.shape), np.float32)
+        targets = np.eye(len(self.words), dtype=np.float32)[split.labels[order]]
         for first in range(0, len(order), CHUNK):
             if over and over.is_set():
                 break
@@ -144,13 +147,14 @@ class Dataset:
             sounds = augmented(
                 split.sounds[part], self.noise, self.front_end.samples, settings, self.front_end.sample_rate, rng
             )
+            sounds, targets[first : first + CHUNK] = mixed(sounds, targets[first : first + CHUNK], settings, rng)
             features = self.normalisation.apply(self.front_end.mfcc(sounds))
             out[first : first + CHUNK] = masked(features, settings, rng)
-        return out[..., None], split.labels[order]
+        return out[..., None], targets
 
     def epochs(
         self, start: int, stop: int, seed: int, settings: AugmentSettings
-    ) -> Generator[tuple[Floats, NDArray[np.int64]], None, None]:
+    ) -> Generator[tuple[Floats, Floats], None, None]:
         """The epochs from start to stop; each is made in the background while the one before it is trained on.
 
         Close it (`contextlib.closing`) where it is left early: its thread ends then.

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hybridq import compare, pictures
 from hybridq.audio import AudioSet, choose_words, open_source
 from hybridq.backend import load_tensorflow
 from hybridq.bundle import ABOUT, MODEL, Bundle, load_bundle, save_bundle
@@ -155,8 +156,6 @@ class Laboratory:
             run.artifact(folder)
 
     def _log_result(self, run: Run, recipe: Recipe, data: Dataset, model: keras.Model, history: History) -> None:
-        from hybridq import pictures
-
         self._log_bundle(run, recipe, data, model)
         x, truth = data.inputs("test")
         result = evaluate(model, x, truth, data.words)
@@ -218,6 +217,9 @@ def sweep(laboratory: Laboratory, name: str, recipes: Sequence[Recipe]) -> tuple
                 log.error("%s failed: %s", run_name(recipe), error)
                 if error.exit_code not in (RUN_FAILED, BAD_INPUT):
                     raise  # the disk or the store: the next run would fail the same way
+        if laboratory.done:
+            rows = compare.table(store.runs(ids_or_names=list(laboratory.done.values()))).rows
+            parent.figure(pictures.frontier(rows), "accuracy over flash")
     return parent.id, failed
 
 

@@ -115,6 +115,9 @@ class AugmentSettings(Section):
         description="white noise in every clip, this far below its level, least and most (dB); null: none",
     )
     gain_db: Range = Field(default=(-6.0, 6.0), description="change of level, lowest and highest (dB)")
+    mixup: float = Field(
+        default=0.0, ge=0, le=10, description="mix pairs of clips, shares from Beta(mixup, mixup); 0: off"
+    )
     time_mask: int = Field(default=0, ge=0, description="longest stretch of frames blanked out (frames)")
     frequency_mask: int = Field(default=0, ge=0, description="widest band of coefficients blanked out (coefficients)")
 

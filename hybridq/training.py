@@ -99,7 +99,7 @@ def train(
         for number, (x, y) in enumerate(epochs, done):
             _seed_dropout(model, settings.seed, number)
             fitted = model.fit(
-                x, classes[y], batch_size=settings.batch, shuffle=False, epochs=number + 1, initial_epoch=number,
+                x, y, batch_size=settings.batch, shuffle=False, epochs=number + 1, initial_epoch=number,
                 class_weight=data.class_weights(), callbacks=[callback], verbose=0,
             ).history  # fmt: skip
             if not math.isfinite(fitted["loss"][-1]):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridq.augment import augmented, centred, masked
+from hybridq.augment import augmented, centred, masked, mixed
 from hybridq.settings import AugmentSettings
 
 SAMPLES = 14336
@@ -95,3 +95,16 @@ def test_masks_are_one_block_of_each_kind_within_the_limits(seed, frames, coeffi
             if not hidden.all():  # a mask as wide as the matrix hides the other axis too
                 assert hidden.sum() <= most
                 assert np.count_nonzero(np.diff(hidden.astype(int)) == 1) <= 1
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**31), alpha=st.floats(0.05, 5))
+def test_a_mixup_shares_sound_and_target_alike(seed, alpha):
+    sounds, targets = centred(tones(), SAMPLES), np.eye(6, dtype=np.float32)
+    both = AugmentSettings(mixup=alpha)
+    out, shares = mixed(sounds, targets, both, np.random.default_rng(seed))
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(out, shares @ sounds, atol=1e-5)  # the tones are independent: the target tells the mix
+    unmixed, same = mixed(sounds, targets, AugmentSettings(), np.random.default_rng(seed))
+    assert unmixed is sounds
+    assert same is targets
