@@ -241,8 +241,9 @@ def _set_up() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # BLAS threads wait for each other in a loop: beside a training they cost more than the training itself.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("hybridq").setLevel(logging.INFO)
+    said = logging.getLogger("hybridq")
+    said.handlers = [logging.StreamHandler(sys.stderr)]
+    said.setLevel(logging.INFO)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 

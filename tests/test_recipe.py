@@ -213,7 +213,7 @@ def test_digest_covers_what_decides_the_result(write: Write) -> None:
 
 
 def test_flat_is_text_under_dotted_keys() -> None:
-    flat = load_recipe(RECIPES / "paper" / "hybrid.yaml").flat()
+    flat = load_recipe(RECIPES / "paper" / "hybrid.yaml", ["training.augment.noise_snr_db=[5, 40]"]).flat()
     assert flat["model.filters"] == "16, 16, 32, 32, 64, 64"
     assert flat["precision"] == "conv2d* 8-bit, dense* binary, dense_2 8-bit"
     assert flat["data.balance"] == "true"

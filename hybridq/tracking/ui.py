@@ -35,8 +35,8 @@ def serve_ui(store: Store, host: str = "127.0.0.1", port: int = 5000) -> int:
     root = ["--default-artifact-root", str(store.root / ARTIFACTS)] if store.root else []
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", host, "--port", str(free)]
     command += ["--backend-store-uri", store.uri, "--registry-store-uri", store.uri, *root]
-    # SIGTERM as Ctrl-C, or the server would outlive this process.
-    old = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM as Ctrl-C, or the server would outlive this process; Ctrl-C itself, since background jobs ignore it.
+    old = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     with tempfile.TemporaryFile() as said:
         # Its own session: Ctrl-C reaches this process alone, which then ends the server in good order.
         server = subprocess.Popen(
@@ -50,7 +50,8 @@ def serve_ui(store: Store, host: str = "127.0.0.1", port: int = 5000) -> int:
             server.wait()
             return 0
         finally:
-            signal.signal(signal.SIGTERM, old)
+            for number, handler in old.items():
+                signal.signal(number, handler)
         said.seek(0)
         last = said.read().decode(errors="replace").strip().splitlines()[-1:]
     why = " ".join(last) or f"exit status {server.returncode}"
