@@ -127,7 +127,8 @@ def frontier(rows: Sequence[Row], *, title: str = "Accuracy over flash") -> Figu
         label = "published, on other data" if at == 0 else None
         axes.plot(*point, "s", mfc="none", color=ORANGE, ms=9, label=label)
         name = figures.get("label", "published")
-        axes.annotate(name, point, (9, 0), textcoords="offset points", va="center", color=ORANGE)
+        place: dict[str, Any] = {"xytext": (-9, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
+        axes.annotate(name, point, **place, color=ORANGE, fontsize=9)
     board = next((100 * kib / row.flash_share for row, kib in ours if row.flash_share), None)
     if board:
         axes.axvline(board, color=GREY, ls=":")
@@ -139,7 +140,7 @@ def frontier(rows: Sequence[Row], *, title: str = "Accuracy over flash") -> Figu
     axes.set_ylabel("test accuracy, %")
     axes.margins(x=0.14, y=0.18)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="upper center", ncols=2, fontsize=9)
+    fig.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9)
     axes.set_title(_title(title, any(row.synthetic for row in rows)))
     return fig
 
