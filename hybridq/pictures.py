@@ -68,9 +68,9 @@ def learning_curves(epochs: Sequence[Epoch], *, title: str, synthetic: bool) -> 
     )
     for at, (label, *names) in enumerate(panels):
         axes = fig.add_subplot(1, 2, at + 1)
-        for name, colour, style in zip(names, (BLUE, ORANGE), ("--", "-"), strict=True):
+        legends = ("training, augmented", "validation")
+        for name, legend, colour, style in zip(names, legends, (BLUE, ORANGE), ("--", "-"), strict=True):
             values = [getattr(epoch, name) for epoch in epochs]
-            legend = name.split("_")[0]
             axes.plot(steps, values, style, color=colour, label=legend, marker="." if len(steps) < 40 else "")
         if best:
             value, mark = getattr(best, names[1]), f"kept: epoch {best.epoch}"
