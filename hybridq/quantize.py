@@ -27,9 +27,7 @@ BIAS = {
     Precision.INT8: "quantized_bits(8, 3, 1, alpha=1.0)",
     Precision.INT4: "quantized_bits(4, 3, 1, alpha=1.0)",
 }
-OUTPUTS = {
-    Precision.INT8: "quantized_bits(8, 3, 1, alpha=1.0)",
-    Precision.INT4: "quantized_bits(4, 3, 1, alpha=1.0)",
+OUTPUTS = BIAS | {
     Precision.TERNARY: "ternary(alpha=1.0)",
     Precision.BINARY: "binary(alpha=1.0)",
 }
