@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from queue import Queue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from hybridq.recipe import AugmentSettings
 
 Floats = NDArray[np.float32]
+NormalisationKind = Literal["per_coefficient", "global"]
+Retarget = Callable[[Floats, Floats], Floats]  # inputs (clips, coefficients, frames, 1), targets (clips, words)
 
 SECONDS = 1  # the length that every clip is padded or cropped to before anything else
 CHUNK = 256  # clips augmented and transformed at once in training
@@ -43,17 +45,18 @@ log = logging.getLogger("hybridq")
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation of each coefficient over the training set; travels with the model."""
+    """Mean and standard deviation of the training set, one pair a coefficient; they travel with the model."""
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
 
     @classmethod
-    def fit(cls, features: Floats) -> Normalisation:
-        """From features (clips, coefficients, frames)."""
-        mean = features.mean((0, 2), dtype=np.float64)
-        deviation = features.std((0, 2), dtype=np.float64)
-        return cls(tuple(map(float, mean)), tuple(map(float, np.maximum(deviation, 1e-6))))
+    def fit(cls, features: Floats, per: NormalisationKind = "per_coefficient") -> Normalisation:
+        """From features (clips, coefficients, frames): each coefficient by itself, or all alike (`global`)."""
+        over = None if per == "global" else (0, 2)
+        mean, deviation = features.mean(over, dtype=np.float64), features.std(over, dtype=np.float64)
+        each = np.ones(features.shape[1])
+        return cls(tuple((mean * each).tolist()), tuple(np.maximum(deviation * each, 1e-6).tolist()))
 
     def apply(self, features: Floats) -> Floats:
         """Standardised features of the same shape."""
@@ -79,10 +82,16 @@ class Dataset:
     """The clips of `words` in an audio set, as one front end hears them."""
 
     def __init__(
-        self, audio: AudioSet, words: Sequence[str], front_end: FrontEnd, cache: Path, balance: bool = True
+        self,
+        audio: AudioSet,
+        words: Sequence[str],
+        front_end: FrontEnd,
+        cache: Path,
+        balance: bool = True,
+        per: NormalisationKind = "per_coefficient",
     ) -> None:
         self.audio, self.words = audio, tuple(words)
-        self.front_end, self.cache, self.balance = front_end, cache, balance
+        self.front_end, self.cache, self.balance, self.per = front_end, cache, balance, per
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split:
@@ -112,7 +121,7 @@ class Dataset:
     @cached_property
     def normalisation(self) -> Normalisation:
         """Fitted to the centred training clips."""
-        return Normalisation.fit(self.features("training"))
+        return Normalisation.fit(self.features("training"), self.per)
 
     @cached_property
     def noise(self) -> list[NDArray[np.int16]]:
@@ -127,11 +136,17 @@ class Dataset:
         return {i: float(counts.sum() / (len(counts) * count)) for i, count in enumerate(counts)}
 
     def epoch(
-        self, epoch: int, seed: int, settings: AugmentSettings, over: threading.Event | None = None
+        self,
+        epoch: int,
+        seed: int,
+        settings: AugmentSettings,
+        retarget: Retarget | None = None,
+        over: threading.Event | None = None,
     ) -> tuple[Floats, Floats]:
         """The training clips of one epoch, augmented and in random order.
 
-        Inputs (clips, coefficients, frames, 1) and targets (clips, words): ones and zeros, or shares after a mixup.
+        Inputs (clips, coefficients, frames, 1) and targets (clips, words): ones and zeros, or shares after a mixup, or
+        what `retarget` makes of the inputs and these targets, chunk by chunk.
 
         Where `over` is set in the middle, what comes back is of no use.
         """
@@ -150,10 +165,14 @@ class Dataset:
             sounds, targets[first : first + CHUNK] = mixed(sounds, targets[first : first + CHUNK], settings, rng)
             features = self.normalisation.apply(self.front_end.mfcc(sounds))
             out[first : first + CHUNK] = masked(features, settings, rng)
+            if retarget:
+                targets[first : first + CHUNK] = retarget(
+                    out[first : first + CHUNK, ..., None], targets[first : first + CHUNK]
+                )
         return out[..., None], targets
 
     def epochs(
-        self, start: int, stop: int, seed: int, settings: AugmentSettings
+        self, start: int, stop: int, seed: int, settings: AugmentSettings, retarget: Retarget | None = None
     ) -> Generator[tuple[Floats, Floats], None, None]:
         """The epochs from start to stop; each is made in the background while the one before it is trained on.
 
@@ -165,7 +184,7 @@ class Dataset:
         def work() -> None:
             try:
                 for number in range(start, stop):
-                    made = self.epoch(number, seed, settings, over)
+                    made = self.epoch(number, seed, settings, retarget, over)
                     if over.is_set():
                         return
                     queue.put(made)

@@ -58,7 +58,7 @@ class Laboratory:
     done: dict[str, str] = field(default_factory=dict)  # fingerprint -> run id
 
     def run(self, recipe: Recipe) -> str:
-        """Train, evaluate and profile one recipe, its `start_from` recipe first where need be; returns the run's id.
+        """Train, evaluate and profile one recipe, after those that it starts from or is taught by; returns the run id.
 
         Raises UserError; the run is then in the store, marked as failed, with the reason.
         """
@@ -69,16 +69,17 @@ class Laboratory:
             log.info("%s: trained already, run %s", run_name(recipe), known[:8])
             self.done[fingerprint] = known
             return known
-        parent = self._parent(recipe, data)
+        parent, tutor = self._parent(recipe, data), self._tutor(recipe, data)
         folder = self._checkpoints() / fingerprint[:16]
-        with self._start(recipe, data, fingerprint, parent, folder) as run:
+        with self._start(recipe, data, fingerprint, parent, tutor, folder) as run:
             self._log_inputs(run, recipe, data)
             model = network(recipe, len(data.words))
             if parent:
-                copy_weights(load_bundle(self.store.download(parent, "model")).model(), model)
+                copy_weights(self._network_of(parent), model)
+            teacher = self._network_of(tutor) if tutor else None
             watcher = _Logging(self.watch(recipe, data), run)
             try:
-                history = train(model, data, recipe.training, folder / CHECKPOINT, watcher, resume=self.resume)
+                history = train(model, data, recipe.training, folder / CHECKPOINT, watcher, self.resume, teacher)
             except KeyboardInterrupt:
                 if best_weights(folder / CHECKPOINT, model):
                     self._log_bundle(run, recipe, data, model)
@@ -94,8 +95,22 @@ class Laboratory:
             return None
         if (recipe.parent.features, recipe.parent.model) != (recipe.features, recipe.model):
             raise UserError(f"{recipe.name}: start_from needs the same features and model as {recipe.parent.name}")
-        known = self._finished(self._fingerprint(recipe.parent, data), anew=False)
-        return known or self.run(recipe.parent)
+        return self._first(recipe.parent, data)
+
+    def _tutor(self, recipe: Recipe, data: Dataset) -> str | None:
+        """The same for the recipe that teaches this one."""
+        if recipe.tutor is None:
+            return None
+        if (recipe.tutor.features, recipe.tutor.data) != (recipe.features, recipe.data):
+            raise UserError(f"{recipe.name}: its teacher {recipe.tutor.name} needs the same features and the same data")
+        return self._first(recipe.tutor, data)
+
+    def _first(self, recipe: Recipe, data: Dataset) -> str:
+        """The id of a finished run of a recipe that another needs; trained now where there is none."""
+        return self._finished(self._fingerprint(recipe, data), anew=False) or self.run(recipe)
+
+    def _network_of(self, run: str) -> keras.Model:
+        return load_bundle(self.store.download(run, "model")).model()
 
     def _finished(self, fingerprint: str, anew: bool) -> str | None:
         if fingerprint in self.done or anew:
@@ -110,7 +125,9 @@ class Laboratory:
     def _checkpoints(self) -> Path:
         return (self.store.root or Path("mlruns")) / "checkpoints"
 
-    def _start(self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, folder: Path) -> Run:
+    def _start(
+        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutor: str | None, folder: Path
+    ) -> Run:
         marker = folder / "run"
         if self.resume and marker.exists() and (folder / CHECKPOINT).exists():
             return self.store.resume_run(marker.read_text())
@@ -126,6 +143,8 @@ class Laboratory:
             tags |= {f"published.{key}": str(value) for key, value in published.items()}
         if parent:
             tags["started from"] = parent
+        if tutor:
+            tags["taught by"] = tutor
         run = self.store.start_run(run_name(recipe), params=recipe.flat(), tags=tags, parent=self.sweep)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -255,7 +274,9 @@ def open_dataset(recipe: Recipe) -> Dataset:
     """The data set that a recipe trains on, with its words chosen."""
     audio = _audio(recipe.data.source, recipe.data.voices)
     words = choose_words(audio, recipe.data.words)
-    return Dataset(audio, words, FrontEnd.of(recipe.features), cache_root(), recipe.data.balance)
+    return Dataset(
+        audio, words, FrontEnd.of(recipe.features), cache_root(), recipe.data.balance, recipe.features.normalisation
+    )
 
 
 def network(recipe: Recipe, classes: int) -> keras.Model:

@@ -50,7 +50,7 @@ class FrontEnd:
     @classmethod
     def of(cls, settings: FeatureSettings) -> FrontEnd:
         """The front end that a recipe's `features` section describes."""
-        return cls(**settings.model_dump())
+        return cls(**settings.model_dump(exclude={"normalisation"}))
 
     @property
     def samples(self) -> int:

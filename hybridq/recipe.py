@@ -60,7 +60,8 @@ __all__ = [
 
 OWN = ("name", "description")  # what `extends` does not hand on
 SECTIONS = ("data", "features", "model", "precision", "training")  # what decides a result
-SHARED = ("data", "features", "model")  # settings of these reach the start recipe too
+SHARED = ("data", "features")  # settings of these reach the start recipe and the teacher too
+REFERENCES = ("start_from", "teacher")  # keys that name another recipe, which is trained first
 
 
 class Recipe(Section):
@@ -77,6 +78,10 @@ class Recipe(Section):
         default=None,
         description="recipe whose trained weights to start from, relative to this file; null: none",
     )
+    teacher: str | None = Field(
+        default=None,
+        description="recipe whose trained network gives the training targets (distillation), relative to this file",
+    )
     data: DataSettings = Field(default=DataSettings(), description="which clips and words")
     features: FeatureSettings = Field(default=FeatureSettings(), description="the front end")
     model: SerializeAsAny[NetworkConfig] = Field(
@@ -91,7 +96,7 @@ class Recipe(Section):
     published: Published | None = Field(default=None, description="published figures to show beside the run's own")
 
     _path: Path = PrivateAttr(default=Path())
-    _parent: Recipe | None = PrivateAttr(default=None)
+    _references: dict[str, Recipe] = PrivateAttr(default={})
 
     @field_validator("name")
     @classmethod
@@ -108,7 +113,12 @@ class Recipe(Section):
     @property
     def parent(self) -> Recipe | None:
         """The recipe whose trained weights this one starts from."""
-        return self._parent
+        return self._references.get("start_from")
+
+    @property
+    def tutor(self) -> Recipe | None:
+        """The recipe of the network that this one is taught by (`teacher` in the file)."""
+        return self._references.get("teacher")
 
     @property
     def plan(self) -> PrecisionPlan:
@@ -118,16 +128,14 @@ class Recipe(Section):
     def resolved(self) -> dict[str, Any]:
         """All values as plain data: saved as YAML it is a recipe that needs no other recipe file.
 
-        The start recipe stands in it whole, and a folder of clips with its absolute path.
+        The start recipe and the teacher stand in it whole, and a folder of clips with its absolute path.
         """
         found = self.model_dump(mode="json")
         found = {key: value for key, value in found.items() if value is not None}
         found["precision"] = self.plan.to_data()
         if self.data.source not in SOURCES:
             found["data"]["source"] = os.path.abspath(self.data.source)
-        if self.parent:
-            found["start_from"] = self.parent.resolved()
-        return found
+        return found | {key: recipe.resolved() for key, recipe in self._references.items()}
 
     def flat(self) -> dict[str, str]:
         """The values as text under dotted keys, for a table of parameters; no prose, no published figures."""
@@ -137,7 +145,7 @@ class Recipe(Section):
         return found
 
     def digest(self) -> str:
-        """SHA-256 (hex) of what decides the result, the start recipe's included.
+        """SHA-256 (hex) of what decides the result, the start recipe and the teacher included.
 
         Not in it: name, description, published figures, target, paths, nor `data.source`: the data set has
         a digest of its own.
@@ -145,28 +153,30 @@ class Recipe(Section):
         decides: dict[str, Any] = self.model_dump(mode="json", include=set(SECTIONS))
         del decides["data"]["source"]
         decides["precision"] = list(self.plan.to_data().items())  # a list, since the order of rules matters
-        decides["start_from"] = self.parent.digest() if self.parent else None
+        decides |= {key: recipe.digest() for key, recipe in self._references.items()}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe with what it extends and starts from; `overrides` are settings like "training.epochs=3".
 
-    Overrides of data, features, model and training.seed apply to the recipes it starts from as well: weights
-    can only be handed on between networks that agree. Raises UserError naming the file and line (or the
-    setting), the key and the nearest valid one.
+    Overrides of data, features and training.seed apply to the recipe it starts from and to its teacher as well,
+    those of model to the former: weights can only be handed on between networks that agree. Raises UserError
+    naming the file and line (or the setting), the key and the nearest valid one.
     """
     settings = [parse_override(text) for text in overrides]
     return _build(_read(Path(path), (), ""), Path(path), settings, (Path(path),))
 
 
 def load_recipes(paths: Sequence[Path], overrides: Sequence[str] = ()) -> list[Recipe]:
-    """Several recipes for one sweep: where one starts from another of them, it starts from it with its settings."""
+    """Several recipes for one sweep: where one starts from another of them, it starts from it with its settings.
+
+    The same holds for a teacher.
+    """
     recipes = [load_recipe(path, overrides) for path in paths]
     listed = {recipe.path.resolve(): recipe for recipe in recipes}
     for recipe in recipes:
-        if recipe.parent:
-            recipe._parent = listed.get(recipe.parent.path.resolve(), recipe.parent)
+        recipe._references = {key: listed.get(other.path.resolve(), other) for key, other in recipe._references.items()}
     return recipes
 
 
@@ -189,19 +199,21 @@ def _read(path: Path, trail: tuple[Path, ...], place: str) -> Node:
 
 
 def _paths_resolved(tree: Node, path: Path) -> Node:
-    start, source, data = tree.get("start_from"), tree.get("data", "source"), tree.get("data")
-    if start and isinstance(start.value, dict):
-        tree = tree.having(start_from=_paths_resolved(start, path))
-    elif start and isinstance(start.value, str):
-        tree = tree.having(start_from=Node(resolve_path(start.value, path), start.place))
+    for key in REFERENCES:
+        other = tree.get(key)
+        if other and isinstance(other.value, dict):
+            tree = tree.having(**{key: _paths_resolved(other, path)})
+        elif other and isinstance(other.value, str):
+            tree = tree.having(**{key: Node(resolve_path(other.value, path), other.place)})
+    source, data = tree.get("data", "source"), tree.get("data")
     if data and source and isinstance(source.value, str) and source.value not in ("", *SOURCES):
         tree = tree.having(data=data.having(source=Node(resolve_path(source.value, path), source.place)))
     return tree
 
 
 def _laid_upon(base: Node, over: Node) -> Node:
-    """Merge two recipes; precision and start_from are replaced whole, so is a model of another network."""
-    dropped = [key for key in ("precision", "start_from", "published") if over.get(key)]
+    """Merge two recipes; precision and what names a recipe are replaced whole, so is a model of another network."""
+    dropped = [key for key in ("precision", "published", *REFERENCES) if over.get(key)]
     name, before = over.get("model", "name"), base.get("model", "name")
     if name and name.value != (before.value if before else DEFAULT_NETWORK):
         dropped.append("model")
@@ -209,31 +221,33 @@ def _laid_upon(base: Node, over: Node) -> Node:
 
 
 def _build(tree: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
-    """The recipe that a tree describes, with the recipe it starts from."""
+    """The recipe that a tree describes, with the recipes that it refers to."""
     for setting in settings:
         tree = _set(tree, setting)
     tree = tree.having(name=tree.get("name") or Node(path.stem, tree.place))
-    start = tree.get("start_from")
-    parent = None
-    if start and start.value is not None:
-        parent = _parent(start, path, [part for setting in settings for part in _for_parent(setting)], trail)
-        origin = parent.name if isinstance(start.value, dict) else str(parent.path)
-        tree = tree.having(start_from=Node(origin, start.place))
+    references = {}
+    for key in REFERENCES:
+        node = tree.get(key)
+        if node and node.value is not None:
+            handed = [part for setting in settings for part in _for_reference(key, setting)]
+            references[key] = other = _reference(key, node, path, handed, trail)
+            origin = other.name if isinstance(node.value, dict) else str(other.path)
+            tree = tree.having(**{key: Node(origin, node.place)})
     recipe = _validated(tree)
-    recipe._path, recipe._parent = path, parent
+    recipe._path, recipe._references = path, references
     return recipe
 
 
-def _parent(start: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
-    """The recipe that `start_from` names or, in a resolved recipe, holds."""
-    if isinstance(start.value, dict):
-        return _build(start, path, settings, trail)
-    parent_path = Path(_text(start, ("start_from",)))
-    here = f"{start.place}: start_from"
-    chain = circle(trail, parent_path)
+def _reference(key: str, node: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
+    """The recipe that `start_from` or `teacher` names or, in a resolved recipe, holds."""
+    if isinstance(node.value, dict):
+        return _build(node, path, settings, trail)
+    other_path = Path(_text(node, (key,)))
+    here = f"{node.place}: {key}"
+    chain = circle(trail, other_path)
     if chain:
         raise UserError(f"{here}: goes in a circle: {chain}")
-    return _build(_read(parent_path, (), here), parent_path, settings, (*trail, parent_path))
+    return _build(_read(other_path, (), here), other_path, settings, (*trail, other_path))
 
 
 def _set(tree: Node, setting: Override) -> Node:
@@ -241,8 +255,8 @@ def _set(tree: Node, setting: Override) -> Node:
     first, place = setting.key[0], setting.node.place
     if first == "extends":
         raise UserError(f"{place}: extends: cannot be set from the command line")
-    if first == "start_from" and (len(setting.key) > 1 or isinstance(setting.node.value, dict)):
-        raise UserError(f"{place}: start_from: must be the path of a recipe, or null")
+    if first in REFERENCES and (len(setting.key) > 1 or isinstance(setting.node.value, dict)):
+        raise UserError(f"{place}: {first}: must be the path of a recipe, or null")
     if first == "precision" and len(setting.key) > 1:  # one rule, or one part of it
         rule = tree.get(*setting.key[:2])
         if rule and len(setting.key) > 2 and not isinstance(rule.value, dict):  # bare: that of the weights
@@ -251,16 +265,16 @@ def _set(tree: Node, setting: Override) -> Node:
     return _laid_upon(tree, setting.tree)
 
 
-def _for_parent(setting: Override) -> list[Override]:
-    """What of a setting applies to the start recipe too."""
-    if setting.key[0] in SHARED:
+def _for_reference(key: str, setting: Override) -> list[Override]:
+    """What of a setting applies to the start recipe or the teacher too."""
+    if setting.key[0] in SHARED or (setting.key[0], key) == ("model", "start_from"):
         return [setting]
     seed = setting.tree.get("training", "seed")
     return [Override(("training", "seed"), seed)] if seed else []
 
 
 def _validated(tree: Node) -> Recipe:
-    """The tree as a Recipe, without path and parent; raises UserError with the first faults."""
+    """The tree as a Recipe, without path and references; raises UserError with the first faults."""
     data = tree.plain()
     faults = _precision_faults(tree)
     if faults or data.get("precision", {}) is None:

@@ -70,6 +70,13 @@ class FeatureSettings(Section):
     low_hz: float = Field(default=20.0, ge=0, description="lower edge of the lowest mel band (Hz)")
     high_hz: float = Field(default=8_000.0, gt=0, description="upper edge of the highest mel band (Hz)")
     floor: float = Field(default=1e-6, gt=0, description="smallest power before the logarithm (full scale is 1)")
+    normalisation: Literal["per_coefficient", "global"] = Field(
+        default="per_coefficient",
+        description=(
+            "standardised with the training set's mean and deviation of each coefficient,"
+            " or with one mean and deviation of them all, which keeps their differences"
+        ),
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> FeatureSettings:
@@ -163,6 +170,17 @@ class TrainingSettings(Section):
         ge=0,
         lt=1,
         description="exponential moving average of the weights, share kept per step; 0: off",
+    )
+    teacher_share: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="share of each target that is the teacher's answer, the rest is the label (0 to 1)",
+    )
+    teacher_temperature: float = Field(
+        default=1.0,
+        gt=0,
+        description="above 1 the teacher's answer is made more even, below 1 sharper (arXiv 1503.02531)",
     )
     augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from hybridq.distillation import taught_by
 from hybridq.errors import RUN_FAILED, NotWritable, UserError
 
 if TYPE_CHECKING:
@@ -79,10 +80,17 @@ def learning_rate(settings: TrainingSettings, step: int, steps_per_epoch: int) -
 
 
 def train(
-    model: keras.Model, data: Dataset, settings: TrainingSettings, file: Path, watcher: Watcher, resume: bool = False
+    model: keras.Model,
+    data: Dataset,
+    settings: TrainingSettings,
+    file: Path,
+    watcher: Watcher,
+    resume: bool = False,
+    teacher: keras.Model | None = None,
 ) -> History:
     """Train the model; at the end it has the weights of its best epoch on the validation clips.
 
+    With a `teacher`, a network for the same inputs and words, its answers are the targets (`hybridq.distillation`).
     `file` is the checkpoint, written after every epoch. Raises UserError (exit status 1) where the loss becomes NaN or
     infinite, NotWritable where the checkpoint cannot be written. An interrupt leaves the checkpoint of the last epoch.
     """
@@ -92,10 +100,11 @@ def train(
     history, best = _restore(file, model) if resume and file.exists() else (History(), model.get_weights())
     steps = math.ceil(len(data.split("training")) / settings.batch)
     callback = _watch_batches(settings, steps, watcher)
+    retarget = taught_by(teacher, settings.teacher_share, settings.teacher_temperature) if teacher else None
 
     done = len(history.epochs)
     clock = time.monotonic()
-    with closing(data.epochs(done, settings.epochs, settings.seed, settings.augment)) as epochs:
+    with closing(data.epochs(done, settings.epochs, settings.seed, settings.augment, retarget)) as epochs:
         for number, (x, y) in enumerate(epochs, done):
             _seed_dropout(model, settings.seed, number)
             fitted = model.fit(

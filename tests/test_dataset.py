@@ -70,6 +70,17 @@ def test_inputs_are_standardised_with_the_training_set_alone(folder, tmp_path):
     np.testing.assert_array_equal(data.inputs("test", shifted)[0][..., 0], data.features("test"))
 
 
+def test_global_normalisation_keeps_the_differences_between_coefficients(folder, tmp_path):
+    data = opened(folder, tmp_path)
+    data.per = "global"  # as a recipe's features.normalisation says
+    x, _ = data.inputs("training")
+    assert x.mean() == pytest.approx(0, abs=1e-3)
+    assert x.std() == pytest.approx(1, abs=1e-3)
+    assert len(set(data.normalisation.mean)) == len(set(data.normalisation.deviation)) == 1
+    raw = data.features("training")
+    np.testing.assert_allclose(np.diff(x[..., 0], axis=1) * x.std() * raw.std(), np.diff(raw, axis=1), atol=0.1)
+
+
 def test_an_epoch_depends_on_the_seed_and_its_number_alone(folder, tmp_path):
     data, settings = opened(folder, tmp_path), AugmentSettings()
     whole = list(data.epochs(0, 3, 5, settings))

@@ -182,6 +182,22 @@ def test_settings_that_decide_the_weights_reach_the_start_recipe(write: Write) -
     assert (whole.training.seed, whole.training.epochs) == (3, 40)
 
 
+def test_a_teacher_may_be_another_network_and_is_listened_to_with_the_same_ears(write: Write) -> None:
+    write("model: {name: tc_resnet}\ntraining: {epochs: 7}\n", "teacher.yaml")
+    path = write("teacher: teacher.yaml\n", "pupil.yaml")
+    pupil = load_recipe(path, ["model.padding=same", "features.coefficients=20", "training={seed: 3, epochs: 2}"])
+    assert pupil.tutor is not None
+    assert pupil.tutor.model.name == "tc_resnet"
+    assert pupil.tutor.features == pupil.features
+    assert (pupil.tutor.training.seed, pupil.tutor.training.epochs) == (3, 7)
+    assert pupil.parent is None
+    alone = load_recipe(path, ["teacher=null"])
+    assert alone.tutor is None
+    assert alone.digest() != load_recipe(path).digest()
+    teacher, taught = load_recipes([path.with_name("teacher.yaml"), path], ["training.epochs=2"])
+    assert taught.tutor is teacher
+
+
 def test_one_rule_of_the_plan_can_be_set(write: Write) -> None:
     path = write('precision:\n  "conv2d*": 8-bit\n  dense: binary\n')
     plan = load_recipe(path, ["precision.dense=ternary", "precision.conv2d*.outputs=8-bit"]).plan
@@ -253,7 +269,7 @@ def test_flat_is_text_under_dotted_keys() -> None:
     ("model:\n  padding: vald\n",
      ":2: model.padding: 'vald' is not one of valid, same; did you mean 'valid'?"),
     ("model:\n  name: referense\n",
-     ":2: model.name: 'referense' is not one of reference; did you mean 'reference'?"),
+     ":2: model.name: 'referense' is not one of reference, tc_resnet; did you mean 'reference'?"),
     ("model:\n  filters: [1, 2]\n", ":2: model.filters: must have 6 values (has 2)"),
     ("model:\n  dense:\n    - 8\n    - x\n", ":4: model.dense[1]: must be a whole number (is 'x')"),
     ("model:\n  dense: 8\n", ":2: model.dense: must be a list (is 8)"),
@@ -325,14 +341,14 @@ def test_files_that_are_not_there(write: Write, tmp_path: Path) -> None:
     base = write("name: base\n", "hybrid.yaml")
     assert message(base.with_name("hybird.yaml")).endswith("hybird.yaml: no such file; did you mean 'hybrid.yaml'?")
     assert message(tmp_path) == f"{tmp_path} is a folder, not a YAML file"
-    for key in ("extends", "start_from"):
+    for key in ("extends", "start_from", "teacher"):
         path = write(f"name: a\n{key}: hybird.yaml\n")
         assert message(path) == (
             f"{path}:2: {key}: {base.with_name('hybird.yaml')}: no such file; did you mean 'hybrid.yaml'?"
         )
 
 
-@pytest.mark.parametrize("key", ["extends", "start_from"])
+@pytest.mark.parametrize("key", ["extends", "start_from", "teacher"])
 def test_circles(write: Write, key: str) -> None:
     first, second = write(f"{key}: b.yaml\n", "a.yaml"), write(f"name: b\n{key}: a.yaml\n", "b.yaml")
     assert message(first) == f"{second}:2: {key}: goes in a circle: {first} -> {second} -> {first}"
@@ -417,22 +433,26 @@ def nested(values: dict[str, Any]) -> dict[str, Any]:
 
 
 @settings(deadline=None, max_examples=30)
-@given(values=st.fixed_dictionaries({}, optional=VALUES), parent=st.booleans(), seed=st.integers(0, 9))
+@given(
+    values=st.fixed_dictionaries({}, optional=VALUES),
+    others=st.sets(st.sampled_from(["start_from", "teacher"])),
+    seed=st.integers(0, 9),
+)
 def test_resolved_is_a_recipe_with_the_same_digest(
-    write: Write, values: dict[str, Any], parent: bool, seed: int
+    write: Write, values: dict[str, Any], others: set[str], seed: int
 ) -> None:
     write("name: first\nprecision: {dense: 4-bit}\n", "first.yaml")
-    start = {"start_from": "first.yaml"} if parent else {}
-    recipe = load_recipe(write(to_yaml(nested(values) | start)), [f"training.seed={seed}"])
+    named = dict.fromkeys(sorted(others), "first.yaml")
+    recipe = load_recipe(write(to_yaml(nested(values) | named)), [f"training.seed={seed}"])
     resolved = recipe.resolved()
     assert json.loads(json.dumps(resolved)) == resolved
     again = load_recipe(write(to_yaml(resolved), "again.yaml"))
     assert yaml.safe_load(to_yaml(resolved)) == resolved  # a reader of YAML 1.1 sees the same
     assert again.digest() == recipe.digest()
     assert again.resolved() == resolved
-    if parent:
-        assert again.parent is not None
-        assert again.parent.training.seed == seed
+    for key, other in (("start_from", again.parent), ("teacher", again.tutor)):
+        assert (other is not None) == (key in others)
+        assert other is None or other.training.seed == seed
 
 
 @settings(deadline=None, max_examples=60)

@@ -14,7 +14,7 @@ from hybridq.models.config import CONFIGS as CONFIGS
 if TYPE_CHECKING:
     import keras
 
-BUILDERS = {"reference": "hybridq.models.reference"}
+BUILDERS = {"reference": "hybridq.models.reference", "tc_resnet": "hybridq.models.tc_resnet"}
 
 
 def build_model(config: Any, shape: tuple[int, int], classes: int) -> keras.Model:

@@ -58,7 +58,26 @@ class ReferenceConfig(NetworkConfig):
     )
 
 
-CONFIGS: dict[str, type[NetworkConfig]] = {"reference": ReferenceConfig}
+class TCResNetConfig(NetworkConfig):
+    """TC-ResNet: residual blocks of convolutions along time, the coefficients as channels."""
+
+    name: Literal["tc_resnet"] = Field(default="tc_resnet", description="the network, by its name in the registry")
+    channels: tuple[Width, ...] = Field(
+        default=(24, 36, 36, 48, 48, 72, 72),
+        strict=False,
+        min_length=2,
+        max_length=64,
+        description=(
+            "channels of the first convolution and of each block; frames are halved where they change"
+            " (16, 24, 32, 48: TC-ResNet8; the default: TC-ResNet14-1.5)"
+        ),
+    )
+    dropout: float = Field(
+        default=0.5, ge=0, lt=1, description="share of values dropped before the dense layer in training"
+    )
+
+
+CONFIGS: dict[str, type[NetworkConfig]] = {"reference": ReferenceConfig, "tc_resnet": TCResNetConfig}
 DEFAULT_NETWORK = "reference"
 
 

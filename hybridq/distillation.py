@@ -1,0 +1,40 @@
+"""Distillation: training targets from the answers of another network (Hinton et al., arXiv 1503.02531).
+
+The teacher hears the very sounds that the student hears, shifted, noisy and mixed, and what it makes of them is the
+target, or a share of it. Nothing else in training changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
+
+    from hybridq.dataset import Retarget
+
+Floats = NDArray[np.float32]
+
+
+def taught_by(teacher: keras.Model, share: float = 1.0, temperature: float = 1.0) -> Retarget:
+    """A function (inputs, targets) -> targets: `share` of the teacher's answer, the rest of the targets as they are.
+
+    Targets (clips, words) are probabilities; above 1, `temperature` makes the teacher's more even, below 1 less.
+    """
+
+    def retarget(inputs: Floats, targets: Floats) -> Floats:
+        answers: Any = softened(np.asarray(teacher.predict_on_batch(inputs)), temperature)
+        mixed: Floats = (share * answers + (1 - share) * targets).astype(np.float32)
+        return mixed
+
+    return retarget
+
+
+def softened(probabilities: Floats, temperature: float) -> Floats:
+    """What a softmax gives whose logits are divided by `temperature`, from what it gives as it is: (clips, words)."""
+    powers = np.power(probabilities.astype(np.float64), 1 / temperature)
+    soft: Floats = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return soft
