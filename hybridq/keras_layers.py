@@ -303,6 +303,14 @@ def _reshape(config: Config, inputs: Sequence[Shape]) -> Description:
     return Description("", shape)
 
 
+def _permute(config: Config, inputs: Sequence[Shape]) -> Description:
+    source = _one(inputs)
+    order = _numbers(config, "dims", len(source))
+    if sorted(order) != list(range(1, len(source) + 1)):
+        raise UserError(f"dims is {order}, not an order of the axes of {source}")
+    return Description("", tuple(source[axis - 1] for axis in order))
+
+
 def _same(config: Config, inputs: Sequence[Shape]) -> Description:
     return Description("", _one(inputs))
 
@@ -360,5 +368,6 @@ LAYERS: dict[str, Callable[[Config, Sequence[Shape]], Description]] = {
     "PReLU": _prelu,
     "Flatten": _flatten,
     "Reshape": _reshape,
+    "Permute": _permute,
     "Concatenate": _concatenate,
 }

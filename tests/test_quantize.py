@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hybridq.errors import UserError
 from hybridq.models import build_model
-from hybridq.models.config import ReferenceConfig
+from hybridq.models.config import ReferenceConfig, TCResNetConfig
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.quantize import copy_weights, quantizable, quantize
 
@@ -43,6 +43,16 @@ def test_the_reference_network_has_the_published_size(config, flat, trained):
     assert sum(w.size for w in weights) == trained
     names = [f"conv2d{s}" for s in ("", "_1", "_2", "_3", "_4", "_5")] + ["dense", "dense_1", "dense_2"]
     assert quantizable(model) == names
+
+
+@pytest.mark.parametrize(
+    ("channels", "thousands"),
+    [((16, 24, 32, 48), 66), ((16, 24, 24, 32, 32, 48, 48), 137), ((24, 36, 36, 48, 48, 72, 72), 305)],
+)
+def test_tc_resnet_has_the_published_size(channels, thousands):
+    """TC-ResNet8, TC-ResNet14 and TC-ResNet14-1.5 of arXiv 1904.03814, table 1: 40 coefficients, twelve classes."""
+    model = build_model(TCResNetConfig(channels=channels), (40, 98), 12)
+    assert round(model.count_params() / 1000) == thousands
 
 
 def test_maps_that_shrink_to_nothing_are_refused():

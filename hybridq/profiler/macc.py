@@ -62,6 +62,11 @@ def _elementwise(op: Operator) -> int:
     return _outputs(op) * (len(op.inputs) - 1)
 
 
+def _permute(op: Operator) -> int:
+    """Half a MACC an element, as reports count a transposition."""
+    return -(-_outputs(op) // 2)
+
+
 RULES: dict[str, Callable[[Operator], int]] = {
     **{f"{form}Conv{n}D": _convolution for form in ("", "Depthwise") for n in (1, 2)},
     **{f"SeparableConv{n}D": _separable for n in (1, 2)},
@@ -69,6 +74,7 @@ RULES: dict[str, Callable[[Operator], int]] = {
     "Dense": _dense,
     "BatchNormalization": lambda op: 2 * _outputs(op),  # one scale and one offset an element
     **dict.fromkeys(("Add", "Multiply"), _elementwise),
+    "Permute": _permute,
     **{kind: lambda op: 0 for kind in ("Concatenate", "ZeroPadding1D", "ZeroPadding2D")},
     **{kind: lambda op: 0 for kind in FREE},
     # the nonlinearity of these is counted by its name, as that inside a layer is
