@@ -1,14 +1,9 @@
-"""One neutral list of operators, read from a Keras model or from a `.keras` file as data.
-
-A `.keras` file is a zip whose `config.json` describes the network. Only that text is read: no Keras, no code
-of the file, nothing unpacked, and a bound on every size, so that a model from a stranger is safe to look at.
-"""
+"""One neutral list of operators, read from a Keras model or from the description in its file, as data."""
 
 from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +12,9 @@ from typing import Any
 
 from hybridq.errors import UserError
 from hybridq.keras_layers import Description, Shape, checked, describe
+from hybridq.model_files import saved_config
 from hybridq.precision import LayerPrecision
 
-LARGEST_CONFIG = 16 * 2**20  # bytes of config.json; a network of fifty layers has about 0.1 MB
 MOST_OPERATORS = 5_000
 # What reading a damaged description can raise: a key missing, a list in place of a number, endless nesting.
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
@@ -74,7 +69,7 @@ class Graph:
 
 
 def read_graph(model: Any) -> Graph:
-    """Read a Keras model (functional or sequential), or a `.keras` file by its path; a Graph stays as it is.
+    """Read a Keras model (functional or sequential), or a `.keras` or `.h5` file by its path; a Graph stays as it is.
 
     A layer without a rule is kept, with the kind "unknown: X". Raises UserError for what is no such model.
     """
@@ -82,7 +77,7 @@ def read_graph(model: Any) -> Graph:
         return model
     if isinstance(model, str | os.PathLike):
         path = Path(model)
-        where, saved = str(path), _config_of_file(path)
+        where, saved = str(path), saved_config(path)
         name = path.stem
     else:
         where, saved = f"the model {getattr(model, 'name', model)!r}", _config_of_object(model)
@@ -96,29 +91,6 @@ def read_graph(model: Any) -> Graph:
 
 
 # --------------------------------------------------------------------------------------------- sources
-
-
-def _config_of_file(path: Path) -> Any:
-    """The description of the network in a `.keras` file."""
-    if not path.exists():
-        raise UserError(f"{path}: no such file")
-    if path.suffix.lower() != ".keras":
-        raise UserError(f"{path}: not a .keras file; save the model with model.save('name.keras')")
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open("config.json") as member:
-            text = member.read(LARGEST_CONFIG + 1)
-    except KeyError:
-        raise UserError(f"{path}: not a Keras model: it has no config.json") from None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    except Exception as error:  # a damaged archive raises whatever its reader trips over: struct.error, zlib.error
-        raise UserError(f"{path}: damaged, or not a .keras file ({error})") from None
-    if len(text) > LARGEST_CONFIG:
-        raise UserError(f"{path}: its config.json has more than {LARGEST_CONFIG:,} bytes; that is no network")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: its config.json is damaged ({error})") from None
 
 
 def _config_of_object(model: Any) -> Any:
@@ -150,6 +122,8 @@ class _Call:
 
 def _graph(saved: Any, name: str) -> Graph:
     config = saved["config"]
+    if isinstance(config, list):  # a sequential model of an early Keras 2
+        config = {"layers": config}
     layers = config["layers"]
     if not isinstance(layers, Sequence) or not layers:
         raise UserError("the model has no layers")
@@ -171,8 +145,11 @@ def _functional_calls(layers: Sequence[Any]) -> list[_Call]:
     for layer in layers:
         name, nodes = _printable(layer["name"]), layer["inbound_nodes"] or [{}]
         for index, node in enumerate(nodes):
-            tensors = list(_tensors([node.get("args", []), node.get("kwargs", {})]))
-            sources = [(_node_name(*tensor["keras_history"][:2]), _fixed(tensor["shape"])) for tensor in tensors]
+            if isinstance(node, list):  # Keras 2: [layer, use, tensor, arguments] for each tensor read
+                sources = [(_node_name(*tensor[:2]), None) for tensor in ([node] if isinstance(node[0], str) else node)]
+            else:
+                tensors = list(_tensors([node.get("args", []), node.get("kwargs", {})]))
+                sources = [(_node_name(*tensor["keras_history"][:2]), _fixed(tensor["shape"])) for tensor in tensors]
             calls.append(_Call(_node_name(name, index), layer, sources, first=index == 0))
             if len(calls) > MOST_OPERATORS:
                 raise UserError(f"the model has more than {MOST_OPERATORS:,} operators")
@@ -183,7 +160,12 @@ def _sequential_calls(layers: Sequence[Any], config: Mapping[str, Any]) -> list[
     if len(layers) > MOST_OPERATORS:
         raise UserError(f"the model has more than {MOST_OPERATORS:,} operators")
     if layers[0]["class_name"] != "InputLayer":
-        shape = config.get("build_input_shape") or layers[0].get("build_config", {}).get("input_shape")
+        first = layers[0]
+        shape = (
+            config.get("build_input_shape")
+            or first.get("build_config", {}).get("input_shape")
+            or first["config"].get("batch_input_shape")  # Keras 2
+        )
         if not shape:
             raise UserError("the model is not built: its input shape is not known")
         layers = [{"class_name": "InputLayer", "config": {"name": "input", "batch_shape": shape}}, *layers]
