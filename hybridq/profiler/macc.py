@@ -93,7 +93,7 @@ def macc(op: Operator) -> int | None:
 
 def step_macc(step: Step) -> int | None:
     """MACC of a step: all its operators less a folded batch norm; None if one of them has no rule."""
-    counts = [macc(op) for op in step.operators if op is not step.folded]
+    counts = [macc(op) for op in step.operators if op not in step.folded]
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
 

@@ -1,8 +1,8 @@
 """Which operators X-CUBE-AI runs as one: the steps of the network, the rows of its report.
 
-Read off its published reports, tool 5.x: an activation runs inside the convolution or dense layer before it,
-a pool inside the convolution before it, a batch norm directly after a convolution or dense layer is folded
-into its weights, and flatten, reshape, dropout cost nothing.
+Read off its published reports: an activation runs inside the convolution or dense layer before it, in most versions a
+pool inside the convolution before it; a batch norm directly after a convolution or dense layer is folded into its
+weights, in the newest versions also one before it; and flatten, reshape, dropout cost nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from hybridq.graph import Graph, Operator
 from hybridq.keras_layers import UNCHANGED, Shape
+from hybridq.profiler.accounting import NEWEST, Accounting
 
 CONVOLUTIONS = frozenset(f"{form}Conv{n}D" for form in ("", "Depthwise", "Separable") for n in (1, 2))
 POOLS = frozenset(f"{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2))
@@ -27,7 +28,8 @@ class Step:
     operator: Operator
     inputs: tuple[str, ...]  # the steps, or inputs of the network, that it reads
     tail: list[Operator] = field(default_factory=list)
-    folded: Operator | None = None  # a batch norm that is part of the weights
+    folded: list[Operator] = field(default_factory=list)  # batch norms of the tail or the head, part of the weights
+    head: list[Operator] = field(default_factory=list)  # operators before it that run inside it: a batch norm, folded
     pool: Operator | None = None
 
     @property
@@ -38,7 +40,7 @@ class Step:
     @property
     def operators(self) -> tuple[Operator, ...]:
         """All its operators, in the order of the network."""
-        return (self.operator, *self.tail)
+        return (*self.head, self.operator, *self.tail)
 
     @property
     def output_shape(self) -> Shape:
@@ -58,7 +60,7 @@ class Step:
         return any(op.attributes.get("activation", "linear") != "linear" for op in self.operators)
 
 
-def merge(graph: Graph) -> tuple[Step, ...]:
+def merge(graph: Graph, rules: Accounting = NEWEST) -> tuple[Step, ...]:
     """The steps of a network, in order; the inputs of the network are no steps."""
     consumers = graph.consumers()
     steps: dict[str, Step] = {}
@@ -74,9 +76,13 @@ def merge(graph: Graph) -> tuple[Step, ...]:
             holder[op.name] = holder[source]
             if step:
                 step.tail.append(op)
-        elif step and alone and _joins(op, step):
+        elif step and alone and _joins(op, step, rules):
             holder[op.name] = step.name
             step.tail.append(op)
+        elif step and alone and rules.folds_forward and _takes_over(op, step):
+            holder[op.name] = op.name
+            del steps[step.name]
+            steps[op.name] = Step(op, step.inputs, head=list(step.operators), folded=[step.operator])
         else:
             holder[op.name] = op.name
             steps[op.name] = Step(op, tuple(holder[name] for name in op.inputs))
@@ -88,7 +94,14 @@ def outputs_of(graph: Graph, steps: tuple[Step, ...]) -> frozenset[str]:
     return frozenset(step.name for step in steps if any(op.name in graph.outputs for op in step.operators))
 
 
-def _joins(op: Operator, step: Step) -> bool:
+def _takes_over(op: Operator, step: Step) -> bool:
+    """Whether a lone batch norm, the step before, is folded into this operator: padding would see other zeros."""
+    if step.operator.kind != "BatchNormalization" or any(inner.kind in RESHAPES for inner in step.tail):
+        return False
+    return op.kind == "Dense" or (op.kind in CONVOLUTIONS and not any(map(any, op.attributes["pads"])))
+
+
+def _joins(op: Operator, step: Step, rules: Accounting) -> bool:
     """Whether the operator runs inside the step before it; notes the fold or the pool on the step."""
     compute = step.operator.kind in CONVOLUTIONS | {"Dense"}
     if op.attributes.get("activation") == "linear" and op.kind in ACTIVATIONS:
@@ -97,10 +110,10 @@ def _joins(op: Operator, step: Step) -> bool:
         return False
     if op.kind in ACTIVATIONS:
         return not step.activated
-    if op.kind == "BatchNormalization" and not step.activated and not step.folded:
-        step.folded = op
+    if op.kind == "BatchNormalization" and not step.activated and not any(inner in step.folded for inner in step.tail):
+        step.folded.append(op)
         return True
-    if op.kind in POOLS and step.operator.kind in CONVOLUTIONS:
+    if op.kind in POOLS and step.operator.kind in CONVOLUTIONS and rules.merges_pools:
         step.pool = op
         return True
     return False

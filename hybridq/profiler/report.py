@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from hybridq.graph import Graph, Operator, read_graph
 from hybridq.keras_layers import Shape
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
-from hybridq.profiler import macc, memory, targets
+from hybridq.profiler import arena, macc, memory, targets
+from hybridq.profiler import accounting as rules
+from hybridq.profiler.accounting import Accounting
 from hybridq.profiler.merge import Step, merge
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class Profile:
     target: targets.Target
     accounting: str
     planner: str  # the rule behind activations_bytes
+    peak: str  # the step during which the activations need most
     totals: Totals
     rows: tuple[Row, ...]
     assumed: tuple[str, ...]  # activations whose MACC is an assumption, not read off a report
@@ -87,6 +90,7 @@ class Profile:
             "target": asdict(self.target),
             "accounting": self.accounting,
             "planner": self.planner,
+            "peak": self.peak,
             "totals": asdict(self.totals),
             "layers": [_plain(row) for row in self.rows],
             "dominant": {"layers": list(self.dominant[0]), "flash_share": self.dominant[1]},
@@ -115,9 +119,12 @@ class Profile:
 
 
 def profile(
-    model: Any, target: str | targets.Target = targets.DEFAULT_TARGET, plan: PrecisionPlan | None = None
+    model: Any,
+    target: str | targets.Target = targets.DEFAULT_TARGET,
+    plan: PrecisionPlan | None = None,
+    accounting: str | Accounting = rules.NAME,
 ) -> Profile:
-    """Report on a Keras model, the path of a `.keras` file or a Graph.
+    """Report on a Keras model, the path of a model file or a Graph.
 
     With a plan the weights count as it says; without one as the model's own quantizers say (float32 for Keras
     layers). Raises UserError for an unreadable model, an unknown target or a plan's pattern that matches no
@@ -127,13 +134,15 @@ def profile(
     graph = read_graph(model)
     if plan:
         plan.check(op.name for op in graph.weighted)
-    steps = merge(graph)
-    rows, needed = _rows(steps, plan), memory.ram(graph, steps, plan)
+    counted = accounting if isinstance(accounting, Accounting) else rules.accounting(accounting)
+    steps = merge(graph, counted)
+    rows, needed = _rows(steps, plan), arena.ram(graph, steps, plan, counted)
     return Profile(
         name=graph.name,
         target=board,
-        accounting=macc.ACCOUNTING,
+        accounting=counted.label,
         planner=needed.planner,
+        peak=needed.peak,
         totals=_totals(graph, plan, rows, needed, board),
         rows=rows,
         assumed=tuple(sorted({name for op in _operators(steps) if (name := macc.assumed(op))})),
@@ -163,7 +172,7 @@ def _rows(steps: tuple[Step, ...], plan: PrecisionPlan | None) -> tuple[Row, ...
         Row(
             name=step.name,
             kind=step.operator.kind,
-            merged=tuple(op.name for op in step.tail),
+            merged=tuple(op.name for op in step.operators if op is not step.operator),
             marks=("pool",) * bool(step.pool) + ("norm",) * bool(step.folded),
             output_shape=step.map_shape,
             precision=_precision(step, plan),
@@ -181,14 +190,14 @@ def _precision(step: Step, plan: PrecisionPlan | None) -> LayerPrecision | None:
     if not step.operator.kernel:
         return None
     said = memory.precision_of(step.operator, plan)
-    return LayerPrecision(said.weights, said.bias, memory.step_outputs(step, plan))
+    return LayerPrecision(said.weights, said.bias, arena.step_outputs(step, plan))
 
 
 def _totals(
-    graph: Graph, plan: PrecisionPlan | None, rows: tuple[Row, ...], needed: memory.Ram, board: targets.Target
+    graph: Graph, plan: PrecisionPlan | None, rows: tuple[Row, ...], needed: arena.Ram, board: targets.Target
 ) -> Totals:
     flash = sum(row.weights_bytes or 0 for row in rows)
-    used = needed.activations + needed.buffers
+    used = needed.total
     return Totals(
         macc=sum(row.macc or 0 for row in rows),
         parameters=sum(row.parameters or 0 for row in rows),

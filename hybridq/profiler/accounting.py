@@ -1,0 +1,71 @@
+"""How ST's tool counts, by its version: one row of a table for each version in which something changes.
+
+The rules were read off published reports of X-CUBE-AI 5.0 to 9.0 and of its successor, ST Edge AI Core 1.0 to 2.2, whose
+version numbers start again. A version between two rows counts as the earlier one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hybridq.errors import UserError
+
+NAME = "x-cube-ai"
+
+
+@dataclass(frozen=True)
+class Accounting:
+    """One version's rules, where versions differ; the rest is in `macc`, `merge` and `arena`."""
+
+    version: tuple[int, int]
+    core: bool  # ST Edge AI Core, the successor
+    buffers_inside: bool  # the network's inputs and outputs lie in the activation arena
+    merges_pools: bool  # a pool runs inside the convolution before it
+    folds_forward: bool  # a batch norm is folded into an unpadded convolution or dense layer after it
+    window_scratch: bool  # a convolution, but a depthwise one, holds the values under its kernel
+    edge_unpadded: int  # what a convolution in place keeps away from its input: pixels, without padding
+    edge_padded: int  # the same with padding, beyond the padded rows
+    in_place: bool = True  # convolutions may write over their input; False where optimised for time
+
+    @property
+    def label(self) -> str:
+        """The name for a report: "x-cube-ai 8.1", "x-cube-ai core 2.2, optimised for time"."""
+        number = "core " * self.core + ".".join(map(str, self.version))
+        return f"{NAME} {number}" + ("" if self.in_place else ", optimised for time")
+
+
+#                 version   core   inside merges forward window unpadded padded
+VERSIONS = (
+    Accounting((5, 0), False, False, True, False, False, 1, 0),
+    Accounting((6, 0), False, False, True, False, False, 1, 1),
+    Accounting((7, 2), False, True, True, False, False, 0, 1),
+    Accounting((8, 0), False, True, False, False, False, 0, 1),
+    Accounting((9, 0), False, True, True, False, False, 0, 1),
+    Accounting((1, 0), True, True, True, False, True, 0, 1),
+    Accounting((2, 0), True, True, True, True, True, 0, 1),  # folds_forward: seen in 2.2, in no earlier report
+)
+NEWEST = replace(VERSIONS[-1], version=(2, 2))
+
+
+def accounting(name: str = NAME) -> Accounting:
+    """The rules by their name: "x-cube-ai" is the newest, "x-cube-ai:8.1" that version, "x-cube-ai:2.2" that of Core.
+
+    With ":time" behind the version, as the tool counts when told to optimise for time. Raises UserError for others.
+    """
+    kind, _, rest = name.partition(":")
+    number, _, mode = rest.partition(":")
+    found = _version(number) if rest else NEWEST
+    if kind != NAME or found is None or mode not in ("", "time"):
+        known = ", ".join(f"{NAME}:{row.version[0]}.{row.version[1]}" for row in VERSIONS)
+        raise UserError(f"'{name}' is not an accounting; known are {NAME} (the newest), {known} and versions between them")
+    # Optimised for time, the tool neither overlaps nor merges.
+    return replace(found, in_place=False, merges_pools=False) if mode == "time" else found
+
+
+def _version(number: str) -> Accounting | None:
+    major, _, minor = number.partition(".")
+    if not (major.isdecimal() and (minor or "0").isdecimal()):
+        return None
+    version = int(major), int(minor or 0)
+    rows = [row for row in VERSIONS if row.core == (version[0] < VERSIONS[0].version[0]) and row.version <= version]
+    return replace(rows[-1], version=version) if rows else None
