@@ -302,8 +302,9 @@ def test_flat_is_text_under_dotted_keys() -> None:
     ("name: a/b\n", ":1: name: must start with a letter or digit and have no slash (is 'a/b')"),
     ("name:\n", ":1: name: must be text (is null)"),
     ("target: ''\n", ":1: target: must not be empty"),
-    ("name: a\ntarget: stm32l469\n", ":2: target: 'stm32l469' is not a known target; did you mean 'stm32l496'? (one of: "
-     "stm32l496, stm32l476, stm32l4r5, stm32f411, stm32f746, stm32h743, nrf52840, rp2040)"),
+    ("name: a\ntarget: stm32l469\n",
+     ":2: target: 'stm32l469' is not a known target; did you mean 'stm32l496'? (one of: stm32l496, "
+     "stm32l476, stm32l4r5, stm32f411, stm32f746, stm32h743, nrf52840, rp2040)"),
     ("training:\n  epochs: 3\n  seed: 1\n  epochs: 4\n",
      ":4: training.epochs: given twice (first on line 2)"),
     ("1: 2\n", ":1: a key must be text (is 1): put it in quotes"),
