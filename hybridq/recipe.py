@@ -25,6 +25,7 @@ from pydantic import Field, PrivateAttr, SerializeAsAny, field_validator
 from hybridq.errors import UserError
 from hybridq.models.config import DEFAULT_NETWORK, NetworkConfig, ReferenceConfig, Section, config_type
 from hybridq.precision import PrecisionPlan
+from hybridq.profiler import targets
 from hybridq.settings import (
     SOURCES,
     AugmentSettings,
@@ -103,6 +104,15 @@ class Recipe(Section):
     def _is_a_name(cls, name: str) -> str:
         if not re.fullmatch(r"\w[^/\\\x00-\x1f]{0,99}", name):
             raise fault(f"must start with a letter or digit and have no slash (is {shown(name)})")
+        return name
+
+    @field_validator("target")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        try:
+            targets.target(name)
+        except UserError as error:  # now, not after an hour of training
+            raise fault(str(error)) from None
         return name
 
     @property

@@ -105,7 +105,7 @@ def test_in_a_sweep_the_start_recipe_is_the_listed_one_with_its_settings(write: 
 
 def test_extends_merges_mappings_and_replaces_lists_and_the_plan(write: Write) -> None:
     write(
-        "name: base\ndescription: base\npublished: {label: base, accuracy: 90}\ntarget: other\n"
+        "name: base\ndescription: base\npublished: {label: base, accuracy: 90}\ntarget: stm32f411\n"
         "precision: {dense: binary, conv2d: 8-bit}\n"
         "data: {words: [yes, no, up], voices: 7}\ntraining: {epochs: 9, augment: {shift_ms: 5}}\n",
         "base.yaml",
@@ -117,7 +117,7 @@ def test_extends_merges_mappings_and_replaces_lists_and_the_plan(write: Write) -
             "child.yaml",
         )
     )
-    assert (recipe.name, recipe.description, recipe.target) == ("child", None, "other")
+    assert (recipe.name, recipe.description, recipe.target) == ("child", None, "stm32f411")
     assert recipe.published
     assert recipe.published.accuracy == 90
     own = load_recipe(write("extends: base.yaml\npublished: {label: own}\n", "own.yaml"))
@@ -166,7 +166,7 @@ def test_settings_that_decide_the_weights_reach_the_start_recipe(write: Write) -
             "model.padding=same",
             "training.seed=3",
             "training.epochs=2",
-            "target=other",
+            "target=stm32f411",
             "precision={dense: binary}",
         ],
     )
@@ -212,7 +212,7 @@ def test_digest_covers_what_decides_the_result(write: Write) -> None:
     write("name: first\n", "first.yaml")
     path = write("start_from: first.yaml\nprecision: {'dense*': binary, dense_2: 8-bit}\n", "second.yaml")
     digest = load_recipe(path).digest()
-    for same in ("name=other", "description=x", "target=x", "data.source=v0.01", "published={label: x}"):
+    for same in ("name=other", "description=x", "target=stm32f411", "data.source=v0.01", "published={label: x}"):
         assert load_recipe(path, [same]).digest() == digest
     for other in (
         "data.voices=9",
@@ -302,6 +302,9 @@ def test_flat_is_text_under_dotted_keys() -> None:
     ("name: a/b\n", ":1: name: must start with a letter or digit and have no slash (is 'a/b')"),
     ("name:\n", ":1: name: must be text (is null)"),
     ("target: ''\n", ":1: target: must not be empty"),
+    ("name: a\ntarget: stm32l469\n",
+     ":2: target: 'stm32l469' is not a known target; did you mean 'stm32l496'? (one of: stm32l496, "
+     "stm32l476, stm32l4r5, stm32f411, stm32f746, stm32h743, nrf52840, rp2040)"),
     ("training:\n  epochs: 3\n  seed: 1\n  epochs: 4\n",
      ":4: training.epochs: given twice (first on line 2)"),
     ("1: 2\n", ":1: a key must be text (is 1): put it in quotes"),
