@@ -1,0 +1,5 @@
+"""`python -m hybridq` is the command `hybridq`."""
+
+from hybridq.cli import main
+
+main()

@@ -1,0 +1,51 @@
+"""ST's tool, version by version: the figures of real reports, and what its rules say of the reference network."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hybridq.errors import UserError
+from hybridq.profiler import profile
+from hybridq.profiler.accounting import NEWEST, VERSIONS, accounting
+
+REPORTS = Path(__file__).resolve().parent.parent.parent / "shared" / "facts" / "xcube"
+
+
+def reports(suffix):
+    """The published reports on models of that kind whose models are at hand."""
+    if not (REPORTS / "pairs.json").is_file():
+        return [pytest.param(None, marks=pytest.mark.skip(reason="the published reports are not beside this checkout"))]
+    pairs = [pair for pair in json.loads((REPORTS / "pairs.json").read_text()) if pair["model"].endswith(suffix)]
+    return [pytest.param(pair, id=f"{Path(pair['model']).stem[:24]} {pair['version']}") for pair in pairs]
+
+
+def rules_of(pair):
+    version = ".".join(pair["version"].lstrip("v").split(".")[:2])
+    return f"x-cube-ai:{version}" + (":time" if pair["optimization"] == "time" else "")
+
+
+@pytest.mark.parametrize("pair", reports(".h5"))
+def test_every_report_on_a_keras_model_is_met_to_the_byte(pair):
+    totals = profile(REPORTS / pair["model"], accounting=rules_of(pair)).totals
+    assert totals.macc == pair["macc"]
+    assert totals.weights_bytes == pair["weights_ro"]
+    assert totals.activations_bytes == pair["activations_rw"]
+    assert totals.ram_bytes == pair["ram_total"]
+
+
+def test_versions_are_found_by_name():
+    assert accounting() == NEWEST
+    assert accounting("x-cube-ai:8.1").label == "x-cube-ai 8.1"
+    assert accounting("x-cube-ai:2.2").label == "x-cube-ai core 2.2"
+    assert accounting("x-cube-ai:5.2").buffers_inside is False
+    assert accounting("x-cube-ai:7").label == "x-cube-ai 7.0"
+    assert accounting("x-cube-ai:7.1").edge_unpadded == 1
+    assert not accounting("x-cube-ai:8.1:time").in_place
+    assert [accounting(f"x-cube-ai:{'.'.join(map(str, row.version))}") for row in VERSIONS] == list(VERSIONS)
+
+
+@pytest.mark.parametrize("name", ["", "x-cube", "x-cube-ai:0.9", "x-cube-ai:8.x", "x-cube-ai:8:fast", "packed:1"])
+def test_other_names_are_refused(name):
+    with pytest.raises(UserError, match="is not an accounting; known are x-cube-ai"):
+        accounting(name)
