@@ -3,56 +3,84 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from hybridq.errors import UserError
 
 KIB = 1024
 MIB = 1024 * KIB
+KB = 1000  # as Hello Edge counts: its 38.6 KB are 38,604 bytes
 
 
 @dataclass(frozen=True)
 class Target:
-    """A microcontroller: flash and RAM in bytes, clock in MHz."""
+    """What a network must fit: flash and RAM in bytes, clock in MHz where there is one.
+
+    A class of networks may also limit flash and RAM together, in bytes, and the operations of one inference, two
+    a MACC.
+    """
 
     name: str
     label: str
     flash_bytes: int
     ram_bytes: int
-    core: str
-    clock_mhz: int
+    core: str  # "" where it is not known, as for limits given by hand
+    clock_mhz: int | None
     source: str
+    memory_bytes: int | None = None
+    operations: int | None = None
+
+    @property
+    def description(self) -> str:
+        """What else there is to say of it: "Cortex-M4F, 80 MHz"; empty for limits given by hand."""
+        parts = [self.core] if self.core else []
+        parts += [f"{self.clock_mhz} MHz"] if self.clock_mhz else []
+        parts += [f"{self.memory_bytes:,} B of flash and RAM together"] if self.memory_bytes else []
+        parts += [f"{self.operations / 1e6:g} M operations"] if self.operations else []
+        return ", ".join(parts)
+
+    def exceeded(self, flash: int, ram: int, macc: int) -> tuple[str, ...]:
+        """The limits that a network breaks, by name: "flash", "RAM", "flash and RAM together", "operations"."""
+        checks = (
+            ("flash", flash, self.flash_bytes),
+            ("RAM", ram, self.ram_bytes),
+            ("flash and RAM together", flash + ram, self.memory_bytes),
+            ("operations", 2 * macc, self.operations),
+        )
+        return tuple(name for name, needed, limit in checks if limit is not None and needed > limit)
 
 
-TARGETS = {
-    target.name: target
-    for target in (
-        Target("stm32l496", "STM32L496", MIB, 320 * KIB, "Cortex-M4F", 80, "datasheet DS11585, STM32L496xG"),
-        Target("stm32l476", "STM32L476", MIB, 128 * KIB, "Cortex-M4F", 80, "datasheet, STM32L476xG"),
-        Target("stm32l4r5", "STM32L4R5", 2 * MIB, 640 * KIB, "Cortex-M4F", 120, "datasheet, STM32L4R5xI"),
-        Target("stm32f411", "STM32F411", 512 * KIB, 128 * KIB, "Cortex-M4F", 100, "datasheet, STM32F411xE"),
-        Target("stm32f746", "STM32F746", MIB, 320 * KIB, "Cortex-M7F", 216, "datasheet, STM32F746xG"),
-        Target(
-            "stm32h743",
-            "STM32H743",
-            2 * MIB,
-            MIB,
-            "Cortex-M7F",
-            480,
-            "datasheet, STM32H743xI; several RAM blocks",
-        ),
-        Target("nrf52840", "nRF52840", MIB, 256 * KIB, "Cortex-M4F", 64, "product specification, nRF52840"),
-        Target(
-            "rp2040",
-            "RP2040 (Pico)",
-            2 * MIB,
-            264 * KIB,
-            "Cortex-M0+",
-            133,
-            "datasheet; the flash is the Pico board's",
-        ),
-    )
-}
+def _hello_edge(size: str, memory_kb: int, mega_operations: int) -> Target:
+    """A class of networks: weights and activations in 8 bits, together; operations of one inference, ten a second."""
+    memory, source = memory_kb * KB, "Zhang et al., Hello Edge, arXiv 1711.07128"
+    label, operations = f"Hello Edge {size}", mega_operations * 10**6
+    return Target(f"hello-edge-{size}", label, memory, memory, "", None, source, memory, operations)
+
+
+_BOARDS = (
+    Target("stm32l496", "STM32L496", MIB, 320 * KIB, "Cortex-M4F", 80, "datasheet DS11585, STM32L496xG"),
+    Target("stm32l476", "STM32L476", MIB, 128 * KIB, "Cortex-M4F", 80, "datasheet DS10198, STM32L476xG"),
+    Target("stm32l4r5", "STM32L4R5", 2 * MIB, 640 * KIB, "Cortex-M4F", 120, "datasheet DS12023, STM32L4R5xI"),
+    Target("stm32f407", "STM32F407", MIB, 192 * KIB, "Cortex-M4F", 168, "datasheet DS8626, STM32F407xG; two blocks"),
+    Target("stm32f411", "STM32F411", 512 * KIB, 128 * KIB, "Cortex-M4F", 100, "datasheet DS10314, STM32F411xE"),
+    Target("stm32f446", "STM32F446", 512 * KIB, 128 * KIB, "Cortex-M4F", 180, "datasheet DS10693, STM32F446xE"),
+    Target("stm32f746", "STM32F746", MIB, 320 * KIB, "Cortex-M7F", 216, "datasheet DS10916, STM32F746xG"),
+    Target("stm32h743", "STM32H743", 2 * MIB, MIB, "Cortex-M7F", 480, "datasheet DS12110, STM32H743xI; RAM in blocks"),
+    Target("stm32u585", "STM32U585", 2 * MIB, 784 * KIB, "Cortex-M33F", 160, "datasheet DS13086; SRAM1 to SRAM4"),
+    Target("nrf52840", "nRF52840", MIB, 256 * KIB, "Cortex-M4F", 64, "product specification nRF52840"),
+    Target("nano33ble", "Arduino Nano 33 BLE", MIB, 256 * KIB, "Cortex-M4F", 64, "product page; an nRF52840"),
+    Target("nrf5340", "nRF5340", MIB, 512 * KIB, "Cortex-M33F", 128, "product specification nRF5340; application core"),
+    Target("rp2040", "RP2040 (Pico)", 2 * MIB, 264 * KIB, "Cortex-M0+", 133, "datasheet RP2040; flash of Pico"),
+    Target("rp2350", "RP2350 (Pico 2)", 4 * MIB, 520 * KIB, "Cortex-M33F", 150, "datasheet RP2350; flash of Pico 2"),
+    Target("esp32s3", "ESP32-S3", 8 * MIB, 512 * KIB, "Xtensa LX7", 240, "datasheet ESP32-S3; flash of WROOM-1-N8"),
+    Target("apollo3", "Apollo3 Blue", MIB, 384 * KIB, "Cortex-M4F", 48, "datasheet Apollo3 Blue; not in burst mode"),
+    Target("max78000", "MAX78000", 512 * KIB, 128 * KIB, "Cortex-M4F", 100, "datasheet MAX78000; not its accelerator"),
+    Target("teensy41", "Teensy 4.1", 7936 * KIB, MIB, "Cortex-M7F", 600, "product page; RAM in blocks of 512 KiB"),
+)
+_CLASSES = (_hello_edge("small", 80, 6), _hello_edge("medium", 200, 20), _hello_edge("large", 500, 80))
+TARGETS = {target.name: target for target in (*_BOARDS, *_CLASSES)}
 DEFAULT_TARGET = "stm32l496"
 
 
@@ -64,3 +92,44 @@ def target(name: str) -> Target:
     near = difflib.get_close_matches(name.lower(), TARGETS, n=1, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     raise UserError(f"'{name}' is not a known target{hint} (one of: {', '.join(TARGETS)})")
+
+
+# ------------------------------------------------------------------------------------- limits given by hand
+
+_UNITS = {"": 1, "b": 1, "k": KIB, "kib": KIB, "kb": KB, "m": MIB, "mib": MIB, "mb": KB * KB}
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([A-Za-z]*)", re.ASCII)
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as "320KiB", in any case.
+
+    KiB and MiB are binary, kB and MB decimal as the SI says; K and M alone are binary, as makers of microcontrollers
+    write them; no unit, or B, is bytes. Raises UserError for anything else, for less than one byte and for
+    parts of a byte.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    unit = _UNITS.get(match[2].lower()) if match else None
+    size = Fraction(match[1]) * unit if match and unit else Fraction(0)
+    if size < 1 or size.denominator != 1:
+        raise UserError(f"'{text}' is not a size: write a number of bytes or one with KiB, MiB, kB or MB, as in 320KiB")
+    return int(size)
+
+
+def custom_target(flash: str | None = None, ram: str | None = None, base: Target | None = None) -> Target:
+    """`base`, or else the default board, with other limits, as `parse_size` reads them; None leaves the board's own.
+
+    Raises UserError for what is no size.
+    """
+    base = base or TARGETS[DEFAULT_TARGET]
+    if flash is None and ram is None:
+        return base
+    given = " and ".join(
+        f"{kind} of {text.strip()}" for kind, text in (("flash", flash), ("RAM", ram)) if text is not None
+    )
+    return replace(
+        base,
+        label=f"{base.label} with {given}",
+        flash_bytes=parse_size(flash) if flash is not None else base.flash_bytes,
+        ram_bytes=parse_size(ram) if ram is not None else base.ram_bytes,
+        source=f"limits given by hand; else {base.source}",
+    )

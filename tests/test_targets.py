@@ -1,0 +1,170 @@
+"""The boards, limits given by hand, and the estimates of time and energy."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybridq.errors import UserError
+from hybridq.graph import Graph, Operator
+from hybridq.precision import PrecisionPlan
+from hybridq.profiler import TARGETS, profile, target
+from hybridq.profiler.estimates import Estimate, energy, latency
+from hybridq.profiler.targets import KIB, MIB, custom_target, parse_size
+
+
+def test_the_boards() -> None:
+    board = target("STM32L496")
+    assert (board.flash_bytes, board.ram_bytes, board.clock_mhz, board.core) == (MIB, 320 * KIB, 80, "Cortex-M4F")
+    assert next(iter(TARGETS.values())) == board
+    assert board.description == "Cortex-M4F, 80 MHz"
+    for name, known in TARGETS.items():
+        assert name == known.name == name.lower()
+        assert known.source
+        assert known.label
+        assert 64 * KIB <= known.ram_bytes <= known.flash_bytes
+    assert len({board.label for board in TARGETS.values()}) == len(TARGETS)
+
+
+def test_an_unknown_board_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'stm32f407'"):
+        target("STM32F40")
+
+
+def test_a_class_of_networks_limits_the_memory_together_and_the_operations() -> None:
+    small = target("hello-edge-small")
+    assert small.exceeded(flash=22_604, ram=16_000, macc=2_656_768) == ()  # its DS-CNN
+    assert small.exceeded(flash=60_000, ram=20_001, macc=0) == ("flash and RAM together",)
+    assert small.exceeded(flash=80_001, ram=0, macc=3_000_001) == ("flash", "flash and RAM together", "operations")
+    assert small.description == "80,000 B of flash and RAM together, 6 M operations"
+
+
+def test_a_board_limits_flash_and_ram() -> None:
+    board = target("stm32l496")
+    assert board.exceeded(MIB, 320 * KIB, 10**12) == ()
+    assert board.exceeded(MIB + 1, 320 * KIB + 1, 0) == ("flash", "RAM")
+
+
+# --------------------------------------------------------------------------------------- limits given by hand
+
+
+def test_sizes() -> None:
+    assert parse_size("1MiB") == parse_size("1M") == parse_size(" 1024 KiB ") == parse_size("1048576") == MIB
+    assert parse_size("320K") == parse_size("320kib") == 320 * KIB
+    assert parse_size("80KB") == parse_size("80 kB") == parse_size("80000 B") == 80_000
+    assert parse_size("0.5MiB") == 512 * KIB
+    assert parse_size("1.5MB") == 1_500_000
+
+
+@given(st.integers(1, 10**9), st.sampled_from(["B", "kB", "KiB", "MB", "MiB", "K", "M", ""]))
+def test_a_size_grows_with_its_number(number: int, unit: str) -> None:
+    assert parse_size(f"{number}{unit}") == number * parse_size(f"1{unit}")
+
+
+@pytest.mark.parametrize("text", ["", "KiB", "0", "-1K", "1e6", "1.5", "0.3kib", "1KiBs", "1,5M", "٣K", "9" * 40])
+def test_nonsense_is_no_size(text: str) -> None:
+    with pytest.raises(UserError, match="is not a size: write a number"):
+        parse_size(text)
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_size_or_a_plain_error(text: str) -> None:
+    with contextlib.suppress(UserError):
+        assert parse_size(text) >= 1
+
+
+def test_limits_given_by_hand() -> None:
+    board = custom_target(flash="80KiB")
+    assert (board.name, board.flash_bytes, board.ram_bytes) == ("stm32l496", 80 * KIB, 320 * KIB)
+    assert board.label == "STM32L496 with flash of 80KiB"
+    small = custom_target("1MiB", "64K", base=target("nrf52840"))
+    assert (small.ram_bytes, small.clock_mhz) == (64 * KIB, 64)
+    assert custom_target() == target("stm32l496")
+    with pytest.raises(UserError, match="'big' is not a size"):
+        custom_target(ram="big")
+
+
+# ------------------------------------------------------------------------------------------------- estimates
+
+
+def network(kind: str = "Conv2D") -> Graph:
+    """One layer of 1,000,100 MACC: 100 results of 10,000 inputs each; as a convolution, one pixel of 100 channels."""
+    conv = {"kernel": (1, 1), "groups": 1, "strides": (1, 1), "pads": ((0, 0), (0, 0))}
+    shape, attributes = ((1, 1), conv) if kind == "Conv2D" else ((), {})
+    ops = (
+        Operator("in", "InputLayer", (), (), (*shape, 10_000)),
+        Operator("layer", kind, ("in",), ((*shape, 10_000),), (*shape, 100), attributes, 10**6, 100),
+    )
+    return Graph("one", ops, ("layer",))
+
+
+def estimates(board: str, plan: dict[str, object], kind: str = "Conv2D") -> tuple[Estimate | None, Estimate | None]:
+    rows = profile(network(kind), plan=PrecisionPlan.from_data(plan)).rows
+    return latency(rows, target(board)), energy(rows, target(board))
+
+
+INT8 = {"*": {"weights": "8-bit", "outputs": "8-bit"}}
+
+
+def test_int8_on_the_chip_of_the_measurement() -> None:
+    time, work = estimates("stm32l4r5", INT8)
+    assert time
+    assert work
+    assert time.value == pytest.approx(1_000_100 * 3.39 / 120e3)
+    assert (time.low, time.high) == (time.value, pytest.approx(1_000_100 * 4.51 / 120e3))
+    assert work.value == pytest.approx(1_000_100 * 3.39 * 374e-6)
+    assert str(time).startswith("estimate 28.3 ms (28.3 to 37.6): ")
+    assert "X-CUBE-AI 7.3" in str(time)
+
+
+def test_time_and_energy_of_the_default_board() -> None:
+    time, work = estimates("stm32l496", INT8)
+    assert time
+    assert work
+    assert time.value == pytest.approx(1_000_100 * 3.39 / 80e3)
+    assert work.value == pytest.approx(time.value * 80 * 0.091 * 3.0)  # ms x mA x V
+    assert work.low == pytest.approx(time.value * 80 * 0.037 * 3.3)
+    assert work.unit == "uJ"
+
+
+def test_float_depends_on_the_kind_of_layer() -> None:
+    conv, dense = estimates("stm32l496", {})[0], estimates("stm32l496", {}, "Dense")[0]
+    assert conv
+    assert dense
+    assert dense.value / conv.value == pytest.approx(12.1 / 8.8)
+    assert (conv.low, dense.high) == (pytest.approx(conv.value), pytest.approx(dense.value))
+
+
+def test_no_figure_no_estimate() -> None:
+    assert estimates("rp2040", INT8) == (None, None)  # no source for its core
+    assert estimates("hello-edge-small", INT8) == (None, None)
+    assert estimates("stm32l496", {"*": {"weights": "binary", "outputs": "8-bit"}}) == (None, None)
+    time, work = estimates("stm32h743", INT8)
+    assert time
+    assert time.value == time.low == time.high
+    assert work is None  # no current for that chip
+    assert latency((), target("stm32l496")) is None
+
+
+def test_what_the_estimate_leaves_out_is_said() -> None:
+    dense = Operator("dense", "Dense", ("layer",), ((100,),), (10,), {}, 1000, 10)
+    graph = network("Dense")
+    graph = Graph("two", (*graph.operators, dense), ("dense",))
+    plan = PrecisionPlan.from_data(INT8 | {"dense": {"weights": "binary"}})
+    time = latency(profile(graph, plan=plan).rows, target("stm32l496"))
+    assert time
+    assert time.left_out == ("dense",)
+    assert "without dense, for which there is no figure" in str(time)
+
+
+@given(st.sampled_from(list(TARGETS.values())), st.sampled_from(["Conv2D", "Dense"]), st.booleans())
+def test_the_value_lies_in_its_range(board: object, kind: str, quantized: bool) -> None:
+    assert isinstance(board, type(target("rp2040")))
+    rows = profile(network(kind), plan=PrecisionPlan.from_data(INT8 if quantized else {})).rows
+    for found in (latency(rows, board), energy(rows, board)):
+        if found:
+            assert 0 < found.low <= found.value <= found.high
+            assert found.sources
