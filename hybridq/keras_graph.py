@@ -1,0 +1,187 @@
+"""A saved Keras model as a graph of operators, with the models inside it taken apart."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hybridq.errors import UserError
+from hybridq.keras_layers import WRAPPERS, Description, Shape, checked, describe, plain_kind
+from hybridq.keras_layers.description import fixed, one, refused, unknown, verified
+from hybridq.keras_layers.sequences import GATES
+from hybridq.keras_wiring import MOST_OPERATORS, Call, Source, Tensor, is_model, printable, wiring
+from hybridq.operators import Graph, Operator
+from hybridq.precision import LayerPrecision, Precision
+
+LONGEST_NAME = 1_000  # characters, with the names of the models around a layer
+
+
+def keras_graph(saved: Any, name: str) -> Graph:
+    """The network that {"class_name": ..., "config": ...} describes; `name` if it does not say its own."""
+    config = saved["config"]
+    parts = _Parts(itertools.count())
+    ends = parts.add_model(config)
+    said = config.get("name") if isinstance(config, Mapping) else None
+    return parts.graph(printable(said or name), ends)
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A tensor: the operator that computes it, and its shape, () where it is not known."""
+
+    operator: str
+    shape: Shape
+
+
+class _Parts:
+    """The operators of a network, gathered call by call."""
+
+    def __init__(self, count: Iterator[int]) -> None:
+        self.operators: dict[str, Operator] = {}
+        self.count = count  # of all calls, those inside wrappers too: a small file can describe an endless network
+
+    def graph(self, name: str, ends: Sequence[_Result]) -> Graph:
+        """What was gathered, with those results leaving it."""
+        return Graph(name, tuple(self.operators.values()), tuple(dict.fromkeys(end.operator for end in ends)))
+
+    def add_model(
+        self, config: Any, prefix: str = "", given: Sequence[_Result] | None = None, first: bool = True
+    ) -> tuple[_Result, ...]:
+        """Add the operators of a model, and return its results; an inner model reads what it is given."""
+        model = wiring(config, inner=given is not None)
+        recorded = {source.tensor: source.shape for call in model.calls for source in call.sources}
+        results: dict[Tensor, _Result] = {}
+        if given is not None:
+            if len(given) != len(model.inputs):
+                raise UserError(f"the model {prefix[:-1]!r} has {len(model.inputs)} inputs and is given {len(given)}")
+            results = dict(zip(model.inputs, given, strict=True))
+
+        def result(tensor: Tensor) -> _Result:
+            if tensor in results:
+                return results[tensor]
+            # one that the rule does not know of, such as the scores of an attention layer
+            return _Result(results[tensor[0], 0].operator, recorded.get(tensor) or ())
+
+        for call in model.calls:
+            if (call.name, 0) in results:
+                continue
+            read = [result(source.tensor) for source in call.sources]
+            found = self.add_call(call, prefix, read, recorded.get((call.name, 0)), first and call.first)
+            results |= {(call.name, i): end for i, end in enumerate(found)}
+        return tuple(map(result, model.outputs))
+
+    def add_call(
+        self, call: Call, prefix: str, read: Sequence[_Result], recorded: Shape | None, first: bool
+    ) -> tuple[_Result, ...]:
+        """Add one layer, or the layers of an inner model; a layer that is not called first stores nothing."""
+        name = prefix + call.name
+        if next(self.count) >= MOST_OPERATORS or len(name) > LONGEST_NAME:
+            raise UserError(f"the model has more than {MOST_OPERATORS:,} operators, or is nested too deep")
+        inputs = [result for result, source in zip(read, call.sources, strict=True) if not source.mask]
+        if is_model(call.layer):
+            return self.add_model(call.layer["config"], f"{name}/", inputs, first)
+        try:
+            found = self._describe(name, call.layer, [result.shape for result in inputs], recorded)
+        except UserError as error:
+            raise UserError(f"layer {name!r}: {error}") from None
+        if name in self.operators:
+            raise UserError(f"two layers of the model are named {name!r}")
+        self.operators[name] = Operator(
+            name,
+            printable(found.kind),
+            tuple(result.operator for result in read),
+            tuple(result.shape for result in read),
+            found.output_shape,
+            found.attributes,
+            *((found.kernel, found.bias, found.other) if first else (0, 0, 0)),
+            found.precision,
+            found.further_outputs,
+        )
+        return tuple(_Result(name, shape) for shape in (found.output_shape, *found.further_outputs))
+
+    def _describe(
+        self, name: str, layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape | None
+    ) -> Description:
+        kind, config = plain_kind(layer), layer["config"]
+        if layer["class_name"] == "InputLayer":
+            return Description("InputLayer", _input_shape(config), {"dtype": str(config.get("dtype") or "float32")})
+        if kind not in WRAPPERS or not all(inputs):
+            return describe(layer, inputs, recorded)
+        read = self._time_distributed if kind == "TimeDistributed" else self._bidirectional
+        found = read(name, config, inputs)
+        if found.kind:
+            return replace(found, output_shape=recorded or ())
+        return verified(replace(found, kind=kind), recorded)
+
+    # ------------------------------------------------------------------------------------ wrappers
+
+    def _time_distributed(self, name: str, config: Mapping[str, Any], inputs: Sequence[Shape]) -> Description:
+        """A layer or model, applied to each step of (steps, ...)."""
+        steps, *place = one(inputs)
+        layer = config["layer"]
+        inside, ((end, *_),) = self._inside(name, {"layer": layer}, [(tuple(place),)])
+        if not place or not end.shape:
+            return unknown(f"TimeDistributed of {layer['class_name']}")
+        return _holding(inside, (steps, *end.shape), {"steps": steps})
+
+    def _bidirectional(self, name: str, config: Mapping[str, Any], inputs: Sequence[Shape]) -> Description:
+        """A recurrent layer from both ends of (steps, features), the two results merged; then the states of both."""
+        forward = config["layer"]
+        backward = config.get("backward_layer") or forward
+        if not {plain_kind(forward), plain_kind(backward)} <= GATES.keys():
+            return unknown(f"Bidirectional of {forward['class_name']}")
+        half = 1 + len(inputs) // 2
+        halves = [(inputs[0], *inputs[1:half]), (inputs[0], *inputs[half:])]
+        inside, ((one_way, *states), (other_way, *more)) = self._inside(
+            name, {"forward": forward, "backward": backward}, halves
+        )
+        mode, (a, b) = config.get("merge_mode", "concat"), (one_way.shape, other_way.shape)
+        if mode not in ("concat", "sum", "mul", "ave", None):
+            raise UserError(f"merge_mode is {mode!r}")
+        if a != b and (mode != "concat" or a[:-1] != b[:-1]):
+            raise refused([a, b])
+        shape = (*a[:-1], a[-1] + b[-1]) if mode == "concat" else a
+        further = [b] * (mode is None) + [result.shape for result in (*states, *more)]
+        attributes = {"merge_mode": mode, "state": sum(op.attributes["state"] for op in inside.operators if op.kernel)}
+        return replace(_holding(inside, shape, attributes), further_outputs=tuple(further))
+
+    def _inside(
+        self, name: str, layers: Mapping[str, Any], inputs: Sequence[Sequence[Shape]]
+    ) -> tuple[Graph, list[tuple[_Result, ...]]]:
+        """The graph of the layers that a wrapper holds, each with inputs of its own; and the results of each."""
+        parts, ends = _Parts(self.count), []
+        for (label, layer), shapes in zip(layers.items(), inputs, strict=True):
+            starts = [Operator(f"{name}/{label}_input_{i}", "InputLayer", (), (), s) for i, s in enumerate(shapes)]
+            parts.operators |= {start.name: start for start in starts}
+            call = Call(label, layer, tuple(Source((start.name, 0)) for start in starts))
+            read = [_Result(start.name, start.output_shape) for start in starts]
+            ends.append(parts.add_call(call, f"{name}/", read, None, True))
+        return parts.graph(name, [end for results in ends for end in results]), ends
+
+
+def _holding(inside: Graph, shape: Shape, attributes: Mapping[str, Any]) -> Description:
+    """The description of a wrapper: sums over what it holds, its weights by the widest precision among them."""
+    said = [op.precision or LayerPrecision() for op in inside.weighted]
+    widest = LayerPrecision(
+        max((p.weights for p in said), key=lambda p: p.bits, default=Precision.FLOAT32),
+        max((p.bias for p in said), key=lambda p: p.bits, default=Precision.FLOAT32),
+    )
+    return Description(
+        next((op.kind for op in inside.operators if not op.known), ""),
+        shape,
+        {"inside": inside, **attributes},
+        kernel=sum(op.kernel for op in inside.operators),
+        bias=sum(op.bias for op in inside.operators),
+        other=sum(op.other for op in inside.operators),
+        precision=widest if any(op.precision for op in inside.weighted) else None,
+    )
+
+
+def _input_shape(config: Mapping[str, Any]) -> Shape:
+    shape = config.get("batch_shape") or config.get("batch_input_shape") or ()
+    found = fixed(shape)
+    if not found:
+        raise UserError(f"the input shape {tuple(shape)} is not fixed: give the model a shape without None")
+    return checked(found)

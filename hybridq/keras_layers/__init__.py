@@ -1,0 +1,74 @@
+"""What the saved configuration of a Keras or QKeras layer says: shapes, attributes, parameters, precision.
+
+Everything is read from plain data (the `config` of a layer in a model file); neither Keras nor any code of the model
+runs. To add a layer: one function (config, input shapes) -> Description and a line in the table RULES of a module here.
+
+Shapes are without the batch, channels last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hybridq.keras_layers import elements, sequences, shapes, windows
+from hybridq.keras_layers.description import Description as Description
+from hybridq.keras_layers.description import Rule, fixed, unknown, verified
+from hybridq.keras_layers.description import Shape as Shape
+from hybridq.keras_layers.description import checked as checked
+from hybridq.keras_layers.quantizers import activation_of as activation_of
+from hybridq.keras_layers.quantizers import layer_precision
+from hybridq.keras_layers.quantizers import precision_of as precision_of
+from hybridq.keras_layers.shapes import UNCHANGED as UNCHANGED
+
+LAYERS: dict[str, Rule] = windows.RULES | shapes.RULES | elements.RULES | sequences.RULES
+# `x + y` on Keras tensors, and keras.ops.add(x, y), are saved as layers of these modules, under the names of layers.
+OPERATIONS = frozenset({"Add", "Subtract", "Multiply", "Minimum", "Maximum"})
+OPERATION_MODULES = ("keras.ops", "keras.src.ops")
+LAYER_MODULES = ("keras.layers", "keras.src.layers", "qkeras", "tf_keras.layers", "tf_keras.src.layers")
+
+
+def describe(layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape | None) -> Description:
+    """Describe one saved layer; `recorded` is the output shape that the file gives, where it gives one.
+
+    A layer without a rule comes back with the kind "unknown: X". Raises UserError for settings that contradict.
+    """
+    class_name = str(layer.get("class_name"))
+    config = layer.get("config")
+    config = config if isinstance(config, Mapping) else {}
+    kind = plain_kind(layer)
+    if kind not in LAYERS or any(not shape for shape in inputs):
+        return unknown(class_name, recorded or _stated(class_name, config))
+    if config.get("data_format", "channels_last") not in ("channels_last", None):
+        return unknown(f"{class_name} with channels first", recorded)
+    found = LAYERS[kind](config, inputs)
+    if found.kind:  # a rule that does not cover these settings
+        return replace(found, output_shape=recorded or found.output_shape)
+    quantized = class_name.startswith("Q")
+    return verified(replace(found, kind=kind, precision=layer_precision(config) if quantized else None), recorded)
+
+
+def plain_kind(layer: Mapping[str, Any]) -> str:
+    """The name of the Keras layer ("Conv2D", also for QConv2D); "" for a class of the user's own.
+
+    That may bear the name of a Keras layer and do something else.
+    """
+    class_name, module, registered = str(layer.get("class_name")), layer.get("module"), layer.get("registered_name")
+    if str(module).startswith(OPERATION_MODULES):
+        return class_name if class_name in OPERATIONS else ""
+    if module is not None and not str(module).startswith(LAYER_MODULES):
+        return ""
+    if registered is not None and not str(registered).startswith(("keras>", "qkeras>")):
+        return ""
+    return class_name[1:] if class_name.startswith("Q") and class_name[1:] in KINDS else class_name
+
+
+def _stated(class_name: str, config: Mapping[str, Any]) -> Shape | None:
+    """The output shape, without the batch, that a Lambda may state among its settings."""
+    shape = config.get("output_shape") if class_name == "Lambda" else None
+    return fixed([None, *shape]) if isinstance(shape, list | tuple) else None
+
+
+WRAPPERS = frozenset({"Bidirectional", "TimeDistributed"})  # read in keras_graph.py: they hold layers
+KINDS = frozenset(LAYERS) | WRAPPERS

@@ -1,0 +1,113 @@
+"""Dense and embedding, nonlinearities, normalisations: layers that work on each place of a tensor by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from hybridq.errors import UserError
+from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, one, unknown
+from hybridq.keras_layers.quantizers import ACTIVATION_LAYERS, activation_of
+
+
+def _dense(config: Config, inputs: Sequence[Shape]) -> Description:
+    source, units = one(inputs), number(config, "units")
+    bias = bool(config.get("use_bias", True))
+    attributes = {"units": units, "use_bias": bias, "activation": activation_of(config.get("activation"))}
+    return Description("", (*source[:-1], units), attributes, source[-1] * units, units if bias else 0)
+
+
+def _embedding(config: Config, inputs: Sequence[Shape]) -> Description:
+    rows, width = number(config, "input_dim"), number(config, "output_dim")
+    return Description("", (*one(inputs), width), {"input_dim": rows, "output_dim": width}, rows * width)
+
+
+def _activation(kind: str) -> Rule:
+    name = ACTIVATION_LAYERS[kind]
+    return lambda config, inputs: Description("", one(inputs), {"activation": name(config)})
+
+
+def _prelu(config: Config, inputs: Sequence[Shape]) -> Description:
+    source, shared = one(inputs), config.get("shared_axes") or ()
+    slopes = prod(n for axis, n in enumerate(source, start=1) if axis not in shared)
+    return Description("", source, {"activation": "prelu"}, other=slopes)
+
+
+# ------------------------------------------------------------------------------------------ normalisations
+
+
+def _axes(config: Config, source: Shape) -> list[int]:
+    """The normalised axes, from 0 and without the batch."""
+    axis = config.get("axis", -1)
+    axes = list(axis) if isinstance(axis, list | tuple) else [axis]
+    if not all(type(i) is int and (0 < i <= len(source) or -len(source) <= i < 0) for i in axes):
+        raise UserError(f"axis is {axis!r}, the input is {source}")
+    return sorted({i - 1 if i > 0 else len(source) + i for i in axes})
+
+
+def _batch_norm(config: Config, inputs: Sequence[Shape]) -> Description:
+    """At inference one scale and one offset a channel, of the four numbers that Keras stores."""
+    source = one(inputs)
+    if _axes(config, source) != [len(source) - 1]:
+        raise UserError(f"it normalises along axis {config.get('axis')!r}, not along the channels")
+    return Description("", source, other=2 * source[-1])
+
+
+def _layer_norm(config: Config, inputs: Sequence[Shape]) -> Description:
+    source = one(inputs)
+    size = prod(source[axis] for axis in _axes(config, source))
+    scaled = bool(config.get("scale", True) or config.get("rms_scaling"))
+    centred = bool(config.get("center", True)) and not config.get("rms_scaling")
+    return Description("", source, other=(scaled + centred) * size)
+
+
+def _rms_norm(config: Config, inputs: Sequence[Shape]) -> Description:
+    source = one(inputs)
+    return Description("", source, other=prod(source[axis] for axis in _axes(config, source)))
+
+
+def _group_norm(config: Config, inputs: Sequence[Shape]) -> Description:
+    source = one(inputs)
+    (axis, *more), groups = _axes(config, source), config.get("groups", 32)
+    channels = source[axis]
+    groups = channels if groups == -1 else number(config, "groups", 32)
+    if more or channels % groups:
+        raise UserError(f"{channels} channels do not divide into {groups} groups")
+    affine = bool(config.get("scale", True)) + bool(config.get("center", True))
+    return Description("", source, {"groups": groups}, other=affine * channels)
+
+
+def _unit_norm(config: Config, inputs: Sequence[Shape]) -> Description:
+    source = one(inputs)
+    _axes(config, source)
+    return Description("", source)
+
+
+def _normalization(config: Config, inputs: Sequence[Shape]) -> Description:
+    """A mean and a variance, or a scale and an offset, for each place along the kept axes; none: one of each."""
+    source = one(inputs)
+    if config.get("invert"):
+        return unknown("Normalization, inverted", source)
+    kept = _axes(config, source) if config.get("axis", -1) is not None else []
+    return Description("", source, other=2 * prod(source[axis] for axis in kept))
+
+
+def _rescaling(config: Config, inputs: Sequence[Shape]) -> Description:
+    """One factor and one offset are constants of the program; lists of them are stored."""
+    stored = [len(value) for key in ("scale", "offset") if isinstance(value := config.get(key), list | tuple)]
+    return Description("", one(inputs), other=sum(stored))
+
+
+RULES: dict[str, Rule] = {
+    **{kind: _activation(kind) for kind in ACTIVATION_LAYERS},
+    "PReLU": _prelu,
+    "Dense": _dense,
+    "Embedding": _embedding,
+    "BatchNormalization": _batch_norm,
+    "LayerNormalization": _layer_norm,
+    "RMSNormalization": _rms_norm,
+    "GroupNormalization": _group_norm,
+    "UnitNormalization": _unit_norm,
+    "Normalization": _normalization,
+    "Rescaling": _rescaling,
+}

@@ -1,0 +1,93 @@
+"""Saved activation functions and QKeras quantizers: which function, how many bits. Read, never evaluated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hybridq.keras_layers.description import Config
+from hybridq.precision import LayerPrecision, Precision
+
+# QKeras quantizers: the function that each computes as an activation, and its bits if not configured.
+QUANTIZERS: dict[str, tuple[str, int]] = {
+    "quantized_bits": ("linear", 8),
+    "quantized_linear": ("linear", 8),
+    "quantized_po2": ("linear", 8),
+    "quantized_ulaw": ("linear", 8),
+    "quantized_relu": ("relu", 8),
+    "quantized_relu_po2": ("relu", 8),
+    "quantized_tanh": ("tanh", 8),
+    "quantized_sigmoid": ("sigmoid", 8),
+    "quantized_hswish": ("hard_swish", 8),
+    "ternary": ("linear", 2),
+    "stochastic_ternary": ("linear", 2),
+    "binary": ("linear", 1),
+    "stochastic_binary": ("linear", 1),
+    "bernoulli": ("linear", 1),
+}
+QUANTIZER_KEYS = ("kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer", "recurrent_quantizer")
+CALL = re.compile(r"(\w+)\s*(?:\((.*)\))?\s*", re.DOTALL)  # "quantized_bits(8, 0, 1)", read, never evaluated
+
+
+def precision_of(quantizer: Any) -> Precision:
+    """The precision of a saved QKeras quantizer (its dict or its text); none is float32.
+
+    A width between two precisions takes the next wider one; above 8 bits, and for a quantizer that is not
+    QKeras', float32: never fewer bytes than the weights need.
+    """
+    name, settings = _quantizer(quantizer)
+    if name not in QUANTIZERS:
+        return Precision.FLOAT32
+    bits = settings.get("bits", QUANTIZERS[name][1]) if QUANTIZERS[name][1] == 8 else QUANTIZERS[name][1]
+    wide_enough = [p for p in Precision if isinstance(bits, int) and p.bits >= bits]
+    return min(wide_enough, key=lambda p: p.bits, default=Precision.FLOAT32)
+
+
+def _quantizer(value: Any) -> tuple[str, Mapping[str, Any]]:
+    """Class name and settings of a quantizer, from its dict or its text; ("", {}) for none."""
+    if isinstance(value, Mapping):
+        settings = value.get("config")
+        return str(value.get("class_name")), settings if isinstance(settings, Mapping) else {}
+    match = CALL.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        return "", {}
+    bits = re.match(r"\s*(?:bits\s*=\s*)?(\d{1,3})\s*(?:,|$)", match[2] or "")
+    return match[1], {"bits": int(bits[1])} if bits else {}
+
+
+def layer_precision(config: Config) -> LayerPrecision:
+    """How a QKeras layer is represented; of several kernels, the widest counts."""
+    weights = [precision_of(config[key]) for key in QUANTIZER_KEYS if key in config]
+    return LayerPrecision(
+        weights=max(weights, key=lambda p: p.bits, default=Precision.FLOAT32),
+        bias=precision_of(config.get("bias_quantizer")),
+        outputs=precision_of(config.get("activation")),
+    )
+
+
+def activation_of(value: Any) -> str:
+    """The name of a saved activation function ("linear" for none); of a quantizer, the function it rounds."""
+    if value is None:
+        return "linear"
+    name, settings = _quantizer(value)
+    if name in QUANTIZERS:
+        return "leaky_relu" if settings.get("negative_slope") else QUANTIZERS[name][0]
+    if name == "function":  # Keras' form of a function: {"class_name": "function", "config": "softmax"}
+        name = str(value.get("config"))
+    if name in ACTIVATION_LAYERS:
+        return ACTIVATION_LAYERS[name](settings)
+    name = name or "a function of its own"
+    return {"swish": "silu", "hard_swish": "hard_silu"}.get(name, name)
+
+
+# Layers that are one nonlinearity.
+ACTIVATION_LAYERS: dict[str, Callable[[Config], str]] = {
+    "Activation": lambda config: activation_of(config.get("activation")),
+    "ReLU": lambda config: (
+        "leaky_relu" if config.get("negative_slope") else "relu6" if config.get("max_value") else "relu"
+    ),
+    "ELU": lambda config: "elu",
+    "LeakyReLU": lambda config: "leaky_relu",
+    "Softmax": lambda config: "softmax",
+}

@@ -1,0 +1,99 @@
+"""Layers over a sequence: recurrent ones and attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from hybridq.errors import UserError
+from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, refused, unknown
+
+GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}  # matrices of the input, and of the state
+STATES = {"SimpleRNN": 1, "GRU": 1, "LSTM": 2}  # vectors kept from one step to the next
+
+
+def _recurrent(kind: str) -> Rule:
+    """Input (steps, features), then perhaps the first states; the output, then perhaps the last states."""
+    gates, states = GATES[kind], STATES[kind]
+
+    def read(config: Config, inputs: Sequence[Shape]) -> Description:
+        units = number(config, "units")
+        if not inputs or len(inputs[0]) != 2 or any(shape != (units,) for shape in inputs[1:]):
+            raise refused(inputs)
+        steps, width = inputs[0]
+        bias, whole = bool(config.get("use_bias", True)), bool(config.get("return_sequences"))
+        twice = kind == "GRU" and bool(config.get("reset_after"))  # a bias for the input and one for the state
+        attributes = {
+            "units": units,
+            "steps": steps,
+            "gates": gates,
+            "state": states * units,
+            "use_bias": bias,
+            "return_sequences": whole,
+            "stateful": bool(config.get("stateful")),
+        }
+        return Description(
+            "",
+            (steps, units) if whole else (units,),
+            attributes,
+            kernel=gates * units * (width + units),
+            bias=gates * units * (1 + twice) if bias else 0,
+            further_outputs=((units,),) * states if config.get("return_state") else (),
+        )
+
+    return read
+
+
+def _multi_head_attention(config: Config, inputs: Sequence[Shape]) -> Description:
+    """Query, value and perhaps key (else the value), each (..., places, features)."""
+    if len(inputs) not in (2, 3) or any(len(shape) < 2 for shape in inputs):
+        raise refused(inputs)
+    query, value, key = (*inputs, inputs[1])[:3]
+    if config.get("use_gate") or config.get("sliding_window") or value[:-1] != key[:-1]:
+        return unknown("MultiHeadAttention with a gate, a window or a value unlike its key")
+    axes = config.get("attention_axes")
+    if axes is not None and len(query) > 2:
+        return unknown("MultiHeadAttention along some axes")
+    heads, width = number(config, "num_heads"), number(config, "key_dim")
+    value_width = number(config, "value_dim") if config.get("value_dim") else width
+    ends = config.get("output_shape") or query[-1:]
+    ends = tuple(ends) if isinstance(ends, list | tuple) else (ends,)
+    if not all(type(n) is int and n > 0 for n in ends):
+        raise UserError(f"output_shape is {config.get('output_shape')!r}")
+    bias = bool(config.get("use_bias", True))
+    projected = heads * (query[-1] * width + key[-1] * width + value[-1] * value_width)
+    attributes = {
+        "heads": heads,
+        "key_dim": width,
+        "value_dim": value_width,
+        "queries": prod(query[:-1]),
+        "keys": prod(key[:-1]),
+        "use_bias": bias,
+    }
+    return Description(
+        "",
+        (*query[:-1], *ends),
+        attributes,
+        kernel=projected + heads * value_width * prod(ends),
+        bias=heads * (2 * width + value_width) + prod(ends) if bias else 0,
+    )
+
+
+def _attention(config: Config, inputs: Sequence[Shape]) -> Description:
+    """Query, value and perhaps key, each (places, features); scores are dot products."""
+    if config.get("score_mode", "dot") != "dot":
+        return unknown(f"Attention, {config.get('score_mode')}")
+    if len(inputs) not in (2, 3) or any(len(shape) != 2 for shape in inputs):
+        raise refused(inputs)
+    query, value, key = (*inputs, inputs[1])[:3]
+    if query[1] != key[1] or value[0] != key[0]:
+        raise refused(inputs)
+    attributes = {"queries": query[0], "keys": key[0], "key_dim": key[1], "value_dim": value[1]}
+    return Description("", (query[0], value[1]), attributes, other=int(bool(config.get("use_scale"))))
+
+
+RULES: dict[str, Rule] = {
+    **{kind: _recurrent(kind) for kind in GATES},
+    "MultiHeadAttention": _multi_head_attention,
+    "Attention": _attention,
+}

@@ -1,0 +1,104 @@
+"""Layers that move values or join tensors and store nothing: reshapes, merges, those without effect at inference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from hybridq.errors import UserError
+from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, numbers, one, refused
+
+
+def _flatten(config: Config, inputs: Sequence[Shape]) -> Description:
+    return Description("", (prod(one(inputs)),))
+
+
+def _reshape(config: Config, inputs: Sequence[Shape]) -> Description:
+    source, target = one(inputs), config.get("target_shape")
+    if not isinstance(target, list | tuple) or not all(isinstance(n, int) for n in target):
+        raise UserError(f"target_shape is {target!r}")
+    known = prod(n for n in target if n != -1)
+    shape = tuple(prod(source) // max(known, 1) if n == -1 else n for n in target)
+    if prod(shape) != prod(source):
+        raise UserError(f"{source} does not reshape to {tuple(target)}")
+    return Description("", shape)
+
+
+def _permute(config: Config, inputs: Sequence[Shape]) -> Description:
+    source = one(inputs)
+    order = numbers(config, "dims", len(source))
+    if sorted(order) != list(range(1, len(source) + 1)):
+        raise UserError(f"dims is {order}, not an order of the axes of {source}")
+    return Description("", tuple(source[axis - 1] for axis in order), {"dims": order})
+
+
+def _repeat_vector(config: Config, inputs: Sequence[Shape]) -> Description:
+    return Description("", (number(config, "n"), *one(inputs, 1)))
+
+
+def _same(config: Config, inputs: Sequence[Shape]) -> Description:
+    return Description("", one(inputs))
+
+
+def _elementwise(config: Config, inputs: Sequence[Shape]) -> Description:
+    """The inputs broadcast: an axis of 1, or one that is missing in front, fits any size. One: with a constant."""
+    if not inputs:
+        raise refused(inputs)
+    axes = max(map(len, inputs))
+    aligned = [(1,) * (axes - len(shape)) + shape for shape in inputs]
+    sizes = [{n for n in column if n != 1} or {1} for column in zip(*aligned, strict=True)]
+    if any(len(found) > 1 for found in sizes):
+        raise refused(inputs)
+    return Description("", tuple(n for found in sizes for n in found))
+
+
+def _concatenate(config: Config, inputs: Sequence[Shape]) -> Description:
+    axis, axes = config.get("axis", -1), len(inputs[0]) if inputs else 0
+    at = axis - 1 if isinstance(axis, int) and axis > 0 else axes + axis if isinstance(axis, int) else -1
+    rest = {(shape[:at], shape[at + 1 :]) for shape in inputs}
+    if not 0 <= at < axes or len(rest) != 1:
+        raise UserError(f"it cannot join {', '.join(map(str, inputs))} along axis {axis!r}")
+    return Description("", (*inputs[0][:at], sum(shape[at] for shape in inputs), *inputs[0][at + 1 :]), {"axis": at})
+
+
+def _dot(config: Config, inputs: Sequence[Shape]) -> Description:
+    """Sums of products along one axis of each input; axes are counted with the batch as 0."""
+    if len(inputs) != 2:
+        raise refused(inputs)
+    axes = config.get("axes")
+    pair = [axes, axes] if isinstance(axes, int) else list(axes) if isinstance(axes, list | tuple) else []
+    if len(pair) != 2 or not all(type(axis) is int for axis in pair):
+        raise UserError(f"axes is {axes!r}")
+    at = [axis - 1 if axis > 0 else len(shape) + axis for axis, shape in zip(pair, inputs, strict=True)]
+    if not all(0 <= i < len(shape) for i, shape in zip(at, inputs, strict=True)):
+        raise refused(inputs)
+    length = inputs[0][at[0]]
+    if inputs[1][at[1]] != length:
+        raise refused(inputs)
+    kept = [shape[:i] + shape[i + 1 :] for i, shape in zip(at, inputs, strict=True)]
+    attributes = {"length": length, "normalize": bool(config.get("normalize"))}
+    return Description("", kept[0] + kept[1] or (1,), attributes)
+
+
+UNCHANGED = (  # layers that do nothing at inference
+    "Dropout",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "GaussianNoise",
+    "GaussianDropout",
+    "AlphaDropout",
+    "ActivityRegularization",
+    "Identity",
+)
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(UNCHANGED, _same),
+    **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Minimum", "Maximum"), _elementwise),
+    "Masking": _same,
+    "Flatten": _flatten,
+    "Reshape": _reshape,
+    "Permute": _permute,
+    "RepeatVector": _repeat_vector,
+    "Concatenate": _concatenate,
+    "Dot": _dot,
+}

@@ -1,0 +1,63 @@
+"""A network as one neutral list of operators, whatever file or object it was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hybridq.keras_layers import Shape
+from hybridq.precision import LayerPrecision
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One layer of a network at inference. Shapes are without the batch, channels last.
+
+    A layer of a model inside the model is named "outer/inner". A wrapper (Bidirectional, TimeDistributed) is one
+    operator with what it holds as the Graph attributes["inside"]; its counts are the sums over that.
+    """
+
+    name: str
+    kind: str  # the Keras layer ("Conv2D", also for QConv2D), "InputLayer" or "unknown: X"
+    inputs: tuple[str, ...]  # the operators whose outputs it reads
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape  # () where it is not known
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    kernel: int = 0  # numbers stored, not bytes; 0 in the second use of a shared layer
+    bias: int = 0
+    other: int = 0  # scale and offset of a batch norm, slopes of a PReLU
+    precision: LayerPrecision | None = None  # of a QKeras layer's quantizers, None for a Keras layer
+    further_outputs: tuple[Shape, ...] = ()  # the states of a recurrent layer that returns them
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the layer stores for inference."""
+        return self.kernel + self.bias + self.other
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a rule for this kind of layer."""
+        return not self.kind.startswith("unknown")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network: its operators, each after those it reads, and the names of those whose results leave it."""
+
+    name: str
+    operators: tuple[Operator, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def weighted(self) -> tuple[Operator, ...]:
+        """The operators with a kernel: those that a precision plan is about."""
+        return tuple(op for op in self.operators if op.kernel)
+
+    def consumers(self) -> dict[str, tuple[str, ...]]:
+        """For each operator, the operators that read its output."""
+        found: dict[str, list[str]] = {op.name: [] for op in self.operators}
+        for op in self.operators:
+            for source in op.inputs:
+                found[source].append(op.name)
+        return {name: tuple(users) for name, users in found.items()}
