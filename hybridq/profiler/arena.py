@@ -16,8 +16,8 @@ from hybridq.graph import Graph
 from hybridq.keras_layers import Shape
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
-from hybridq.profiler.memory import FLOAT, packed, precision_of
-from hybridq.profiler.merge import CONVOLUTIONS, IN_PLACE, Step, outputs_of
+from hybridq.profiler.memory import FLOAT, packed
+from hybridq.profiler.merge import CONVOLUTIONS, IN_PLACE, Step, outputs_of, precision_of
 
 BRANCHING = "sum of the live tensors (this network branches: no planner of X-CUBE-AI's is known for it)"
 

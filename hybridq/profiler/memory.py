@@ -6,17 +6,12 @@ A float network so has exactly the weights that X-CUBE-AI reports.
 from __future__ import annotations
 
 from hybridq.graph import Graph, Operator
-from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
+from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler.accounting import accounting
-from hybridq.profiler.merge import CONVOLUTIONS, Step, merge
+from hybridq.profiler.merge import CONVOLUTIONS, Step, merge, precision_of
 
 FLOAT = Precision.FLOAT32.bits // 8  # bytes
 PUBLISHED = accounting("x-cube-ai:5.2")  # of the reference network's report
-
-
-def precision_of(op: Operator, plan: PrecisionPlan | None) -> LayerPrecision:
-    """How a layer is represented: as the plan says or, without a plan, as its own quantizers say."""
-    return (plan.of(op.name) if plan else op.precision) or LayerPrecision()
 
 
 def packed(count: int, precision: Precision) -> int:
@@ -62,7 +57,7 @@ def published_rule_bytes(graph: Graph, plan: PrecisionPlan | None = None) -> int
     """
     precisions = {op.name: precision_of(op, plan).weights for op in graph.weighted}
     if Precision.BINARY not in precisions.values():
-        return sum(weights_bytes(step, PrecisionPlan()) for step in merge(graph, PUBLISHED))
+        return sum(weights_bytes(step, PrecisionPlan()) for step in merge(graph, PUBLISHED, plan))
     return sum(
         packed(op.kernel, precisions[op.name]) + (FLOAT * op.bias if op.kind in CONVOLUTIONS else 0)
         for op in graph.weighted

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from hybridq.graph import Graph, Operator
 from hybridq.keras_layers import UNCHANGED, Shape
+from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
 
 CONVOLUTIONS = frozenset(f"{form}Conv{n}D" for form in ("", "Depthwise", "Separable") for n in (1, 2))
@@ -60,7 +61,12 @@ class Step:
         return any(op.attributes.get("activation", "linear") != "linear" for op in self.operators)
 
 
-def merge(graph: Graph, rules: Accounting = NEWEST) -> tuple[Step, ...]:
+def precision_of(op: Operator, plan: PrecisionPlan | None) -> LayerPrecision:
+    """How a layer is represented: as the plan says or, without a plan, as its own quantizers say."""
+    return (plan.of(op.name) if plan else op.precision) or LayerPrecision()
+
+
+def merge(graph: Graph, rules: Accounting = NEWEST, plan: PrecisionPlan | None = None) -> tuple[Step, ...]:
     """The steps of a network, in order; the inputs of the network are no steps."""
     consumers = graph.consumers()
     steps: dict[str, Step] = {}
@@ -79,7 +85,7 @@ def merge(graph: Graph, rules: Accounting = NEWEST) -> tuple[Step, ...]:
         elif step and alone and _joins(op, step, rules):
             holder[op.name] = step.name
             step.tail.append(op)
-        elif step and alone and rules.folds_forward and _takes_over(op, step):
+        elif step and alone and rules.folds_forward and _takes_over(op, step, plan):
             holder[op.name] = op.name
             del steps[step.name]
             steps[op.name] = Step(op, step.inputs, head=list(step.operators), folded=[step.operator])
@@ -94,8 +100,13 @@ def outputs_of(graph: Graph, steps: tuple[Step, ...]) -> frozenset[str]:
     return frozenset(step.name for step in steps if any(op.name in graph.outputs for op in step.operators))
 
 
-def _takes_over(op: Operator, step: Step) -> bool:
-    """Whether a lone batch norm, the step before, is folded into this operator: padding would see other zeros."""
+def _takes_over(op: Operator, step: Step, plan: PrecisionPlan | None) -> bool:
+    """Whether a lone batch norm, the step before, is folded into this operator's weights.
+
+    They must be float32, for each input channel has a scale of its own; and padding would see other zeros.
+    """
+    if precision_of(op, plan).weights is not Precision.FLOAT32:
+        return False
     if step.operator.kind != "BatchNormalization" or any(inner.kind in RESHAPES for inner in step.tail):
         return False
     return op.kind == "Dense" or (op.kind in CONVOLUTIONS and not any(map(any, op.attributes["pads"])))

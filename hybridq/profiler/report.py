@@ -12,7 +12,7 @@ from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler import arena, macc, memory, targets
 from hybridq.profiler import accounting as rules
 from hybridq.profiler.accounting import Accounting
-from hybridq.profiler.merge import Step, merge
+from hybridq.profiler.merge import Step, merge, precision_of
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -135,7 +135,7 @@ def profile(
     if plan:
         plan.check(op.name for op in graph.weighted)
     counted = accounting if isinstance(accounting, Accounting) else rules.accounting(accounting)
-    steps = merge(graph, counted)
+    steps = merge(graph, counted, plan)
     rows, needed = _rows(steps, plan), arena.ram(graph, steps, plan, counted)
     return Profile(
         name=graph.name,
@@ -189,7 +189,7 @@ def _rows(steps: tuple[Step, ...], plan: PrecisionPlan | None) -> tuple[Row, ...
 def _precision(step: Step, plan: PrecisionPlan | None) -> LayerPrecision | None:
     if not step.operator.kernel:
         return None
-    said = memory.precision_of(step.operator, plan)
+    said = precision_of(step.operator, plan)
     return LayerPrecision(said.weights, said.bias, arena.step_outputs(step, plan))
 
 
