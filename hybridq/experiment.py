@@ -26,7 +26,7 @@ from hybridq.evaluation import Evaluation, evaluate
 from hybridq.features import FrontEnd
 from hybridq.models import build_model
 from hybridq.paths import cache_root
-from hybridq.profiler import Profile, profile
+from hybridq.profiler import Profile, Target, profile
 from hybridq.quantize import copy_weights, quantize
 from hybridq.training import Epoch, History, Watcher, best_weights, train
 
@@ -178,7 +178,7 @@ class Laboratory:
         self._log_bundle(run, recipe, data, model)
         x, truth = data.inputs("test")
         result = evaluate(model, x, truth, data.words)
-        cost = profile(model, target=recipe.target, plan=recipe.plan)
+        cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
         run.json("evaluation.json", result.to_json())
         run.json("profile.json", cost.to_json())
         synthetic = data.audio.synthetic
@@ -289,11 +289,11 @@ def network(recipe: Recipe, classes: int) -> keras.Model:
     return quantize(build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes), recipe.plan)
 
 
-def profile_recipe(recipe: Recipe, target: str | None = None) -> Profile:
+def profile_recipe(recipe: Recipe, target: str | Target | None = None, accounting: str | None = None) -> Profile:
     """What the network of a recipe would cost; nothing is trained. `words: auto` counts as ten."""
     classes = 10 if recipe.data.words == "auto" else len(recipe.data.words)
     model = build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes)
-    return profile(model, target=target or recipe.target, plan=recipe.plan)
+    return profile(model, target or recipe.target, recipe.plan, accounting or recipe.accounting)
 
 
 def run_name(recipe: Recipe) -> str:

@@ -20,12 +20,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, PrivateAttr, SerializeAsAny, field_validator
+from pydantic import Field, PrivateAttr, SerializeAsAny, ValidationInfo, field_validator
 
 from hybridq.errors import UserError
 from hybridq.models.config import DEFAULT_NETWORK, NetworkConfig, ReferenceConfig, Section, config_type
 from hybridq.precision import PrecisionPlan
-from hybridq.profiler import targets
+from hybridq.profiler import accounting, targets
 from hybridq.settings import (
     SOURCES,
     AugmentSettings,
@@ -94,6 +94,10 @@ class Recipe(Section):
     )
     training: TrainingSettings = Field(default=TrainingSettings(), description="how the network is fitted")
     target: str = Field(default="stm32l496", min_length=1, description="the board that sizes are measured against")
+    accounting: str = Field(
+        default=accounting.NAME,
+        description="how MACC and RAM are counted: x-cube-ai (its newest version), x-cube-ai:5.2 (that version)",
+    )
     published: Published | None = Field(default=None, description="published figures to show beside the run's own")
 
     _path: Path = PrivateAttr(default=Path())
@@ -106,11 +110,11 @@ class Recipe(Section):
             raise fault(f"must start with a letter or digit and have no slash (is {shown(name)})")
         return name
 
-    @field_validator("target")
+    @field_validator("target", "accounting")
     @classmethod
-    def _is_known(cls, name: str) -> str:
+    def _is_known(cls, name: str, about: ValidationInfo) -> str:
         try:
-            targets.target(name)
+            {"target": targets.target, "accounting": accounting.accounting}[about.field_name or ""](name)
         except UserError as error:  # now, not after an hour of training
             raise fault(str(error)) from None
         return name
@@ -157,7 +161,7 @@ class Recipe(Section):
     def digest(self) -> str:
         """SHA-256 (hex) of what decides the result, the start recipe and the teacher included.
 
-        Not in it: name, description, published figures, target, paths, nor `data.source`: the data set has
+        Not in it: name, description, published figures, target, accounting, paths, nor `data.source`: the data set has
         a digest of its own.
         """
         decides: dict[str, Any] = self.model_dump(mode="json", include=set(SECTIONS))

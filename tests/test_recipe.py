@@ -302,9 +302,6 @@ def test_flat_is_text_under_dotted_keys() -> None:
     ("name: a/b\n", ":1: name: must start with a letter or digit and have no slash (is 'a/b')"),
     ("name:\n", ":1: name: must be text (is null)"),
     ("target: ''\n", ":1: target: must not be empty"),
-    ("name: a\ntarget: stm32l469\n",
-     ":2: target: 'stm32l469' is not a known target; did you mean 'stm32l496'? (one of: stm32l496, "
-     "stm32l476, stm32l4r5, stm32f411, stm32f746, stm32h743, nrf52840, rp2040)"),
     ("training:\n  epochs: 3\n  seed: 1\n  epochs: 4\n",
      ":4: training.epochs: given twice (first on line 2)"),
     ("1: 2\n", ":1: a key must be text (is 1): put it in quotes"),
@@ -330,6 +327,18 @@ def test_flat_is_text_under_dotted_keys() -> None:
 def test_refused(write: Write, text: str | bytes, expected: str) -> None:
     path = write(text)
     assert message(path) == f"{path}{expected.replace('{}', str(path))}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("target: stm32l469", "'stm32l469' is not a known target; did you mean 'stm32l496'?"),
+        ("accounting: x-cube-ai:0.9", "'x-cube-ai:0.9' is not an accounting; known are x-cube-ai (the newest), "),
+    ],
+)
+def test_a_name_that_is_not_known_is_refused_before_any_training(write: Write, text: str, expected: str) -> None:
+    path = write(f"name: a\n{text}\n")
+    assert message(path).startswith(f"{path}:2: {text.split(':')[0]}: {expected}")
 
 
 def test_an_alias_bomb_is_refused(write: Write) -> None:
