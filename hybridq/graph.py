@@ -1,4 +1,4 @@
-"""Reads a Keras model, or the description in its file, as one neutral list of operators."""
+"""Reads a Keras model, or what a model file says of one, as one neutral list of operators."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from hybridq.keras_graph import keras_graph
 from hybridq.model_files import saved_config
 from hybridq.operators import Graph as Graph
 from hybridq.operators import Operator as Operator
+from hybridq.tflite_graph import read_tflite
 
 # What reading a damaged description can raise: a key missing, a list in place of a number, endless nesting.
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 
 
 def read_graph(model: Any) -> Graph:
-    """Read a Keras model (functional or sequential), or a `.keras` or `.h5` file by its path; a Graph stays as it is.
+    """Read a Keras model (functional or sequential), or a model file by its path; a Graph stays as it is.
 
     A layer without a rule is kept, with the kind "unknown: X". Raises UserError for what is no such model.
     """
@@ -27,6 +28,8 @@ def read_graph(model: Any) -> Graph:
         return model
     if isinstance(model, str | os.PathLike):
         path = Path(model)
+        if path.suffix.lower() == ".tflite":
+            return read_tflite(path)
         where, saved = str(path), saved_config(path)
         name = path.stem
     else:
