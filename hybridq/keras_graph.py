@@ -112,7 +112,8 @@ class _Parts:
         read = self._time_distributed if kind == "TimeDistributed" else self._bidirectional
         found = read(name, config, inputs)
         if found.kind:
-            return replace(found, output_shape=recorded or ())
+            held = found.kind.removeprefix("unknown: ")
+            return unknown(f"{kind} of {held}", recorded)
         return verified(replace(found, kind=kind), recorded)
 
     # ------------------------------------------------------------------------------------ wrappers
@@ -123,7 +124,7 @@ class _Parts:
         layer = config["layer"]
         inside, ((end, *_),) = self._inside(name, {"layer": layer}, [(tuple(place),)])
         if not place or not end.shape:
-            return unknown(f"TimeDistributed of {layer['class_name']}")
+            return unknown(str(layer["class_name"]))
         return _holding(inside, (steps, *end.shape), {"steps": steps})
 
     def _bidirectional(self, name: str, config: Mapping[str, Any], inputs: Sequence[Shape]) -> Description:
@@ -131,7 +132,7 @@ class _Parts:
         forward = config["layer"]
         backward = config.get("backward_layer") or forward
         if not {plain_kind(forward), plain_kind(backward)} <= GATES.keys():
-            return unknown(f"Bidirectional of {forward['class_name']}")
+            return unknown(str(forward["class_name"]))
         half = 1 + len(inputs) // 2
         halves = [(inputs[0], *inputs[1:half]), (inputs[0], *inputs[half:])]
         inside, ((one_way, *states), (other_way, *more)) = self._inside(

@@ -24,7 +24,7 @@ from hybridq.keras_layers.shapes import UNCHANGED as UNCHANGED
 
 LAYERS: dict[str, Rule] = windows.RULES | shapes.RULES | elements.RULES | sequences.RULES
 # `x + y` on Keras tensors, and keras.ops.add(x, y), are saved as layers of these modules, under the names of layers.
-OPERATIONS = frozenset({"Add", "Subtract", "Multiply", "Minimum", "Maximum"})
+OPERATIONS = frozenset({"Add", "Subtract", "Multiply", "Minimum", "Maximum", "NotEqual", "Any"})
 OPERATION_MODULES = ("keras.ops", "keras.src.ops")
 LAYER_MODULES = ("keras.layers", "keras.src.layers", "qkeras", "tf_keras.layers", "tf_keras.src.layers")
 
@@ -56,12 +56,19 @@ def plain_kind(layer: Mapping[str, Any]) -> str:
     """
     class_name, module, registered = str(layer.get("class_name")), layer.get("module"), layer.get("registered_name")
     if str(module).startswith(OPERATION_MODULES):
-        return class_name if class_name in OPERATIONS else ""
+        return class_name if class_name in OPERATIONS and not _holds_array(layer) else ""
     if module is not None and not str(module).startswith(LAYER_MODULES):
         return ""
     if registered is not None and not str(registered).startswith(("keras>", "qkeras>")):
         return ""
     return class_name[1:] if class_name.startswith("Q") and class_name[1:] in KINDS else class_name
+
+
+def _holds_array(layer: Mapping[str, Any]) -> bool:
+    """Whether an array, whose numbers the model stores, is among the arguments of an operation."""
+    nodes = layer.get("inbound_nodes") or ()
+    arguments = [argument for node in nodes if isinstance(node, Mapping) for argument in node.get("args") or ()]
+    return any(isinstance(a, Mapping) and a.get("class_name") in ("__numpy__", "__tensor__") for a in arguments)
 
 
 def _stated(class_name: str, config: Mapping[str, Any]) -> Shape | None:

@@ -51,8 +51,8 @@ def _multi_head_attention(config: Config, inputs: Sequence[Shape]) -> Descriptio
     query, value, key = (*inputs, inputs[1])[:3]
     if config.get("use_gate") or config.get("sliding_window") or value[:-1] != key[:-1]:
         return unknown("MultiHeadAttention with a gate, a window or a value unlike its key")
-    axes = config.get("attention_axes")
-    if axes is not None and len(query) > 2:
+    axes, places = config.get("attention_axes"), range(1, len(query))
+    if axes is not None and {axis % (len(query) + 1) for axis in axes} != set(places):
         return unknown("MultiHeadAttention along some axes")
     heads, width = number(config, "num_heads"), number(config, "key_dim")
     value_width = number(config, "value_dim") if config.get("value_dim") else width

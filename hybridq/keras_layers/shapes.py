@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 
 from hybridq.errors import UserError
-from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, numbers, one, refused
+from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, numbers, one, refused, unknown
 
 
 def _flatten(config: Config, inputs: Sequence[Shape]) -> Description:
@@ -52,6 +52,14 @@ def _elementwise(config: Config, inputs: Sequence[Shape]) -> Description:
     return Description("", tuple(n for found in sizes for n in found))
 
 
+def _any(config: Config, inputs: Sequence[Shape]) -> Description:
+    """Whether any value of the last axis is true: the mask of a masking layer."""
+    source = one(inputs)
+    if config.get("axis") != -1 or len(source) < 2:
+        return unknown("Any")
+    return Description("", (*source[:-1], 1) if config.get("keepdims") else source[:-1])
+
+
 def _concatenate(config: Config, inputs: Sequence[Shape]) -> Description:
     axis, axes = config.get("axis", -1), len(inputs[0]) if inputs else 0
     at = axis - 1 if isinstance(axis, int) and axis > 0 else axes + axis if isinstance(axis, int) else -1
@@ -94,6 +102,8 @@ UNCHANGED = (  # layers that do nothing at inference
 RULES: dict[str, Rule] = {
     **dict.fromkeys(UNCHANGED, _same),
     **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Minimum", "Maximum"), _elementwise),
+    "NotEqual": _elementwise,
+    "Any": _any,
     "Masking": _same,
     "Flatten": _flatten,
     "Reshape": _reshape,

@@ -27,8 +27,22 @@ NONLINEARITIES = {
     "softmax": 15,
     "elu": 10,
 }
-# No report has these: one exponential or tanh an element, and the product where there is one.
-ASSUMED = {"selu": 10, "silu": 11, "gelu": 11}
+# No report has these: 10 for each exponential, logarithm or tanh, as for sigmoid and tanh; 1 for each other operation.
+ASSUMED = {
+    "selu": 10,
+    "celu": 10,
+    "exponential": 10,
+    "silu": 11,
+    "gelu": 11,
+    "log_softmax": 15,
+    "softplus": 20,
+    "log_sigmoid": 20,
+    "mish": 31,
+    "hard_tanh": 1,
+    "softsign": 2,
+    "hard_sigmoid": 3,
+    "hard_silu": 4,
+}
 
 
 def _outputs(op: Operator) -> int:
@@ -59,7 +73,8 @@ def _pool(op: Operator) -> int:
 
 
 def _elementwise(op: Operator) -> int:
-    return _outputs(op) * (len(op.inputs) - 1)
+    """One less than the inputs, for each element; one with a constant in place of an input."""
+    return _outputs(op) * max(len(op.inputs) - 1, 1)
 
 
 def _permute(op: Operator) -> int:
@@ -67,26 +82,110 @@ def _permute(op: Operator) -> int:
     return -(-_outputs(op) // 2)
 
 
+def _transposed(op: Operator) -> int:
+    """Every input reaches each place under the kernel; and one for each bias."""
+    return prod(op.input_shapes[0]) * int(prod(op.attributes["kernel"])) * op.output_shape[-1] + op.output_shape[-1]
+
+
+def _up_sampling(op: Operator) -> int:
+    return 4 * _outputs(op) if op.attributes["interpolation"] == "bilinear" else 0
+
+
+def _recurrent(op: Operator) -> int:
+    """At each step the matrices of the gates, and 1 a unit for each nonlinearity: the LSTM has one more than gates."""
+    units, gates = op.attributes["units"], op.attributes["gates"]
+    nonlinearities = gates + (op.kind == "LSTM")
+    each = gates * units * (op.input_shapes[0][-1] + units) + nonlinearities * units
+    return int(op.attributes["steps"] * each)
+
+
+def _attend(op: Operator, heads: int = 1) -> int:
+    """Scores, softmax and weighted sum, for each head and query."""
+    key, value = op.attributes["key_dim"], op.attributes["value_dim"]
+    each = key + NONLINEARITIES["softmax"] + value + op.other
+    return int(heads * op.attributes["queries"] * op.attributes["keys"] * each)
+
+
+def _multi_head_attention(op: Operator) -> int:
+    """Four dense layers, of the query, the key, the value and the result, and between them the attention."""
+    heads, queries, keys = (op.attributes[name] for name in ("heads", "queries", "keys"))
+    query, value, key = (*op.input_shapes, op.input_shapes[1])[:3]
+    width, value_width = heads * op.attributes["key_dim"], heads * op.attributes["value_dim"]
+    results = _outputs(op) // queries
+    dense = queries * (query[-1] + 1) * width + keys * ((key[-1] + 1) * width + (value[-1] + 1) * value_width)
+    return int(dense + _attend(op, heads) + queries * (value_width + 1) * results)
+
+
+def _dot(op: Operator) -> int:
+    unit = 2 * sum(map(prod, op.input_shapes)) if op.attributes["normalize"] else 0
+    return _outputs(op) * int(op.attributes["length"]) + unit
+
+
+def _inside(op: Operator) -> tuple[Operator, ...]:
+    """What a wrapper (Bidirectional, TimeDistributed) holds."""
+    graph = op.attributes.get("inside")
+    return tuple(inner for inner in graph.operators if inner.kind != "InputLayer") if graph else ()
+
+
+def _time_distributed(op: Operator) -> int:
+    return int(op.attributes["steps"] * sum(macc(inner) or 0 for inner in _inside(op)))
+
+
+def _bidirectional(op: Operator) -> int:
+    merging = {"sum": 1, "mul": 1, "ave": 2}.get(op.attributes["merge_mode"], 0)
+    return merging * _outputs(op) + sum(macc(inner) or 0 for inner in _inside(op))
+
+
 RULES: dict[str, Callable[[Operator], int]] = {
-    **{f"{form}Conv{n}D": _convolution for form in ("", "Depthwise") for n in (1, 2)},
+    **{f"{form}Conv{n}D": _convolution for form in ("", "Depthwise") for n in (1, 2, 3)},
     **{f"SeparableConv{n}D": _separable for n in (1, 2)},
-    **{f"{form}{which}Pooling{n}D": _pool for form in ("", "Global") for which in ("Max", "Average") for n in (1, 2)},
+    **{f"Conv{n}DTranspose": _transposed for n in (1, 2, 3)},
+    **{
+        f"{form}{which}Pooling{n}D": _pool for form in ("", "Global") for which in ("Max", "Average") for n in (1, 2, 3)
+    },
     "Dense": _dense,
     "BatchNormalization": lambda op: 2 * _outputs(op),  # one scale and one offset an element
-    **dict.fromkeys(("Add", "Multiply"), _elementwise),
+    **dict.fromkeys(("Add", "Subtract", "Multiply", "Minimum", "Maximum"), _elementwise),
+    "Average": lambda op: _outputs(op) * len(op.inputs),
+    "Dot": _dot,
+    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
+    "Bidirectional": _bidirectional,
+    "TimeDistributed": _time_distributed,
+    "MultiHeadAttention": _multi_head_attention,
+    "Attention": _attend,
+    # one for each mean, one for each mean of squares, one for a scale, one for an offset
+    **dict.fromkeys(("LayerNormalization", "GroupNormalization"), lambda op: 4 * _outputs(op)),
+    "RMSNormalization": lambda op: 2 * _outputs(op),
+    "UnitNormalization": lambda op: 2 * _outputs(op),
+    **dict.fromkeys(("Normalization", "Rescaling"), lambda op: 2 * _outputs(op)),
+    **dict.fromkeys(("Masking", "NotEqual", "Any"), lambda op: prod(op.input_shapes[0])),
     "Permute": _permute,
-    **{kind: lambda op: 0 for kind in ("Concatenate", "ZeroPadding1D", "ZeroPadding2D")},
+    **{f"UpSampling{n}D": _up_sampling for n in (1, 2, 3)},
+    # what only moves values, as a concatenation does
+    **{f"{form}{n}D": lambda op: 0 for form in ("ZeroPadding", "Cropping") for n in (1, 2, 3)},
+    **{kind: lambda op: 0 for kind in ("Concatenate", "RepeatVector", "Embedding")},
     **{kind: lambda op: 0 for kind in FREE},
     # the nonlinearity of these is counted by its name, as that inside a layer is
     **{kind: lambda op: 0 for kind in ("Activation", "ReLU", "ELU", "LeakyReLU", "PReLU", "Softmax")},
 }
+# No report has these: the count is ours, made of the parts that reports do have.
+ASSUMED_KINDS = frozenset(
+    {
+        *(f"SeparableConv{n}D" for n in (1, 2)),
+        *(f"Conv{n}DTranspose" for n in (1, 2, 3)),
+        *(f"{form}3D" for form in ("Conv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling")),
+        *("Subtract", "Maximum", "Average", "Dot", "GRU", "SimpleRNN", "Bidirectional", "TimeDistributed"),
+        *("MultiHeadAttention", "Attention", "LayerNormalization", "GroupNormalization", "RMSNormalization"),
+        *("UnitNormalization", "Normalization", "Rescaling", "Masking", "NotEqual", "Any"),
+    }
+)
 
 
 def macc(op: Operator) -> int | None:
     """MACC of one operator with the activation that it holds; None where there is no rule for either."""
     activation = op.attributes.get("activation", "linear")
     each = NONLINEARITIES.get(activation, ASSUMED.get(activation))
-    if op.kind not in RULES or each is None:
+    if op.kind not in RULES or each is None or any(macc(inner) is None for inner in _inside(op)):
         return None
     return RULES[op.kind](op) + each * _outputs(op)
 
@@ -99,9 +198,10 @@ def step_macc(step: Step) -> int | None:
 
 
 def assumed(op: Operator) -> str:
-    """The name of its activation where the count is an assumption, else empty."""
+    """Its kind, its activation or both where their counts are assumptions, as "GRU" or "gelu"; else empty."""
     activation = str(op.attributes.get("activation"))
-    return activation if activation in ASSUMED else ""
+    kinds = [op.kind] * (op.kind in ASSUMED_KINDS) + [activation] * (activation in ASSUMED)
+    return " with ".join([*kinds, *(dict.fromkeys(filter(None, map(assumed, _inside(op)))))])
 
 
 def not_costed(op: Operator) -> str:
@@ -110,4 +210,7 @@ def not_costed(op: Operator) -> str:
         return ""
     if op.kind not in RULES:
         return f"{op.name} ({op.kind})"
+    for inner in _inside(op):
+        if macc(inner) is None:
+            return not_costed(inner)
     return f"{op.name} (the activation {op.attributes['activation']})"
