@@ -7,8 +7,8 @@ were measured on whole networks, so the layers without a kernel (pools, batch no
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from hybridq.precision import Precision
 from hybridq.profiler.merge import CONVOLUTIONS
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hybridq.profiler.report import Row
 
 FLOAT, INT8 = Precision.FLOAT32, Precision.INT8
+LEAST_COVERED = 90.0  # percent of the MACC; with less than that measured there is no estimate
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ POWER = {
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimated figure with the range that its sources give; what it leaves out are layers without a source."""
+    """An estimated figure, with the range that its sources give.
+
+    `left_out` are the layers for which there is no source; the others hold `covered` percent of the MACC.
+    """
 
     value: float
     low: float
@@ -62,11 +66,23 @@ class Estimate:
     unit: str  # "ms" or "uJ"
     sources: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    covered: float = 100.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, and the same as text."""
+        return {
+            **asdict(self),
+            "sources": list(self.sources),
+            "left_out": list(self.left_out),
+            "text": str(self),
+        }
 
     def __str__(self) -> str:
         ends = f" ({_short(self.low)} to {_short(self.high)})" if self.low < self.high else ""
-        without = f"; without {', '.join(self.left_out)}, for which there is no figure" if self.left_out else ""
-        return f"estimate {_short(self.value)} {self.unit}{ends}: {'; '.join(self.sources)}{without}"
+        said = f"estimate {_short(self.value)} {self.unit}{ends}: {'; '.join(self.sources)}"
+        if self.left_out:
+            said += f"; without {', '.join(self.left_out)}: no figure for {100 - self.covered:.1f} % of the MACC"
+        return said
 
 
 def latency(rows: Iterable[Row], target: Target) -> Estimate | None:
@@ -94,19 +110,20 @@ def energy(rows: Iterable[Row], target: Target) -> Estimate | None:
 
 def _cycles(rows: Iterable[Row], target: Target) -> Estimate | None:
     """Clock cycles of one inference."""
-    value, low, high = 0.0, 0.0, 0.0
-    sources: dict[str, None] = {}  # a set in order
-    left_out = []
-    for row in rows:
-        if row.precision is None:
-            continue
-        rate = _rate(row, target.core)
-        if rate is None or row.macc is None:
-            left_out.append(row.name)
-            continue
-        value, low, high = value + rate.value * row.macc, low + rate.low * row.macc, high + rate.high * row.macc
-        sources[rate.source] = None
-    return Estimate(value, low, high, "cycles", tuple(sources), tuple(left_out)) if sources else None
+    layers = [(row, _rate(row, target.core)) for row in rows if row.precision]
+    counted = [(row.macc, rate) for row, rate in layers if row.macc is not None and rate]
+    known, everything = sum(macc for macc, _ in counted), sum(row.macc or 0 for row, _ in layers)
+    if not known or 100 * known < LEAST_COVERED * everything:
+        return None
+    return Estimate(
+        value=sum(macc * rate.value for macc, rate in counted),
+        low=sum(macc * rate.low for macc, rate in counted),
+        high=sum(macc * rate.high for macc, rate in counted),
+        unit="cycles",
+        sources=tuple(dict.fromkeys(rate.source for _, rate in counted)),
+        left_out=tuple(row.name for row, rate in layers if row.macc is None or not rate),
+        covered=100 * known / everything,
+    )
 
 
 def _rate(row: Row, core: str) -> Rate | None:
@@ -126,9 +143,9 @@ def _rate(row: Row, core: str) -> Rate | None:
 def _times(cycles: Estimate, rate: Rate, factor: float, unit: str) -> Estimate:
     low, value, high = cycles.low * rate.low, cycles.value * rate.value, cycles.high * rate.high
     sources = (*cycles.sources, *filter(None, [rate.source]))
-    return Estimate(factor * value, factor * low, factor * high, unit, sources, cycles.left_out)
+    return replace(cycles, value=factor * value, low=factor * low, high=factor * high, unit=unit, sources=sources)
 
 
 def _short(value: float) -> str:
-    """Three digits: a range of this kind has no more."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    """Three digits: the sources have no more."""
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"
