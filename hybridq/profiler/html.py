@@ -23,7 +23,8 @@ STYLE = """
 .hybridq table { border-collapse: collapse; margin: 0.5rem 0 1.5rem; font-size: inherit; }
 .hybridq th, .hybridq td { padding: 0.2rem 0.6rem; text-align: left; vertical-align: middle;
   border-bottom: 1px solid rgb(128 128 128 / 0.35); }
-.hybridq td.number, .hybridq th.number { text-align: right; white-space: nowrap; }
+.hybridq td.text, .hybridq td.number { white-space: nowrap; }
+.hybridq td.number, .hybridq th.number { text-align: right; }
 .hybridq td.name { overflow-wrap: anywhere; min-width: 8rem; }
 .hybridq tr.dominant td.name { font-weight: 700; }
 .hybridq .wide { overflow-x: auto; }
@@ -34,7 +35,8 @@ STYLE = """
 .hybridq figure svg { width: 100%; height: auto; max-width: 960px; }
 .hybridq text { fill: currentColor; font-size: 12px; font-family: system-ui, sans-serif; }
 @media print {
-  .hybridq { font-size: 10px; max-width: none; }
+  .hybridq { font-size: 9px; max-width: none; }
+  .hybridq th, .hybridq td { padding: 0.1rem 0.25rem; }
   .hybridq .wide { overflow: visible; }
   .hybridq tr, .hybridq figure { break-inside: avoid; }
 }
@@ -77,7 +79,7 @@ def fragment(data: Json, lifetimes: Sequence[tuple[str, int, int, int, int]] = (
         element("style", Markup(STYLE)),
         element("h1", _title(data)),
         _verdict(data),
-        _totals(data),
+        element("div", _totals(data), class_="wide"),
         element("div", _layers(data), class_="wide"),
         _flash_picture(data["layers"]),
     ]
