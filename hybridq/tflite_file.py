@@ -17,7 +17,7 @@ from hybridq.precision import Precision
 
 LARGEST_FILE = 256 * 2**20  # bytes
 MOST_OPERATORS = 5_000
-MOST_LINKS = 50_000  # tensors that all operators together read and write
+MOST_LINKS = 20_000  # tensors that all operators together read and write
 DAMAGED = "damaged, or not a .tflite file"
 
 # Tensor types by their number in the schema: bits of one element, and the nearest Precision. That is 8-bit for uint8
