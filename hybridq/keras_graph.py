@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +20,7 @@ LONGEST_NAME = 1_000  # characters, with the names of the models around a layer
 def keras_graph(saved: Any, name: str) -> Graph:
     """The network that {"class_name": ..., "config": ...} describes; `name` if it does not say its own."""
     config = saved["config"]
-    parts = _Parts(itertools.count())
+    parts = _Parts(_Work())
     ends = parts.add_model(config)
     said = config.get("name") if isinstance(config, Mapping) else None
     return parts.graph(printable(said or name), ends)
@@ -35,12 +34,24 @@ class _Result:
     shape: Shape
 
 
+@dataclass
+class _Work:
+    """Counts the calls and the tensors they read: models inside models make an endless network of a small file."""
+
+    left: int = 3 * MOST_OPERATORS
+
+    def take(self, call: Call) -> None:
+        self.left -= 1 + len(call.sources)
+        if self.left < 0:
+            raise UserError(f"the model has more than {MOST_OPERATORS:,} operators")
+
+
 class _Parts:
     """The operators of a network, gathered call by call."""
 
-    def __init__(self, count: Iterator[int]) -> None:
+    def __init__(self, work: _Work) -> None:
         self.operators: dict[str, Operator] = {}
-        self.count = count  # of all calls, those inside wrappers too: a small file can describe an endless network
+        self.work = work  # shared by the parts of one network
 
     def graph(self, name: str, ends: Sequence[_Result]) -> Graph:
         """What was gathered, with those results leaving it."""
@@ -65,6 +76,7 @@ class _Parts:
             return _Result(results[tensor[0], 0].operator, recorded.get(tensor) or ())
 
         for call in model.calls:
+            self.work.take(call)
             if (call.name, 0) in results:
                 continue
             read = [result(source.tensor) for source in call.sources]
@@ -77,8 +89,8 @@ class _Parts:
     ) -> tuple[_Result, ...]:
         """Add one layer, or the layers of an inner model; a layer that is not called first stores nothing."""
         name = prefix + call.name
-        if next(self.count) >= MOST_OPERATORS or len(name) > LONGEST_NAME:
-            raise UserError(f"the model has more than {MOST_OPERATORS:,} operators, or is nested too deep")
+        if len(name) > LONGEST_NAME:
+            raise UserError("the models inside the model are nested too deep")
         inputs = [result for result, source in zip(read, call.sources, strict=True) if not source.mask]
         if is_model(call.layer):
             return self.add_model(call.layer["config"], f"{name}/", inputs, first)
@@ -152,7 +164,7 @@ class _Parts:
         self, name: str, layers: Mapping[str, Any], inputs: Sequence[Sequence[Shape]]
     ) -> tuple[Graph, list[tuple[_Result, ...]]]:
         """The graph of the layers that a wrapper holds, each with inputs of its own; and the results of each."""
-        parts, ends = _Parts(self.count), []
+        parts, ends = _Parts(self.work), []
         for (label, layer), shapes in zip(layers.items(), inputs, strict=True):
             starts = [Operator(f"{name}/{label}_input_{i}", "InputLayer", (), (), s) for i, s in enumerate(shapes)]
             parts.operators |= {start.name: start for start in starts}

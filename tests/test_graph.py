@@ -279,6 +279,18 @@ def test_models_inside_models_are_taken_apart(tmp_path: Path) -> None:
     assert read_graph(tmp_path / "nested.keras") == read_graph(tmp_path / "nested.h5") == graph
 
 
+def test_a_small_file_of_an_endless_network_is_refused(tmp_path: Path) -> None:
+    config: dict[str, Any] = {"layers": [{"class_name": "ReLU", "config": {"name": "relu"}}]}
+    for depth in range(12):
+        shape = {"batch_shape": [None, 4], "name": "in"}
+        layers = [{"class_name": "InputLayer", "config": shape, "name": "in", "inbound_nodes": []}]
+        uses = [{"args": [{"class_name": "__keras_tensor__", "config": {"shape": [], "keras_history": ["in", 0, 0]}}]}]
+        layers.append({"class_name": "Functional", "config": config, "name": f"m{depth}", "inbound_nodes": uses * 30})
+        config = {"layers": layers, "input_layers": ["in", 0, 0], "output_layers": [f"m{depth}", 1, 0]}
+    with pytest.raises(UserError, match="more than"):
+        read_graph(with_config(tmp_path / "endless.keras", json.dumps({"config": config}).encode()))
+
+
 def test_a_sequential_model_that_begins_with_a_model() -> None:
     import keras
     from keras import layers

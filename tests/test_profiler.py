@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from hybridq.errors import UserError
 from hybridq.graph import Graph, Operator, read_graph
+from hybridq.keras_layers import LAYERS, WRAPPERS
 from hybridq.models import build_model
 from hybridq.models.config import ReferenceConfig
 from hybridq.precision import Precision, PrecisionPlan
-from hybridq.profiler import TARGETS, profile, standard_plans, target
+from hybridq.profiler import TARGETS, macc, profile, standard_plans, target
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -253,16 +254,100 @@ def test_a_layer_without_a_rule_is_named_never_zero() -> None:
     from keras import layers
 
     inputs = keras.Input((10, 3))
-    x = layers.LSTM(4, name="memory")(inputs)
-    x = layers.Dense(4, activation="exponential", name="odd")(x)
+    x = layers.Lambda(lambda t: t[:, 0, :], name="own")(inputs)
+    x = layers.Dense(4, activation="sparsemax", name="odd")(x)
     x = layers.Dense(4, activation="gelu", name="guessed")(x)
     report = profile(keras.Model(inputs, x))
-    memory, odd, guessed = report.rows
-    assert (memory.kind, memory.macc, memory.weights_bytes) == ("unknown: LSTM", None, None)
-    assert (odd.macc, odd.weights_bytes) == (None, 80)
+    own, odd, guessed = report.rows
+    assert (own.kind, own.macc, own.weights_bytes) == ("unknown: Lambda", None, None)
+    assert (odd.macc, odd.weights_bytes) == (None, 64)
     assert guessed.macc == 20 + 4 * 11
-    assert report.not_costed == ("memory (unknown: LSTM)", "odd (the activation exponential)")
+    assert report.not_costed == ("own (unknown: Lambda)", "odd (the activation sparsemax)")
     assert report.assumed == ("gelu",)
+
+
+def test_every_layer_that_is_read_is_counted() -> None:
+    assert set(LAYERS) | WRAPPERS == set(macc.RULES)
+
+
+def counts(shape: tuple[int, ...], *layers: Any) -> list[int | None]:
+    """MACC of Keras layers in a row, each a row of the report."""
+    import keras
+
+    inputs = x = keras.Input(shape)
+    for layer in layers:
+        x = layer(x)
+    return [row.macc for row in profile(keras.Model(inputs, x)).rows]
+
+
+def test_macc_of_recurrent_layers() -> None:
+    """The LSTM as reports have it: 4 matrices and 5 nonlinearities; by analogy 3 and 3, 1 and 1."""
+    from keras import layers
+
+    assert counts((20, 6), layers.LSTM(8)) == [20 * (4 * 8 * (6 + 8) + 5 * 8)]
+    assert counts((20, 6), layers.GRU(8)) == [20 * (3 * 8 * (6 + 8) + 3 * 8)]
+    assert counts((20, 6), layers.SimpleRNN(8)) == [20 * (8 * (6 + 8) + 8)]
+    once = 20 * (4 * 8 * (6 + 8) + 5 * 8)
+    assert counts((20, 6), layers.Bidirectional(layers.LSTM(8))) == [2 * once]
+    assert counts((20, 6), layers.Bidirectional(layers.LSTM(8), merge_mode="ave")) == [2 * once + 2 * 8]
+
+
+def test_a_layer_at_each_step_counts_once_a_step() -> None:
+    import keras
+    from keras import layers
+
+    conv, dense = (8 * 8 * 4 * 9 + 4) + 8 * 8 * 4, 256 * 3 + 3 + 15 * 3
+    inner = keras.Sequential([layers.Conv2D(4, 3, activation="relu"), layers.Flatten(), layers.Dense(3, "softmax")])
+    assert counts((5, 10, 10, 1), layers.TimeDistributed(inner)) == [5 * (conv + dense)]
+    odd = layers.TimeDistributed(layers.Dense(3, activation="sparsemax"), name="steps")
+    inputs = keras.Input((5, 4))
+    report = profile(keras.Model(inputs, odd(inputs)))
+    assert report.not_costed == ("steps/layer (the activation sparsemax)",)
+
+
+def test_macc_of_attention_is_that_of_its_parts() -> None:
+    import keras
+    from keras import layers
+
+    query, value = keras.Input((5, 4)), keras.Input((7, 6))
+    x = layers.MultiHeadAttention(2, 3, value_dim=8)(query, value)
+    (row,) = profile(keras.Model([query, value], x)).rows
+    dense = 5 * (4 * 6 + 6) + 7 * (6 * 6 + 6) + 7 * (6 * 16 + 16) + 5 * (16 * 4 + 4)
+    assert row.macc == dense + 2 * 5 * 7 * (3 + 15 + 8)
+
+
+def test_macc_of_layers_that_reports_have_under_other_names() -> None:
+    from keras import layers
+
+    assert counts((9, 10, 4), layers.UpSampling2D(2)) == [0]
+    assert counts((9, 10, 4), layers.UpSampling2D(2, interpolation="bilinear")) == [4 * 18 * 20 * 4]
+    # with as many rows as its input, a transposed convolution multiplies as often as the convolution back
+    assert counts((9, 10, 4), layers.Conv2DTranspose(6, 1)) == counts((9, 10, 4), layers.Conv2D(6, 1))
+    assert counts((9, 10, 4), layers.Conv2DTranspose(6, 3, strides=2)) == [9 * 10 * 4 * 9 * 6 + 6]
+    assert counts((9,), layers.RepeatVector(3), layers.LayerNormalization()) == [0, 4 * 27]
+
+
+def test_the_report_names_what_is_assumed() -> None:
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((9, 4))
+    x = layers.Bidirectional(layers.GRU(4, return_sequences=True))(inputs)
+    x = layers.Conv1DTranspose(4, 3, activation="mish")(layers.LSTM(4, return_sequences=True)(x))
+    assert profile(keras.Model(inputs, x)).assumed == ("Bidirectional with GRU", "Conv1DTranspose with mish")
+
+
+def test_a_model_inside_is_stored_once_and_its_layers_have_plans() -> None:
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((6,))
+    core = keras.Sequential([layers.Dense(6, name="wide"), layers.Dense(6, name="narrow")], name="core")
+    model = keras.Model(inputs, core(core(inputs)))
+    totals = profile(model).totals
+    assert (totals.weights_bytes, totals.macc) == (4 * 2 * 42, 4 * 42)
+    binary = profile(model, plan=PrecisionPlan.from_data({"core/wide": "binary"})).totals
+    assert totals.weights_bytes - binary.weights_bytes == 4 * 36 - 5  # 36 bits take 5 bytes
 
 
 def test_a_shared_layer_is_stored_once_and_run_twice() -> None:

@@ -137,7 +137,7 @@ def _bidirectional(op: Operator) -> int:
 
 
 RULES: dict[str, Callable[[Operator], int]] = {
-    **{f"{form}Conv{n}D": _convolution for form in ("", "Depthwise") for n in (1, 2, 3)},
+    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D"), _convolution),
     **{f"SeparableConv{n}D": _separable for n in (1, 2)},
     **{f"Conv{n}DTranspose": _transposed for n in (1, 2, 3)},
     **{
