@@ -25,6 +25,8 @@ class Accounting:
     window_scratch: bool  # a convolution, but a depthwise one, holds the values under its kernel
     edge_unpadded: int  # what a convolution in place keeps away from its input: pixels, without padding
     edge_padded: int  # the same with padding, beyond the padded rows
+    elu: int  # MACC an element; in 5.x as the reference network's nonlinearity counts, later as in a report of Core 2.2
+    int8_relu: int  # MACC an element
     in_place: bool = True  # convolutions may write over their input; False where optimised for time
 
     @property
@@ -34,15 +36,15 @@ class Accounting:
         return f"{NAME} {number}" + ("" if self.in_place else ", optimised for time")
 
 
-#                 version   core   inside merges forward window unpadded padded
+#          version   core   inside merges forward window unpadded padded elu relu
 VERSIONS = (
-    Accounting((5, 0), False, False, True, False, False, 1, 0),
-    Accounting((6, 0), False, False, True, False, False, 1, 1),
-    Accounting((7, 2), False, True, True, False, False, 0, 1),
-    Accounting((8, 0), False, True, False, False, False, 0, 1),
-    Accounting((9, 0), False, True, True, False, False, 0, 1),
-    Accounting((1, 0), True, True, True, False, True, 0, 1),
-    Accounting((2, 0), True, True, True, True, True, 0, 1),  # folds_forward: seen in 2.2, in no earlier report
+    Accounting((5, 0), False, False, True, False, False, 1, 0, 10, 2),
+    Accounting((6, 0), False, False, True, False, False, 1, 1, 11, 0),
+    Accounting((7, 2), False, True, True, False, False, 0, 1, 11, 0),
+    Accounting((8, 0), False, True, False, False, False, 0, 1, 11, 0),
+    Accounting((9, 0), False, True, True, False, False, 0, 1, 11, 0),
+    Accounting((1, 0), True, True, True, False, True, 0, 1, 11, 0),
+    Accounting((2, 0), True, True, True, True, True, 0, 1, 11, 0),  # folds_forward: seen in 2.2, in no earlier report
 )
 NEWEST = replace(VERSIONS[-1], version=(2, 2))
 

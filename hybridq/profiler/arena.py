@@ -16,7 +16,7 @@ from hybridq.graph import Graph
 from hybridq.keras_layers import Shape
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
-from hybridq.profiler.memory import FLOAT, packed
+from hybridq.profiler.memory import packed
 from hybridq.profiler.merge import CONVOLUTIONS, IN_PLACE, Step, outputs_of, precision_of
 
 BRANCHING = "sum of the live tensors (this network branches: no planner of X-CUBE-AI's is known for it)"
@@ -58,10 +58,11 @@ def _tensor_bytes(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | N
     """Bytes of each network input and each step's result.
 
     What leaves a step has the precision of the last layer in it that says one; a step that only passes values
-    on (batch norm, pool, activation) keeps that of its input. Network inputs are float32.
+    on (batch norm, pool, activation) keeps that of its input. Network inputs are float32 but in a TFLite file.
     """
-    held = {op.name: Precision.FLOAT32 for op in graph.operators if op.kind == "InputLayer"}
-    sizes = {op.name: FLOAT * prod(op.output_shape) for op in graph.operators if op.kind == "InputLayer"}
+    inputs = [op for op in graph.operators if op.kind == "InputLayer"]
+    held = {op.name: op.precision.outputs if op.precision else Precision.FLOAT32 for op in inputs}
+    sizes = {op.name: packed(prod(op.output_shape), held[op.name]) for op in inputs}
     for step in steps:
         said = step_outputs(step, plan)
         passes = said is Precision.FLOAT32 and step.operator.kind in IN_PLACE and step.inputs

@@ -1,7 +1,7 @@
-"""Multiply-accumulates of each operator, as X-CUBE-AI counts them (tool 5.x).
+"""Multiply-accumulates of each operator, as X-CUBE-AI counts them.
 
-The rules were read off its published reports. Together they give the published total of the float reference
-network, 20,496,832, and every share in its table, to the last digit. To add an operator: one line in RULES.
+The rules were read off its published reports. Together they give, in version 5.2, the published total of the float
+reference network, 20,496,832, and every share in its table, to the last digit. To add an operator: one line in RULES.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Callable
 from math import prod
 
 from hybridq.graph import Operator
+from hybridq.precision import Precision
+from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.merge import FREE, Step
 
-ACCOUNTING = "x-cube-ai 5.x"
-
 # MACC per element. Seen in reports: ReLU, leaky ReLU (in the merged layer), PReLU, sigmoid, tanh, softmax.
-# ELU: the reference network's nonlinearity counts 10, as sigmoid and tanh do; that it is ELU is our reading.
+# ELU and the ReLU of an 8-bit layer differ by version: `Accounting`.
 NONLINEARITIES = {
     "linear": 0,
     "relu": 1,
@@ -25,8 +25,8 @@ NONLINEARITIES = {
     "sigmoid": 10,
     "tanh": 10,
     "softmax": 15,
-    "elu": 10,
 }
+INT8_SIGMOID = 1  # a table; in one report
 # No report has these: 10 for each exponential, logarithm or tanh, as for sigmoid and tanh; 1 for each other operation.
 ASSUMED = {
     "selu": 10,
@@ -160,6 +160,7 @@ RULES: dict[str, Callable[[Operator], int]] = {
     **dict.fromkeys(("Normalization", "Rescaling"), lambda op: 2 * _outputs(op)),
     **dict.fromkeys(("Masking", "NotEqual", "Any"), lambda op: prod(op.input_shapes[0])),
     "Permute": _permute,
+    **dict.fromkeys(("Quantize", "Dequantize"), lambda op: 2 * _outputs(op)),
     **{f"UpSampling{n}D": _up_sampling for n in (1, 2, 3)},
     # what only moves values, as a concatenation does
     **{f"{form}{n}D": lambda op: 0 for form in ("ZeroPadding", "Cropping") for n in (1, 2, 3)},
@@ -181,18 +182,28 @@ ASSUMED_KINDS = frozenset(
 )
 
 
-def macc(op: Operator) -> int | None:
+def macc(op: Operator, rules: Accounting = NEWEST) -> int | None:
     """MACC of one operator with the activation that it holds; None where there is no rule for either."""
-    activation = op.attributes.get("activation", "linear")
-    each = NONLINEARITIES.get(activation, ASSUMED.get(activation))
+    each = _nonlinearity(op, rules)
     if op.kind not in RULES or each is None or any(macc(inner) is None for inner in _inside(op)):
         return None
     return RULES[op.kind](op) + each * _outputs(op)
 
 
-def step_macc(step: Step) -> int | None:
+def _nonlinearity(op: Operator, rules: Accounting) -> int | None:
+    """MACC an element of the activation that an operator holds."""
+    name = op.attributes.get("activation", "linear")
+    if op.precision and op.precision.outputs is Precision.INT8:
+        if name in ("relu", "relu6"):
+            return rules.int8_relu
+        if name == "sigmoid":
+            return INT8_SIGMOID
+    return rules.elu if name == "elu" else NONLINEARITIES.get(name, ASSUMED.get(name))
+
+
+def step_macc(step: Step, rules: Accounting = NEWEST) -> int | None:
     """MACC of a step: all its operators less a folded batch norm; None if one of them has no rule."""
-    counts = [macc(op) for op in step.operators if op not in step.folded]
+    counts = [macc(op, rules) for op in step.operators if op not in step.folded]
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
 

@@ -6,7 +6,7 @@ A float network so has exactly the weights that X-CUBE-AI reports.
 from __future__ import annotations
 
 from hybridq.graph import Graph, Operator
-from hybridq.precision import Precision, PrecisionPlan
+from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler.accounting import accounting
 from hybridq.profiler.merge import CONVOLUTIONS, Step, merge, precision_of
 
@@ -23,7 +23,7 @@ def packed(count: int, precision: Precision) -> int:
 
 
 def weights_bytes(step: Step, plan: PrecisionPlan | None = None) -> int:
-    """Flash of one step: kernels and biases by their precisions, batch-norm scales and offsets as float32.
+    """Flash of one step: kernels, biases and other constants by their precisions.
 
     A folded batch norm takes nothing, but its convolution then has a bias. The scales of quantized kernels
     are not counted: they are part of the requantization that a deployed image holds.
@@ -31,8 +31,16 @@ def weights_bytes(step: Step, plan: PrecisionPlan | None = None) -> int:
     total = 0
     for op, bias in _stored(step):
         precision = precision_of(op, plan)
-        total += packed(op.kernel, precision.weights) + packed(bias, precision.bias) + FLOAT * op.other
+        total += packed(op.kernel, _stored_as(op, precision)) + packed(bias, precision.bias)
+        if op.other:  # whole words: X-CUBE-AI aligns each array
+            total += FLOAT * -(-packed(op.other, precision.weights if not op.kernel else Precision.FLOAT32) // FLOAT)
     return total
+
+
+def _stored_as(op: Operator, precision: LayerPrecision) -> Precision:
+    """The precision of the stored kernel. 8-bit weights of a TFLite layer that computes in float are expanded."""
+    computes_in_float = precision.outputs is Precision.FLOAT32
+    return Precision.FLOAT32 if "per_channel" in op.attributes and computes_in_float else precision.weights
 
 
 def parameters(step: Step) -> int:

@@ -136,7 +136,7 @@ def profile(
         plan.check(op.name for op in graph.weighted)
     counted = accounting if isinstance(accounting, Accounting) else rules.accounting(accounting)
     steps = merge(graph, counted, plan)
-    rows, needed = _rows(steps, plan), arena.ram(graph, steps, plan, counted)
+    rows, needed = _rows(steps, plan, counted), arena.ram(graph, steps, plan, counted)
     return Profile(
         name=graph.name,
         target=board,
@@ -164,8 +164,8 @@ def _operators(steps: tuple[Step, ...]) -> list[Operator]:
     return [op for step in steps for op in step.operators]
 
 
-def _rows(steps: tuple[Step, ...], plan: PrecisionPlan | None) -> tuple[Row, ...]:
-    maccs = [macc.step_macc(step) for step in steps]
+def _rows(steps: tuple[Step, ...], plan: PrecisionPlan | None, counted: Accounting) -> tuple[Row, ...]:
+    maccs = [macc.step_macc(step, counted) for step in steps]
     flash = [memory.weights_bytes(step, plan) if step.operator.known else None for step in steps]
     all_macc, all_flash = sum(filter(None, maccs)), sum(filter(None, flash))
     return tuple(

@@ -12,8 +12,8 @@ from typing import Any
 
 from hybridq.graph import Graph
 from hybridq.precision import PARTS, Precision, PrecisionPlan
-from hybridq.profiler.memory import precision_of, weights_bytes
-from hybridq.profiler.merge import Step
+from hybridq.profiler.memory import weights_bytes
+from hybridq.profiler.merge import Step, precision_of
 from hybridq.profiler.tables import size
 
 
