@@ -36,6 +36,16 @@ class Format(str, Enum):
     markdown = "markdown"
 
 
+class ReportFormat(str, Enum):
+    """How a memory report is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+    html = "html"
+
+
 class SplitName(str, Enum):
     """Which clips of a data set."""
 
@@ -123,22 +133,37 @@ def compare(
 def profile(
     recipe_or_model: Path,
     target: Annotated[str | None, typer.Option(help="The board to fit into.")] = None,
+    flash: Annotated[str | None, typer.Option(help="Flash to fit into, e.g. 1MiB; in place of a board's.")] = None,
+    ram: Annotated[str | None, typer.Option(help="RAM to fit into, e.g. 320KiB; in place of a board's.")] = None,
+    accounting: Annotated[
+        str | None, typer.Option(help="x-cube-ai (the newest version), x-cube-ai:8.1, x-cube-ai:2.2 (of Core).")
+    ] = None,
+    plan: Annotated[str | None, typer.Option(help="What if: int8, hybrid, or a YAML file with a plan.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="The fewest layers to narrow to fit the flash.")] = False,
+    to: Annotated[str, typer.Option(help="What --suggest narrows them to: binary, ternary, 4-bit, 8-bit.")] = "binary",
+    diff: Annotated[Path | None, typer.Option(help="Another recipe or model, to stand beside this one.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail where a layer has no rule.")] = False,
     set_: Settings = None,
-    format_: Output = Format.table,
+    format_: Annotated[ReportFormat, typer.Option("--format", help="How to print it.")] = ReportFormat.table,
 ) -> None:
-    """Print where flash, RAM and MACC go, layer by layer, for a recipe or a .keras file."""
-    if recipe_or_model.suffix in (".yaml", ".yml"):
-        loaded = _recipe(recipe_or_model, None, set_)
-        from hybridq.experiment import profile_recipe
+    """Print where flash, RAM and MACC go, layer by layer: of a recipe, a .keras, .h5 or .tflite file."""
+    from hybridq.profiler import command
 
-        result = profile_recipe(loaded, target)
+    request = command.Request(target, flash, ram, accounting, plan, tuple(set_ or ()))
+    if suggest:
+        _print_lines(command.suggestion(recipe_or_model, request, to), format_)
+        return
+    result = command.report(recipe_or_model, request)
+    if diff:
+        from hybridq.profiler.diff import diff as side_by_side
+
+        _print_lines(side_by_side(result.to_json(), command.report(diff, request).to_json()), format_)
+    elif format_ is ReportFormat.html:
+        print(result.to_html())
     else:
-        if set_:
-            raise UserError("--set is for recipes")
-        from hybridq import profiler
-
-        result = profiler.profile(recipe_or_model, target=target or "stm32l496")
-    _print(result, format_)
+        _print(result, Format(format_.value))
+    if strict and result.not_costed:
+        raise UserError(f"--strict: no rule for {', '.join(result.not_costed)}", RUN_FAILED)
 
 
 @app.command()
@@ -314,6 +339,18 @@ def _print(result: Any, format_: Format) -> None:
         from hybridq.console import show
 
         show(result)
+
+
+def _print_lines(result: Any, format_: ReportFormat) -> None:
+    """For a result that is a table or JSON."""
+    if format_ is ReportFormat.json:
+        _print_json(result.to_json())
+    elif format_ is ReportFormat.table:
+        from hybridq.console import show
+
+        show(result)
+    else:
+        raise UserError("this is printed with --format table or json")
 
 
 def _print_json(data: Any) -> None:

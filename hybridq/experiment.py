@@ -24,9 +24,10 @@ from hybridq.dataset import Dataset
 from hybridq.errors import BAD_INPUT, RUN_FAILED, NotWritable, UserError
 from hybridq.evaluation import Evaluation, evaluate
 from hybridq.features import FrontEnd
+from hybridq.graph import Graph, read_graph
 from hybridq.models import build_model
 from hybridq.paths import cache_root
-from hybridq.profiler import Profile, Target, profile
+from hybridq.profiler import Profile, profile
 from hybridq.quantize import copy_weights, quantize
 from hybridq.training import Epoch, History, Watcher, best_weights, train
 
@@ -289,11 +290,10 @@ def network(recipe: Recipe, classes: int) -> keras.Model:
     return quantize(build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes), recipe.plan)
 
 
-def profile_recipe(recipe: Recipe, target: str | Target | None = None, accounting: str | None = None) -> Profile:
-    """What the network of a recipe would cost; nothing is trained. `words: auto` counts as ten."""
+def graph_of(recipe: Recipe) -> Graph:
+    """The operators of a recipe's network, float32 and untrained. `words: auto` counts as ten."""
     classes = 10 if recipe.data.words == "auto" else len(recipe.data.words)
-    model = build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes)
-    return profile(model, target or recipe.target, recipe.plan, accounting or recipe.accounting)
+    return read_graph(build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes))
 
 
 def run_name(recipe: Recipe) -> str:

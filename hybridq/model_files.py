@@ -1,7 +1,7 @@
 """The description of a network in a model file, as plain data: no Keras, no code of the file, nothing unpacked.
 
-A `.keras` file is a zip with a `config.json`, an `.h5` file has the same text as an attribute. HDF5 is a large C library
-that a damaged file can bring down, so it runs in a process of its own, with bounds on time and memory.
+A `.keras` file is a zip with a `config.json`, an `.h5` file has the same text as an attribute. HDF5 is a large C
+library that a damaged file can bring down, so it runs in a process of its own, with bounds on time and memory.
 """
 
 from __future__ import annotations

@@ -114,7 +114,10 @@ class Recipe(Section):
     @classmethod
     def _is_known(cls, name: str, about: ValidationInfo) -> str:
         try:
-            {"target": targets.target, "accounting": accounting.accounting}[about.field_name or ""](name)
+            if about.field_name == "target":
+                targets.target(name)
+            else:
+                accounting.accounting(name)
         except UserError as error:  # now, not after an hour of training
             raise fault(str(error)) from None
         return name

@@ -1,6 +1,6 @@
 """The memory report of a model file beside loading the same file with Keras: fresh processes, one run, in turns.
 
-    python tools/benchmark_profile.py [MODEL.keras]     (default: a network of fifty layers, made for the purpose)
+python tools/benchmark_profile.py [MODEL.keras]     (default: a network of fifty layers, made for the purpose)
 """
 
 import argparse
@@ -32,16 +32,18 @@ def main() -> None:
                 took[way].append(_measured([sys.executable, *command, str(path)]))
     for way, turns in took.items():
         seconds, mib = zip(*turns, strict=True)
-        print(f"{way}: {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f}), {max(mib):.0f} MiB")
+        print(
+            f"{way}: {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f}), {max(mib):.0f} MiB"
+        )
     report, load = took.values()
     ratios = [slow / fast for (fast, _), (slow, _) in zip(report, load, strict=True)]
     print(f"{statistics.median(ratios):.1f} times faster ({min(ratios):.1f} to {max(ratios):.1f} over {TURNS} turns)")
 
 
 def _measured(command: list[str]) -> tuple[float, float]:
-    """Seconds and MiB of a process; the MiB are those of the process itself, through a child that runs nothing else."""
+    """Seconds and largest memory in MiB of a process, which a process of its own starts, to measure that one alone."""
     code = (
-        "import resource, subprocess, sys; status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode; "
+        "import resource, subprocess as s, sys; status = s.run(sys.argv[1:], stdout=s.DEVNULL).returncode; "
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(status)"
     )
     start = time.perf_counter()

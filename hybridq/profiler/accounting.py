@@ -1,7 +1,7 @@
 """How ST's tool counts, by its version: one row of a table for each version in which something changes.
 
-The rules were read off published reports of X-CUBE-AI 5.0 to 9.0 and of its successor, ST Edge AI Core 1.0 to 2.2, whose
-version numbers start again. A version between two rows counts as the earlier one.
+The rules were read off published reports of X-CUBE-AI 5.0 to 9.0 and of its successor, ST Edge AI Core 1.0 to 2.2,
+whose version numbers start again. A version between two rows counts as the earlier one.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def accounting(name: str = NAME) -> Accounting:
     found = _version(number) if rest else NEWEST
     if kind != NAME or found is None or mode not in ("", "time"):
         known = ", ".join(f"{NAME}:{row.version[0]}.{row.version[1]}" for row in VERSIONS)
-        raise UserError(f"'{name}' is not an accounting; known are {NAME} (the newest), {known} and versions between them")
+        raise UserError(
+            f"'{name}' is not an accounting; known are {NAME} (the newest), {known} and versions between them"
+        )
     # Optimised for time, the tool neither overlaps nor merges.
     return replace(found, in_place=False, merges_pools=False) if mode == "time" else found
 

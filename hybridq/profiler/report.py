@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hybridq.graph import Graph, Operator, read_graph
 from hybridq.keras_layers import Shape
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
-from hybridq.profiler import arena, macc, memory, targets
 from hybridq.profiler import accounting as rules
+from hybridq.profiler import arena, estimates, macc, memory, targets
 from hybridq.profiler.accounting import Accounting
 from hybridq.profiler.merge import Step, merge, precision_of
 
@@ -48,14 +48,14 @@ class Totals:
     activations_bytes: int
     io_bytes: int
     flash_bytes: int  # the weights: a program's code is not counted
-    ram_bytes: int  # activations and input/output buffers
+    ram_bytes: int  # activations, and the input/output buffers where they lie outside
     target_flash_share: float
     target_ram_share: float
     fits: bool
     published_rule_bytes: int  # see memory.published_rule_bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Profile:
     """The report on one network, under one precision plan, for one target."""
 
@@ -63,6 +63,7 @@ class Profile:
     target: targets.Target
     accounting: str
     planner: str  # the rule behind activations_bytes
+    buffers_inside: bool  # whether activations_bytes holds the network's inputs and outputs
     peak: str  # the step during which the activations need most
     totals: Totals
     rows: tuple[Row, ...]
@@ -82,6 +83,16 @@ class Profile:
             share += row.flash_share
         return tuple(names), share
 
+    @property
+    def exceeded(self) -> tuple[str, ...]:
+        """The target's limits that the network breaks, by name."""
+        return self.target.exceeded(self.totals.flash_bytes, self.totals.ram_bytes, self.totals.macc)
+
+    @property
+    def estimates(self) -> dict[str, estimates.Estimate | None]:
+        """Time and energy of one inference, where there are measurements to estimate them from."""
+        return {"Time": estimates.latency(self.rows, self.target), "Energy": estimates.energy(self.rows, self.target)}
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; a figure that is not known is None, never zero."""
         return {
@@ -90,6 +101,7 @@ class Profile:
             "target": asdict(self.target),
             "accounting": self.accounting,
             "planner": self.planner,
+            "io_in_activations": self.buffers_inside,
             "peak": self.peak,
             "totals": asdict(self.totals),
             "layers": [_plain(row) for row in self.rows],
@@ -97,7 +109,26 @@ class Profile:
             "assumed": list(self.assumed),
             "not_costed": list(self.not_costed),
             "plans": dict(self.plans),
+            "estimates": {name: found.to_json() if found else None for name, found in self.estimates.items()},
         }
+
+    def __repr__(self) -> str:
+        """The table, as in a terminal."""
+        from hybridq.profiler.tables import plain
+
+        return plain(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from hybridq.profiler.html import fragment
+
+        return fragment(self.to_json())
+
+    def to_html(self) -> str:
+        """One self-contained page."""
+        from hybridq.profiler.html import page
+
+        return page(self.to_json())
 
     def to_rich(self) -> Group:
         """The report for a terminal: a rich renderable of at most 100 columns."""
@@ -142,6 +173,7 @@ def profile(
         target=board,
         accounting=counted.label,
         planner=needed.planner,
+        buffers_inside=needed.buffers_inside,
         peak=needed.peak,
         totals=_totals(graph, plan, rows, needed, board),
         rows=rows,
@@ -196,10 +228,10 @@ def _precision(step: Step, plan: PrecisionPlan | None) -> LayerPrecision | None:
 def _totals(
     graph: Graph, plan: PrecisionPlan | None, rows: tuple[Row, ...], needed: arena.Ram, board: targets.Target
 ) -> Totals:
-    flash = sum(row.weights_bytes or 0 for row in rows)
+    flash, count = sum(row.weights_bytes or 0 for row in rows), sum(row.macc or 0 for row in rows)
     used = needed.total
     return Totals(
-        macc=sum(row.macc or 0 for row in rows),
+        macc=count,
         parameters=sum(row.parameters or 0 for row in rows),
         weights_bytes=flash,
         activations_bytes=needed.activations,
@@ -208,7 +240,7 @@ def _totals(
         ram_bytes=used,
         target_flash_share=_percent(flash, board.flash_bytes),
         target_ram_share=_percent(used, board.ram_bytes),
-        fits=flash <= board.flash_bytes and used <= board.ram_bytes,
+        fits=not board.exceeded(flash, used, count),
         published_rule_bytes=memory.published_rule_bytes(graph, plan),
     )
 

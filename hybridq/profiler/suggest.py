@@ -8,13 +8,16 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridq.graph import Graph
 from hybridq.precision import PARTS, Precision, PrecisionPlan
 from hybridq.profiler.memory import weights_bytes
 from hybridq.profiler.merge import Step, precision_of
 from hybridq.profiler.tables import size
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,12 @@ class Suggestion:
             "changes": [asdict(change) | {"before": change.before.value} for change in self.changes],
             "plan": self.plan.to_data(),
         }
+
+    def to_rich(self) -> Text:
+        """The lines, for a terminal."""
+        from rich.text import Text
+
+        return Text("\n".join(self.lines()))
 
     def lines(self) -> list[str]:
         """The same in words, a line for each change and one for the end."""

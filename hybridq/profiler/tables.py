@@ -39,6 +39,16 @@ def terminal(report: Profile) -> Group:
     return Group(table, *(Text(line, style="red" if line.startswith("Not costed") else "") for line in lines(report)))
 
 
+def plain(report: Profile) -> str:
+    """The same as plain text of at most 100 columns."""
+    from rich.console import Console
+
+    console = Console(width=WIDTH, force_terminal=False, color_system=None)
+    with console.capture() as captured:
+        console.print(terminal(report))
+    return captured.get()
+
+
 def markdown(report: Profile) -> str:
     """The same as Markdown."""
     rows = [HEADER, tuple("---" if i in (0, 2) else "---:" for i in range(len(HEADER)))]
@@ -92,10 +102,13 @@ def lines(report: Profile) -> list[str]:
     said = [
         f"Total: {totals.macc:,} MACC, {totals.parameters:,} parameters",
         f"Flash: {size(totals.flash_bytes)} of weights, {totals.target_flash_share:.1f} % of {size(board.flash_bytes)}",
-        f"RAM:   {size(totals.ram_bytes)} = activations {totals.activations_bytes:,} B + input and output "
-        f"{totals.io_bytes:,} B, {totals.target_ram_share:.1f} % of {size(board.ram_bytes)}",
-        f"{'Fits' if totals.fits else 'Does not fit'} {board.label} ({board.core}, {board.clock_mhz} MHz)",
+        f"RAM:   {size(totals.ram_bytes)} = activations {totals.activations_bytes:,} B "
+        f"{'with' if report.buffers_inside else '+'} input and output {totals.io_bytes:,} B, "
+        f"{totals.target_ram_share:.1f} % of {size(board.ram_bytes)}"
+        + (f"; most in {report.peak}" * bool(report.peak)),
+        _verdict(report),
     ]
+    said += [f"{name}: {found}" for name, found in report.estimates.items() if found]
     if names:
         verb = "holds" if len(names) == 1 else "hold"
         said.append(f"{_listed(names)} {verb} {share:.1f} % of the flash")
@@ -108,6 +121,14 @@ def lines(report: Profile) -> list[str]:
         said.append(f"Not costed, the totals leave them out: {', '.join(report.not_costed)}")
     said.append(f"Accounting: {report.accounting}; RAM: {report.planner}")
     return said
+
+
+def _verdict(report: Profile) -> str:
+    """Whether it fits, and if not, what it exceeds."""
+    board, about = report.target, f" ({report.target.description})" * bool(report.target.description)
+    if report.totals.fits:
+        return f"Fits {board.label}{about}"
+    return f"Does not fit {board.label}{about}: {_listed(report.exceeded)} exceeded"
 
 
 def _listed(names: tuple[str, ...]) -> str:
