@@ -36,7 +36,7 @@ def saved_config(path: Path) -> Any:
         raise UserError(f"{path}: no such file")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise UserError(f"{path}: not one of {', '.join(READERS)}; save the model with model.save('name.keras')")
+        raise UserError(f"{path}: not a model file: it ends in none of {', '.join(READERS)}, .tflite")
     text = reader(path)
     if len(text) > LARGEST_CONFIG:
         raise UserError(f"{path}: its description has more than {LARGEST_CONFIG:,} bytes; that is no network")

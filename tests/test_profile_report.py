@@ -47,7 +47,7 @@ def test_json_has_the_documented_keys() -> None:
     assert data["schema"] == 1
     assert data["name"] == "small"
     assert data["target"]["name"] == "stm32l496"
-    assert data["accounting"] == "x-cube-ai 5.x"
+    assert data["accounting"] == "x-cube-ai core 2.2"
     totals = {"macc", "weights_bytes", "activations_bytes", "io_bytes", "flash_bytes", "ram_bytes", "fits"}
     assert totals | {"published_rule_bytes"} <= data["totals"].keys()
     for layer in data["layers"]:
@@ -57,13 +57,16 @@ def test_json_has_the_documented_keys() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(1, 2000), min_size=2, max_size=12))
 def test_totals_are_the_sums_of_the_layers(units: list[int]) -> None:
-    data = profile(network(*units)).to_json()
+    data = profile(network(*units), accounting="x-cube-ai:5.2").to_json()
     layers, totals = data["layers"], data["totals"]
     for key in ("macc", "weights_bytes", "parameters"):
         assert totals[key] == sum(layer[key] for layer in layers)
     assert sum(layer["flash_share"] for layer in layers) == pytest.approx(100)
     assert sum(layer["macc_share"] for layer in layers) == pytest.approx(100)
     assert totals["ram_bytes"] == totals["activations_bytes"] + totals["io_bytes"]
+    newest = profile(network(*units)).to_json()
+    assert newest["io_in_activations"]
+    assert newest["totals"]["ram_bytes"] == newest["totals"]["activations_bytes"] >= totals["io_bytes"] / 2
 
 
 @settings(max_examples=50, deadline=None)
@@ -163,13 +166,13 @@ def test_script_says_what_is_wrong_in_a_line(model_file: Path, tmp_path: Path) -
     typo.write_text("dence: binary\n")
     for arguments, message in [
         (("none.keras",), "none.keras: no such file"),
-        ((SCRIPT,), "not a .keras file"),
+        ((SCRIPT,), "not a model file"),
         ((model_file, "--target", "stm32"), "not a known target"),
         ((model_file, "--plan", typo), "matches no layer; the nearest layer is 'dense'"),
     ]:
         done = report(*arguments)
         assert done.returncode == 2
         assert done.stdout == ""
-        assert done.stderr.startswith("Error: ")
+        assert done.stderr.startswith("hybridq: ")
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
