@@ -2,24 +2,43 @@
 
 The tool plans in advance where each tensor lies. A step may write over what it reads, where each value is read before
 its place is written: steps of one value for one value always may, a convolution where its input starts far enough
-above its output, the `lag`.
+above its output, the `lag`. What a step holds besides its tensors is in `scratch`, the planners are in `planners`.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from math import prod
 
-from hybridq.graph import Graph
-from hybridq.keras_layers import Shape
+from hybridq.graph import Graph, Operator
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.memory import packed
-from hybridq.profiler.merge import CONVOLUTIONS, IN_PLACE, Step, outputs_of, precision_of
+from hybridq.profiler.merge import CONVOLUTIONS, IN_PLACE, Step, merge, outputs_of, precision_of
+from hybridq.profiler.planners import Layout, Lifetime, Link, chain, first_fit, scratch_name
+from hybridq.profiler.scratch import from_7_2, image, is_int8, scratch
 
-BRANCHING = "sum of the live tensors (this network branches: no planner of X-CUBE-AI's is known for it)"
+BRANCHING = "first fit, the largest tensor first (this network branches: no planner of X-CUBE-AI's is known for it)"
+
+# These write over what they read as well, where the shapes are the same. No report shows it.
+MERGES = frozenset({"Add", "Subtract", "Multiply", "Minimum", "Maximum", "Average"})
+NORMALISATIONS = frozenset(
+    {
+        *("LayerNormalization", "RMSNormalization", "GroupNormalization", "UnitNormalization"),
+        *("Normalization", "Rescaling", "Masking"),
+    }
+)
+# These only move values.
+MOVES = frozenset(
+    {
+        *(f"{form}{n}D" for form in ("ZeroPadding", "Cropping", "UpSampling") for n in (1, 2, 3)),
+        *(f"Global{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2, 3)),
+        *("Concatenate", "Permute", "RepeatVector"),
+    }
+)
+KEEPS_PRECISION = IN_PLACE | MERGES | NORMALISATIONS | MOVES
 
 
 @dataclass(frozen=True)
@@ -31,6 +50,7 @@ class Ram:
     buffers_inside: bool
     peak: str  # the step during which the arena is fullest; "" without steps
     planner: str
+    lifetimes: tuple[Lifetime, ...] = ()  # where each tensor lies in the arena; its steps count those given
 
     @property
     def total(self) -> int:
@@ -38,37 +58,33 @@ class Ram:
         return self.activations + (0 if self.buffers_inside else self.buffers)
 
 
+@dataclass(frozen=True)
+class _Tensor:
+    """A network input or all that a step gives."""
+
+    precision: Precision
+    bytes: int
+    outside: bool  # of the arena
+
+
 def ram(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None = None, rules: Accounting = NEWEST) -> Ram:
     """What the network needs in RAM under a precision plan."""
-    sizes = _tensor_bytes(graph, steps, plan)
-    starts = {op.name for op in graph.operators if op.kind == "InputLayer"}
-    ends = outputs_of(graph, steps) | starts
-    inside = {name: 0 if name in ends and not rules.buffers_inside else size for name, size in sizes.items()}
-    buffers = sum(sizes[name] for name in ends)
-    if _is_chain(steps, len(starts)):
-        arena, peak = _arena(steps, inside, sizes, rules)
-        planner = rules.label
-    else:
-        arena, peak = _liveness(steps, inside)
-        planner = BRANCHING
-    return Ram(arena, buffers, rules.buffers_inside, peak, planner)
-
-
-def _tensor_bytes(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None) -> dict[str, int]:
-    """Bytes of each network input and each step's result.
-
-    What leaves a step has the precision of the last layer in it that says one; a step that only passes values
-    on (batch norm, pool, activation) keeps that of its input. Network inputs are float32 but in a TFLite file.
-    """
-    inputs = [op for op in graph.operators if op.kind == "InputLayer"]
-    held = {op.name: op.precision.outputs if op.precision else Precision.FLOAT32 for op in inputs}
-    sizes = {op.name: packed(prod(op.output_shape), held[op.name]) for op in inputs}
-    for step in steps:
-        said = step_outputs(step, plan)
-        passes = said is Precision.FLOAT32 and step.operator.kind in IN_PLACE and step.inputs
-        held[step.name] = held[step.inputs[0]] if passes else said
-        sizes[step.name] = packed(prod(step.output_shape) if step.output_shape else 0, held[step.name])
-    return sizes
+    tensors = _tensors(graph, steps, plan, rules)
+    ends = _ends(graph, steps)
+    layout = _layout(graph, steps, plan, rules)
+    # What a recurrent layer keeps until the next run lies above all else.
+    states = list(_states(steps, tensors))
+    tops = itertools.accumulate((size for _, size in states), initial=layout.bytes)
+    last = max(len(steps) - 1, 0)
+    kept = [Lifetime(name, 0, last, at, size) for (name, size), at in zip(states, tops, strict=False)]
+    return Ram(
+        activations=layout.bytes + sum(size for _, size in states),
+        buffers=sum(tensors[name].bytes for name in ends),
+        buffers_inside=rules.buffers_inside,
+        peak=steps[layout.peak].name if steps else "",
+        planner=rules.label if _is_chain(graph, steps) else BRANCHING,
+        lifetimes=(*layout.lifetimes, *kept),
+    )
 
 
 def step_outputs(step: Step, plan: PrecisionPlan | None) -> Precision:
@@ -77,115 +93,177 @@ def step_outputs(step: Step, plan: PrecisionPlan | None) -> Precision:
     return next((precision for precision in reversed(said) if precision is not Precision.FLOAT32), Precision.FLOAT32)
 
 
-def _is_chain(steps: tuple[Step, ...], inputs: int) -> bool:
-    """Whether each step reads the one before it, and nothing else."""
-    linked = all(step.inputs == (before.name,) for before, step in itertools.pairwise(steps))
-    return inputs == 1 and linked and all(len(step.inputs) == 1 for step in steps)
+def _layout(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None, rules: Accounting) -> Layout:
+    """The arena, without the states that are kept between runs."""
+    tensors = _tensors(graph, steps, plan, rules)
+    held = {step.name: _held(step, tensors[step.name], plan, rules) for step in steps}
+    inside = {name: 0 if tensor.outside else tensor.bytes for name, tensor in tensors.items()}
+    if not _is_chain(graph, steps):
+        return first_fit(_groups(graph, steps, inside, held), len(steps))
+    (start,) = _starts(graph)
+    links = [
+        Link(step.name, inside[step.inputs[0]], inside[step.name], held[step.name], _lags(step, tensors, plan, rules))
+        for step in steps
+    ]
+    return chain(start, inside[start], links)
 
 
-@dataclass(frozen=True, order=True)
-class _Way:
-    """One way to lay out the steps from some step to the last."""
-
-    below: int = 0  # how far above the bottom of the arena the first tensor must start
-    bytes: int = 0  # of the arena
-    peak: str = ""
-
-    def with_step(self, name: str, needed: int, below: int) -> _Way:
-        """The same with one more step before the first, which needs so many bytes."""
-        fuller = needed > self.bytes
-        return _Way(below, max(self.bytes, needed), name if fuller else self.peak)
+# ----------------------------------------------------------------------------------------------- tensors
 
 
-def _arena(
-    steps: tuple[Step, ...], inside: Mapping[str, int], sizes: Mapping[str, int], rules: Accounting
-) -> tuple[int, str]:
-    """Bytes of a network without branches, and its fullest step: the least over which convolutions work in place.
+def _starts(graph: Graph) -> list[str]:
+    return [op.name for op in graph.operators if op.kind == "InputLayer"]
 
-    The lags of consecutive convolutions in place add up, since their tensors hang together. Any other step needs
-    input and output side by side. Walking backwards, the ways that are worse in both lag and bytes are dropped.
+
+def _ends(graph: Graph, steps: tuple[Step, ...]) -> frozenset[str]:
+    """The network's inputs, and the steps whose results leave it."""
+    return outputs_of(graph, steps) | frozenset(_starts(graph))
+
+
+def _is_chain(graph: Graph, steps: tuple[Step, ...]) -> bool:
+    """Whether each step reads the one before it and nothing else, and only the last result leaves the network."""
+    starts = _starts(graph)
+    linked = all(step.inputs == (before,) for before, step in zip([*starts, *_names(steps)], steps, strict=False))
+    left = outputs_of(graph, steps[:-1]) | (frozenset(graph.outputs) & frozenset(starts))
+    return len(starts) == 1 and linked and not (steps and left)
+
+
+def _names(steps: Iterable[Step]) -> list[str]:
+    return [step.name for step in steps]
+
+
+def _tensors(
+    graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None, rules: Accounting
+) -> dict[str, _Tensor]:
+    """Each network input and what each step gives, the states of a recurrent layer that returns them included.
+
+    What leaves a step has the precision of the last layer in it that says one; a step that only passes values
+    on (batch norm, pool, activation) keeps the widest of its inputs. Network inputs are float32 but in a TFLite file.
     """
-    ways = [_Way()]
-    for step in reversed(steps):
-        source, result, scratch = inside[step.inputs[0]], inside[step.name], _scratch(step, sizes, rules)
-        next_ways = []
-        for way in ways:
-            if step.operator.kind in IN_PLACE:
-                next_ways.append(way.with_step(step.name, way.below + max(source, result), way.below))
-                continue
-            apart = max(source + result + scratch, way.below + result)
-            next_ways.append(way.with_step(step.name, apart, 0))
-            if rules.in_place and step.operator.kind in CONVOLUTIONS and source and result:
-                start = way.below + _lag(step, sizes, rules)
-                over = max(start + source, way.below + result)
-                # What lies under the output is free; scratch that does not fit there comes on top.
-                next_ways.append(way.with_step(step.name, over + (scratch if scratch > way.below else 0), start))
-        ways = _useful(next_ways)
-    best = min(ways, key=lambda way: way.bytes)
-    return best.bytes, best.peak
+    outside = frozenset() if rules.buffers_inside else _ends(graph, steps)
+    found: dict[str, _Tensor] = {}
+    for op in graph.operators:
+        if op.kind == "InputLayer":
+            precision = op.precision.outputs if op.precision else Precision.FLOAT32
+            found[op.name] = _Tensor(precision, packed(prod(op.output_shape), precision), op.name in outside)
+    for step in steps:
+        said = step_outputs(step, plan)
+        if said is Precision.FLOAT32 and step.operator.kind in KEEPS_PRECISION and step.inputs:
+            said = max((found[name].precision for name in step.inputs), key=lambda precision: precision.bits)
+        shapes = [step.output_shape, *(shape for op in step.operators for shape in op.further_outputs)]
+        size = sum(packed(prod(shape), said) for shape in shapes if shape)
+        found[step.name] = _Tensor(said, size, step.name in outside)
+    return found
 
 
-def _useful(ways: list[_Way]) -> list[_Way]:
-    """The ways that no other beats in both."""
-    kept: list[_Way] = []
-    for way in sorted(set(ways)):
-        if not kept or way.bytes < kept[-1].bytes:
-            kept.append(way)
-    return kept
+def _held(step: Step, result: _Tensor, plan: PrecisionPlan | None, rules: Accounting) -> int:
+    """Bytes that a step holds while it runs, besides its tensors; a wrapper holds what its layers need."""
+    op = step.operator
+    inside = op.attributes.get("inside")
+    if not isinstance(inside, Graph):
+        return scratch(step, result.precision, precision_of(op, plan), rules)
+    # Its layers read from and write to the tensors around it. Halves that are merged by value need one of their own.
+    apart = replace(rules, buffers_inside=False)
+    merging = op.attributes.get("merge_mode") in ("sum", "mul", "ave")
+    half = packed(prod(op.output_shape), result.precision) if merging else 0
+    return half + _layout(inside, merge(inside, apart, plan), plan, apart).bytes
 
 
-def _lag(step: Step, sizes: Mapping[str, int], rules: Accounting) -> int:
+def _states(steps: Iterable[Step], tensors: Mapping[str, _Tensor]) -> Iterable[tuple[str, int]]:
+    """What is kept from one run of the network to the next: the states of stateful recurrent layers, in bytes."""
+    for step in steps:
+        count = sum(map(_kept, step.operators))
+        if count:
+            yield f"{step.name} (state)", packed(count, tensors[step.name].precision)
+
+
+def _kept(op: Operator) -> int:
+    inside = op.attributes.get("inside")
+    if isinstance(inside, Graph):
+        return sum(map(_kept, inside.operators))
+    return int(op.attributes.get("state", 0)) if op.attributes.get("stateful") else 0
+
+
+# ---------------------------------------------------------------------------------------------- in place
+
+
+def _lags(
+    step: Step, tensors: Mapping[str, _Tensor], plan: PrecisionPlan | None, rules: Accounting
+) -> tuple[int | None, ...]:
+    """The choices of a step in a chain: see `Link`."""
+    op, source, result = step.operator, tensors[step.inputs[0]], tensors[step.name]
+    if _writes_over(step, 0, source.bytes, result.bytes):
+        return (0,)
+    convolves = op.kind in CONVOLUTIONS and not op.kind.startswith("Separable")
+    if convolves and rules.in_place and not (source.outside or result.outside) and source.bytes and result.bytes:
+        int8 = is_int8(op, precision_of(op, plan))
+        return None, _lag(step, source.bytes, result.bytes, int8, rules)
+    return (None,)
+
+
+def _writes_over(step: Step, which: int, source: int, result: int) -> bool:
+    """Whether a step writes each value over the one that it reads in that input, of so many bytes."""
+    op = step.operator
+    if op.kind in MERGES | NORMALISATIONS:
+        return op.input_shapes[which] == op.output_shape and result <= source
+    return op.kind in IN_PLACE
+
+
+def _lag(step: Step, source: int, result: int, int8: bool, rules: Accounting) -> int:
     """How far above its output the input of a convolution in place must start, in bytes.
 
     Before the output's row i is whole, the input must be read up to that row: the distance is largest at the
     first rows or at the last. What is kept on top of it, for the edge, differs by version.
     """
     op = step.operator
-    rows, conv_rows = _image(op.input_shapes[0])[0], _image(op.output_shape)[0]
-    rows_out, width, _ = _image(step.map_shape)
+    rows, conv_rows = image(op.input_shapes[0])[0], image(op.output_shape)[0]
+    rows_out, width, _ = image(step.map_shape)
     stride: int = op.attributes["strides"][0] * (step.pool.attributes["strides"][0] if step.pool else 1)
-    row_out = sizes[step.name] // rows_out
-    row_in = sizes[step.inputs[0]] // rows
+    row_out, row_in = result // rows_out, source // rows
     distance = max((-(-i // stride) + 1) * row_out - i * row_in for i in (0, 1, conv_rows + 1))
     pads = op.attributes["pads"]
     top: int = pads[0][0]
     sides: int = sum(pads[1]) if len(pads) > 1 else 0
-    padded = any(map(any, pads))
-    edge = top * (width + sides) + rules.edge_padded if padded else rules.edge_unpadded  # pixels
+    beyond = 0 if int8 and not from_7_2(rules) else rules.edge_padded
+    edge = top * (width + sides) + beyond if any(map(any, pads)) else rules.edge_unpadded  # pixels
     return max(distance + edge * (row_out // width), 0)
 
 
-def _scratch(step: Step, sizes: Mapping[str, int], rules: Accounting) -> int:
-    """What a convolution holds besides its tensors, in bytes: the rows that a merged pool covers; its window."""
-    op = step.operator
-    if op.kind not in CONVOLUTIONS:
-        return 0
-    _, width, channels = _image(op.output_shape)
-    each = sizes[step.name] / prod(step.output_shape)
-    rows = step.pool.attributes["kernel"][0] * width * channels if step.pool else 0
-    windowed = rules.window_scratch and not op.kind.startswith("Depthwise")
-    window = prod(op.attributes["kernel"]) * op.input_shapes[0][-1] if windowed else 0
-    return int((rows + window) * each)
+# -------------------------------------------------------------------------------------- branching networks
 
 
-def _image(shape: Shape) -> tuple[int, int, int]:
-    """Rows, columns, channels; a sequence is an image of one column, a vector one of one pixel."""
-    rows, columns, channels = (*shape[:-1], 1, 1)[:2] + shape[-1:]
-    return rows, columns, channels
+def _groups(
+    graph: Graph, steps: tuple[Step, ...], inside: Mapping[str, int], held: Mapping[str, int]
+) -> list[list[Lifetime]]:
+    """Tensors with their lifetimes, together with those written over them, and the scratch of each step.
 
-
-def _liveness(steps: tuple[Step, ...], inside: Mapping[str, int]) -> tuple[int, str]:
-    """The largest sum of tensors alive at one step, and that step; one in place writes over an input that dies."""
-    last_use = {name: i for i, step in enumerate(steps) for name in step.inputs}
-    alive: dict[str, int] = {}
-    peak, fullest = 0, ""
+    A network input is there from the start, an output to the end.
+    """
+    leaving = outputs_of(graph, steps) | frozenset(graph.outputs)
+    end = max(len(steps) - 1, 0)
+    last = {name: i for i, step in enumerate(steps) for name in (step.name, *step.inputs)}
+    last |= {name: end for name in leaving if name in inside}
+    group_of = {name: [Lifetime(name, 0, last.get(name, 0), 0, inside[name])] for name in _starts(graph)}
+    groups = list(group_of.values())
     for i, step in enumerate(steps):
-        dying = {name for name in step.inputs if last_use[name] == i}
-        over = [alive.get(name, 0) for name in dying] if step.operator.kind in IN_PLACE else [0]
-        alive[step.name] = inside[step.name]
-        needed = sum(alive.values()) - min(max(over, default=0), inside[step.name])
-        if needed > peak:
-            peak, fullest = needed, step.name
-        for name in dying:
-            alive.pop(name, None)
-    return peak, fullest
+        own = Lifetime(step.name, i, last[step.name], 0, inside[step.name])
+        under = _written_over(step, inside, {name for name in step.inputs if last[name] == i and name not in leaving})
+        if under:
+            group_of[step.name] = group_of[under]
+            group_of[under].append(own)
+        else:
+            group_of[step.name] = [own]
+            groups.append(group_of[step.name])
+        groups.append([Lifetime(scratch_name(step.name), i, i, 0, held[step.name])])
+    return groups
+
+
+def _written_over(step: Step, inside: Mapping[str, int], dying: Collection[str]) -> str:
+    """The largest input that a step of one value for one value writes over, of those no longer needed; or none."""
+    result = inside[step.name]
+    found = [
+        name
+        for which, name in enumerate(step.inputs)
+        if name in dying and inside[name] and result and _writes_over(step, which, inside[name], result)
+    ]
+    return max(found, key=inside.__getitem__, default="")

@@ -34,7 +34,16 @@ def weights_bytes(step: Step, plan: PrecisionPlan | None = None) -> int:
         total += packed(op.kernel, _stored_as(op, precision)) + packed(bias, precision.bias)
         if op.other:  # whole words: X-CUBE-AI aligns each array
             total += FLOAT * -(-packed(op.other, precision.weights if not op.kernel else Precision.FLOAT32) // FLOAT)
+        total += FLOAT * _peepholes(op)
     return total
+
+
+def _peepholes(op: Operator) -> int:
+    """Zeros stored with an LSTM for the peepholes that it does not have: 3 floats a unit, as reports count them."""
+    inside = op.attributes.get("inside")
+    if isinstance(inside, Graph):
+        return sum(map(_peepholes, inside.operators)) if op.kernel else 0
+    return 3 * int(op.attributes["units"]) if op.kind == "LSTM" and op.kernel else 0
 
 
 def _stored_as(op: Operator, precision: LayerPrecision) -> Precision:
