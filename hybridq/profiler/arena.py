@@ -8,7 +8,7 @@ above its output, the `lag`. What a step holds besides its tensors is in `scratc
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -22,7 +22,7 @@ from hybridq.profiler.scratch import from_7_2, image, is_int8, scratch
 
 BRANCHING = "first fit, the largest tensor first (this network branches: no planner of X-CUBE-AI's is known for it)"
 
-# These write over what they read as well, where the shapes are the same. No report shows it.
+# These write over what they read as well, where all shapes are the same. No report shows it.
 MERGES = frozenset({"Add", "Subtract", "Multiply", "Minimum", "Maximum", "Average"})
 NORMALISATIONS = frozenset(
     {
@@ -192,7 +192,7 @@ def _lags(
 ) -> tuple[int | None, ...]:
     """The choices of a step in a chain: see `Link`."""
     op, source, result = step.operator, tensors[step.inputs[0]], tensors[step.name]
-    if _writes_over(step, 0, source.bytes, result.bytes):
+    if _writes_over(step, source.bytes, result.bytes):
         return (0,)
     convolves = op.kind in CONVOLUTIONS and not op.kind.startswith("Separable")
     if convolves and rules.in_place and not (source.outside or result.outside) and source.bytes and result.bytes:
@@ -201,11 +201,11 @@ def _lags(
     return (None,)
 
 
-def _writes_over(step: Step, which: int, source: int, result: int) -> bool:
-    """Whether a step writes each value over the one that it reads in that input, of so many bytes."""
+def _writes_over(step: Step, source: int, result: int) -> bool:
+    """Whether a step of one value for one value writes its result over an input of so many bytes."""
     op = step.operator
     if op.kind in MERGES | NORMALISATIONS:
-        return op.input_shapes[which] == op.output_shape and result <= source
+        return set(op.input_shapes) == {op.output_shape} and result <= source
     return op.kind in IN_PLACE
 
 
@@ -247,7 +247,8 @@ def _groups(
     groups = list(group_of.values())
     for i, step in enumerate(steps):
         own = Lifetime(step.name, i, last[step.name], 0, inside[step.name])
-        under = _written_over(step, inside, {name for name in step.inputs if last[name] == i and name not in leaving})
+        dying = [name for name in step.inputs if last[name] == i and name not in leaving]
+        under = _written_over(step, inside, dying)
         if under:
             group_of[step.name] = group_of[under]
             group_of[under].append(own)
@@ -258,12 +259,10 @@ def _groups(
     return groups
 
 
-def _written_over(step: Step, inside: Mapping[str, int], dying: Collection[str]) -> str:
+def _written_over(step: Step, inside: Mapping[str, int], dying: Iterable[str]) -> str:
     """The largest input that a step of one value for one value writes over, of those no longer needed; or none."""
     result = inside[step.name]
-    found = [
-        name
-        for which, name in enumerate(step.inputs)
-        if name in dying and inside[name] and result and _writes_over(step, which, inside[name], result)
-    ]
+    if step.operator.kind not in MERGES:
+        dying = [name for name in dying if name == step.inputs[0]]  # the others are masks
+    found = [name for name in dying if inside[name] and result and _writes_over(step, inside[name], result)]
     return max(found, key=inside.__getitem__, default="")
