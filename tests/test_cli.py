@@ -147,6 +147,27 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(run, folder, tmp_path):
     assert plain(err)
 
 
+def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_path):
+    words = 'data: {words: ["yes", "no"]}\ntraining: {epochs: 1}\n'
+    (tmp_path / "teacher.yaml").write_text(f"{words}model: {{name: tc_resnet, channels: [4, 8]}}\n")
+    small = "model: {filters: [2, 2, 2, 2, 2, 2], dense: [4, 4]}\n"
+    (tmp_path / "pupil.yaml").write_text(f"{words}{small}teacher: teacher.yaml\nprecision: {{dense: binary}}\n")
+    code, _, err = run("train", "pupil.yaml", "--data", folder)
+    assert code == 0, err
+    assert err.index("teacher epoch 1/1") < err.index("pupil epoch 1/1")
+    rows = {row["network"] for row in json.loads(run("compare", "teacher", "pupil", "--format", "json")[1])["rows"]}
+    assert rows == {"teacher", "pupil"}
+    assert run("train", "pupil.yaml", "--data", folder, "--resume")[2].count("epoch 1/1") == 0
+
+    code, _, err = run("train", "pupil.yaml", "--data", folder, "--set", "data.balance=false")
+    assert code == 0, err
+    assert "teacher epoch 1/1" in err  # settings of the data reach the teacher: it is trained anew
+    (tmp_path / "teacher.yaml").write_text(f"{words}features: {{coefficients: 30}}\n")
+    code, _, err = run("train", "pupil.yaml", "--data", folder)
+    assert code == 2
+    assert "needs the same features and the same data" in err
+
+
 def test_profile_prints_the_published_figures(run):
     code, out, _ = run("profile", PAPER / "fp32_same.yaml", "--format", "json")
     found = json.loads(out)
