@@ -244,11 +244,11 @@ def test_a_branching_network_adds_up_what_is_alive() -> None:
     inputs = keras.Input((10, 10, 2))
     x = layers.Conv2D(4, 1, name="a")(inputs)  # 400
     y = layers.Conv2D(4, 1, name="b")(x)  # 400, beside a
-    x = layers.Add(name="sum")([x, y])  # 400, beside a and b
+    x = layers.Add(name="sum")([x, y])  # 400, over one of them
     x = layers.GlobalAveragePooling2D()(x)
     report = profile(keras.Model(inputs, layers.Dense(3)(x)))
     assert "branches" in report.planner
-    assert report.totals.activations_bytes == 4 * 1200
+    assert report.totals.activations_bytes == 4 * 800
     assert next(row.macc for row in report.rows if row.name == "sum") == 400
 
 
@@ -270,7 +270,7 @@ def test_a_layer_without_a_rule_is_named_never_zero() -> None:
 
 
 def test_every_layer_that_is_read_is_counted() -> None:
-    assert set(LAYERS) | WRAPPERS == set(macc.RULES)
+    assert set(LAYERS) | WRAPPERS | {"Quantize", "Dequantize"} == set(macc.RULES)  # those two of TFLite
 
 
 def counts(shape: tuple[int, ...], *layers: Any) -> list[int | None]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
+from hybridq.profiler.planners import Lifetime
 from hybridq.profiler.tables import size
 
 Json = Mapping[str, Any]
@@ -58,22 +59,12 @@ PAGE = """<!doctype html>
 """
 
 
-class Lifetime(NamedTuple):
-    """Where a tensor lies in the activation arena, in bytes, and from which step to which, both included."""
-
-    tensor: str
-    first: int  # counts the report's layers from 0
-    last: int
-    offset: int
-    bytes: int
-
-
-def page(data: Json, lifetimes: Sequence[tuple[str, int, int, int, int]] = ()) -> str:
+def page(data: Json, lifetimes: Sequence[Lifetime] = ()) -> str:
     """A whole page from a report's plain data; with the tensors' `Lifetime`s it has the picture of the RAM too."""
     return PAGE.format(title=escape(_title(data)), body=fragment(data, lifetimes))
 
 
-def fragment(data: Json, lifetimes: Sequence[tuple[str, int, int, int, int]] = ()) -> str:
+def fragment(data: Json, lifetimes: Sequence[Lifetime] = ()) -> str:
     """The same without the page around it, for notebooks."""
     parts = [
         element("style", Markup(STYLE)),
@@ -84,7 +75,7 @@ def fragment(data: Json, lifetimes: Sequence[tuple[str, int, int, int, int]] = (
         _flash_picture(data["layers"]),
     ]
     if lifetimes:
-        parts.append(_ram_picture([layer["name"] for layer in data["layers"]], [Lifetime(*one) for one in lifetimes]))
+        parts.append(_ram_picture([layer["name"] for layer in data["layers"]], lifetimes))
     return element("div", *parts, _notes(data), class_="hybridq")
 
 

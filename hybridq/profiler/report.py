@@ -13,6 +13,7 @@ from hybridq.profiler import accounting as rules
 from hybridq.profiler import arena, estimates, macc, memory, targets
 from hybridq.profiler.accounting import Accounting
 from hybridq.profiler.merge import Step, merge, precision_of
+from hybridq.profiler.planners import Lifetime
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -69,6 +70,7 @@ class Profile:
     rows: tuple[Row, ...]
     assumed: tuple[str, ...]  # activations whose MACC is an assumption, not read off a report
     not_costed: tuple[str, ...]  # layers without a rule: the totals leave them out
+    lifetimes: tuple[Lifetime, ...]  # where each tensor lies in the arena, and from which row to which
     plans: tuple[tuple[str, int], ...]  # for a float network: (plan, flash in bytes under it)
 
     @property
@@ -109,6 +111,7 @@ class Profile:
             "assumed": list(self.assumed),
             "not_costed": list(self.not_costed),
             "plans": dict(self.plans),
+            "lifetimes": [one._asdict() for one in self.lifetimes],
             "estimates": {name: found.to_json() if found else None for name, found in self.estimates.items()},
         }
 
@@ -122,13 +125,13 @@ class Profile:
         """What a notebook shows."""
         from hybridq.profiler.html import fragment
 
-        return fragment(self.to_json())
+        return fragment(self.to_json(), self.lifetimes)
 
     def to_html(self) -> str:
         """One self-contained page."""
         from hybridq.profiler.html import page
 
-        return page(self.to_json())
+        return page(self.to_json(), self.lifetimes)
 
     def to_rich(self) -> Group:
         """The report for a terminal: a rich renderable of at most 100 columns."""
@@ -175,6 +178,7 @@ def profile(
         planner=needed.planner,
         buffers_inside=needed.buffers_inside,
         peak=needed.peak,
+        lifetimes=needed.lifetimes,
         totals=_totals(graph, plan, rows, needed, board),
         rows=rows,
         assumed=tuple(sorted({name for op in _operators(steps) if (name := macc.assumed(op))})),
