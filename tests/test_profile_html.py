@@ -19,6 +19,7 @@ from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.profiler.diff import Diff, diff
 from hybridq.profiler.html import COLOURS, fragment, page
+from hybridq.profiler.planners import Lifetime
 
 VOID = {"meta", "br", "link", "img"}
 
@@ -60,7 +61,11 @@ class Reader(HTMLParser):
         return " ".join(self.words)
 
 
-LIFETIMES = [("in", 0, 0, 200, 400), ("dense_0", 0, 1, 0, 200), ("dense_1", 1, 1, 200, 40)]
+LIFETIMES = [
+    Lifetime("in", 0, 0, 200, 400),
+    Lifetime("dense_0", 0, 1, 0, 200),
+    Lifetime("dense_1", 1, 1, 200, 40),
+]
 
 
 def test_the_page_says_what_the_report_says() -> None:
@@ -100,7 +105,7 @@ def test_a_name_is_text_whatever_it_holds(name: str) -> None:
     data = profile(network(20, 10, 5, names=(name, "y" if name != "y" else "z"), name=name)).to_json()
     data["target"]["label"] = data["target"]["source"] = data["planner"] = name
     data["not_costed"], data["assumed"], data["plans"] = [name], [name], {name: 3}
-    read = Reader(page(data, [(name, 0, 1, 0, 30)]))
+    read = Reader(page(data, [Lifetime(name, 0, 1, 0, 30)]))
     assert {tag for tag, _ in read.tags} == {tag for tag, _ in plain.tags}
     assert {key for _, given in read.tags for key in given} <= {key for _, given in plain.tags for key in given}
     assert name in read.text
@@ -124,7 +129,7 @@ def test_estimates_are_shown_with_their_sources() -> None:
 def test_a_large_network_still_makes_a_readable_page() -> None:
     units = tuple(range(10, 310))
     data = profile(network(*units)).to_json()
-    text = page(data, [(f"t{i}", i, min(i + 1, 298), 0, 4 * u) for i, u in enumerate(units[1:])])
+    text = page(data, [Lifetime(f"t{i}", i, min(i + 1, 298), 0, 4 * u) for i, u in enumerate(units[1:])])
     read = Reader(text)
     assert "269 smaller layers" in read.text
     assert len(text) < 1_000_000
