@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from hybridq.errors import UserError
+from hybridq.graph import Graph, Operator
+from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import NEWEST, VERSIONS, accounting
 
@@ -47,5 +49,23 @@ def test_versions_are_found_by_name():
 
 @pytest.mark.parametrize("name", ["", "x-cube", "x-cube-ai:0.9", "x-cube-ai:8.x", "x-cube-ai:8:fast", "packed:1"])
 def test_other_names_are_refused(name):
-    with pytest.raises(UserError, match="is not an accounting; known are x-cube-ai"):
+    with pytest.raises(UserError, match="is not an accounting; known are packed, x-cube-ai"):
         accounting(name)
+
+
+def test_an_image_of_our_own_stores_the_scales_of_quantized_kernels():
+    graph = Graph(
+        "two",
+        (
+            Operator("in", "InputLayer", (), (), (100,)),
+            Operator("a", "Dense", ("in",), ((100,),), (50,), {}, 5000, 50),
+            Operator("b", "Dense", ("a",), ((50,),), (10,), {}, 500, 10),
+        ),
+        ("b",),
+    )
+    plan = PrecisionPlan.from_data({"a": "binary", "b": {"weights": "8-bit", "outputs": "8-bit"}})
+    totals = profile(graph, plan=plan, accounting="packed").totals
+    assert totals.flash_bytes == 5000 // 8 + 4 * 50 + 4 * 50 + 500 + 4 * 10 + 52  # weights, biases, scales; ten of 5 B
+    assert profile(graph, plan=plan).totals.flash_bytes == 5000 // 8 + 4 * 50 + 500 + 4 * 10
+    assert profile(graph, accounting="packed").totals.flash_bytes == 4 * 5560
+    assert totals.ram_bytes == totals.activations_bytes == 4 * (100 + 50)

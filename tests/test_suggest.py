@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hybridq.graph import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler import profile
-from hybridq.profiler.merge import merge
 from hybridq.profiler.suggest import Suggestion, suggest
 
 # kernels and biases of the float reference network, padding "same"
@@ -38,7 +37,7 @@ def chain(sizes: dict[str, tuple[int, int]], precision: LayerPrecision | None = 
 
 
 def suggested(graph: Graph, flash: int, **options: object) -> Suggestion:
-    return suggest(graph, merge(graph), flash, **options)  # type: ignore[arg-type]
+    return suggest(graph, flash, **options)  # type: ignore[arg-type]
 
 
 def test_the_first_dense_layer_of_the_reference_network_comes_first() -> None:

@@ -1,7 +1,8 @@
-"""How ST's tool counts, by its version: one row of a table for each version in which something changes.
+"""How the costs of a network are counted: as ST's tool does, by its version, or for an image of our own.
 
-The rules were read off published reports of X-CUBE-AI 5.0 to 9.0 and of its successor, ST Edge AI Core 1.0 to 2.2,
-whose version numbers start again. A version between two rows counts as the earlier one.
+One row of a table for each version in which something changes. The rules were read off published reports of X-CUBE-AI
+5.0 to 9.0 and of its successor, ST Edge AI Core 1.0 to 2.2, whose version numbers start again. A version between two
+rows counts as the earlier one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from hybridq.errors import UserError
 
 NAME = "x-cube-ai"
+OWN = "packed"
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,13 @@ class Accounting:
     elu: int  # MACC an element; in 5.x as the reference network's nonlinearity counts, later as in a report of Core 2.2
     int8_relu: int  # MACC an element
     in_place: bool = True  # convolutions may write over their input; False where optimised for time
+    own: bool = False  # our image: it stores the scales of quantized kernels, and its kernels need no scratch
 
     @property
     def label(self) -> str:
-        """The name for a report: "x-cube-ai 8.1", "x-cube-ai core 2.2, optimised for time"."""
+        """The name for a report: "x-cube-ai 8.1", "x-cube-ai core 2.2, optimised for time", "packed"."""
+        if self.own:
+            return OWN
         number = "core " * self.core + ".".join(map(str, self.version))
         return f"{NAME} {number}" + ("" if self.in_place else ", optimised for time")
 
@@ -46,21 +51,27 @@ VERSIONS = (
     Accounting((1, 0), True, True, True, False, True, 0, 1, 11, 0),
     Accounting((2, 0), True, True, True, True, True, 0, 1, 11, 0),  # folds_forward: seen in 2.2, in no earlier report
 )
+# Our image: its inputs and outputs are part of the arena; a convolution never writes over its input.
+PACKED = Accounting((0, 0), False, True, True, False, False, 0, 0, 11, 0, in_place=False, own=True)
 NEWEST = replace(VERSIONS[-1], version=(2, 2))
 
 
 def accounting(name: str = NAME) -> Accounting:
     """The rules by their name: "x-cube-ai" is the newest, "x-cube-ai:8.1" that version, "x-cube-ai:2.2" that of Core.
 
-    With ":time" behind the version, as the tool counts when told to optimise for time. Raises UserError for others.
+    With ":time" behind the version, as the tool counts when told to optimise for time. "packed" is what an image of
+    our own stores: packed weights, and the table of scales of every layer with a quantized kernel. Raises UserError
+    for others.
     """
+    if name == OWN:
+        return PACKED
     kind, _, rest = name.partition(":")
     number, _, mode = rest.partition(":")
     found = _version(number) if rest else NEWEST
     if kind != NAME or found is None or mode not in ("", "time"):
         known = ", ".join(f"{NAME}:{row.version[0]}.{row.version[1]}" for row in VERSIONS)
         raise UserError(
-            f"'{name}' is not an accounting; known are {NAME} (the newest), {known} and versions between them"
+            f"'{name}' is not an accounting; known are {OWN}, {NAME} (the newest), {known} and versions between them"
         )
     # Optimised for time, the tool neither overlaps nor merges.
     return replace(found, in_place=False, merges_pools=False) if mode == "time" else found

@@ -53,7 +53,6 @@ def suggestion(path: Path, request: Request, to: str) -> Suggestion:
     """The fewest layers to narrow so that the network fits the flash: see `suggest`."""
     from hybridq.precision import Precision
     from hybridq.profiler import accounting
-    from hybridq.profiler.merge import merge
     from hybridq.profiler.suggest import suggest
 
     graph, recipe = _opened(path, request)
@@ -62,7 +61,7 @@ def suggestion(path: Path, request: Request, to: str) -> Suggestion:
     if to not in (precision.value for precision in Precision):
         raise UserError(f"--to: '{to}' is not one of {', '.join(p.value for p in Precision)}")
     rules = accounting.accounting(request.accounting or (recipe.accounting if recipe else NAME))
-    return suggest(graph, merge(graph, rules, start), board.flash_bytes, Precision(to), start)
+    return suggest(graph, board.flash_bytes, Precision(to), start, rules=rules)
 
 
 def _opened(path: Path, request: Request) -> tuple[Graph, Recipe | None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hybridq.graph import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
-from hybridq.profiler.accounting import accounting
+from hybridq.profiler.accounting import NEWEST, Accounting, accounting
 from hybridq.profiler.merge import CONVOLUTIONS, Step, merge, precision_of
 
 FLOAT = Precision.FLOAT32.bits // 8  # bytes
@@ -22,11 +22,11 @@ def packed(count: int, precision: Precision) -> int:
 # ----------------------------------------------------------------------------------------------- flash
 
 
-def weights_bytes(step: Step, plan: PrecisionPlan | None = None) -> int:
+def weights_bytes(step: Step, plan: PrecisionPlan | None = None, rules: Accounting = NEWEST) -> int:
     """Flash of one step: kernels, biases and other constants by their precisions.
 
-    A folded batch norm takes nothing, but its convolution then has a bias. The scales of quantized kernels
-    are not counted: they are part of the requantization that a deployed image holds.
+    A folded batch norm takes nothing, but its convolution then has a bias. The scales of quantized kernels count in an
+    image of our own alone: ST's tool has them in the code.
     """
     total = 0
     for op, bias in _stored(step):
@@ -34,8 +34,16 @@ def weights_bytes(step: Step, plan: PrecisionPlan | None = None) -> int:
         total += packed(op.kernel, _stored_as(op, precision)) + packed(bias, precision.bias)
         if op.other:  # whole words: X-CUBE-AI aligns each array
             total += FLOAT * -(-packed(op.other, precision.weights if not op.kernel else Precision.FLOAT32) // FLOAT)
-        total += FLOAT * _peepholes(op)
+        total += _requantization(op, precision) if rules.own else FLOAT * _peepholes(op)
     return total
+
+
+def _requantization(op: Operator, precision: LayerPrecision) -> int:
+    """A scale for each output channel of a quantized kernel: a float, or a multiplier and a shift to 8-bit results."""
+    if not op.kernel or precision.weights is Precision.FLOAT32:
+        return 0
+    each = FLOAT + (1 if precision.outputs is not Precision.FLOAT32 else 0)
+    return FLOAT * -(-op.output_shape[-1] * each // FLOAT)
 
 
 def _peepholes(op: Operator) -> int:

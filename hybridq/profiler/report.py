@@ -183,7 +183,7 @@ def profile(
         rows=rows,
         assumed=tuple(sorted({name for op in _operators(steps) if (name := macc.assumed(op))})),
         not_costed=tuple(filter(None, map(macc.not_costed, _operators(steps)))),
-        plans=_plans(graph, steps, rows),
+        plans=_plans(graph, rows, counted),
     )
 
 
@@ -202,7 +202,7 @@ def _operators(steps: tuple[Step, ...]) -> list[Operator]:
 
 def _rows(steps: tuple[Step, ...], plan: PrecisionPlan | None, counted: Accounting) -> tuple[Row, ...]:
     maccs = [macc.step_macc(step, counted) for step in steps]
-    flash = [memory.weights_bytes(step, plan) if step.operator.known else None for step in steps]
+    flash = [memory.weights_bytes(step, plan, counted) if step.operator.known else None for step in steps]
     all_macc, all_flash = sum(filter(None, maccs)), sum(filter(None, flash))
     return tuple(
         Row(
@@ -249,12 +249,12 @@ def _totals(
     )
 
 
-def _plans(graph: Graph, steps: tuple[Step, ...], rows: tuple[Row, ...]) -> tuple[tuple[str, int], ...]:
+def _plans(graph: Graph, rows: tuple[Row, ...], counted: Accounting) -> tuple[tuple[str, int], ...]:
     """Flash under the standard plans, where all weights are still float."""
     if any(row.precision and row.precision.weights is not Precision.FLOAT32 for row in rows):
         return ()
     return tuple(
-        (label, sum(memory.weights_bytes(step, plan) for step in steps))
+        (label, sum(memory.weights_bytes(step, plan, counted) for step in merge(graph, counted, plan)))
         for label, plan in standard_plans(graph).items()
         if any(row.precision for row in rows)
     )

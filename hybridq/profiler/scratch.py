@@ -32,7 +32,7 @@ def scratch(step: Step, stored: Precision, said: LayerPrecision, rules: Accounti
     """Bytes that the step holds; `stored` is the precision of its result, `said` that of its operator."""
     pooled = packed(_pooled_rows(step), stored)
     if is_int8(step.operator, said):
-        return pooled + int8_scratch(step.operator)
+        return pooled + (0 if rules.own else int8_scratch(step.operator))
     rule = SCRATCH.get(step.operator.kind)
     return pooled + (packed(rule.values(step.operator), stored) if rule and rule.since(rules) else 0)
 

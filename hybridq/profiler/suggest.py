@@ -6,14 +6,14 @@ What a layer's precision costs in accuracy is not in this: a suggestion is where
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from hybridq.graph import Graph
 from hybridq.precision import PARTS, Precision, PrecisionPlan
+from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.memory import weights_bytes
-from hybridq.profiler.merge import Step, precision_of
+from hybridq.profiler.merge import merge, precision_of
 from hybridq.profiler.tables import size
 
 if TYPE_CHECKING:
@@ -83,31 +83,31 @@ class Suggestion:
 
 def suggest(
     graph: Graph,
-    steps: Sequence[Step],
     flash_bytes: int,
     to: Precision = Precision.BINARY,
     start: PrecisionPlan | None = None,
     keep_last: bool = True,
-    count: Callable[[Step, PrecisionPlan], int] = weights_bytes,
+    rules: Accounting = NEWEST,
 ) -> Suggestion:
     """The fewest layers whose weights must go to the precision `to` for the network to take `flash_bytes` or less.
 
     `start` is the plan to begin with; without it the network's own precisions. With `keep_last` the layers that the
     network ends with, which decide between the classes, are changed only where all others are not enough. If nothing
-    is enough, all layers that save something are changed. `count` gives the bytes of a step under a plan.
+    is enough, all layers that save something are changed. The bytes are counted by `rules`.
 
-    A layer's bytes depend on its own precision only, so whoever takes the largest savings first needs the fewest.
+    What a layer saves depends on its own precision only, so whoever takes the largest savings first needs the fewest.
     """
-    rules = start.rules if start else _own_rules(graph)
-    base = PrecisionPlan(rules)
-    total = start_bytes = sum(count(step, base) for step in steps)
-    savings = {}
-    for step in steps:
-        if step.operator.kernel and to.bits < base.of(step.name).weights.bits:
-            narrow = PrecisionPlan((*rules, _rule(step.name, to)))
-            saved = count(step, base) - count(step, narrow)
-            if saved > 0:  # padding to whole words may eat it up
-                savings[step.name] = saved
+    given = start.rules if start else _own_rules(graph)
+
+    def flash(*narrowed: str) -> int:
+        plan = PrecisionPlan((*given, *(_rule(name, to) for name in narrowed)))
+        return sum(weights_bytes(step, plan, rules) for step in merge(graph, rules, plan))
+
+    base = PrecisionPlan(given)
+    total = start_bytes = flash()
+    names = [op.name for op in graph.weighted if to.bits < base.of(op.name).weights.bits]
+    savings = {name: start_bytes - flash(name) for name in names}
+    savings = {name: saved for name, saved in savings.items() if saved > 0}  # tables may eat it up
     if keep_last:
         last = _last(graph)
         others = {name: saved for name, saved in savings.items() if name not in last}
@@ -119,7 +119,7 @@ def suggest(
             break
         total -= saved
         changes.append(Change(name, base.of(name).weights, saved, total))
-    plan = PrecisionPlan((*rules, *(_rule(change.layer, to) for change in changes)))
+    plan = PrecisionPlan((*given, *(_rule(change.layer, to) for change in changes)))
     return Suggestion(plan, to, flash_bytes, start_bytes, tuple(changes))
 
 
