@@ -13,6 +13,7 @@ from hybridq.keras_graph import keras_graph
 from hybridq.model_files import saved_config
 from hybridq.operators import Graph as Graph
 from hybridq.operators import Operator as Operator
+from hybridq.saved_model import read_saved_model
 from hybridq.tflite_graph import read_tflite
 
 # What reading a damaged description can raise: a key missing, a list in place of a number, endless nesting.
@@ -20,7 +21,7 @@ MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, Overfl
 
 
 def read_graph(model: Any) -> Graph:
-    """Read a Keras model (functional or sequential), or a model file by its path; a Graph stays as it is.
+    """Read a Keras model (functional or sequential), or a model file or folder by its path; a Graph stays as it is.
 
     A layer without a rule is kept, with the kind "unknown: X". Raises UserError for what is no such model.
     """
@@ -28,6 +29,8 @@ def read_graph(model: Any) -> Graph:
         return model
     if isinstance(model, str | os.PathLike):
         path = Path(model)
+        if path.is_dir():
+            return read_saved_model(path)
         if path.suffix.lower() == ".tflite":
             return read_tflite(path)
         where, saved = str(path), saved_config(path)

@@ -1,0 +1,68 @@
+"""A TensorFlow SavedModel as a Graph: the folder of Keras' `model.export(folder)`, in Keras 2 of `model.save(folder)`.
+
+A SavedModel is a graph of TensorFlow's operations, not a list of layers, so TensorFlow's converter first makes a float
+`.tflite` file of it. Unlike all other model files it therefore needs TensorFlow, which takes seconds, and TensorFlow
+loads it, which restores its variables and runs its initialisers, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from hybridq.errors import UserError
+from hybridq.operators import Graph
+from hybridq.tflite_graph import read_tflite
+
+MODEL_FILE = "saved_model.pb"
+SECONDS = 300  # TensorFlow starts in about 10, and converts a large network in about a minute
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+
+# Operations that TensorFlow Lite does not have stay in the file as custom ones, which have no rule and are not costed.
+CONVERT = """
+import sys
+try:
+    import tensorflow as tf
+    converter = tf.lite.TFLiteConverter.from_saved_model(sys.argv[1])
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    converter.allow_custom_ops = True
+    content = converter.convert()
+except Exception as error:
+    print(type(error).__name__, *str(error).splitlines()[:1], sep=": ", flush=True)
+    sys.exit(1)
+with open(sys.argv[2], "wb") as file:
+    file.write(content)
+"""
+
+
+def read_saved_model(path: Path) -> Graph:
+    """The network that a SavedModel serves by default, its batch left open or 1; the graph has the folder's name.
+
+    Operators are those of TensorFlow Lite, with its names. Raises UserError for a folder that holds no SavedModel, for
+    a damaged one and for one that takes more than five minutes.
+    """
+    if not (path / MODEL_FILE).is_file():
+        raise UserError(f"{path}: a folder without {MODEL_FILE}, so not a SavedModel")
+    with tempfile.TemporaryDirectory() as folder:
+        converted = Path(folder) / f"{path.resolve().name}.tflite"
+        _convert(path, converted)
+        try:
+            return read_tflite(converted)
+        except UserError as error:  # its message names the temporary file
+            raise UserError(f"{path}: {str(error).removeprefix(f'{converted}: ')}") from None
+
+
+def _convert(path: Path, converted: Path) -> None:
+    # -P: no module of the current folder, which may be the model's own
+    command = [sys.executable, "-P", "-c", CONVERT, str(path), str(converted)]
+    try:
+        done = subprocess.run(command, env=os.environ | QUIET, capture_output=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{path}: converting it takes more than {SECONDS // 60} minutes") from None
+    if done.returncode:
+        said = done.stdout.decode(errors="replace").strip().splitlines()
+        reason = said[-1] if said else "TensorFlow crashed"
+        raise UserError(f"{path}: damaged, or a SavedModel that TensorFlow Lite cannot convert ({reason})")

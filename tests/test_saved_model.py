@@ -1,0 +1,75 @@
+"""SavedModel folders: what Keras exports is the network that the Keras model is; damaged folders are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hybridq.errors import UserError
+from hybridq.graph import read_graph
+from hybridq.profiler import profile
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((16, 12, 3))
+    x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", bias_initializer="normal")(inputs)
+    x = layers.MaxPooling2D(2)(layers.DepthwiseConv2D(3, padding="same", bias_initializer="normal")(x))
+    x = layers.Dense(7, activation="relu", bias_initializer="normal")(layers.Flatten()(x))
+    return keras.Model(inputs, layers.Dense(5, activation="softmax", bias_initializer="normal")(x))
+
+
+@pytest.fixture(scope="module")
+def exported(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "small.v1"
+    model.export(folder, verbose=False)
+    return folder
+
+
+def test_an_exported_model_is_the_network_of_the_keras_model(exported: Path, model: Any) -> None:
+    found, expected = read_graph(exported), read_graph(model)
+    assert found.name == "small.v1"
+    assert [op.kind for op in found.operators if not op.known] == []
+    layers = [[(op.kind, op.output_shape, op.kernel, op.bias) for op in g.weighted] for g in (found, expected)]
+    assert layers[0] == layers[1]
+    totals = [profile(graph).totals for graph in (found, expected)]
+    assert totals[0].macc == totals[1].macc
+    assert totals[0].flash_bytes == totals[1].flash_bytes
+    assert totals[0].ram_bytes == totals[1].ram_bytes
+
+
+def test_an_operation_that_tensorflow_lite_lacks_is_not_costed(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Sorted(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((1, 8), tf.float32)])
+        def __call__(self, x: Any) -> Any:
+            return tf.math.bessel_i0(x @ tf.fill((8, 4), 0.5))
+
+    module = Sorted()
+    tf.saved_model.save(module, str(tmp_path / "odd"), signatures=module.__call__)
+    graph = read_graph(tmp_path / "odd")
+    assert [op.kind for op in graph.weighted] == ["Dense"]
+    assert [op.output_shape for op in graph.operators if not op.known] == [(4,)]
+    assert profile(graph).not_costed
+
+
+def test_a_folder_without_a_model(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a folder without saved_model\.pb") as raised:
+        read_graph(tmp_path)
+    assert str(raised.value).startswith(str(tmp_path))
+
+
+def test_a_damaged_model_gives_one_line(exported: Path, tmp_path: Path) -> None:
+    content = (exported / "saved_model.pb").read_bytes()
+    (tmp_path / "saved_model.pb").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="damaged") as raised:
+        read_graph(tmp_path)
+    assert str(raised.value).startswith(f"{tmp_path}: ")
+    assert "\n" not in str(raised.value)
