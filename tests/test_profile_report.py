@@ -69,6 +69,14 @@ def test_totals_are_the_sums_of_the_layers(units: list[int]) -> None:
     assert newest["totals"]["ram_bytes"] == newest["totals"]["activations_bytes"] >= totals["io_bytes"] / 2
 
 
+def test_parameters_and_macc_by_width() -> None:
+    plan = PrecisionPlan.from_data({"dense_0": "binary", "dense_1": "8-bit"})
+    report = profile(network(100, 50, 10), plan=plan)
+    assert [(w.bits, w.parameters, w.macc) for w in report.widths] == [(32, 60, 0), (8, 500, 510), (1, 5000, 5050)]
+    assert "32-bit 60 and 0; 8-bit 500 and 510; 1-bit 5,000 and 5,050" in text_of(report)
+    assert len(profile(network(100, 50, 10)).widths) == 1
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(1, 2000), min_size=2, max_size=12))
 def test_the_dominant_layers_are_the_fewest_that_hold_most(units: list[int]) -> None:

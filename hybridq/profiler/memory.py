@@ -5,6 +5,8 @@ A float network so has exactly the weights that X-CUBE-AI reports.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hybridq.graph import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting, accounting
@@ -63,6 +65,17 @@ def _stored_as(op: Operator, precision: LayerPrecision) -> Precision:
 def parameters(step: Step) -> int:
     """How many numbers a step stores."""
     return sum(op.kernel + bias + op.other for op, bias in _stored(step))
+
+
+def parameters_by_width(step: Step, plan: PrecisionPlan | None = None) -> Counter[int]:
+    """How many of them are how many bits wide."""
+    found: Counter[int] = Counter()
+    for op, bias in _stored(step):
+        precision = precision_of(op, plan)
+        found[_stored_as(op, precision).bits] += op.kernel
+        found[precision.bias.bits] += bias
+        found[precision.weights.bits if not op.kernel else Precision.FLOAT32.bits] += op.other
+    return found
 
 
 def _stored(step: Step) -> list[tuple[Operator, int]]:

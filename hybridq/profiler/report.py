@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,18 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Width:
+    """What of a network is that many bits wide: stored numbers, and the MACC of the steps with such a kernel.
+
+    Steps without a kernel count as 32 bits.
+    """
+
+    bits: int
+    parameters: int
+    macc: int
+
+
+@dataclass(frozen=True)
 class Totals:
     """Sums over the network; bytes, shares in percent of the target's flash and RAM."""
 
@@ -70,6 +83,7 @@ class Profile:
     rows: tuple[Row, ...]
     assumed: tuple[str, ...]  # activations whose MACC is an assumption, not read off a report
     not_costed: tuple[str, ...]  # layers without a rule: the totals leave them out
+    widths: tuple[Width, ...]  # the widest first
     lifetimes: tuple[Lifetime, ...]  # where each tensor lies in the arena, and from which row to which
     plans: tuple[tuple[str, int], ...]  # for a float network: (plan, flash in bytes under it)
 
@@ -111,6 +125,7 @@ class Profile:
             "assumed": list(self.assumed),
             "not_costed": list(self.not_costed),
             "plans": dict(self.plans),
+            "widths": [asdict(width) for width in self.widths],
             "lifetimes": [one._asdict() for one in self.lifetimes],
             "estimates": {name: found.to_json() if found else None for name, found in self.estimates.items()},
         }
@@ -178,6 +193,7 @@ def profile(
         planner=needed.planner,
         buffers_inside=needed.buffers_inside,
         peak=needed.peak,
+        widths=_widths(steps, plan, rows),
         lifetimes=needed.lifetimes,
         totals=_totals(graph, plan, rows, needed, board),
         rows=rows,
@@ -247,6 +263,17 @@ def _totals(
         fits=not board.exceeded(flash, used, count),
         published_rule_bytes=memory.published_rule_bytes(graph, plan),
     )
+
+
+def _widths(steps: tuple[Step, ...], plan: PrecisionPlan | None, rows: tuple[Row, ...]) -> tuple[Width, ...]:
+    parameters: Counter[int] = Counter()
+    maccs: Counter[int] = Counter()
+    for step, row in zip(steps, rows, strict=True):
+        if step.operator.known:
+            parameters += memory.parameters_by_width(step, plan)
+        maccs[row.precision.weights.bits if row.precision else Precision.FLOAT32.bits] += row.macc or 0
+    found = sorted({bits for bits in parameters | maccs if parameters[bits] or maccs[bits]}, reverse=True)
+    return tuple(Width(bits, parameters[bits], maccs[bits]) for bits in found)
 
 
 def _plans(graph: Graph, rows: tuple[Row, ...], counted: Accounting) -> tuple[tuple[str, int], ...]:

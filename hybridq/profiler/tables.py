@@ -108,6 +108,9 @@ def lines(report: Profile) -> list[str]:
         + (f"; most in {report.peak}" * bool(report.peak)),
         _verdict(report),
     ]
+    if len(report.widths) > 1:
+        each = (f"{w.bits}-bit {w.parameters:,} and {w.macc:,}" for w in report.widths)
+        said.insert(1, f"Parameters and MACC by width: {'; '.join(each)}")
     said += [f"{name}: {found}" for name, found in report.estimates.items() if found]
     if names:
         verb = "holds" if len(names) == 1 else "hold"
