@@ -2,7 +2,8 @@
 
 A SavedModel is a graph of TensorFlow's operations, not a list of layers, so TensorFlow's converter first makes a float
 `.tflite` file of it. Unlike all other model files it therefore needs TensorFlow, which takes seconds, and TensorFlow
-loads it, which restores its variables and runs its initialisers, in a process of its own.
+loads it, which restores its variables and runs its initialisers, in a process of its own. A recurrent layer comes out
+as a loop, which has no rule: the `.keras` or `.h5` file of the same model says more.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from hybridq.errors import UserError
-from hybridq.operators import Graph
+from hybridq.operators import Graph, Operator
+from hybridq.precision import LayerPrecision
 from hybridq.tflite_graph import read_tflite
 
 MODEL_FILE = "saved_model.pb"
@@ -50,9 +53,18 @@ def read_saved_model(path: Path) -> Graph:
         converted = Path(folder) / f"{path.resolve().name}.tflite"
         _convert(path, converted)
         try:
-            return read_tflite(converted)
+            graph = read_tflite(converted)
         except UserError as error:  # its message names the temporary file
             raise UserError(f"{path}: {str(error).removeprefix(f'{converted}: ')}") from None
+    return replace(graph, operators=tuple(map(_undecided, graph.operators)))
+
+
+def _undecided(op: Operator) -> Operator:
+    """float32 is the converter's choice here, not the network's: as for a Keras layer, a plan may say otherwise."""
+    if op.precision != LayerPrecision():
+        return op
+    attributes = {name: value for name, value in op.attributes.items() if name != "per_channel"}
+    return replace(op, precision=None, attributes=attributes)
 
 
 def _convert(path: Path, converted: Path) -> None:
