@@ -21,7 +21,7 @@ from hybridq.precision import LayerPrecision
 from hybridq.tflite_graph import read_tflite
 
 MODEL_FILE = "saved_model.pb"
-SECONDS = 300  # TensorFlow starts in about 10, and converts a large network in about a minute
+SECONDS = 300  # small networks take about 5, most of them TensorFlow's start
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 
 # Operations that TensorFlow Lite does not have stay in the file as custom ones, which have no rule and are not costed.
@@ -48,7 +48,7 @@ def read_saved_model(path: Path) -> Graph:
     a damaged one and for one that takes more than five minutes.
     """
     if not (path / MODEL_FILE).is_file():
-        raise UserError(f"{path}: a folder without {MODEL_FILE}, so not a SavedModel")
+        raise UserError(f"cannot read {path}: a folder without {MODEL_FILE} is no model")
     with tempfile.TemporaryDirectory() as folder:
         converted = Path(folder) / f"{path.resolve().name}.tflite"
         _convert(path, converted)

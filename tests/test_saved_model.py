@@ -60,9 +60,8 @@ def test_an_operation_that_tensorflow_lite_lacks_is_not_costed(tmp_path: Path) -
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a folder without saved_model\.pb") as raised:
+    with pytest.raises(UserError, match=r"^cannot read .*: a folder without saved_model\.pb"):
         read_graph(tmp_path)
-    assert str(raised.value).startswith(str(tmp_path))
 
 
 def test_a_damaged_model_gives_one_line(exported: Path, tmp_path: Path) -> None:
