@@ -6,7 +6,10 @@ library that a damaged file can bring down, so it runs in a process of its own, 
 
 from __future__ import annotations
 
+import io
 import json
+import signal
+import stat
 import subprocess
 import sys
 import zipfile
@@ -15,14 +18,19 @@ from typing import Any
 
 from hybridq.errors import UserError
 
-LARGEST_CONFIG = 16 * 2**20  # bytes of the description; a network of fifty layers has about 0.1 MB
-H5_SECONDS = 20
-H5_BYTES = 2**30  # address space of the process that reads an .h5 file
+LARGEST_CONFIG = 4 * 2**20  # bytes of the description; a network of fifty layers has about 0.1 MB
+LONGEST_READ = 2 * 2**20  # bytes of a `.keras` file at once; its list of files, read whole, has some hundred
+H5_CPU_SECONDS = 0.8  # to read an .h5 file, once the library is there; a sound one takes a hundredth of it
+H5_SECONDS = 20  # with the library, on a slow disk
+H5_BYTES = 400 * 2**20  # address space of the process that reads an .h5 file; the library alone has 150 MiB
+PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that Keras writes; others inflate without a bound
 
+# The timer's signal ends the process, whatever its C code is doing.
 READ_H5 = """
-import resource, sys
+import resource, signal, sys
 resource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))
 import h5py
+signal.setitimer(signal.ITIMER_PROF, {seconds})
 with h5py.File(sys.argv[1], "r") as file:
     text = file.attrs["model_config"]
 text = text if isinstance(text, bytes) else str(text).encode()
@@ -32,8 +40,14 @@ sys.stdout.buffer.write(text[:{largest}])
 
 def saved_config(path: Path) -> Any:
     """What the file says of the network: {"class_name": ..., "config": ...}. Raises UserError for what is no model."""
-    if not path.exists():
-        raise UserError(f"{path}: no such file")
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # no permission, a circle of links, a name that is too long
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
+        raise UserError(f"cannot read {path}: not a file")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise UserError(f"{path}: not a model file: it ends in none of {', '.join(READERS)}, .tflite")
@@ -46,10 +60,24 @@ def saved_config(path: Path) -> Any:
         raise UserError(f"{path}: its description is damaged ({error})") from None
 
 
+class _ShortReads(io.FileIO):
+    """A file that refuses a long read: an archive's list of millions of files would fill memory and time."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > LONGEST_READ:
+            raise zipfile.BadZipFile("its list of files is too long")
+        return super().read(size) or b""
+
+
 def _keras_text(path: Path) -> bytes:
     try:
-        with zipfile.ZipFile(path) as archive, archive.open("config.json") as member:
-            return member.read(LARGEST_CONFIG + 1)
+        with _ShortReads(path) as file, zipfile.ZipFile(file) as archive:
+            if archive.getinfo("config.json").compress_type not in PLAIN:
+                raise UserError(f"{path}: not a .keras file: its config.json is packed as Keras never does")
+            with archive.open("config.json") as member:
+                return member.read(LARGEST_CONFIG + 1)
+    except UserError:
+        raise
     except KeyError:
         raise UserError(f"{path}: not a Keras model: it has no config.json") from None
     except OSError as error:
@@ -59,18 +87,22 @@ def _keras_text(path: Path) -> bytes:
 
 
 def _h5_text(path: Path) -> bytes:
-    program = READ_H5.format(memory=H5_BYTES, largest=LARGEST_CONFIG + 1)
+    program = READ_H5.format(memory=H5_BYTES, seconds=H5_CPU_SECONDS, largest=LARGEST_CONFIG + 1)
+    # -P: no module beside the model is imported in place of the library; -B: nothing is written
+    command = [sys.executable, "-P", "-B", "-c", program, str(path)]
     try:
-        done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, timeout=H5_SECONDS)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=H5_SECONDS)
     except subprocess.TimeoutExpired:
-        raise UserError(f"{path}: damaged: reading it takes more than {H5_SECONDS} seconds") from None
+        raise UserError(f"{path}: reading it takes more than {H5_SECONDS} seconds") from None
     if done.returncode == 0:
         return done.stdout
+    if done.returncode == -signal.SIGPROF:
+        raise UserError(f"{path}: damaged: reading it takes too long")
     said = done.stderr.decode(errors="replace").strip().splitlines()
     reason = said[-1] if said else "the HDF5 library crashed"
     if "model_config" in reason:
         raise UserError(f"{path}: holds weights alone, no network: save the whole model, not its weights")
-    raise UserError(f"{path}: damaged, or not an .h5 model ({reason})")
+    raise UserError(f"{path}: damaged, or not an .h5 model ({ascii(reason)[1:-1][:200]})")
 
 
 READERS = {".keras": _keras_text, ".h5": _h5_text, ".hdf5": _h5_text}
