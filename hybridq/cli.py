@@ -146,7 +146,7 @@ def profile(
     set_: Settings = None,
     format_: Annotated[ReportFormat, typer.Option("--format", help="How to print it.")] = ReportFormat.table,
 ) -> None:
-    """Print where flash, RAM and MACC go, layer by layer: of a recipe, a .keras, .h5 or .tflite file."""
+    """Print where flash, RAM and MACC go, layer by layer: of a recipe, a .keras, .h5 or .tflite file, a SavedModel."""
     from hybridq.profiler import command
 
     request = command.Request(target, flash, ram, accounting, plan, tuple(set_ or ()))

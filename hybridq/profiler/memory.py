@@ -33,7 +33,7 @@ def weights_bytes(step: Step, plan: PrecisionPlan | None = None, rules: Accounti
     total = 0
     for op, bias in _stored(step):
         precision = precision_of(op, plan)
-        total += packed(op.kernel, _stored_as(op, precision)) + packed(bias, precision.bias)
+        total += packed(op.kernel, _stored_as(op, plan)) + packed(bias, precision.bias)
         if op.other:  # whole words: X-CUBE-AI aligns each array
             total += FLOAT * -(-packed(op.other, precision.weights if not op.kernel else Precision.FLOAT32) // FLOAT)
         total += _requantization(op, precision) if rules.own else FLOAT * _peepholes(op)
@@ -56,10 +56,11 @@ def _peepholes(op: Operator) -> int:
     return 3 * int(op.attributes["units"]) if op.kind == "LSTM" and op.kernel else 0
 
 
-def _stored_as(op: Operator, precision: LayerPrecision) -> Precision:
+def _stored_as(op: Operator, plan: PrecisionPlan | None) -> Precision:
     """The precision of the stored kernel. 8-bit weights of a TFLite layer that computes in float are expanded."""
-    computes_in_float = precision.outputs is Precision.FLOAT32
-    return Precision.FLOAT32 if "per_channel" in op.attributes and computes_in_float else precision.weights
+    said = precision_of(op, plan)
+    expanded = plan is None and "per_channel" in op.attributes and said.outputs is Precision.FLOAT32
+    return Precision.FLOAT32 if expanded else said.weights
 
 
 def parameters(step: Step) -> int:
@@ -72,7 +73,7 @@ def parameters_by_width(step: Step, plan: PrecisionPlan | None = None) -> Counte
     found: Counter[int] = Counter()
     for op, bias in _stored(step):
         precision = precision_of(op, plan)
-        found[_stored_as(op, precision).bits] += op.kernel
+        found[_stored_as(op, plan).bits] += op.kernel
         found[precision.bias.bits] += bias
         found[precision.weights.bits if not op.kernel else Precision.FLOAT32.bits] += op.other
     return found
