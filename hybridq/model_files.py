@@ -6,6 +6,7 @@ library that a damaged file can bring down, so it runs in a process of its own, 
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import signal
@@ -54,10 +55,15 @@ def saved_config(path: Path) -> Any:
     text = reader(path)
     if len(text) > LARGEST_CONFIG:
         raise UserError(f"{path}: its description has more than {LARGEST_CONFIG:,} bytes; that is no network")
+    collecting = gc.isenabled()
+    gc.disable()  # it would walk over a million empty lists again and again while they are being made
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: its description is damaged ({error})") from None
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class _ShortReads(io.FileIO):
@@ -88,8 +94,8 @@ def _keras_text(path: Path) -> bytes:
 
 def _h5_text(path: Path) -> bytes:
     program = READ_H5.format(memory=H5_BYTES, seconds=H5_CPU_SECONDS, largest=LARGEST_CONFIG + 1)
-    # -P: no module beside the model is imported in place of the library; -B: nothing is written
-    command = [sys.executable, "-P", "-B", "-c", program, str(path)]
+    # -I: no module beside the model is imported in place of the library; -B: nothing is written
+    command = [sys.executable, "-I", "-B", "-c", program, str(path)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=H5_SECONDS)
     except subprocess.TimeoutExpired:

@@ -394,10 +394,13 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
         profile(path)
     except UserError:
         pass
-print(max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+# getrusage would count the process that started this one; the kernel's own mark begins with the program
+(own,) = (int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the largest memory is read from /proc")
 def test_memory_stays_small(inner: Path, tflite: bytes) -> None:
     """The largest of a sample of the files, and of the process that reads .h5 files."""
     scratch = inner / "scratch"

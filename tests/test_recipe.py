@@ -333,7 +333,10 @@ def test_refused(write: Write, text: str | bytes, expected: str) -> None:
     ("text", "expected"),
     [
         ("target: stm32l469", "'stm32l469' is not a known target; did you mean 'stm32l496'?"),
-        ("accounting: x-cube-ai:0.9", "'x-cube-ai:0.9' is not an accounting; known are packed, x-cube-ai (the newest), "),
+        (
+            "accounting: x-cube-ai:0.9",
+            "'x-cube-ai:0.9' is not an accounting; known are packed, x-cube-ai (the newest), ",
+        ),
     ],
 )
 def test_a_name_that_is_not_known_is_refused_before_any_training(write: Write, text: str, expected: str) -> None:

@@ -389,7 +389,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path, data: bytes) -> None:
         read_graph(path)
     with pytest.raises(UserError, match="no such file"):
         read_graph(tmp_path / "none.tflite")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot read"):
         read_graph(tmp_path.rename(tmp_path.with_suffix(".tflite")))
 
 
