@@ -18,6 +18,7 @@ from hybridq.tflite_graph import read_tflite
 
 # What reading a damaged description can raise: a key missing, a list in place of a number, endless nesting.
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
+LONGEST_MESSAGE = 300  # characters; an error may quote a value of the file
 
 
 def read_graph(model: Any) -> Graph:
@@ -41,9 +42,16 @@ def read_graph(model: Any) -> Graph:
     try:
         return keras_graph(saved, name)
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+        raise UserError(f"{where}: {_short(error)}") from None
     except MALFORMED as error:
-        raise UserError(f"{where}: not a Keras model that can be read ({type(error).__name__}: {error})") from None
+        reason = f"{type(error).__name__}: {_short(error)}"
+        raise UserError(f"{where}: not a Keras model that can be read ({reason})") from None
+
+
+def _short(error: Exception) -> str:
+    """Its message, cut to a line that a person reads."""
+    text = str(error)
+    return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "..."
 
 
 # --------------------------------------------------------------------------------------------- sources

@@ -190,6 +190,7 @@ def read_or_refused(path: Path, read: Callable[[Path], Any] = profile) -> str:
     except UserError as error:
         said = str(error)
         assert said.isprintable()
+        assert len(said) < 2000
     # a busy machine may hold up the clock, not the processor's; an .h5 file's own process only has the clock
     spent = time.perf_counter() - start[0] if path.suffix == ".h5" else time.process_time() - start[1]
     assert spent < SECONDS, said
