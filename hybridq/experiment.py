@@ -70,7 +70,8 @@ class Laboratory:
             log.info("%s: trained already, run %s", run_name(recipe), known[:8])
             self.done[fingerprint] = known
             return known
-        parent, tutor = self._parent(recipe, data), self._tutor(recipe, data)
+        parent = self._needed(recipe, "start_from", "model", data)
+        tutor = self._needed(recipe, "teacher", "data", data)
         folder = self._checkpoints() / fingerprint[:16]
         with self._start(recipe, data, fingerprint, parent, tutor, folder) as run:
             self._log_inputs(run, recipe, data)
@@ -90,25 +91,17 @@ class Laboratory:
         self.done[fingerprint] = run.id
         return run.id
 
-    def _parent(self, recipe: Recipe, data: Dataset) -> str | None:
-        """The id of the finished run whose weights this recipe starts from; trained now where there is none."""
-        if recipe.parent is None:
-            return None
-        if (recipe.parent.features, recipe.parent.model) != (recipe.features, recipe.model):
-            raise UserError(f"{recipe.name}: start_from needs the same features and model as {recipe.parent.name}")
-        return self._first(recipe.parent, data)
+    def _needed(self, recipe: Recipe, key: str, same: str, data: Dataset) -> str | None:
+        """The id of the finished run that a recipe's `start_from` or `teacher` asks for; trained now if there is none.
 
-    def _tutor(self, recipe: Recipe, data: Dataset) -> str | None:
-        """The same for the recipe that teaches this one."""
-        if recipe.tutor is None:
+        The two recipes must agree on the features, and on the section `same`.
+        """
+        other = recipe.references.get(key)
+        if other is None:
             return None
-        if (recipe.tutor.features, recipe.tutor.data) != (recipe.features, recipe.data):
-            raise UserError(f"{recipe.name}: its teacher {recipe.tutor.name} needs the same features and the same data")
-        return self._first(recipe.tutor, data)
-
-    def _first(self, recipe: Recipe, data: Dataset) -> str:
-        """The id of a finished run of a recipe that another needs; trained now where there is none."""
-        return self._finished(self._fingerprint(recipe, data), anew=False) or self.run(recipe)
+        if other.features != recipe.features or getattr(other, same) != getattr(recipe, same):
+            raise UserError(f"{recipe.name}: {key} needs the same features and the same {same} as {other.name}")
+        return self._finished(self._fingerprint(other, data), anew=False) or self.run(other)
 
     def _network_of(self, run: str) -> keras.Model:
         return load_bundle(self.store.download(run, "model")).model()

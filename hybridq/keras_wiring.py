@@ -13,8 +13,8 @@ from typing import Any
 
 from hybridq.errors import UserError
 from hybridq.keras_layers.description import Shape, fixed
+from hybridq.operators import MOST_OPERATORS
 
-MOST_OPERATORS = 5_000
 ARGUMENTS = ("query", "value", "key")  # of attention, in this order; others as they stand
 CONSTANT = "_CONSTANT_VALUE"  # in a file of Keras 2: a number in place of a tensor
 

@@ -9,6 +9,8 @@ from typing import Any
 from hybridq.keras_layers import Shape
 from hybridq.precision import LayerPrecision
 
+MOST_OPERATORS = 5_000  # beyond these a file is damaged or hostile, not a network for a microcontroller
+
 
 @dataclass(frozen=True)
 class Operator:

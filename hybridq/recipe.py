@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,11 @@ class Recipe(Section):
     def path(self) -> Path:
         """The file it was read from."""
         return self._path
+
+    @property
+    def references(self) -> Mapping[str, Recipe]:
+        """The recipes that must be trained first, by the keys that name them: `start_from`, `teacher`."""
+        return self._references
 
     @property
     def parent(self) -> Recipe | None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from hybridq.errors import UserError
 from hybridq.keras_layers.description import MOST_AXES, Shape
+from hybridq.operators import MOST_OPERATORS
 from hybridq.precision import Precision
 
 LARGEST_FILE = 256 * 2**20  # bytes
-MOST_OPERATORS = 5_000
 MOST_LINKS = 20_000  # tensors that all operators together read and write
 DAMAGED = "damaged, or not a .tflite file"
 

@@ -71,7 +71,7 @@ def ram(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None = None
     """What the network needs in RAM under a precision plan."""
     tensors = _tensors(graph, steps, plan, rules)
     ends = _ends(graph, steps)
-    layout = _layout(graph, steps, plan, rules)
+    layout = _layout(graph, steps, tensors, plan, rules)
     # What a recurrent layer keeps until the next run lies above all else.
     states = list(_states(steps, tensors))
     tops = itertools.accumulate((size for _, size in states), initial=layout.bytes)
@@ -93,9 +93,14 @@ def step_outputs(step: Step, plan: PrecisionPlan | None) -> Precision:
     return next((precision for precision in reversed(said) if precision is not Precision.FLOAT32), Precision.FLOAT32)
 
 
-def _layout(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None, rules: Accounting) -> Layout:
+def _layout(
+    graph: Graph,
+    steps: tuple[Step, ...],
+    tensors: Mapping[str, _Tensor],
+    plan: PrecisionPlan | None,
+    rules: Accounting,
+) -> Layout:
     """The arena, without the states that are kept between runs."""
-    tensors = _tensors(graph, steps, plan, rules)
     held = {step.name: _held(step, tensors[step.name], plan, rules) for step in steps}
     inside = {name: 0 if tensor.outside else tensor.bytes for name, tensor in tensors.items()}
     if not _is_chain(graph, steps):
@@ -166,7 +171,8 @@ def _held(step: Step, result: _Tensor, plan: PrecisionPlan | None, rules: Accoun
     apart = replace(rules, buffers_inside=False)
     merging = op.attributes.get("merge_mode") in ("sum", "mul", "ave")
     half = packed(prod(op.output_shape), result.precision) if merging else 0
-    return half + _layout(inside, merge(inside, apart, plan), plan, apart).bytes
+    steps = merge(inside, apart, plan)
+    return half + _layout(inside, steps, _tensors(inside, steps, plan, apart), plan, apart).bytes
 
 
 def _states(steps: Iterable[Step], tensors: Mapping[str, _Tensor]) -> Iterable[tuple[str, int]]:

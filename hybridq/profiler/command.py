@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from hybridq.errors import UserError
 from hybridq.graph import Graph, read_graph
-from hybridq.precision import PrecisionPlan
-from hybridq.profiler.accounting import NAME
+from hybridq.precision import Precision, PrecisionPlan
+from hybridq.profiler.accounting import NAME, Accounting, accounting
 from hybridq.profiler.report import Profile, profile, standard_plans
 from hybridq.profiler.targets import DEFAULT_TARGET, Target, custom_target, target
 
 if TYPE_CHECKING:
     from hybridq.profiler.suggest import Suggestion
-    from hybridq.recipe import Recipe
 
 RECIPES = (".yaml", ".yml")
 
@@ -41,39 +40,35 @@ class Request:
 
 def report(path: Path, request: Request) -> Profile:
     """The report on a model file, or on the network of a recipe."""
-    graph, recipe = _opened(path, request)
-    plan = recipe.plan if recipe else None
-    if request.plan:
-        plan = _plan(request.plan, graph)
-    board = request.board(recipe.target if recipe else DEFAULT_TARGET)
-    return profile(graph, board, plan, request.accounting or (recipe.accounting if recipe else NAME))
+    return profile(*_opened(path, request))
 
 
 def suggestion(path: Path, request: Request, to: str) -> Suggestion:
     """The fewest layers to narrow so that the network fits the flash: see `suggest`."""
-    from hybridq.precision import Precision
-    from hybridq.profiler import accounting
     from hybridq.profiler.suggest import suggest
 
-    graph, recipe = _opened(path, request)
-    start = _plan(request.plan, graph) if request.plan else recipe.plan if recipe else None
-    board = request.board(recipe.target if recipe else DEFAULT_TARGET)
     if to not in (precision.value for precision in Precision):
         raise UserError(f"--to: '{to}' is not one of {', '.join(p.value for p in Precision)}")
-    rules = accounting.accounting(request.accounting or (recipe.accounting if recipe else NAME))
+    graph, board, start, rules = _opened(path, request)
     return suggest(graph, board.flash_bytes, Precision(to), start, rules=rules)
 
 
-def _opened(path: Path, request: Request) -> tuple[Graph, Recipe | None]:
-    if path.suffix not in RECIPES:
-        if request.settings:
-            raise UserError("--set is for recipes")
-        return read_graph(path), None
-    from hybridq.experiment import graph_of
-    from hybridq.recipe import load_recipe
+def _opened(path: Path, request: Request) -> tuple[Graph, Target, PrecisionPlan | None, Accounting]:
+    """The network, the target, the plan and the accounting: as asked for, else the recipe's own, else the defaults."""
+    plan, board, counted = None, DEFAULT_TARGET, NAME
+    if path.suffix in RECIPES:
+        from hybridq.experiment import graph_of
+        from hybridq.recipe import load_recipe
 
-    recipe = load_recipe(path, request.settings)
-    return graph_of(recipe), recipe
+        recipe = load_recipe(path, request.settings)
+        graph, plan, board, counted = graph_of(recipe), recipe.plan, recipe.target, recipe.accounting
+    elif request.settings:
+        raise UserError("--set is for recipes")
+    else:
+        graph = read_graph(path)
+    if request.plan:
+        plan = _plan(request.plan, graph)
+    return graph, request.board(board), plan, accounting(request.accounting or counted)
 
 
 def _plan(text: str, graph: Graph) -> PrecisionPlan:
