@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import threading
 import zlib
 from collections.abc import Callable, Generator, Sequence
@@ -29,6 +28,7 @@ from hybridq.audio import AudioSet, Clip, decode, fit, mono, read_clip
 from hybridq.augment import augmented, centred, masked, mixed
 from hybridq.errors import NotWritable, UserError
 from hybridq.features import FrontEnd
+from hybridq.paths import locked
 
 if TYPE_CHECKING:
     from hybridq.recipe import AugmentSettings
@@ -240,29 +240,42 @@ def _key(*parts: Any) -> str:
 
 
 def _cached(path: Path, make: Callable[[], NDArray[Any]]) -> Any:
-    """The array in the file, memory-mapped; made, and written for the next time, where it is missing or broken."""
-    try:
-        if _checksum(path) == path.with_suffix(".crc").read_text():
-            return np.load(path, mmap_mode="r")
-        log.warning("the cache file %s is damaged and will be made again", path)
-    except (OSError, ValueError):
-        pass
-    array = make()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            try:
-                np.save(file, array)
-                file.flush()
-                # The sum goes first: a file without its own sum is not trusted, and two writers write the same.
-                path.with_suffix(".crc").write_text(_checksum(Path(file.name)))
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-    except OSError as error:
-        raise NotWritable(path.parent, error) from error
+    """The array in the file, memory-mapped; made, and written for the next time, where it is missing or broken.
+
+    Of two processes that want the same one, one makes it and the other waits.
+    """
+    found = _whole(path)
+    if found is not None:
+        return found
+    with locked(path.with_suffix(".lock")):
+        found = _whole(path)
+        if found is not None:
+            return found
+        if path.exists():
+            log.warning("the cache file %s is damaged and will be made again", path)
+        _keep(path, make())
     return np.load(path, mmap_mode="r")
+
+
+def _whole(path: Path) -> Any:
+    """The array in the file, memory-mapped, if its sum is right; else None."""
+    try:
+        return np.load(path, mmap_mode="r") if _checksum(path) == path.with_suffix(".crc").read_text() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _keep(path: Path, array: NDArray[Any]) -> None:
+    new = path.with_suffix(".new")  # of a process that was killed there may be one: it is written over
+    try:
+        with open(new, "wb") as file:
+            np.save(file, array)
+        # The sum goes first: a file without its own sum is not trusted, and is made again.
+        path.with_suffix(".crc").write_text(_checksum(new))
+        os.replace(new, path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise NotWritable(path.parent, error) from error
 
 
 def _checksum(path: Path) -> str:

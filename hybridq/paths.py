@@ -1,7 +1,15 @@
-"""Where hybridq keeps what can be made again."""
+"""Where hybridq keeps what can be made again, and the locks that let one process at a time make it."""
 
+from __future__ import annotations
+
+import fcntl
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+from hybridq.errors import NotWritable
 
 
 def cache_root() -> Path:
@@ -11,3 +19,45 @@ def cache_root() -> Path:
         return Path(own).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base).expanduser() if base else Path.home() / ".cache") / "hybridq"
+
+
+@contextmanager
+def locked(file: Path, wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Held by one process at a time; the system lets go of it when that process ends, however it ends.
+
+    `file` is made, with its folder, and removed again. `wait` is called once if another process has it: it may say so,
+    or raise. Raises NotWritable where the file cannot be made. On a network file system it holds between machines if
+    the file system's own locks do.
+    """
+    told = False
+    while True:
+        with _opened(file) as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not told:
+                    wait()
+                    told = True
+                fcntl.flock(held, fcntl.LOCK_EX)
+            if not _is_still(file, held.fileno()):
+                continue  # the holder before us removed it while we waited: another may have a new one
+            try:
+                yield
+            finally:
+                file.unlink(missing_ok=True)
+            return
+
+
+def _opened(file: Path) -> IO[str]:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return open(file, "w")
+    except OSError as error:
+        raise NotWritable(file, error) from error
+
+
+def _is_still(file: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(file), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

@@ -4,7 +4,6 @@ In `<cache>/speech_commands/`: `<version>/` is the data set, there only when who
 has been downloaded so far, `<archive>.part.tag` the server's mark of the file it is a part of.
 """
 
-import fcntl
 import hashlib
 import http.client
 import logging
@@ -23,6 +22,7 @@ from pathlib import Path
 from hybridq.audio.progress import bar
 from hybridq.audio.unpack import BadArchive, unpack
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
+from hybridq.paths import locked
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def download(
     part = home / f"{archive.file}.part"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with _lock(home / f"{version}.lock"):
+        taken = f"another process is downloading to {home}: waiting for it"
+        with locked(home / f"{version}.lock", lambda: logger.warning(taken)):
             if not folder.is_dir():
                 _make_room(part, archive)
                 _fetch(part, archive, progress, wait_s)
@@ -108,18 +109,6 @@ def download(
 def server_url(archive: Archive) -> str:
     """Where an archive is downloaded from."""
     return f"{(os.environ.get(SERVER_VARIABLE) or SERVER).rstrip('/')}/{archive.file}"
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold a lock that ends with the process, waiting for whoever has it."""
-    with open(path, "wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.warning("another process is downloading to %s: waiting for it", path.parent)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _make_room(part: Path, archive: Archive) -> None:

@@ -5,7 +5,6 @@ For trying the tool without a download; figures from it say nothing about real s
 its own pitch, speed, place in the second, room, noise, microphone and level.
 """
 
-import fcntl
 import hashlib
 import io
 import json
@@ -14,7 +13,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from hybridq.audio.espeak import Espeak, Utterance, espeak_version
 from hybridq.audio.progress import bar
 from hybridq.audio.voices import Voice, cast
 from hybridq.errors import NotWritable, UserError
+from hybridq.paths import locked
 
 GENERATOR = 1
 """To be raised with every change of this module, `acoustics`, `voices` or `espeak` that changes a sample."""
@@ -98,7 +97,7 @@ def make_synthetic(
         if _complete(folder, settings):
             return folder
         parent.mkdir(parents=True, exist_ok=True)
-        with _lock(parent / f".{digest}.lock"):
+        with locked(parent / f".{digest}.lock"):
             if not _complete(folder, settings):
                 _build(folder, people, settings, progress)
     except OSError as error:
@@ -119,14 +118,6 @@ def _count(folder: Path) -> list[int]:
     """Number and total bytes of the sounds in a folder."""
     sizes = [file.stat().st_size for file in folder.glob("*/*.flac")]
     return [len(sizes), sum(sizes)]
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Held by one process at a time; the system lets go of it when that process ends, however it ends."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _build(folder: Path, people: list[Voice], settings: dict[str, Any], progress: bool) -> None:
