@@ -1,9 +1,19 @@
-"""TensorFlow's start, without the lines that its C++ part writes to standard error on every machine without a GPU."""
+"""TensorFlow's start: without the lines that its C++ part writes on every machine without a GPU, with its threads.
+
+The number of threads decides in which order sums are added, and so the last digits of every weight. It is that of the
+machine's cores, however many processes share them, or `HYBRIDQ_THREADS`.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+
+
+def threads() -> int:
+    """The threads of a training step: `HYBRIDQ_THREADS`, else the cores that this process may use (count)."""
+    asked = os.environ.get("HYBRIDQ_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else len(os.sched_getaffinity(0))
 
 
 def load_tensorflow() -> None:
@@ -17,6 +27,7 @@ def load_tensorflow() -> None:
     try:
         import tensorflow
 
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads())
         tensorflow.config.list_physical_devices()
     finally:
         os.dup2(kept, 2)

@@ -93,5 +93,13 @@ def load_bundle(path: Path) -> Bundle:
     return bundle
 
 
+def weights_digest(model: keras.Model) -> str:
+    """SHA-256 (hex) of all weights in their order: equal networks have equal ones, whatever the file around them."""
+    whole = hashlib.sha256()
+    for weight in model.get_weights():
+        whole.update(str((weight.dtype, weight.shape)).encode() + weight.tobytes())
+    return whole.hexdigest()
+
+
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

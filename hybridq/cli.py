@@ -46,6 +46,13 @@ class ReportFormat(str, Enum):
     html = "html"
 
 
+class EngineName(str, Enum):
+    """Who makes the runs of a sweep: this machine, or a Ray cluster."""
+
+    local = "local"
+    ray = "ray"
+
+
 class SplitName(str, Enum):
     """Which clips of a data set."""
 
@@ -64,6 +71,9 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Set any value of the recipe, e.g. training.epochs=3."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run; take a finished one as done.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="TensorFlow's threads of a run: another number gives other last digits.")
+]
 Output = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
 
@@ -75,16 +85,24 @@ def _common(
 
 
 @app.command()
-def train(recipe: Path, data: Data = None, set_: Settings = None, resume: Resume = False) -> None:
+def train(
+    recipe: Path, data: Data = None, set_: Settings = None, resume: Resume = False, threads: Threads = None
+) -> None:
     """Train one recipe, measure it, and log it."""
+    _use(threads)
     loaded = _recipe(recipe, data, set_)
-    from hybridq.console import Watching
-    from hybridq.experiment import Laboratory
+    if loaded.variants:
+        raise UserError(f"{recipe} has a sweep section of {len(loaded.variants)} runs: use `hybridq sweep {recipe}`")
+    from hybridq import sweeps
 
     store = _store()
-    with Watching() as watching:
-        run = Laboratory(store, watching.watcher, resume=resume).run(loaded)
-    _print_comparison(store, [run], Format.table)
+    schedule = sweeps.Schedule(sweeps.plan([loaded]))
+    with sweeps.Board(schedule) as board:
+        sweeps.run_plan(store, schedule, board.tell, resume=resume)
+    for entry in schedule.entries:
+        if entry.reason:
+            raise UserError(f"{entry.job.name} failed: {entry.reason}", entry.status)
+    _print_comparison(store, schedule.finished[-1:], Format.table)
 
 
 @app.command()
@@ -94,24 +112,42 @@ def sweep(
     set_: Settings = None,
     seeds: Annotated[str, typer.Option(help="Train each recipe once for each of these seeds, e.g. 0,1,2.")] = "",
     resume: Resume = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs, with sizes and times.")] = False,
+    engine: Annotated[EngineName, typer.Option(help="Who makes the runs.")] = EngineName.local,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at once; more than one are worker processes.")] = 1,
+    address: Annotated[str | None, typer.Option(help="With --engine ray: of the cluster; else one is started.")] = None,
+    threads: Threads = None,
+    format_: Output = Format.table,
 ) -> None:
     """Train several recipes, as children of one parent run, and print them side by side."""
-    paths = _recipe_files(recipes)
-    each_seed = [[f"training.seed={_seed(seed)}"] for seed in seeds.split(",")] if seeds else [[]]
-    from hybridq.recipe import load_recipes
+    _use(threads)
+    from hybridq import sweeps
 
-    loaded = [recipe for seed in each_seed for recipe in load_recipes(paths, _overrides(data, [*(set_ or []), *seed]))]
-    from hybridq import experiment
-    from hybridq.console import Watching
+    overrides = _overrides(data, set_)
+    plan = sweeps.plan(*sweeps.read_recipes(_recipe_files(recipes), overrides, _seeds(seeds)))
+    if not plan.jobs:
+        raise UserError("\n".join(list(plan.refused.values())[:2]))
+    if dry_run:
+        from hybridq.sweeps.estimate import forecast
 
+        _print(forecast(plan), format_)
+        return
+    for reason in plan.refused.values():
+        print(f"hybridq: {reason}; the other runs go on", file=sys.stderr)
     store = _store()
-    with Watching() as watching:
-        laboratory = experiment.Laboratory(store, watching.watcher, resume=resume)
-        run, failed = experiment.sweep(laboratory, _sweep_name(recipes), loaded)
-    if len(failed) < len(loaded):
-        _print_comparison(store, list(laboratory.done.values()), Format.table)
-    for name, reason in failed.items():
-        print(f"hybridq: {name} failed: {reason}", file=sys.stderr)
+    left = None if resume else sweeps.unfinished_sweep(store, plan)
+    if left:
+        print(f"hybridq: sweep {left[:8]} over the same runs is unfinished: --resume goes on with it", file=sys.stderr)
+    schedule = sweeps.Schedule(plan)
+    with sweeps.Board(schedule, workers) as board:
+        crew = sweeps.engine(engine.value, workers, address)
+        name = _sweep_name(recipes)
+        run = sweeps.run_sweep(store, schedule, board.tell, name=name, engine=crew, resume=resume)
+    if schedule.finished:
+        _print_comparison(store, schedule.finished, format_)
+    failed = plan.refused | schedule.failed
+    for one, reason in failed.items():
+        print(f"hybridq: {one} failed: {reason}", file=sys.stderr)
     print(f"sweep {run}: compare it again with `hybridq compare {run[:8]}`, look at it with `hybridq ui`")
     if failed:
         raise typer.Exit(RUN_FAILED)
@@ -310,10 +346,17 @@ def _sweep_name(paths: list[Path]) -> str:
     return f"{folder.resolve().name} sweep"
 
 
-def _seed(text: str) -> int:
-    if not text.strip().isdecimal():
-        raise UserError(f"--seeds: '{text}' is not a seed; give whole numbers, as in --seeds 0,1,2", BAD_INPUT)
-    return int(text)
+def _seeds(text: str) -> list[int]:
+    found = text.split(",") if text else []
+    for seed in found:
+        if not seed.strip().isdecimal():
+            raise UserError(f"--seeds: '{seed}' is not a seed; give whole numbers, as in --seeds 0,1,2", BAD_INPUT)
+    return [int(seed) for seed in found]
+
+
+def _use(threads: int | None) -> None:
+    if threads:
+        os.environ["HYBRIDQ_THREADS"] = str(threads)  # worker processes inherit it
 
 
 def _store() -> Store:

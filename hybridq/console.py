@@ -1,23 +1,16 @@
-"""What a person sees in a terminal: the progress of a training, and tables of 100 columns."""
+"""Tables of 100 columns for a terminal."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from hybridq.audio import SPLITS, AudioSet, info
 
 if TYPE_CHECKING:
-    from hybridq.dataset import Dataset
     from hybridq.evaluation import Evaluation
-    from hybridq.recipe import Recipe
-    from hybridq.training import Epoch, Watcher
 
 WIDTH = 100
 
@@ -37,76 +30,6 @@ def console() -> Console:
     """Standard output, 100 columns where it is no terminal."""
     out = Console()
     return out if out.is_terminal else Console(width=WIDTH)
-
-
-class Watching:
-    """While it is open, trainings show a progress bar on standard error; without a terminal, a line an epoch."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[accuracy]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def watcher(self, recipe: Recipe, data: Dataset) -> Watcher:
-        """The watcher of one run; says first what is trained on what."""
-        counts = [len(data.split(split)) for split in SPLITS]
-        self._console.print(
-            f"{recipe.name} (seed {recipe.training.seed}): {data.audio.name}, {len(data.words)} words "
-            f"({' '.join(data.words)}); {counts[0]} training, {counts[1]} validation, {counts[2]} test clips",
-            highlight=False,
-            soft_wrap=True,
-        )
-        if data.audio.synthetic:
-            self._console.print("[yellow]synthetic voices: for trying the tool, not a result[/yellow]")
-        task = self._bars.add_task(recipe.name, total=float(recipe.training.epochs), accuracy="")
-        return _Bar(self._console, self._bars, task, recipe.name, recipe.training.epochs, time.monotonic())
-
-
-@dataclass
-class _Bar:
-    console: Console
-    bars: Progress
-    task: TaskID
-    name: str
-    epochs: int
-    started: float
-    checked: str = ""
-    first: int | None = None
-
-    def batch(self, epoch: int, share: float, accuracy: float) -> None:
-        said = f"epoch {epoch}/{self.epochs}  training {accuracy:5.1f} %  {self.checked}"
-        self.bars.update(self.task, completed=epoch - 1 + share, accuracy=said)
-
-    def epoch(self, epoch: Epoch) -> None:
-        self.checked = f"validation {epoch.validation_accuracy:5.1f} %"
-        self.bars.update(self.task, completed=epoch.epoch)
-        if self.first is None:
-            self.first = epoch.epoch
-        if not self.console.is_terminal:
-            each = (time.monotonic() - self.started) / (epoch.epoch - self.first + 1)
-            left = each * (self.epochs - epoch.epoch) / 60
-            self.console.print(
-                f"{self.name} epoch {epoch.epoch}/{self.epochs}: training {epoch.training_accuracy:.1f} %, "
-                f"{self.checked}, about {left:.1f} min left",
-                highlight=False,
-                soft_wrap=True,
-            )
 
 
 def evaluation_table(result: Evaluation, name: str, split: str) -> None:

@@ -35,6 +35,7 @@ from hybridq.settings import (
     TrainingSettings,
 )
 from hybridq.validation import Fault, check, fault, keys, refuse
+from hybridq.variants import variants_of
 from hybridq.yamlfile import (
     Key,
     Node,
@@ -42,6 +43,7 @@ from hybridq.yamlfile import (
     circle,
     dotted,
     merge,
+    node_of,
     parse_override,
     read_yaml,
     resolve_path,
@@ -55,11 +57,13 @@ __all__ = [
     "Published",
     "Recipe",
     "TrainingSettings",
+    "linked",
     "load_recipe",
-    "load_recipes",
+    "load_variants",
+    "recipe_of",
 ]
 
-OWN = ("name", "description")  # what `extends` does not hand on
+OWN = ("name", "description", "sweep")  # what `extends` does not hand on
 SECTIONS = ("data", "features", "model", "precision", "training")  # what decides a result
 SHARED = ("data", "features")  # settings of these reach the start recipe and the teacher too
 REFERENCES = ("start_from", "teacher")  # keys that name another recipe, which is trained first
@@ -100,7 +104,14 @@ class Recipe(Section):
     )
     published: Published | None = Field(default=None, description="published figures to show beside the run's own")
 
+    sweep: dict[str, list[Any]] | list[dict[str, Any]] | None = Field(
+        default=None,
+        exclude=True,
+        description="for `hybridq sweep`: keys with a list of values each, every combination a run; or a list of runs",
+    )
+
     _path: Path = PrivateAttr(default=Path())
+    _variants: list[list[Override]] = PrivateAttr(default=[])
     _references: dict[str, Recipe] = PrivateAttr(default={})
 
     @field_validator("name")
@@ -131,6 +142,11 @@ class Recipe(Section):
     def references(self) -> Mapping[str, Recipe]:
         """The recipes that must be trained first, by the keys that name them: `start_from`, `teacher`."""
         return self._references
+
+    @property
+    def variants(self) -> Sequence[Sequence[Override]]:
+        """The settings of each run that its `sweep` section asks for; none without one."""
+        return self._variants
 
     @property
     def parent(self) -> Recipe | None:
@@ -179,27 +195,39 @@ class Recipe(Section):
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(path: str | Path, overrides: Sequence[str] = (), variant: Sequence[Override] = ()) -> Recipe:
     """Read a recipe with what it extends and starts from; `overrides` are settings like "training.epochs=3".
 
     Overrides of data, features and training.seed apply to the recipe it starts from and to its teacher as well,
-    those of model to the former: weights can only be handed on between networks that agree. Raises UserError
-    naming the file and line (or the setting), the key and the nearest valid one.
+    those of model to the former: weights can only be handed on between networks that agree. `variant` are the settings
+    of one of the recipe's own `variants`, which hold where no override speaks. Raises UserError naming the file and
+    line (or the setting), the key and the nearest valid one.
     """
-    settings = [parse_override(text) for text in overrides]
-    return _build(_read(Path(path), (), ""), Path(path), settings, (Path(path),))
+    settings = [*variant, *(parse_override(text) for text in overrides)]
+    tree = _read(Path(path), (), "")
+    return _build(tree.without("sweep") if variant else tree, Path(path), settings, (Path(path),))
 
 
-def load_recipes(paths: Sequence[Path], overrides: Sequence[str] = ()) -> list[Recipe]:
-    """Several recipes for one sweep: where one starts from another of them, it starts from it with its settings.
+def load_variants(path: Path, overrides: Sequence[str] = ()) -> list[Recipe]:
+    """The recipe of each run that the `sweep` section of a file asks for; the one recipe of a file without."""
+    recipe = load_recipe(path, overrides)
+    return [load_recipe(path, overrides, variant) for variant in recipe.variants] or [recipe]
 
-    The same holds for a teacher.
-    """
-    recipes = [load_recipe(path, overrides) for path in paths]
-    listed = {recipe.path.resolve(): recipe for recipe in recipes}
+
+def linked(recipes: Sequence[Recipe]) -> list[Recipe]:
+    """Where one recipe starts from another of them, or is taught by it, it is by that one with its settings."""
+    listed = {(recipe.path.resolve(), recipe.training.seed): recipe for recipe in recipes}
     for recipe in recipes:
-        recipe._references = {key: listed.get(other.path.resolve(), other) for key, other in recipe._references.items()}
-    return recipes
+        recipe._references = {
+            key: listed.get((other.path.resolve(), other.training.seed), other)
+            for key, other in recipe._references.items()
+        }
+    return list(recipes)
+
+
+def recipe_of(resolved: Mapping[str, Any]) -> Recipe:
+    """The recipe of `Recipe.resolved()`."""
+    return _build(node_of(resolved, "the resolved recipe"), Path(), [], ())
 
 
 def _read(path: Path, trail: tuple[Path, ...], place: str) -> Node:
@@ -246,7 +274,8 @@ def _build(tree: Node, path: Path, settings: list[Override], trail: tuple[Path, 
     """The recipe that a tree describes, with the recipes that it refers to."""
     for setting in settings:
         tree = _set(tree, setting)
-    tree = tree.having(name=tree.get("name") or Node(path.stem, tree.place))
+    name = tree.get("name") or Node(path.stem, tree.place)
+    tree, variants = tree.having(name=name), variants_of(tree.get("sweep"), str(name.plain()))
     references = {}
     for key in REFERENCES:
         node = tree.get(key)
@@ -256,7 +285,7 @@ def _build(tree: Node, path: Path, settings: list[Override], trail: tuple[Path, 
             origin = other.name if isinstance(node.value, dict) else str(other.path)
             tree = tree.having(**{key: Node(origin, node.place)})
     recipe = _validated(tree)
-    recipe._path, recipe._references = path, references
+    recipe._path, recipe._references, recipe._variants = path, references, variants
     return recipe
 
 
@@ -269,14 +298,17 @@ def _reference(key: str, node: Node, path: Path, settings: list[Override], trail
     chain = circle(trail, other_path)
     if chain:
         raise UserError(f"{here}: goes in a circle: {chain}")
-    return _build(_read(other_path, (), here), other_path, settings, (*trail, other_path))
+    other = _build(_read(other_path, (), here), other_path, settings, (*trail, other_path))
+    if other.variants:
+        raise UserError(f"{here}: {other_path} has a sweep section: name a recipe of one run")
+    return other
 
 
 def _set(tree: Node, setting: Override) -> Node:
     """One setting of the command line laid upon a recipe."""
     first, place = setting.key[0], setting.node.place
-    if first == "extends":
-        raise UserError(f"{place}: extends: cannot be set from the command line")
+    if first in ("extends", "sweep"):
+        raise UserError(f"{place}: {first}: cannot be set here")
     if first in REFERENCES and (len(setting.key) > 1 or isinstance(setting.node.value, dict)):
         raise UserError(f"{place}: {first}: must be the path of a recipe, or null")
     if first == "precision" and len(setting.key) > 1:  # one rule, or one part of it

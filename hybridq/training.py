@@ -12,6 +12,7 @@ import math
 import os
 import time
 import zipfile
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,7 +34,7 @@ STEP_DROPS = ((0.6, 0.1), (0.85, 0.01))  # schedule 'step': after this share of 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch reached; accuracies in percent."""
+    """What one epoch reached; accuracies in percent, `ended` in seconds since 1970."""
 
     epoch: int
     training_accuracy: float
@@ -41,6 +42,7 @@ class Epoch:
     validation_accuracy: float
     validation_loss: float
     learning_rate: float
+    ended: float = 0.0
 
 
 @dataclass
@@ -58,6 +60,8 @@ class History:
 
 class Watcher(Protocol):
     """Is told how training goes: the progress bar, the tracking store."""
+
+    def begin(self, epochs: Sequence[Epoch]) -> None: ...  # those of earlier sittings
 
     def batch(self, epoch: int, share: float, accuracy: float) -> None: ...  # share of the epoch, percent
 
@@ -103,6 +107,7 @@ def train(
     retarget = taught_by(teacher, settings.teacher_share, settings.teacher_temperature) if teacher else None
 
     done = len(history.epochs)
+    watcher.begin(history.epochs)
     clock = time.monotonic()
     with closing(data.epochs(done, settings.epochs, settings.seed, settings.augment, retarget)) as epochs:
         for number, (x, y) in enumerate(epochs, done):
@@ -126,6 +131,7 @@ def train(
                 validation_accuracy=100 * checked["accuracy"],
                 validation_loss=checked["loss"],
                 learning_rate=float(model.optimizer.learning_rate),
+                ended=time.time(),
             )
             history.epochs.append(row)
             if history.best is row:

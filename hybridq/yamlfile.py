@@ -14,7 +14,7 @@ import difflib
 import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,15 @@ def merge(base: Node, over: Node) -> Node:
     for key, child in over.value.items():
         merged[key] = merge(merged[key], child) if key in merged else child
     return Node(merged, over.place)
+
+
+def node_of(data: Any, place: str) -> Node:
+    """Plain data as a tree whose nodes all stand at `place`."""
+    if isinstance(data, Mapping):
+        return Node({str(key): node_of(value, place) for key, value in data.items()}, place)
+    if isinstance(data, list | tuple):
+        return Node([node_of(value, place) for value in data], place)
+    return Node(data, place)
 
 
 # ---------------------------------------------------------------------------------------------- reading

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hybridq.audio.archive import ARCHIVES, download
+from hybridq.audio.archive import ARCHIVES, download, is_downloaded
 from hybridq.audio.checks import Finding, WordCount, check, info
 from hybridq.audio.clips import SPLITS, AudioSet, Clip, choose_words, open_folder, speaker_split
 from hybridq.audio.reading import Recording, decode, fit, mono, read_clip, read_exact
@@ -22,6 +22,7 @@ __all__ = [
     "download",
     "fit",
     "info",
+    "is_here",
     "mono",
     "open_folder",
     "open_source",
@@ -47,3 +48,13 @@ def open_source(source: str, *, voices: int = 240, cache: Path | None = None, pr
         root = download(source, cache, progress=progress)
         return open_folder(root, cache, name=f"Speech Commands {source}", progress=progress)
     return open_folder(Path(source), cache, progress=progress)
+
+
+def is_here(source: str, *, voices: int = 240, cache: Path | None = None) -> bool:
+    """Whether `open_source` would have nothing to make or download first."""
+    cache = cache or cache_root()
+    if source == "synthetic":
+        from hybridq.audio.synthetic import is_made
+
+        return is_made(cache, voices)
+    return source not in ARCHIVES or is_downloaded(source, cache)

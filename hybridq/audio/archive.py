@@ -106,6 +106,11 @@ def download(
     return folder
 
 
+def is_downloaded(version: str, cache: Path) -> bool:
+    """Whether `download` would find that version."""
+    return (cache.expanduser().absolute() / "speech_commands" / version).is_dir()
+
+
 def server_url(archive: Archive) -> str:
     """Where an archive is downloaded from."""
     return f"{(os.environ.get(SERVER_VARIABLE) or SERVER).rstrip('/')}/{archive.file}"

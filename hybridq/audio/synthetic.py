@@ -83,6 +83,28 @@ def make_synthetic(
     if not words or len(set(words)) != len(words):
         raise UserError(f"words: different words are needed, not {', '.join(words) or 'none'}")
     people = cast(voices, seed)
+    folder, settings = _place(cache, voices, words, seed)
+    parent = folder.parent
+    try:
+        if _complete(folder, settings):
+            return folder
+        parent.mkdir(parents=True, exist_ok=True)
+        with locked(parent / f".{folder.name}.lock"):
+            if not _complete(folder, settings):
+                _build(folder, people, settings, progress)
+    except OSError as error:
+        raise NotWritable(error.filename or folder, error) from error
+    return folder
+
+
+def is_made(cache: Path, voices: int) -> bool:
+    """Whether `make_synthetic` would find the clips of so many voices."""
+    folder, settings = _place(cache, voices, STANDARD_WORDS, 0)
+    return _complete(folder, settings)
+
+
+def _place(cache: Path, voices: int, words: Sequence[str], seed: int) -> tuple[Path, dict[str, Any]]:
+    """The folder of the clips with these settings, and all that decides their content."""
     settings = {
         "generator": GENERATOR,
         "espeak": espeak_version(),
@@ -91,18 +113,7 @@ def make_synthetic(
         "seed": seed,
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    parent = cache / "synthetic"
-    folder = parent / digest
-    try:
-        if _complete(folder, settings):
-            return folder
-        parent.mkdir(parents=True, exist_ok=True)
-        with locked(parent / f".{digest}.lock"):
-            if not _complete(folder, settings):
-                _build(folder, people, settings, progress)
-    except OSError as error:
-        raise NotWritable(error.filename or folder, error) from error
-    return folder
+    return cache / "synthetic" / digest, settings
 
 
 def _complete(folder: Path, settings: dict[str, Any]) -> bool:

@@ -91,12 +91,16 @@ class Run:
         for at in range(0, len(tags), PARAMS_AT_ONCE):
             self._log(tags=tags[at : at + PARAMS_AT_ONCE])
 
-    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Log metrics under hybridq's names (see `hybridq.metrics`); `step` is the epoch."""
+    def metrics(self, values: Mapping[str, float], step: int | None = None, at: float | None = None) -> None:
+        """Log metrics under hybridq's names (see `hybridq.metrics`); `step` is the epoch.
+
+        `at` is their time in seconds since 1970, now if not given: logged again with the same value, step and time, a
+        metric is the same entry.
+        """
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        metrics = [Metric(mlflow_name(key), float(value), now, step or 0) for key, value in values.items()]
+        when = int(1000 * (time.time() if at is None else at))
+        metrics = [Metric(mlflow_name(key), float(value), when, step or 0) for key, value in values.items()]
         for at in range(0, len(metrics), METRICS_AT_ONCE):
             self._log(metrics=metrics[at : at + METRICS_AT_ONCE])
 

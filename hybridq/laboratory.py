@@ -1,0 +1,261 @@
+"""One recipe becomes one tracked run: trained, evaluated, profiled, logged.
+
+It may be killed at any moment. What is on the disk is then the checkpoint of the last whole epoch and, in the store, a
+run that is not FINISHED; a laboratory that resumes goes on with both. A run is FINISHED only when all of it is logged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hybridq import pictures
+from hybridq.bundle import load_bundle, save_bundle, weights_digest
+from hybridq.dataset import Dataset
+from hybridq.errors import RUN_FAILED, UserError
+from hybridq.evaluation import Evaluation, evaluate
+from hybridq.experiment import network, open_dataset, run_name
+from hybridq.paths import locked
+from hybridq.profiler import Profile, profile
+from hybridq.quantize import copy_weights
+from hybridq.training import Epoch, History, Watcher, best_weights, train
+from hybridq.yamlfile import to_yaml
+
+if TYPE_CHECKING:
+    import keras
+
+    from hybridq.recipe import Recipe
+    from hybridq.tracking import Run, RunView, Store
+
+KIB = 1024
+CHECKPOINT = "checkpoint.npz"
+FINGERPRINT = "fingerprint"  # tag: what decides the result of a run, so that an equal run need not be trained again
+WEIGHTS = "weights.sha256"  # tag: of the trained weights
+log = logging.getLogger("hybridq")
+
+
+@dataclass
+class Laboratory:
+    """Where runs are made: the store that keeps them, who watches, and what has been trained already.
+
+    `resume` goes on with interrupted runs from their checkpoints, and takes a finished run of the same fingerprint as
+    it is. `extra` are tags for every run that is started.
+    """
+
+    store: Store
+    watch: Callable[[Recipe, Dataset], Watcher]
+    sweep: str | None = None
+    resume: bool = False
+    done: dict[str, str] = field(default_factory=dict)  # fingerprint -> run id
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def run(self, recipe: Recipe) -> str:
+        """Train, evaluate and profile one recipe, after those that it starts from or is taught by; returns the run id.
+
+        Raises UserError; the run is then in the store, marked as failed, with the reason.
+        """
+        data = open_dataset(recipe)
+        fingerprint = fingerprint_of(recipe, data)
+        known = self._finished(fingerprint, anew=not self.resume)
+        if not known:
+            parent = self._needed(recipe, "start_from", "model", data)
+            tutor = self._needed(recipe, "teacher", "data", data)
+            folder = (self.store.root or Path("mlruns")) / "checkpoints" / fingerprint[:16]
+            taken = f"{run_name(recipe)}: another process trains the same; waiting for it"
+            with locked(folder.with_suffix(".lock"), lambda: log.warning(taken)):
+                known = self._finished(fingerprint, anew=not self.resume)
+                known = known or self._made(recipe, data, fingerprint, parent, tutor, folder)
+        else:
+            log.info("%s: trained already, run %s", run_name(recipe), known[:8])
+        self.done[fingerprint] = known
+        return known
+
+    def _made(
+        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutor: str | None, folder: Path
+    ) -> str:
+        with self._start(recipe, data, fingerprint, parent, tutor, folder) as run, _explained(recipe):
+            self._log_inputs(run, recipe, data)
+            model = network(recipe, len(data.words))
+            if parent:
+                copy_weights(self._network_of(parent), model)
+            teacher = self._network_of(tutor) if tutor else None
+            watcher = _Logging(self.watch(recipe, data), run)
+            try:
+                history = train(model, data, recipe.training, folder / CHECKPOINT, watcher, self.resume, teacher)
+            except KeyboardInterrupt:
+                if best_weights(folder / CHECKPOINT, model):
+                    self._log_bundle(run, recipe, data, model)
+                raise
+            self._log_result(run, recipe, data, model, history)
+        shutil.rmtree(folder, ignore_errors=True)
+        return run.id
+
+    def _needed(self, recipe: Recipe, key: str, same: str, data: Dataset) -> str | None:
+        """The id of the finished run that a recipe's `start_from` or `teacher` asks for; trained now if there is none.
+
+        The two recipes must agree on the features, and on the section `same`.
+        """
+        other = recipe.references.get(key)
+        if other is None:
+            return None
+        if other.features != recipe.features or getattr(other, same) != getattr(recipe, same):
+            raise UserError(f"{recipe.name}: {key} needs the same features and the same {same} as {other.name}")
+        return self._finished(fingerprint_of(other, data), anew=False) or self.run(other)
+
+    def _network_of(self, run: str) -> keras.Model:
+        return load_bundle(self.store.download(run, "model")).model()
+
+    def _finished(self, fingerprint: str, anew: bool) -> str | None:
+        if fingerprint in self.done or anew:
+            return self.done.get(fingerprint)
+        found = [run for run in self._equal(fingerprint) if run.status == "FINISHED"]
+        return found[-1].id if found else None
+
+    def _equal(self, fingerprint: str) -> list[RunView]:
+        return [run for run in self.store.runs() if run.tags.get(FINGERPRINT) == fingerprint]
+
+    def _start(
+        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutor: str | None, folder: Path
+    ) -> Run:
+        """The run to log to: one that was interrupted, where there is one to go on with; else a new one."""
+        if self.resume:
+            left = [run for run in self._equal(fingerprint) if run.status != "FINISHED" and self._may_take(run)]
+            if left and (folder / CHECKPOINT).exists():
+                return self.store.resume_run(left[-1].id)
+            fresh = [run for run in left if "training loss" not in run.metrics]
+            if fresh:
+                return self.store.resume_run(fresh[-1].id)
+        shutil.rmtree(folder, ignore_errors=True)
+        tags = {
+            FINGERPRINT: fingerprint,
+            "recipe": recipe.name,
+            "description": recipe.description or "",
+            "data.synthetic": "true" if data.audio.synthetic else "false",
+        }
+        if recipe.published:
+            published = recipe.published.model_dump(exclude_none=True)
+            tags |= {f"published.{key}": str(value) for key, value in published.items()}
+        if parent:
+            tags["started from"] = parent
+        if tutor:
+            tags["taught by"] = tutor
+        return self.store.start_run(run_name(recipe), params=recipe.flat(), tags=tags | self.extra, parent=self.sweep)
+
+    def _may_take(self, run: RunView) -> bool:
+        """Whether an unfinished run may be gone on with: nobody else is at it."""
+        return run.status != "RUNNING" or (self.sweep is not None and run.parent == self.sweep) or True
+
+    def _log_inputs(self, run: Run, recipe: Recipe, data: Dataset) -> None:
+        run.text("recipe.yaml", to_yaml(recipe.resolved()))
+        run.dataset(
+            data.audio.name,
+            data.audio.digest,
+            str(data.audio.root),
+            words=data.words,
+            synthetic=data.audio.synthetic,
+            clips={split: len(data.split(split)) for split in ("training", "validation", "test")},
+        )
+
+    def _log_bundle(self, run: Run, recipe: Recipe, data: Dataset, model: keras.Model) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "model"
+            save_bundle(folder, model, data.words, data.front_end, data.normalisation, recipe.resolved())
+            run.artifact(folder)
+
+    def _log_result(self, run: Run, recipe: Recipe, data: Dataset, model: keras.Model, history: History) -> None:
+        self._log_bundle(run, recipe, data, model)
+        run.tags({WEIGHTS: weights_digest(model)})
+        x, truth = data.inputs("test")
+        result = evaluate(model, x, truth, data.words)
+        cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
+        run.json("evaluation.json", result.to_json())
+        run.json("profile.json", cost.to_json())
+        synthetic = data.audio.synthetic
+        run.figure(
+            pictures.confusion(result.confusion, data.words, title=run.name, synthetic=synthetic),
+            "confusion matrix",
+        )
+        run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
+        run.figure(pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer")
+        run.metrics(_metrics(result, cost, history), at=history.epochs[-1].ended)
+
+
+@dataclass(frozen=True)
+class _Logging:
+    """Passes what it is told on to another watcher, and each epoch to the run.
+
+    An epoch is logged with the time at which it ended: logged again, it is the same entry and not a second one.
+    """
+
+    other: Watcher
+    run: Run
+
+    def begin(self, epochs: Sequence[Epoch]) -> None:
+        for epoch in epochs:  # its process may have been killed between the checkpoint and the store
+            self._log(epoch)
+        self.other.begin(epochs)
+
+    def batch(self, epoch: int, share: float, accuracy: float) -> None:
+        self.other.batch(epoch, share, accuracy)
+
+    def epoch(self, epoch: Epoch) -> None:
+        self._log(epoch)
+        self.other.epoch(epoch)
+
+    def _log(self, epoch: Epoch) -> None:
+        self.run.metrics(
+            {
+                "training accuracy %": epoch.training_accuracy,
+                "training loss": epoch.training_loss,
+                "validation accuracy %": epoch.validation_accuracy,
+                "validation loss": epoch.validation_loss,
+                "learning rate": epoch.learning_rate,
+            },
+            step=epoch.epoch,
+            at=epoch.ended,
+        )
+
+
+@contextmanager
+def _explained(recipe: Recipe) -> Iterator[None]:
+    """Turns a lack of memory into a UserError that says what to do."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
+            raise
+        raise UserError(f"out of memory; try a training.batch below {recipe.training.batch}", RUN_FAILED) from error
+
+
+def fingerprint_of(recipe: Recipe, data: Dataset) -> str:
+    """SHA-256 (hex) of all that decides the result of a run: the recipe, the content of the data set, its words."""
+    parts = [recipe.digest(), data.audio.digest, list(data.words)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _metrics(result: Evaluation, cost: Profile, history: History) -> dict[str, float]:
+    found = cost.to_json()
+    totals, target = found["totals"], found["target"]
+    return {
+        "test accuracy %": result.accuracy,
+        "test accuracy low %": result.interval[0],
+        "test accuracy high %": result.interval[1],
+        "test mean word accuracy %": result.mean_word_accuracy,
+        "validation accuracy best %": history.best.validation_accuracy,
+        "flash KiB": totals["flash_bytes"] / KIB,
+        "flash as published KiB": totals["published_rule_bytes"] / KIB,
+        "RAM KiB": totals["ram_bytes"] / KIB,
+        "MACC M": totals["macc"] / 1e6,
+        "flash share %": 100 * totals["flash_bytes"] / target["flash_bytes"],
+        "RAM share %": 100 * totals["ram_bytes"] / target["ram_bytes"],
+        "fits": float(totals["fits"]),
+        "training minutes": history.minutes,
+    }

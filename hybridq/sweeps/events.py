@@ -1,0 +1,76 @@
+"""What happens to a job, as plain data: said by whoever runs it, heard by the schedule and the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something about the job of that number."""
+
+    last: ClassVar[bool] = False  # whether nothing more comes of this job
+    job: int
+
+
+@dataclass(frozen=True)
+class Ready(Event):
+    """Its data are there and training begins; `done` epochs were trained in an earlier sitting."""
+
+    data: str  # one line on the clips
+    synthetic: bool
+    done: int
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """Within an epoch (from 1): the share of it that is done (0 to 1), the training accuracy so far (percent)."""
+
+    epoch: int
+    share: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class EpochDone(Event):
+    """After an epoch (from 1): accuracies in percent."""
+
+    epoch: int
+    training_accuracy: float
+    validation_accuracy: float
+
+
+@dataclass(frozen=True)
+class Said(Event):
+    """A line that a person should see."""
+
+    text: str
+    level: int  # of `logging`
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The run is in the store. `runs` are those known now, by fingerprint: this one and what it needed."""
+
+    last = True
+    run: str
+    accuracy: float  # test accuracy, percent
+    runs: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """The run failed and is marked so in the store; `status` is the exit status that a command would have."""
+
+    last = True
+    reason: str
+    status: int
+
+
+@dataclass(frozen=True)
+class Died(Event):
+    """The process that ran it is gone: killed, or crashed."""
+
+    last = True
+    reason: str

@@ -1,0 +1,117 @@
+"""A sweep from its plan to its report: the runs are children of one parent run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hybridq import compare, pictures
+from hybridq.errors import RUN_FAILED, UserError
+from hybridq.paths import locked
+from hybridq.sweeps.engines import Crew, Engine, in_process
+from hybridq.sweeps.events import Event
+from hybridq.sweeps.planning import Plan
+from hybridq.sweeps.schedule import Schedule
+
+if TYPE_CHECKING:
+    from hybridq.tracking import Run, Store
+
+SWEEP = "sweep"  # tag of a sweep's parent run: what decides its runs
+NOT_READ = "not read"  # tag of a failed run that never began: the file that is no recipe
+log = logging.getLogger("hybridq")
+
+
+def run_plan(
+    store: Store,
+    schedule: Schedule,
+    tell: Callable[[Event], None],
+    *,
+    engine: Engine = in_process,
+    resume: bool = False,
+) -> None:
+    """Make the runs of a plan; what became of them is in the schedule.
+
+    Raises UserError where the disk or the store fails, for then the other runs would fail alike.
+    """
+    _run(store, schedule, Crew(store, None, resume, tell), engine)
+
+
+def run_sweep(
+    store: Store,
+    schedule: Schedule,
+    tell: Callable[[Event], None],
+    *,
+    name: str,
+    engine: Engine = in_process,
+    resume: bool = False,
+) -> str:
+    """Make the runs of a plan as children of one parent run, which gets the report; returns its id.
+
+    A run that fails is marked and does not stop the others. With `resume`, the newest sweep over the same recipes goes
+    on, wherever it was stopped or killed. Raises UserError as `run_plan` does, and where the same sweep is running.
+    """
+    plan = schedule.plan
+    with _alone(store, plan), _parent(store, name, plan, resume) as parent:
+        for file, reason in plan.refused.items():
+            _mark(store, parent.id, file, reason)
+        _run(store, schedule, Crew(store, parent.id, resume, tell), engine)
+        if schedule.finished:
+            rows = compare.table(store.runs(ids_or_names=schedule.finished)).rows
+            parent.figure(pictures.frontier(rows), "accuracy over flash")
+    return parent.id
+
+
+def unfinished_sweep(store: Store, plan: Plan) -> str | None:
+    """The id of a sweep over the same recipes that was stopped or killed, if it is the newest of them."""
+    equal = [run for run in store.runs() if run.tags.get(SWEEP) == plan.key]
+    return equal[-1].id if equal and equal[-1].status != "FINISHED" else None
+
+
+def _run(store: Store, schedule: Schedule, crew: Crew, engine: Engine) -> None:
+    try:
+        engine(schedule, crew)
+    finally:
+        if crew.sweep:
+            _close_left(store, schedule, crew.sweep)
+    if schedule.stop:
+        raise UserError(schedule.stop.reason, schedule.stop.status)
+
+
+def _close_left(store: Store, schedule: Schedule, sweep: str) -> None:
+    """Mark as failed the runs whose process died over them."""
+    for run in store.runs(sweep=sweep):
+        if run.status == "RUNNING" and run.name in schedule.failed:
+            store.resume_run(run.id).close(UserError(schedule.failed[run.name], RUN_FAILED))
+
+
+def _mark(store: Store, sweep: str, file: str, reason: str) -> None:
+    """A failed run for a file that is no recipe, so that the sweep shows it."""
+    known = [run for run in store.runs(sweep=sweep) if run.tags.get(NOT_READ) == file]
+    if known:
+        run = store.resume_run(known[-1].id)
+    else:
+        run = store.start_run(Path(file).stem, params={}, tags={NOT_READ: file}, parent=sweep)
+    run.close(UserError(reason))
+
+
+@contextmanager
+def _alone(store: Store, plan: Plan) -> Iterator[None]:
+    def refuse() -> None:
+        raise UserError("the same sweep is running already, in another process")
+
+    root = store.root or Path("mlruns")
+    with locked(root / "checkpoints" / f"sweep-{plan.key[:16]}.lock", refuse):
+        yield
+
+
+def _parent(store: Store, name: str, plan: Plan, resume: bool) -> Run:
+    earlier = [run for run in store.runs() if run.tags.get(SWEEP) == plan.key] if resume else []
+    if earlier:
+        return store.resume_run(earlier[-1].id)
+    asked = [job.recipe.name for job in plan.jobs if job.asked]
+    names = ", ".join(dict.fromkeys(asked))
+    tags = {"description": f"A sweep over {len(asked)} runs: {names}.", SWEEP: plan.key}
+    return store.start_run(name, params={}, tags=tags)

@@ -1,0 +1,92 @@
+"""The `sweep:` section of a recipe: the runs that one file asks for, each a list of settings.
+
+A mapping is a grid, every combination a run; a list names the runs one by one::
+
+    sweep:
+      training.learning_rate: [0.001, 0.004]
+      training.seed: [0, 1, 2]
+
+    sweep:
+      - {name: small, "model.filters": [8, 8, 16, 16, 32, 32]}
+      - {name: long, training.epochs: 90}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from pathlib import PurePath
+
+from hybridq.errors import UserError
+from hybridq.yamlfile import Node, Override, shown
+
+MOST_RUNS = 1_000
+LONGEST_NAME = 100  # characters
+SEED = ("training", "seed")  # the runs of several seeds share their recipe's name
+
+
+def variants_of(section: Node | None, name: str) -> list[list[Override]]:
+    """The settings of each run, with a `name` that says what is special about it; none for an empty section.
+
+    `name` is the recipe's. Raises UserError, naming the line, for anything else than a grid or a list.
+    """
+    if section is None or section.value is None:
+        return []
+    if isinstance(section.value, dict):
+        runs = _grid(section)
+    elif isinstance(section.value, list):
+        runs = [_settings(item) for item in section.value]
+    else:
+        raise UserError(f"{section.place}: sweep: must be a mapping or a list (is {shown(section.plain())})")
+    keys = {setting.key for run in runs for setting in run}
+    return [_named(run, name, keys, section.place) for run in runs]
+
+
+def _grid(section: Node) -> list[list[Override]]:
+    axes = []
+    for key, values in section.mapping.items():
+        if not isinstance(values.value, list) or not values.value:
+            given = shown(values.plain())
+            raise UserError(f"{values.place}: sweep.{key}: must be a list of values to try (is {given})")
+        axes.append([_setting(key, value) for value in values.value])
+        count = 1
+        for axis in axes:
+            count *= len(axis)
+        if count > MOST_RUNS:
+            raise UserError(f"{values.place}: sweep: {count:,} combinations; at most {MOST_RUNS:,} runs")
+    return [list(run) for run in itertools.product(*axes)] if axes else []
+
+
+def _settings(item: Node) -> list[Override]:
+    if not item.mapping:
+        raise UserError(f"{item.place}: sweep: each run is a mapping of keys to values (is {shown(item.plain())})")
+    return [_setting(key, value) for key, value in item.mapping.items()]
+
+
+def _setting(key: str, value: Node) -> Override:
+    parts = tuple(part.strip() for part in key.split("."))
+    if not all(parts):
+        raise UserError(f"{value.place}: sweep: '{key}' is not a key such as training.epochs")
+    return Override(parts, value)
+
+
+def _named(run: list[Override], name: str, keys: set[tuple[str, ...]], place: str) -> list[Override]:
+    if any(setting.key == ("name",) for setting in run):
+        return run
+    last = [key[-1] for key in keys]
+    said = [
+        f"{setting.key[-1] if last.count(setting.key[-1]) == 1 else '.'.join(setting.key)}={_short(setting.node)}"
+        for setting in run
+        if setting.key != SEED
+    ]
+    text = " ".join([name, *said])
+    if len(text) > LONGEST_NAME:
+        text = f"{text[: LONGEST_NAME - 9]} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return [*run, Override(("name",), Node(text, place))]
+
+
+def _short(node: Node) -> str:
+    """A value in a name, where no slash may stand: of a path the file's name."""
+    value = node.plain()
+    text = PurePath(value).stem if isinstance(value, str) else shown(value).replace(" ", "").replace("'", "")
+    return text.replace("/", "-").replace("\\", "-")
