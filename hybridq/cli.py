@@ -93,16 +93,31 @@ def train(
     loaded = _recipe(recipe, data, set_)
     if loaded.variants:
         raise UserError(f"{recipe} has a sweep section of {len(loaded.variants)} runs: use `hybridq sweep {recipe}`")
-    from hybridq import sweeps
-
     store = _store()
-    schedule = sweeps.Schedule(sweeps.plan([loaded]))
-    with sweeps.Board(schedule) as board:
-        sweeps.run_plan(store, schedule, board.tell, resume=resume)
-    for entry in schedule.entries:
-        if entry.reason:
-            raise UserError(f"{entry.job.name} failed: {entry.reason}", entry.status)
-    _print_comparison(store, schedule.finished[-1:], Format.table)
+    _print_comparison(store, [_trained(store, loaded, resume)], Format.table)
+
+
+@app.command()
+def reproduce(
+    run: Annotated[str, typer.Argument(help="Id or name of a finished run.")],
+    data: Data = None,
+    resume: Resume = False,
+    threads: Threads = None,
+    format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+) -> None:
+    """Train a logged run again, from its recipe on the same clips, and say whether the result is the same."""
+    from hybridq.laboratory import THREADS
+    from hybridq.reproduce import logged_recipe, reproduction
+
+    if format_ not in (Format.table, Format.json):
+        raise UserError("reproduce prints --format table or json")
+    store = _store()
+    first, recipe = logged_recipe(store, run, _overrides(data, None))
+    _use(threads or int(first.tags.get(THREADS, 0)))
+    result = reproduction(store, first, _trained(store, recipe, resume, reproduces=first.id))
+    _print(result, format_)
+    if not result.same:
+        raise typer.Exit(RUN_FAILED)
 
 
 @app.command()
@@ -344,6 +359,19 @@ def _recipe_files(paths: list[Path]) -> list[Path]:
 def _sweep_name(paths: list[Path]) -> str:
     folder = paths[0] if paths[0].is_dir() else paths[0].parent
     return f"{folder.resolve().name} sweep"
+
+
+def _trained(store: Store, recipe: Recipe, resume: bool, reproduces: str | None = None) -> str:
+    """The id of the run of one recipe, trained now after those that it needs."""
+    from hybridq import sweeps
+
+    schedule = sweeps.Schedule(sweeps.plan([recipe]))
+    with sweeps.Board(schedule) as board:
+        sweeps.run_plan(store, schedule, board.tell, resume=resume, reproduces=reproduces)
+    for entry in schedule.entries:
+        if entry.reason:
+            raise UserError(f"{entry.job.name} failed: {entry.reason}", entry.status)
+    return schedule.finished[-1]
 
 
 def _seeds(text: str) -> list[int]:

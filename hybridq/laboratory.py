@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridq import pictures
+from hybridq.backend import threads
 from hybridq.bundle import load_bundle, save_bundle, weights_digest
 from hybridq.dataset import Dataset
 from hybridq.errors import RUN_FAILED, UserError
@@ -39,6 +40,8 @@ KIB = 1024
 CHECKPOINT = "checkpoint.npz"
 FINGERPRINT = "fingerprint"  # tag: what decides the result of a run, so that an equal run need not be trained again
 WEIGHTS = "weights.sha256"  # tag: of the trained weights
+THREADS = "threads"  # tag: TensorFlow's, which decide the last digits
+REPRODUCES = "reproduces"  # tag: id of the run that this one repeats
 log = logging.getLogger("hybridq")
 
 
@@ -47,7 +50,8 @@ class Laboratory:
     """Where runs are made: the store that keeps them, who watches, and what has been trained already.
 
     `resume` goes on with interrupted runs from their checkpoints, and takes a finished run of the same fingerprint as
-    it is. `extra` are tags for every run that is started.
+    it is. `reproduces` is the id of a run to be made again: what is trained is then a run of its own, whatever equal
+    ones there are.
     """
 
     store: Store
@@ -55,7 +59,7 @@ class Laboratory:
     sweep: str | None = None
     resume: bool = False
     done: dict[str, str] = field(default_factory=dict)  # fingerprint -> run id
-    extra: dict[str, str] = field(default_factory=dict)
+    reproduces: str | None = None
 
     def run(self, recipe: Recipe) -> str:
         """Train, evaluate and profile one recipe, after those that it starts from or is taught by; returns the run id.
@@ -63,7 +67,7 @@ class Laboratory:
         Raises UserError; the run is then in the store, marked as failed, with the reason.
         """
         data = open_dataset(recipe)
-        fingerprint = fingerprint_of(recipe, data)
+        fingerprint = fingerprint_of(recipe, data, self.reproduces)
         known = self._finished(fingerprint, anew=not self.resume)
         if not known:
             parent = self._needed(recipe, "start_from", "model", data)
@@ -136,6 +140,7 @@ class Laboratory:
         shutil.rmtree(folder, ignore_errors=True)
         tags = {
             FINGERPRINT: fingerprint,
+            THREADS: str(threads()),
             "recipe": recipe.name,
             "description": recipe.description or "",
             "data.synthetic": "true" if data.audio.synthetic else "false",
@@ -147,7 +152,9 @@ class Laboratory:
             tags["started from"] = parent
         if tutor:
             tags["taught by"] = tutor
-        return self.store.start_run(run_name(recipe), params=recipe.flat(), tags=tags | self.extra, parent=self.sweep)
+        if self.reproduces:
+            tags[REPRODUCES] = self.reproduces
+        return self.store.start_run(run_name(recipe), params=recipe.flat(), tags=tags, parent=self.sweep)
 
     def _may_take(self, run: RunView) -> bool:
         """Whether an unfinished run may be gone on with: nobody else is at it."""
@@ -235,9 +242,9 @@ def _explained(recipe: Recipe) -> Iterator[None]:
         raise UserError(f"out of memory; try a training.batch below {recipe.training.batch}", RUN_FAILED) from error
 
 
-def fingerprint_of(recipe: Recipe, data: Dataset) -> str:
+def fingerprint_of(recipe: Recipe, data: Dataset, reproduces: str | None = None) -> str:
     """SHA-256 (hex) of all that decides the result of a run: the recipe, the content of the data set, its words."""
-    parts = [recipe.digest(), data.audio.digest, list(data.words)]
+    parts = [recipe.digest(), data.audio.digest, list(data.words), *([reproduces] if reproduces else [])]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

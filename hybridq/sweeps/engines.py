@@ -37,12 +37,21 @@ class Crew:
     sweep: str | None
     resume: bool
     tell: Callable[[Event], None]
+    reproduces: str | None = None  # id of the run that is made again
 
     def task(self, job: Job, schedule: Schedule) -> Task:
         """A job as plain data."""
         where = str(self.store.root or self.store.uri)
         resume = self.resume or schedule.entries[job.number].died or not job.asked
-        return Task(job.number, job.recipe.resolved(), where, self.sweep, resume, dict(schedule.done))
+        return Task(
+            job.number,
+            job.recipe.resolved(),
+            where,
+            self.sweep,
+            resume,
+            dict(schedule.done),
+            self.reproduces if job.asked else None,
+        )
 
 
 Engine = Callable[[Schedule, Crew], None]
@@ -102,6 +111,7 @@ class _Worker:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "hybridq.sweeps.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,

@@ -29,14 +29,16 @@ def run_plan(
     schedule: Schedule,
     tell: Callable[[Event], None],
     *,
-    engine: Engine = in_process,
     resume: bool = False,
+    reproduces: str | None = None,
 ) -> None:
-    """Make the runs of a plan; what became of them is in the schedule.
+    """Make the runs of a plan in this process; what became of them is in the schedule.
+
+    With `reproduces`, the id of a run, what was asked for is trained anew to be compared with it.
 
     Raises UserError where the disk or the store fails, for then the other runs would fail alike.
     """
-    _run(store, schedule, Crew(store, None, resume, tell), engine)
+    _run(store, schedule, Crew(store, None, resume, tell, reproduces), in_process)
 
 
 def run_sweep(

@@ -41,6 +41,7 @@ class Task:
     sweep: str | None  # id of the parent run
     resume: bool
     done: dict[str, str] = field(default_factory=dict)  # fingerprint -> run id
+    reproduces: str | None = None
 
 
 def perform(task: Task, recipe: Recipe, store: Store, tell: Tell) -> None:
@@ -53,6 +54,7 @@ def perform(task: Task, recipe: Recipe, store: Store, tell: Tell) -> None:
         sweep=task.sweep,
         resume=task.resume,
         done=dict(task.done),
+        reproduces=task.reproduces,
     )
     try:
         run = laboratory.run(recipe)
