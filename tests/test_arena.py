@@ -17,7 +17,7 @@ from hybridq.keras_layers import describe
 from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import accounting
-from hybridq.profiler.arena import Ram, ram
+from hybridq.profiler.arena import Ram, lag, ram
 from hybridq.profiler.merge import merge, outputs_of
 from hybridq.profiler.planners import Lifetime, first_fit
 from hybridq.profiler.scratch import int8_scratch
@@ -296,6 +296,30 @@ def test_how_far_networks_that_branch_are_from_reports(graph: Graph, version: st
     found = ram(graph, merge(graph, rules), rules=rules)
     assert found.activations - reported == off
     assert "branches" in found.planner
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "config", "version", "distance"),
+    [
+        ((66, 66, 16), "DepthwiseConv2D", {"kernel_size": 3}, "2.1", 1024),
+        ((34, 34, 48), "DepthwiseConv2D", {"kernel_size": 3}, "2.1", 1536),
+        ((49, 49, 48), "DepthwiseConv2D", {"kernel_size": 3, "strides": 2}, "2.1", 1152),
+        ((50, 50, 16), "DepthwiseConv2D", {"kernel_size": 3}, "8.1", 768),
+        ((64, 64, 16), "DepthwiseConv2D", {"kernel_size": 3, "padding": "same"}, "2.1", 2080),
+        ((64, 64, 16), "Conv2D", {"filters": 8, "kernel_size": 1}, "2.1", 512),
+        ((48, 48, 8), "Conv2D", {"filters": 48, "kernel_size": 1}, "2.1", 94464),
+        ((128, 128, 3), "Conv2D", {"filters": 16, "kernel_size": 3, "strides": 2, "padding": "same"}, "2.1", 17424),
+        ((96, 96, 3), "Conv2D", {"filters": 16, "kernel_size": 3, "strides": 2, "padding": "same"}, "8.1", 10000),
+    ],
+)
+def test_lag_of_8_bit_layers_as_in_generated_code(
+    shape: tuple[int, ...], kind: str, config: dict[str, Any], version: str, distance: int
+) -> None:
+    network = Network(shape)
+    network.add(kind, **config)
+    rules = accounting(f"x-cube-ai:{version}")
+    (step,) = merge(int8(network, per_channel=True), rules)
+    assert lag(step, prod(shape), prod(step.output_shape), True, rules) == distance
 
 
 def test_an_8_bit_depthwise_convolution_pads_apart() -> None:

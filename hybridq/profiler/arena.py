@@ -229,7 +229,7 @@ def _lags(
     if op.kind.startswith("ZeroPadding"):  # the two end at the same byte
         return None, max(result.bytes - source.bytes, 0)
     if op.kind in CONVOLUTIONS and not op.kind.startswith("Separable"):
-        return None, _lag(step, source.bytes, result.bytes, is_int8(op, precision_of(op, plan)), rules)
+        return None, lag(step, source.bytes, result.bytes, is_int8(op, precision_of(op, plan)), rules)
     return (None,)
 
 
@@ -241,7 +241,7 @@ def _writes_over(step: Step, source: int, result: int) -> bool:
     return op.kind in IN_PLACE
 
 
-def _lag(step: Step, source: int, result: int, int8: bool, rules: Accounting) -> int:
+def lag(step: Step, source: int, result: int, int8: bool, rules: Accounting) -> int:
     """How far above its output the input of a convolution in place must start, in bytes.
 
     Before the output's row i is whole, the input must be read up to that row: the distance is largest at the
