@@ -173,9 +173,8 @@ def _list(field: Schema, definitions: Schema) -> str:
     """ "list of 2 numbers", "list of 2 to 64 whole numbers", "list of text"."""
     each = " or ".join(dict.fromkeys(_kind(item, definitions) for item in _items(field)))
     least, most = field.get("minItems", 0), field.get("maxItems")
-    count = (
-        f"{least} " if least and least == most else f"{least} to {most} " if most else f"{least} or more " * (least > 0)
-    )
+    count = f"{least} to {most} " if most else f"{least} or more " if least else ""
+    count = f"{least} " if least == most else count
     return f"list of {count}{each}{'s' if each.endswith(('number', 'mapping')) else ''}"
 
 
@@ -208,7 +207,7 @@ def _written(value: Any) -> str:
     names = {None: "null", True: "true", False: "false"}
     if value is None or isinstance(value, bool):
         return names[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value).removesuffix(".0")
 
 
 def _codes(names: Any, last: str = "") -> str:
