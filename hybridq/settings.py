@@ -28,7 +28,7 @@ class DataSettings(Section):
     )
     words: Literal["auto"] | tuple[str, ...] = Field(
         default="auto",
-        description="the words to tell apart, two or more names of folders; auto: the ten standard commands where present",
+        description="the words to tell apart, two folders or more; auto: the ten standard commands where present",
     )
     voices: int = Field(default=240, ge=3, le=100_000, description="voices of the synthetic source (count)")
     balance: bool = Field(default=True, description="weigh each word inversely to its number of clips")
