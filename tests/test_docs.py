@@ -75,11 +75,12 @@ def test_the_recipes_shown_load(tmp_path: Path) -> None:
     for path, text in shown.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
-    recipes = [load_recipe(tmp_path / path) for path in shown]
-    assert [recipe.name for recipe in recipes] == ["tern", "big"]
-    assert recipes[0].tutor is not None
-    assert recipes[0].plan.of("conv2d_4").weights == "ternary"
-    assert recipes[0].plan.of("dense_2").weights == "8-bit"
+    plain, big, narrow = (load_recipe(tmp_path / path) for path in shown)
+    assert (plain.name, big.name, narrow.name) == ("float", "big", "narrow")
+    assert narrow.parent is not None
+    assert narrow.tutor is not None
+    assert (narrow.parent.digest(), narrow.tutor.digest()) == (plain.digest(), big.digest())
+    assert [narrow.plan.of(name).weights for name in ("conv2d_4", "dense_2")] == ["ternary", "8-bit"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
