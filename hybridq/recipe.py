@@ -262,11 +262,14 @@ def _paths_resolved(tree: Node, path: Path) -> Node:
 
 
 def _laid_upon(base: Node, over: Node) -> Node:
-    """Merge two recipes; precision and what names a recipe are replaced whole, so is a model of another network."""
+    """Merge two recipes; precision and what names a recipe are replaced whole, so is a model of another network.
+
+    The published figures of one network are not those of another.
+    """
     dropped = [key for key in ("precision", "published", *REFERENCES) if over.get(key)]
     name, before = over.get("model", "name"), base.get("model", "name")
     if name and name.value != (before.value if before else DEFAULT_NETWORK):
-        dropped.append("model")
+        dropped += ["model", "published"]
     return merge(base.without(*dropped), over)
 
 
