@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridq import sweeps
+from hybridq import experiment, sweeps
 from hybridq.errors import UserError
 from hybridq.paths import locked
 from hybridq.recipe import load_recipe
@@ -251,5 +251,6 @@ def test_a_run_is_reproduced_to_the_last_bit_and_only_on_its_own_clips(recipes, 
     assert "not the same" in other.verdict
 
     next(folder.glob("yes/*")).unlink()
+    experiment._audio.cache_clear()  # as in a new process
     with pytest.raises(UserError, match="not the clips"):
         logged_recipe(store, "float")
