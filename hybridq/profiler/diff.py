@@ -9,7 +9,7 @@ from typing import Any, Literal
 from hybridq.profiler import report
 from hybridq.profiler.report import Profile
 from hybridq.profiler.summary import verdict
-from hybridq.profiler.tables import Bar, Column, Line, Note, Printed, Sheet, count, size
+from hybridq.profiler.tables import PAGE, Bar, Column, Line, Note, Printed, Sheet, count, size
 
 Status = Literal["same", "changed", "removed", "added"]
 
@@ -25,15 +25,15 @@ MARKS: dict[Status, str] = {"same": "", "changed": "~", "removed": "-", "added":
 COLUMNS = (
     Column("", "text"),
     Column("Layer", "name"),
-    Column("Weights", "text"),
+    Column("Weights", "text", least=90),
     Column("Bytes"),
-    Column("", "text", page_only=True),
+    Column("", "text", least=PAGE),
     Column("after"),
-    Column("", "text", page_only=True),
-    Column("%"),
-    Column("MACC"),
-    Column("after"),
-    Column("%"),
+    Column("", "text", least=PAGE),
+    Column("%", least=80),
+    Column("MACC", least=60),
+    Column("after", least=60),
+    Column("%", least=80),
 )
 
 
@@ -115,9 +115,9 @@ class Diff(Printed):
         """The layers of both in one table, and the totals in words."""
         rows = self.rows
         most = max((n for row in rows for n in (row.weights_bytes.before, row.weights_bytes.after) if n), default=1)
-        names = [one.name or "Network" for one in (self.before, self.after)]
+        names = self.before.name or "Network", self.after.name or "Network"
         return Sheet(
-            title=f"{names[0]} against {names[1]}",
+            title=f"{names[0]}: before and after" if names[0] == names[1] else " against ".join(names),
             columns=COLUMNS,
             lines=tuple(Line(_cells(row, most), "" if row.status == "changed" else row.status) for row in rows),
             notes=(*self.verdicts(), *map(Note, self._sums()), *self.remarks()),
@@ -205,7 +205,7 @@ def _weights(row: report.Row | None) -> str:
 def _cells(row: Row, most: int) -> tuple[str | Bar, ...]:
     flash = row.weights_bytes
     bars = [
-        Bar(100 * (bytes_ or 0) / most, weights or "float32")
+        "" if bytes_ is None else Bar(100 * bytes_ / most, weights or "float32")
         for bytes_, weights in zip((flash.before, flash.after), row.weights, strict=True)
     ]
     weights = " to ".join(dict.fromkeys(filter(None, row.weights)))

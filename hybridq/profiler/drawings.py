@@ -39,7 +39,7 @@ def ram_over_time(steps: Sequence[str], peak: str, lifetimes: Sequence[Lifetime]
 
     `peak` is the name of the step that needs most.
     """
-    if not lifetimes:
+    if not (steps and lifetimes):
         return Markup()
     fullest, most = steps.index(peak), max(tensor.end for tensor in lifetimes)
     left, top, high, foot = 80, 24, 320, 130
@@ -55,8 +55,8 @@ def ram_over_time(steps: Sequence[str], peak: str, lifetimes: Sequence[Lifetime]
         about = element("title", f"{tensor.tensor}: {tensor.bytes:,} B at {tensor.offset:,}")
         look: dict[str, str | float] = {"fill": colour, "fill_opacity": 0.3, "stroke": colour}
         shapes.append(rect(x + 1, y, max(width - 2, 1), height, about, **look))
-        if height >= 14:
-            shapes.append(text(x + 5, y + 13, shortened(tensor.tensor, width - 8)))
+        if height >= 14:  # in its last step the next tensor begins
+            shapes.append(text(x + 5, y + 13, shortened(tensor.tensor, max(width - column, column) - 8)))
     every = -(-len(steps) // MOST_NAMES)
     for i, name in enumerate(steps):
         if i % every == 0 or i == fullest:

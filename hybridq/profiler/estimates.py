@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 FLOAT, INT8 = Precision.FLOAT32, Precision.INT8
 LEAST_COVERED = 80.0  # percent of the MACC; with less than that measured there is no estimate
-LARGER = {"ms": "s", "uJ": "mJ", "mJ": "J"}  # the unit that is a thousand of this one
+SCALES = {  # the units to read an estimate in, the smallest first
+    "ms": {"us": 1e-3, "ms": 1.0, "s": 1e3},
+    "uJ": {"nJ": 1e-3, "uJ": 1.0, "mJ": 1e3, "J": 1e6},
+}
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,13 @@ class Estimate:
         return asdict(self) | lists | {"text": str(self)}
 
     def __str__(self) -> str:
-        """A short line: "estimate 2.26 s (2.24 to 3.08), by X-CUBE-AI; covers 99 % of the MACC"."""
-        value, low, high, unit = self.value, self.low, self.high, self.unit
-        while value >= 1000 and unit in LARGER:
-            value, low, high, unit = value / 1000, low / 1000, high / 1000, LARGER[unit]
-        said = f"estimate {_digits(value)} {unit}"
-        said += f" ({_digits(low)} to {_digits(high)})" if low < high else ""
-        said += f", by {self.short}"
-        said += f"; covers {self.covered:.0f} % of the MACC" if self.covered < 99.5 else ""
+        """A short line: "estimate 2.26 s (2.24 to 3.08; X-CUBE-AI); covers 99 % of the MACC"."""
+        scales = SCALES[self.unit]
+        unit = next((unit for unit in reversed(scales) if self.value >= scales[unit]), next(iter(scales)))
+        value, low, high = (_digits(figure / scales[unit]) for figure in (self.value, self.low, self.high))
+        said = f"estimate {value} {unit} ({f'{low} to {high}; ' if low != high else ''}{self.short})"
+        if self.covered < 99.5:
+            said += f"; covers {self.covered:.0f} % of the MACC"
         if count := len(self.not_costed):
             said += f"; {count} layer{'s' * (count > 1)} not costed"
         return said

@@ -7,7 +7,7 @@ from hybridq.profiler.drawings import flash_by_layer, ram_over_time
 from hybridq.profiler.markup import Markup, frame, notes, table, verdict
 from hybridq.profiler.report import Profile
 from hybridq.profiler.suggest import Suggestion
-from hybridq.profiler.summary import amount, part, ram_parts, remarks
+from hybridq.profiler.summary import amount, capital, part, ram_parts, remarks
 from hybridq.profiler.summary import verdict as judged
 from hybridq.profiler.tables import Bar, Column, Line, Sheet
 from hybridq.profiler.targets import Limit
@@ -56,10 +56,17 @@ def _limits(found: Profile) -> Sheet:
     """What the network needs of each thing that the target limits, and what it does."""
     inside = {"RAM": ram_parts(found), "flash": "weights"}
     lines = [
-        Line((limit.name, amount(limit, limit.needed), _bar(limit), f"{part(limit)}{_of(inside.get(limit.name))}"))
+        Line(
+            (
+                capital(limit.name),
+                amount(limit, limit.needed),
+                _bar(limit),
+                f"{part(limit)}{_of(inside.get(limit.name))}",
+            )
+        )
         for limit in found.limits
     ]
-    counts = (("MACC", found.totals.macc), ("parameters", found.totals.parameters))
+    counts = (("MACC", found.totals.macc), ("Parameters", found.totals.parameters))
     lines += [Line((name, f"{number:,}", "", "")) for name, number in counts]
     return Sheet("", (Column("", "name"), Column(""), Column("", "text"), Column("", "text")), tuple(lines), ())
 

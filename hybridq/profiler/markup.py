@@ -22,10 +22,12 @@ STYLE = """
 .hybridq table { border-collapse: collapse; border: 0; margin: 0.5rem 0 1.5rem; font-size: inherit;
   table-layout: auto; }
 .hybridq tr, .hybridq tbody tr:nth-child(odd), .hybridq tbody tr:nth-child(even) { background: none; }
-.hybridq th, .hybridq td { padding: 0.2rem 0.6rem; text-align: left; vertical-align: middle; border: 0;
+.hybridq th, .hybridq td { padding: 0.2rem 0.6rem; vertical-align: middle; border: 0;
   border-bottom: 1px solid rgb(128 128 128 / 0.35); max-width: none; white-space: nowrap; }
-.hybridq td.number, .hybridq th.number { text-align: right; }
-.hybridq td.name { overflow-wrap: anywhere; white-space: normal; min-width: 8rem; }
+.hybridq .name, .hybridq .text { text-align: left; }
+.hybridq .number { text-align: right; }
+.hybridq td.name { overflow-wrap: anywhere; white-space: normal; min-width: 11rem; }
+.hybridq td svg { max-width: none; }
 .hybridq tr.dominant td.name { font-weight: 700; }
 .hybridq tr.same { opacity: 0.65; }
 .hybridq tr.added td:first-child, .hybridq tr.removed td:first-child, .hybridq tr.changed td:first-child,

@@ -93,16 +93,16 @@ class Suggestion(Printed):
         return change.layer, weights, size(change.saved_bytes), size(change.flash_bytes), left
 
     def _notes(self) -> tuple[Note, ...]:
-        number, limit = len(self.changes), size(self.limit_bytes)
+        number, limit, taken = len(self.changes), size(self.limit_bytes), size(self.flash_bytes)
         how = f"with {number} layer{'s' * (number > 1)} to {self.to}" if number else "as it is"
         if self.fits:
-            said = Note(f"Fits {limit} of flash {how}: {size(self.flash_bytes)}, before {size(self.start_bytes)}")
+            said = f"Fits {limit} of flash {how}: {taken}" + f", before {size(self.start_bytes)}" * bool(number)
         else:
             over = size(self.flash_bytes - self.limit_bytes)
-            why = f"{how} it takes {size(self.flash_bytes)}, {over} too much"
-            said = Note(f"No choice of layers to {self.to} fits {limit} of flash: {why}", warning=True)
-        missing = f"Not costed, nothing of them is counted: {', '.join(self.not_costed)}"
-        return (Note(missing, warning=True), said) if self.not_costed else (said,)
+            said = f"No choice of layers to {self.to} fits {limit} of flash: {how} it takes {taken}, {over} too much"
+        verdict = Note(said, warning=not self.fits)
+        missing = Note(f"Not costed, nothing of them is counted: {', '.join(self.not_costed)}", warning=True)
+        return (missing, verdict) if self.not_costed else (verdict,)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -7,20 +7,20 @@ from typing import Any
 
 from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler.report import Profile, Row
-from hybridq.profiler.tables import Bar, Column, Line, Look, Note, Sheet, count, listed, size
+from hybridq.profiler.tables import PAGE, Bar, Column, Line, Look, Note, Sheet, count, listed, size
 from hybridq.profiler.targets import Limit
 
 COLUMNS = (
     Column("Layer", "name"),
-    Column("Output"),
-    Column("Weights", "text"),
-    Column("Parameters"),
+    Column("Output", least=70),
+    Column("Weights", "text", least=80),
+    Column("Parameters", least=90),
     Column("Bytes"),
     Column("MACC"),
-    Column("MACC %"),
-    Column("", "text", page_only=True),
+    Column("MACC %", least=80),
+    Column("", "text", least=PAGE),
     Column("Flash %"),
-    Column("", "text"),
+    Column("", "text", least=70),
 )
 
 
@@ -57,7 +57,7 @@ def totals(report: Profile) -> tuple[Note, ...]:
     flash, ram, *further = report.limits
     said.append(f"Flash: {size(sums.flash_bytes)} of weights, {part(flash)}")
     said.append(f"RAM:   {size(sums.ram_bytes)} = {ram_parts(report)}, {part(ram)}")
-    said += [f"{_capital(limit.name)}: {amount(limit, limit.needed)}, {part(limit)}" for limit in further]
+    said += [f"{capital(limit.name)}: {amount(limit, limit.needed)}, {part(limit)}" for limit in further]
     return tuple(map(Note, said))
 
 
@@ -72,7 +72,8 @@ def verdict(report: Profile) -> Note:
     board = report.target
     about = f" ({board.description})" if board.description else ""
     if not report.exceeded:
-        return Note(f"Fits {board.label}{about}")
+        known = " as far as it is costed" if report.not_costed else ""
+        return Note(f"Fits {board.label}{about}{known}", warning=bool(report.not_costed))
     over = [f"{limit.name} by {amount(limit, limit.needed - limit.allowed)}" for limit in report.exceeded]
     return Note(f"Does not fit {board.label}{about}: exceeds {listed(over)}", warning=True)
 
@@ -90,7 +91,7 @@ def remarks(report: Profile) -> tuple[Note, ...]:
     if names:
         said.append(f"{listed(names)} {'holds' if len(names) == 1 else 'hold'} {share:.1f} % of the flash")
     if report.peak:
-        said.append(f"Most RAM: in {report.peak}")
+        said.append(f"Most RAM: in {listed([report.peak])}")
     for label, flash in report.plans:
         saved = 100 * (1 - flash / report.totals.flash_bytes) if report.totals.flash_bytes else 0.0
         said.append(f"With {label} weights: {size(flash)} of flash, {saved:.1f} % less")
@@ -110,7 +111,8 @@ def amount(limit: Limit, number: int) -> str:
     return f"{number:,}" if limit.name == "operations" else size(number)
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """The text as a line begins."""
     return text[:1].upper() + text[1:]
 
 

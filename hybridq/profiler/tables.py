@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console, ConsoleOptions, RenderableType
 
 WIDTH = 100
+PAGE = 10**6  # characters of a column that only a page shows
 BAR = 8  # characters of a full bar
+LONGEST = 60  # characters of a name in a sentence
 
 Look = Literal["", "dominant", "unknown", "same", "removed", "added"]
 STYLES: dict[Look, str] = {  # in a terminal
@@ -34,11 +36,11 @@ class Bar(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column; numbers stand to the right, and only names give way. Some have no room but on a page."""
+    """A column; numbers stand to the right, and only names are cut. A narrow terminal leaves some columns out."""
 
     heading: str
     kind: Literal["name", "text", "number"] = "number"
-    page_only: bool = False
+    least: int = 0  # characters that a terminal must have to show it
 
 
 class Line(NamedTuple):
@@ -94,9 +96,9 @@ class Printed(ABC):
 
         return page(self.sheet().title, self._repr_html_())
 
-    def to_rich(self) -> Group:
-        """The table and its notes for a terminal: a rich renderable of at most 100 columns."""
-        return terminal(self.sheet())
+    def to_rich(self) -> Terminal:
+        """The table and its notes, as a rich renderable."""
+        return Terminal(self.sheet())
 
     def to_csv(self) -> str:
         """A heading and a line a layer, comma-separated; an empty cell where a figure is not known."""
@@ -109,45 +111,52 @@ class Printed(ABC):
         return markdown(self.sheet())
 
 
-def terminal(sheet: Sheet) -> Group:
-    """The sheet as a rich renderable of at most 100 columns."""
-    from rich import box
-    from rich.console import Group, RenderableType
-    from rich.table import Table
-    from rich.text import Text
+@dataclass(frozen=True)
+class Terminal:
+    """A sheet as a rich renderable, for a terminal of any width."""
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-    shown = [i for i, column in enumerate(sheet.columns) if not column.page_only]
-    for i in shown:
-        heading, kind, _ = sheet.columns[i]
-        justify: Literal["left", "right"] = "right" if kind == "number" else "left"
-        table.add_column(heading, justify=justify, no_wrap=kind != "name", overflow="ellipsis")
-    for line in sheet.lines:
-        table.add_row(*(_drawn(line.cells[i], STYLES[line.look]) for i in shown))
-    notes = [Text(note.text, style="red" if note.warning else "") for note in sheet.notes]
-    body: list[RenderableType] = [table] if sheet.lines else []
-    return Group(Text(sheet.title, style="bold"), *body, *notes)
+    sheet: Sheet
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """The title, the table, the notes."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        yield Text(self.sheet.title, style="bold")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+        shown = _shown(self.sheet, options.max_width)
+        for heading, kind, _ in (self.sheet.columns[i] for i in shown):
+            justify: Literal["left", "right"] = "right" if kind == "number" else "left"
+            least = 8 if kind == "name" else None
+            table.add_column(heading, justify=justify, no_wrap=kind != "name", overflow="ellipsis", min_width=least)
+        for line in self.sheet.lines:
+            table.add_row(*(_drawn(line.cells[i], STYLES[line.look]) for i in shown))
+        if self.sheet.lines:
+            yield table
+        yield from (Text(note.text, style="red" if note.warning else "") for note in self.sheet.notes)
 
 
 def plain(sheet: Sheet) -> str:
-    """The same as plain text of at most 100 columns."""
+    """A sheet as plain text of at most 100 columns."""
     from rich.console import Console
 
     console = Console(width=WIDTH, force_terminal=False, color_system=None)
     with console.capture() as captured:
-        console.print(terminal(sheet))
+        console.print(Terminal(sheet))
     return captured.get().rstrip("\n")
 
 
 def markdown(sheet: Sheet) -> str:
-    """The same as Markdown, without the bars."""
-    shown = [i for i, column in enumerate(sheet.columns) if not (column.page_only or _is_bar(sheet, i))]
-    rows: list[Iterable[str]] = [(sheet.columns[i].heading for i in shown)]
-    rows.append("---:" if sheet.columns[i].kind == "number" else "---" for i in shown)
-    rows += [(_escaped(str(line.cells[i])) for i in shown) for line in sheet.lines]
+    """A sheet as Markdown, without the bars."""
+    shown = [i for i in _shown(sheet, WIDTH) if not any(isinstance(line.cells[i], Bar) for line in sheet.lines)]
+    rows = [[sheet.columns[i].heading for i in shown]]
+    rows.append(["---:" if sheet.columns[i].kind == "number" else "---" for i in shown])
+    rows += [[_escaped(str(line.cells[i])) for i in shown] for line in sheet.lines]
     table = ["| " + " | ".join(row) + " |" for row in rows] if sheet.lines else []
     notes = [f"- {_escaped(note.text)}" for note in sheet.notes]
-    return "\n".join([f"## {_escaped(sheet.title)}", "", *table, *([""] if table else []), *notes]) + "\n"
+    blocks = ([f"## {_escaped(sheet.title)}"], table, notes)
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
 def size(count: int) -> str:
@@ -164,8 +173,9 @@ def count(number: int | None) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """ "a, b and c"; of many, the first four and how many more."""
-    ends = names if len(names) <= 5 else (*names[:4], f"{len(names) - 4} more")
+    """ "a, b and c"; of many, the first four and how many more; long ones are cut."""
+    ends = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
+    ends = ends if len(ends) <= 5 else [*ends[:4], f"{len(ends) - 4} more"]
     return " and ".join(filter(None, (", ".join(ends[:-1]), *ends[-1:])))
 
 
@@ -180,8 +190,9 @@ def _blocks(share: float) -> str:
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
-def _is_bar(sheet: Sheet, column: int) -> bool:
-    return any(isinstance(line.cells[column], Bar) for line in sheet.lines)
+def _shown(sheet: Sheet, width: int) -> list[int]:
+    """The columns for which there is room."""
+    return [i for i, column in enumerate(sheet.columns) if column.least <= width]
 
 
 def _escaped(text: str) -> str:
