@@ -34,7 +34,7 @@ class Rate:
     low: float
     high: float
     source: str
-    short: str  # the source in two words
+    short: str  # the source in a word
 
 
 # Clock cycles a MACC, by core, by precision of weights and results, and by whether the layer is a convolution.
@@ -71,7 +71,7 @@ class Estimate:
     high: float
     unit: str  # "ms" or "uJ"
     sources: tuple[str, ...]
-    short: str  # the last of the sources in two words
+    short: str  # the last of the sources in a word
     left_out: tuple[str, ...] = ()  # layers with a kernel of which there is no measurement
     not_costed: tuple[str, ...] = ()  # layers whose MACC is not known
     covered: float = 100.0

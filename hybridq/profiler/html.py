@@ -26,7 +26,9 @@ SUMS = (
 def report(found: Profile) -> Markup:
     """A memory report: the totals as bars, the layers, flash by layer, RAM over time."""
     sheet = found.sheet()
-    sources = [f"{name} is estimated from: {'; '.join(one.sources)}" for name, one in found.estimates.items() if one]
+    further = [f"RAM: {ram_parts(found)}"]
+    further += [f"{name} is estimated from: {'; '.join(one.sources)}" for name, one in found.estimates.items() if one]
+    further.append(f"{found.target.label}: {found.target.source}")
     return frame(
         sheet.title,
         verdict(judged(found)),
@@ -34,7 +36,7 @@ def report(found: Profile) -> Markup:
         table(sheet),
         flash_by_layer(found.rows),
         ram_over_time([row.name for row in found.rows], found.peak, found.lifetimes),
-        notes(remarks(found), *sources, f"{found.target.label}: {found.target.source}"),
+        notes(remarks(found), *further),
     )
 
 
@@ -54,25 +56,10 @@ def suggestion(found: Suggestion) -> Markup:
 
 def _limits(found: Profile) -> Sheet:
     """What the network needs of each thing that the target limits, and what it does."""
-    inside = {"RAM": ram_parts(found), "flash": "weights"}
-    lines = [
-        Line(
-            (
-                capital(limit.name),
-                amount(limit, limit.needed),
-                _bar(limit),
-                f"{part(limit)}{_of(inside.get(limit.name))}",
-            )
-        )
-        for limit in found.limits
-    ]
+    columns = (Column("", "name"), Column(""), Column("", "text"), Column("", "text"))
     counts = (("MACC", found.totals.macc), ("Parameters", found.totals.parameters))
-    lines += [Line((name, f"{number:,}", "", "")) for name, number in counts]
-    return Sheet("", (Column("", "name"), Column(""), Column("", "text"), Column("", "text")), tuple(lines), ())
-
-
-def _of(parts: str | None) -> str:
-    return f": {parts}" if parts else ""
+    lines = [Line((capital(one.name), amount(one, one.needed), _bar(one), part(one))) for one in found.limits]
+    return Sheet("", columns, (*lines, *(Line((name, f"{number:,}", "", "")) for name, number in counts)), ())
 
 
 def _sums(found: Diff) -> Sheet:

@@ -19,14 +19,13 @@ STYLE = """
 .hybridq { font: 14px/1.45 system-ui, sans-serif; max-width: 72rem; font-variant-numeric: tabular-nums; }
 .hybridq h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 0.6rem; overflow-wrap: anywhere; }
 .hybridq p, .hybridq ul { margin: 0.6rem 0; overflow-wrap: anywhere; }
-.hybridq table { border-collapse: collapse; border: 0; margin: 0.5rem 0 1.5rem; font-size: inherit;
-  table-layout: auto; }
+.hybridq table { border-collapse: collapse; border: 0; margin: 0.5rem 0 1.5rem; font-size: inherit; }
 .hybridq tr, .hybridq tbody tr:nth-child(odd), .hybridq tbody tr:nth-child(even) { background: none; }
-.hybridq th, .hybridq td { padding: 0.2rem 0.6rem; vertical-align: middle; border: 0;
+.hybridq th, .hybridq td { padding: 0.2rem 0.4rem; vertical-align: middle; border: 0;
   border-bottom: 1px solid rgb(128 128 128 / 0.35); max-width: none; white-space: nowrap; }
-.hybridq .name, .hybridq .text { text-align: left; }
-.hybridq .number { text-align: right; }
-.hybridq td.name { overflow-wrap: anywhere; white-space: normal; min-width: 11rem; }
+.hybridq table .name, .hybridq table .text { text-align: left; }
+.hybridq table .number { text-align: right; }
+.hybridq td.name { overflow-wrap: anywhere; white-space: normal; min-width: 12.5rem; }
 .hybridq td svg { max-width: none; }
 .hybridq tr.dominant td.name { font-weight: 700; }
 .hybridq tr.same { opacity: 0.65; }
@@ -106,7 +105,7 @@ def notes(said: Sequence[Note], *further: str) -> Markup:
     return Markup("".join((*loud, *([element("ul", *items)] if items else []))))
 
 
-def bar(cell: Bar, width: int = 100) -> Markup:
+def bar(cell: Bar, width: int = 60) -> Markup:
     """A bar in a frame; more than 100 % is full."""
     outline = rect(0.5, 0.5, width - 1, 11, fill="none", stroke="#767676", stroke_opacity=0.6)
     filled = rect(0, 0, width * min(max(cell.share, 0.0), 100.0) / 100, 12, fill=COLOURS[cell.colour])

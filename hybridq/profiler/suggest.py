@@ -128,16 +128,21 @@ def suggest(
     What a layer saves depends on its own precision only, so whoever takes the largest savings first needs the fewest.
     """
     given = start.rules if start else _own_rules(graph)
+    base = PrecisionPlan(given)
+    steps = {op.name: step for step in merge(graph, rules, base) for op in step.operators}
 
-    def flash(*narrowed: str) -> int:
-        plan = PrecisionPlan((*given, *(_rule(name, to) for name in narrowed)))
+    def flash(plan: PrecisionPlan) -> int:
         return sum(weights_bytes(step, plan, rules) for step in merge(graph, rules, plan))
 
-    base = PrecisionPlan(given)
-    total = start_bytes = flash()
+    def saving(name: str) -> int:
+        narrowed, step = PrecisionPlan((*given, _rule(name, to))), steps[name]
+        if step.head:  # with narrow weights the batch norm before it is a step of its own
+            return start_bytes - flash(narrowed)
+        return weights_bytes(step, base, rules) - weights_bytes(step, narrowed, rules)
+
+    total = start_bytes = flash(base)
     names = [op.name for op in graph.weighted if to.bits < base.of(op.name).weights.bits]
-    savings = {name: start_bytes - flash(name) for name in names}
-    savings = {name: saved for name, saved in savings.items() if saved > 0}  # tables may eat it up
+    savings = {name: saved for name in names if (saved := saving(name)) > 0}  # tables may eat it up
     if keep_last:
         last = _last(graph)
         others = {name: saved for name, saved in savings.items() if name not in last}
