@@ -267,6 +267,24 @@ def test_script_prints_each_format(model_file: Path) -> None:
     assert "| dense |" in report(model_file, "--format", "markdown").stdout
 
 
+@pytest.mark.parametrize("format_", ["table", "json", "csv", "markdown", "html"])
+def test_script_prints_changes_in_each_format(model_file: Path, format_: str) -> None:
+    for asked, name in (
+        (("--diff", model_file), ": before and after"),
+        (("--suggest", "--flash", "2KiB"), " in 2.0 KiB of flash"),
+    ):
+        done = report(model_file, *asked, "--format", format_)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "dense" in done.stdout
+        if format_ == "json":
+            json.loads(done.stdout)
+        elif format_ == "csv":
+            assert len({len(row) for row in csv.reader(io.StringIO(done.stdout))}) == 1
+        else:
+            assert name in done.stdout
+        assert done.stdout.startswith("<!doctype html>") == (format_ == "html")
+
+
 def test_script_takes_a_plan(model_file: Path, tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text("dense: binary\n")
@@ -288,6 +306,12 @@ def test_script_says_what_is_wrong_in_a_line(model_file: Path, tmp_path: Path) -
         ((SCRIPT,), "not a model file"),
         ((model_file, "--target", "stm32"), "not a known target"),
         ((model_file, "--plan", typo), "matches no layer; the nearest layer is 'dense'"),
+        ((model_file, "--suggest", "--plan", typo), "matches no layer; the nearest layer is 'dense'"),
+        ((model_file, "--suggest", "--to", "2-bit"), "--to: '2-bit' is not one of 8-bit, 4-bit, ternary, binary"),
+        ((model_file, "--suggest", "--diff", model_file), "ask for one of them"),
+        ((model_file, "--to", "binary"), "--to is for --suggest"),
+        ((model_file, "--flash", "abc"), "'abc' is not a size"),
+        ((model_file, "--ram", "-1"), "'-1' is not a size"),
     ]:
         done = report(*arguments)
         assert done.returncode == 2
