@@ -120,7 +120,7 @@ class Diff(Printed):
             title=f"{names[0]}: before and after" if names[0] == names[1] else " against ".join(names),
             columns=COLUMNS,
             lines=tuple(Line(_cells(row, most), "" if row.status == "changed" else row.status) for row in rows),
-            notes=(*self.verdicts(), *map(Note, self._sums()), *self.remarks()),
+            notes=(*self.verdicts(), *(Note(_sentence(*cells)) for cells in self.sums()), *self.remarks()),
         )
 
     def records(self) -> list[Sequence[Any]]:
@@ -150,16 +150,9 @@ class Diff(Printed):
             )
         return tuple(said)
 
-    def _sums(self) -> list[str]:
-        said = []
-        for key, (label, before, after, change, percent) in zip(TOTALS, self.sums(), strict=True):
-            changed = f"{before} to {after}, {change}" + (f" ({percent} %)" if percent else "")
-            said.append(f"{label}: {changed if self.totals[key].change else f'{before}, unchanged'}")
-        return said
-
-    def sums(self) -> list[tuple[str, ...]]:
-        """Each total: its label, before, after, change, percent."""
-        found: list[tuple[str, ...]] = []
+    def sums(self) -> list[tuple[str, str, str, str, str]]:
+        """Each total: its label, before, after, and the change, absolute and in percent; "" for none."""
+        found = []
         for key, pair in self.totals.items():
             before, after = (size(n or 0) if key.endswith("bytes") else count(n) for n in (pair.before, pair.after))
             percent = f"{pair.percent:+.1f}" if pair.change and pair.percent is not None else ""
@@ -171,6 +164,11 @@ class Diff(Printed):
         from hybridq.profiler.html import side_by_side
 
         return side_by_side(self)
+
+
+def _sentence(label: str, before: str, after: str, change: str, percent: str) -> str:
+    changed = f"{before} to {after}, {change}" + (f" ({percent} %)" if percent else "")
+    return f"{label}: {changed if change else f'{before}, unchanged'}"
 
 
 def _names(before: list[str], after: list[str]) -> list[str]:
