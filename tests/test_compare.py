@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from hybridq.compare import STANDARD_WORDS, Comparison, newest, table
+from hybridq.compare import newest, table
+from hybridq.comparison import STANDARD_WORDS, Comparison
 from hybridq.errors import UserError
 from hybridq.tracking import RunView
 
@@ -91,7 +92,7 @@ def test_seeds_become_one_row_with_spread() -> None:
 def test_other_settings_are_another_row_and_newest_picks_one() -> None:
     short = view("fp32", minutes=0, params={"training.seed": "0", "training.epochs": "3"})
     runs = [short, view("fp32", 0, minutes=1), view("fp32", 1, minutes=2), view("int8", minutes=3)]
-    assert [row.network for row in table(runs).rows] == ["fp32", "fp32", "int8"]
+    assert [row.network for row in table(runs).rows] == ["fp32, epochs 3", "fp32, epochs 40", "int8"]
     assert newest(runs) == runs[1:]
 
 
@@ -113,7 +114,9 @@ def test_words_that_are_not_the_standard_ten_are_named() -> None:
 def test_runs_without_a_result_are_named() -> None:
     failed = view("int8", minutes=1, status="FAILED", metrics={}, tags={"failure": "the loss became NaN"})
     sweep = view("int8", params={}, metrics={})
-    assert "Left out: int8 (failed: the loss became NaN)." in printed(table([view("fp32"), failed, sweep]))
+    assert "Left out, 1 run without a result: int8 (failed: the loss became NaN)." in printed(
+        table([view("fp32"), failed, sweep])
+    )
     with pytest.raises(UserError, match="no finished run to compare: int8"):
         table([failed])
     with pytest.raises(UserError, match="no finished run"):
@@ -124,7 +127,7 @@ def test_other_forms_hold_the_same_figures() -> None:
     comparison = table([view(name, minutes=at) for at, name in enumerate(FIGURES)])
     data = json.loads(json.dumps(comparison.to_json()))
     assert [row["network"] for row in data["rows"]] == list(FIGURES)
-    assert data["rows"][2]["against_first"]["flash_smaller_by"] == pytest.approx(2173.2 / 79.6)
+    assert data["rows"][2]["against_largest"]["flash_smaller_by"] == pytest.approx(2173.2 / 79.6)
     assert data["rows"][2]["published"]["accuracy"] == "90"
     lines = list(csv.DictReader(io.StringIO(comparison.to_csv())))
     assert float(lines[1]["flash_kib"]) == 125.5
