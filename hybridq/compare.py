@@ -34,7 +34,7 @@ def table(runs: Sequence[RunView], *, sort: str = "", each: bool = False) -> Com
     """
     groups: dict[Kind, dict[str, RunView]] = {}
     latest: dict[Kind, datetime] = {}  # of a kind and seed, the start of its newest finished run
-    finished = sorted((run for run in runs if _has_result(run)), key=lambda run: run.started)
+    finished = sorted((run for run in runs if has_result(run)), key=lambda run: run.started)
     for run in finished:
         key = (*_kind(run), run.id) if each else _kind(run)
         groups.setdefault(key, {})[_seed(run)] = run
@@ -43,7 +43,7 @@ def table(runs: Sequence[RunView], *, sort: str = "", each: bool = False) -> Com
     for run in sorted(runs, key=lambda run: run.started):
         done = latest.get((*_kind(run), _seed(run)))
         # The run of a sweep has no parameters and no result of its own; and what was done again is no loss.
-        if run.params and not _has_result(run) and (done is None or done < run.started):
+        if run.params and not has_result(run) and (done is None or done < run.started):
             left_out.append(f"{run.name} ({reason(run)})")
     if not groups:
         reasons = f": {'; '.join(left_out)}" if left_out else ""
@@ -60,12 +60,17 @@ def newest(runs: Sequence[RunView]) -> list[RunView]:
 
     With them the runs without a result that started later than the first of those, for `table` to name.
     """
-    finished = sorted((run for run in runs if _has_result(run)), key=lambda run: run.started)
+    finished = sorted((run for run in runs if has_result(run)), key=lambda run: run.started)
     kinds = {_network(run): _kind(run) for run in finished}
     chosen = [run for run in finished if _kind(run) == kinds[_network(run)]]
     since = {_network(run): run.started for run in reversed(chosen)}
-    later = [run for run in runs if not _has_result(run) and run.started > since.get(_network(run), LONG_AGO)]
+    later = [run for run in runs if not has_result(run) and run.started > since.get(_network(run), LONG_AGO)]
     return chosen + later
+
+
+def has_result(run: RunView) -> bool:
+    """Whether the run was finished and measured."""
+    return run.status == "FINISHED" and "test accuracy %" in run.metrics
 
 
 def reason(run: RunView) -> str:
@@ -76,10 +81,6 @@ def reason(run: RunView) -> str:
         return "finished, but logged no test accuracy"
     why = run.tags.get("failure") or run.tags.get("interrupted")
     return f"{run.status.lower()}: {why}" if why else run.status.lower()
-
-
-def _has_result(run: RunView) -> bool:
-    return run.status == "FINISHED" and "test accuracy %" in run.metrics
 
 
 def _network(run: RunView) -> str:

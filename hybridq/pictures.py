@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from hybridq.compare import Row
     from hybridq.training import Epoch
 
+Curve = Sequence[tuple[int, float]]  # (epoch, value)
+
 # Okabe and Ito's colours, which people of every colour vision tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+ZOOM = 8.0  # points of accuracy below the best that the right half of `curves_together` shows
 KIB = 1024.0
 SMALLEST_SHARE = 0.05  # percent of the flash below which a layer is left out of the picture
 
@@ -80,6 +84,33 @@ def learning_curves(epochs: Sequence[Epoch], *, title: str, synthetic: bool) -> 
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
+    return fig
+
+
+def curves_together(curves: Mapping[str, Sequence[Curve]], *, title: str, synthetic: bool) -> Figure:
+    """Validation accuracy over the epochs: by network, a curve (epoch, percent) for each seed; right, the top of it."""
+    from matplotlib.ticker import MaxNLocator
+
+    fig = _figure(9.0, 4.2)
+    fig.suptitle(_title(title, synthetic))
+    whole, top = fig.subplots(1, 2)
+    for at, (network, seeds) in enumerate(curves.items()):
+        several = f" ({len(seeds)} seeds)" if len(seeds) > 1 else ""
+        for seed, curve in enumerate(seeds):
+            label = network + several if seed == 0 and at < len(COLOURS) else None
+            style: dict[str, Any] = {"color": COLOURS[at % len(COLOURS)], "lw": 1.0, "marker": ".", "ms": 3}
+            for axes in (whole, top):
+                axes.plot(*zip(*curve, strict=True), label=label, **style)
+    values = [value for seeds in curves.values() for curve in seeds for _, value in curve]
+    if values:
+        top.set_ylim(max(values) - ZOOM, max(values) + ZOOM / 16)
+    for axes, name in ((whole, "all"), (top, f"the last {ZOOM:g} points")):
+        axes.set_title(name, fontsize=10)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("validation accuracy, %")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    fig.legend(*whole.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=3, fontsize=9)
     return fig
 
 

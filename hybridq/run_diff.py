@@ -64,7 +64,9 @@ class RunDiff:
         """The same as a table for a README."""
         rows = [("", "", *self.names), ("---",) * 4]
         rows += [(line.section, line.key, line.left, line.right) for line in self.lines]
-        return "".join(f"| {' | '.join(row)} |\n" for row in ([cell.replace("|", "/") for cell in row] for row in rows))
+        return "".join(
+            f"| {' | '.join(row)} |\n" for row in ([cell.replace("|", "\\|") for cell in row] for row in rows)
+        )
 
     def to_rich(self) -> Table:
         """A table for a terminal, a section after the other."""
