@@ -71,7 +71,11 @@ code { overflow-wrap: anywhere; }
 .count { width: 3.5rem; padding-right: 0.5rem; text-align: right; }
 small { width: 3.4rem; color: #5c5c5c; }
 .hybridq figure { margin: 0.3rem 0; break-inside: avoid; }
-.hybridq img { width: 100%; height: auto; max-width: 46rem; }
+.hybridq img { width: 100%; min-width: 34rem; max-width: 46rem; height: auto; }
+@media print {
+  h2 { break-after: avoid; }
+  .hybridq img { max-width: 36rem; }
+}
 """
 COLUMNS_EXPLAINED = (
     "95 % interval: where the accuracy of one run lies, given so many test clips. Mean word accuracy: every word counts"
@@ -397,7 +401,8 @@ def _picture(fig: Figure, alt: str) -> Markup:
     out = io.BytesIO()
     fig.savefig(out, format="svg", metadata={"Date": None})
     source = f"data:image/svg+xml;base64,{base64.b64encode(out.getvalue()).decode()}"
-    return element("figure", Markup(element("img", src=source, alt=alt).removesuffix("</img>")))
+    image = Markup(element("img", src=source, alt=alt).removesuffix("</img>"))
+    return element("div", element("figure", image), class_="wide")
 
 
 def _label(run: RunView) -> str:
