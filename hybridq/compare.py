@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Row", "newest", "table"]
 
 SEED = "training.seed"
-NOT_TOLD = ("name", "data.source", SEED)  # parameters that never tell two rows of one recipe apart
+SOURCE = "data.source"
+NOT_TOLD = ("name", SOURCE, SEED)  # parameters that never tell two rows of one recipe apart
 LONGEST = 40  # characters of a value in the name of a row
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 Kind = tuple[Any, ...]
@@ -92,9 +93,11 @@ def _seed(run: RunView) -> str:
 
 
 def _kind(run: RunView) -> Kind:
-    """What the runs of one row share: everything but the seed."""
-    settings = tuple(sorted((key, value) for key, value in run.params.items() if key != SEED))
-    return _network(run), run.tags.get("data.digest"), settings
+    """What the runs of one row share: everything but the seed, and where the data lay if it is known what they are."""
+    digest = run.tags.get("data.digest")
+    beside = (SEED, SOURCE) if digest else (SEED,)
+    settings = tuple(sorted((key, value) for key, value in run.params.items() if key not in beside))
+    return _network(run), digest, settings
 
 
 def _names(runs: Sequence[RunView]) -> dict[Kind, str]:

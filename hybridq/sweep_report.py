@@ -5,84 +5,30 @@ Everything in it is read from the store. What a run lacks is left out of the pag
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
-from hybridq import pictures
-from hybridq.compare import Comparison, has_result, reason, table
+from hybridq import compare, pictures
+from hybridq.compare import Comparison, has_result, reason
 from hybridq.comparison import SYNTHETIC_NOTE
 from hybridq.errors import UserError
-from hybridq.profiler.html import STYLE, Markup, element
+from hybridq.profiler.html import Markup, element
 from hybridq.profiler.tables import size
+from hybridq.report_page import confusion, flash_by_layer, page, picture, plain_table, table, table_row
 from hybridq.run_diff import differing, recipe_of
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from hybridq.tracking import RunView, Store
 
 SEED = "training.seed"
 CURVE = "validation accuracy %"
-KIB = 1024
-MOST_LAYERS = 30
-RIGHT, WRONG = "0 114 178", "213 94 0"  # red, green, blue
-BAR = 8.0  # width of the largest bar, rem
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body class="hybridq">
-{body}
-</body>
-</html>
-"""
-OWN_STYLE = """
-body { margin: 1.5rem auto; padding: 0 1rem; color: #1a1a1a; background: #ffffff; }
-h1 { margin-bottom: 0.2rem; }
-h2 { margin: 2.2rem 0 0.3rem; border-bottom: 2px solid #0072b2; }
-th { vertical-align: bottom; }
-td, .bar { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-td.figure { text-align: right; white-space: nowrap; }
-.wide tr td:first-child { white-space: nowrap; }
-td.key, td.bars { white-space: nowrap; }
-tr.published td { font-style: italic; color: #5c5c5c; border-bottom-color: #808080; }
-tr.total td { font-weight: 700; }
-p.loud { padding: 0.6rem; background: #ffe08a; border: 2px solid #c85200; font-weight: 700; }
-p.about { color: #4a4a4a; max-width: 50rem; }
-code { overflow-wrap: anywhere; }
-.side { display: flex; flex-wrap: wrap; gap: 1rem 1.5rem; }
-.side figure { max-width: 100%; }
-.hybridq table.confusion { font-size: 0.75rem; margin: 0; }
-.hybridq .confusion th, .hybridq .confusion td { padding: 0.15rem; }
-.hybridq .confusion td.figure { min-width: 1.6rem; text-align: center; }
-.confusion th span { writing-mode: vertical-rl; transform: rotate(180deg); }
-.bar, .count, small { display: inline-block; }
-.bar { height: 0.7rem; background: #0072b2; }
-.count { width: 3.5rem; padding-right: 0.5rem; text-align: right; }
-small { width: 3.4rem; color: #5c5c5c; }
-.hybridq figure { margin: 0.3rem 0; break-inside: avoid; }
-.hybridq img { width: 100%; min-width: 34rem; max-width: 46rem; height: auto; }
-@media print {
-  h2 { break-after: avoid; }
-  .hybridq img { max-width: 36rem; }
-}
-"""
 COLUMNS_EXPLAINED = (
     "95 % interval: where the accuracy of one run lies, given so many test clips. Mean word accuracy: every word counts"
     " the same. Flash: the weights when packed at their width. RAM: the activations, and the input and output."
     " MACC: multiply-accumulates of one inference, in millions. Fits: flash and RAM against those of the board."
 )
-Cells = Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -121,8 +67,9 @@ def sweep_report(store: Store, parent_id: str, failed: Mapping[str, str]) -> str
     parent = store.find(parent_id)
     runs = store.runs(sweep=parent.id)
     members = {run.id: _member(store, run) for run in runs if has_result(run)}
-    lost = {run.name: reason(run) for run in runs if not has_result(run)} | dict(failed)
-    comparison = table([member.run for member in members.values()]) if members else Comparison(())
+    done = {member.run.name for member in members.values()}  # one of them may have failed first
+    lost = {run.name: reason(run) for run in runs if run.id not in members and run.name not in done} | dict(failed)
+    comparison = compare.table([member.run for member in members.values()]) if members else Comparison(())
     groups = {row.network: [members[run] for run in row.runs] for row in comparison.rows}
     sections = [*_head(parent, comparison, members), *_failures(lost, members)]
     if groups:
@@ -134,27 +81,26 @@ def sweep_report(store: Store, parent_id: str, failed: Mapping[str, str]) -> str
             *_times(list(members.values())),
             *_recipes(groups),
         ]
-    body = "\n".join([*sections, *_made_with(parent)])
-    return PAGE.format(title=escape(parent.name), style=STYLE + OWN_STYLE, body=body)
+    return page(parent.name, [*sections, *_made_with(parent)])
 
 
 def _member(store: Store, run: RunView) -> Member:
     return Member(
         run=run,
-        evaluation=_json(store, run, "evaluation.json"),
-        profile=_json(store, run, "profile.json"),
+        evaluation=_json(store, run, "evaluation.json", "confusion", "labels"),
+        profile=_json(store, run, "profile.json", "layers", "target"),
         recipe=recipe_of(store, run),
         curve=store.history(run.id, CURVE),
         clips=store.clips(run.id),
     )
 
 
-def _json(store: Store, run: RunView, name: str) -> Mapping[str, Any] | None:
+def _json(store: Store, run: RunView, name: str, *keys: str) -> Mapping[str, Any] | None:
     try:
         found = json.loads(store.download(run.id, name).read_text(encoding="utf-8"))
     except (UserError, OSError, ValueError):  # not there, or not whole
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and all(key in found for key in keys) else None
 
 
 # ----------------------------------------------------------------------------------------------- sections
@@ -175,7 +121,7 @@ def _head(parent: RunView, comparison: Comparison, members: Mapping[str, Member]
         memory = f"{size(board['flash_bytes'])} of flash, {size(board['ram_bytes'])} of RAM"
         about = filter(None, (board.get("core"), board.get("clock_mhz") and f"{board['clock_mhz']} MHz", memory))
         facts.append(("Board", f"{board['label']}: {', '.join(about)}"))
-    yield _plain_table((), facts)
+    yield plain_table((), facts)
 
 
 def _count_of(comparison: Comparison, members: Mapping[str, Member]) -> str:
@@ -200,7 +146,7 @@ def _data_facts(member: Member) -> list[tuple[str, str]]:
 def _failures(lost: Mapping[str, str], members: Mapping[str, Member]) -> Iterator[Markup]:
     if lost:
         yield element("h2", f"Without a result: {len(lost)} run{'s' if len(lost) > 1 else ''}")
-        yield _plain_table(("run", "reason"), list(lost.items()))
+        yield plain_table(("run", "reason"), list(lost.items()))
     for member in members.values():
         if member.missing:
             said = f"{_label(member.run)} has not logged {', '.join(member.missing)}: the page is without it."
@@ -215,14 +161,14 @@ def _results(comparison: Comparison) -> Iterator[Markup]:
         class_="about",
     )
     headings = [column.heading.replace("\n", " ") for column in comparison.columns]
-    rows = [_row(cells, "plain" if row else "published") for row, cells in comparison.lines()]
-    yield _table(headings, rows)
+    rows = [table_row(cells, "plain" if row else "published") for row, cells in comparison.lines()]
+    yield table(headings, rows)
     yield element("p", COLUMNS_EXPLAINED, class_="about")
     against = [f"Against {comparison.largest.network}, {line}." for line in comparison.differences()]
     yield element("ul", *(element("li", line) for line in [*against, *comparison.notes()]))
     if any(row.flash_kib for row in comparison.rows):
         alt = "Test accuracy in percent over flash in KiB, by network"
-        yield _picture(pictures.frontier(comparison.rows), alt)
+        yield picture(pictures.frontier(comparison.rows), alt)
 
 
 def _curves(groups: Mapping[str, Sequence[Member]], synthetic: bool) -> Iterator[Markup]:
@@ -233,7 +179,7 @@ def _curves(groups: Mapping[str, Sequence[Member]], synthetic: bool) -> Iterator
         said = "Accuracy on the validation clips after each epoch; a line a run."
         yield element("p", " ".join([said, *_starts(groups)]), class_="about")
         fig = pictures.curves_together(curves, title="Validation accuracy", synthetic=synthetic)
-        yield _picture(fig, "Validation accuracy in percent by epoch")
+        yield picture(fig, "Validation accuracy in percent by epoch")
 
 
 def _starts(groups: Mapping[str, Sequence[Member]]) -> Iterator[str]:
@@ -257,7 +203,7 @@ def _confusions(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
             seeds = f", {len(found)} seeds" if len(found) > 1 else ""
             right = f"{100 * np.trace(counts) / max(counts.sum(), 1):.1f} % of {counts.sum():,} clips right"
             caption = element("figcaption", f"{name}{seeds}: {right}")
-            tables.append(element("figure", caption, _confusion(counts.tolist(), found[0]["labels"])))
+            tables.append(element("figure", caption, confusion(counts.tolist(), found[0]["labels"])))
     if tables:
         yield element("h2", "Which words are confused")
         yield element(
@@ -269,67 +215,14 @@ def _confusions(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
         yield element("div", *tables, class_="side")
 
 
-def _confusion(counts: Sequence[Sequence[int]], words: Sequence[str]) -> Markup:
-    rows = []
-    for word, line in zip(words, counts, strict=True):
-        cells = [element("td", word)]
-        for heard, count in zip(words, line, strict=True):
-            share = 100 * count / max(sum(line), 1)
-            told = {"title": f"{word} heard as {heard}: {count} of {sum(line)}"}
-            shade = f"{RIGHT} / {share / 200:.3f}" if word == heard else f"{WRONG} / {min(share / 20, 0.6):.3f}"
-            cells.append(element("td", _percent(share), class_="figure", style=f"background: rgb({shade})", **told))
-        rows.append(element("tr", *cells))
-    head = element("tr", element("th", "said"), *(element("th", element("span", word)) for word in words))
-    return element(
-        "div", element("table", element("thead", head), element("tbody", *rows), class_="confusion"), class_="wide"
-    )
-
-
-def _percent(share: float) -> str:
-    return "" if not share else f"{share:.1f}" if share < 9.95 else f"{share:.0f}"
-
-
 def _layers(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
-    """One table: a row a layer, a column a network, the bars on one scale."""
     profiles = {name: next((one.profile for one in members if one.profile), None) for name, members in groups.items()}
-    stored = {name: {layer["name"]: layer for layer in found["layers"]} for name, found in profiles.items() if found}
-    sizes = {
-        layer: {name: layers[layer]["weights_bytes"] or 0 for name, layers in stored.items() if layer in layers}
-        for layer in dict.fromkeys(layer for layers in stored.values() for layer in layers)
-    }
-    shown = sorted((layer for layer in sizes if any(sizes[layer].values())), key=lambda one: -max(sizes[one].values()))
-    if not shown:
-        return
-    most = max(sizes[shown[0]].values())
-    rows = []
-    for layer in shown[:MOST_LAYERS]:
-        cells = [_flash_cell(layers.get(layer), most) for layers in stored.values()]
-        rows.append(element("tr", element("td", layer), *cells))
-    for label, layers_of in (
-        (f"{len(shown) - MOST_LAYERS} smaller layers", shown[MOST_LAYERS:]),
-        ("all", shown),
-    ):
-        if layers_of:
-            totals = [sum(sizes[layer].get(name, 0) for layer in layers_of) for name in stored]
-            cells = [element("td", _kib(total)) for total in totals]
-            rows.append(element("tr", element("td", label), *cells, class_="total"))
-    yield element("h2", "Flash by layer")
-    yield element(
-        "p", "KiB of weights with their precision, the largest layer first; all bars on one scale.", class_="about"
-    )
-    yield _table(("layer", *stored), rows, numbers=False)
-
-
-def _flash_cell(layer: Mapping[str, Any] | None, most: int) -> Markup:
-    if layer is None or layer["weights_bytes"] is None:
-        return element("td", element("span", "-", class_="count"))
-    precision = (layer.get("precision") or {}).get("weights", "")
-    bar = element("span", class_="bar", style=f"width: {BAR * layer['weights_bytes'] / most:.2f}rem")
-    return element("td", _kib(layer["weights_bytes"]), element("small", precision), bar, class_="bars")
-
-
-def _kib(count: int) -> Markup:
-    return element("span", f"{count / KIB:.1f}", class_="count")
+    networks = {name: {layer["name"]: layer for layer in found["layers"]} for name, found in profiles.items() if found}
+    if networks:
+        said = "KiB of weights with their precision, the largest layer first; all bars on one scale."
+        yield element("h2", "Flash by layer")
+        yield element("p", said, class_="about")
+        yield flash_by_layer(networks)
 
 
 def _times(members: Sequence[Member]) -> Iterator[Markup]:
@@ -345,12 +238,12 @@ def _times(members: Sequence[Member]) -> Iterator[Markup]:
         run, training = member.run, member.run.metrics.get("training minutes")
         figures = [str(len(member.curve)) if member.curve else "-", _minutes(training), _minutes(member.minutes)]
         cells = [run.name, run.params.get(SEED, "-"), *figures, f"{run.started:%Y-%m-%d %H:%M}", run.id]
-        rows.append(_row(cells))
+        rows.append(table_row(cells))
     training = sum(member.run.metrics.get("training minutes", 0.0) for member in members)
     whole = sum(member.minutes or 0.0 for member in members)
-    rows.append(_row(["all", "", "", _minutes(training), _minutes(whole), "", ""], "total"))
+    rows.append(table_row(["all", "", "", _minutes(training), _minutes(whole), "", ""], "total"))
     headings = ("run", "seed", "epochs", "training, min", "whole run, min", "started (UTC)", "run id")
-    yield _table(headings, rows)
+    yield table(headings, rows)
 
 
 def _recipes(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
@@ -359,7 +252,7 @@ def _recipes(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
     if lines:
         yield element("h2", "How the recipes differ")
         yield element("p", "Every key that is not the same in all of them.", class_="about")
-        yield _plain_table(("key", *recipes), [(key, *texts) for key, texts in lines])
+        yield plain_table(("key", *recipes), [(key, *texts) for key, texts in lines])
 
 
 def _made_with(parent: RunView) -> Iterator[Markup]:
@@ -371,38 +264,7 @@ def _made_with(parent: RunView) -> Iterator[Markup]:
         ("Commit", tags.get("mlflow.source.git.commit", "not recorded") + changed),
         *((key.removeprefix("version."), text) for key, text in tags.items() if key.startswith("version.")),
     ]
-    yield _plain_table((), facts)
-
-
-# ------------------------------------------------------------------------------------------------- markup
-
-
-def _plain_table(headings: Cells, rows: Sequence[Cells]) -> Markup:
-    """A table of text, the first column its keys."""
-    lines = []
-    for key, *texts in rows:
-        lines.append(element("tr", element("td", key, class_="key"), *(element("td", text) for text in texts)))
-    return _table(headings, lines, numbers=False)
-
-
-def _table(headings: Cells, rows: Sequence[Markup], *, numbers: bool = True) -> Markup:
-    cells = (element("th", text, class_="number" if numbers and at else "name") for at, text in enumerate(headings))
-    head = [element("thead", element("tr", *cells))] if headings else []
-    return element("div", element("table", *head, element("tbody", *rows)), class_="wide")
-
-
-def _row(cells: Cells, kind: str = "plain") -> Markup:
-    first, *figures = cells
-    return element("tr", element("td", first), *(element("td", text, class_="figure") for text in figures), class_=kind)
-
-
-def _picture(fig: Figure, alt: str) -> Markup:
-    """The picture as a part of the page; an image of its own, so that the names in two of them do not meet."""
-    out = io.BytesIO()
-    fig.savefig(out, format="svg", metadata={"Date": None})
-    source = f"data:image/svg+xml;base64,{base64.b64encode(out.getvalue()).decode()}"
-    image = Markup(element("img", src=source, alt=alt).removesuffix("</img>"))
-    return element("div", element("figure", image), class_="wide")
+    yield plain_table((), facts)
 
 
 def _label(run: RunView) -> str:
