@@ -34,18 +34,10 @@ def table(runs: Sequence[RunView], *, sort: str = "", each: bool = False) -> Com
     (see `hybridq.columns`), else the most flash comes first. With `each`, every run has a row of its own.
     """
     groups: dict[Kind, dict[str, RunView]] = {}
-    latest: dict[Kind, datetime] = {}  # of a kind and seed, the start of its newest finished run
-    finished = sorted((run for run in runs if has_result(run)), key=lambda run: run.started)
-    for run in finished:
+    for run in sorted(filter(has_result, runs), key=lambda run: run.started):
         key = (*_kind(run), run.id) if each else _kind(run)
         groups.setdefault(key, {})[_seed(run)] = run
-        latest[*_kind(run), _seed(run)] = run.started
-    left_out = []
-    for run in sorted(runs, key=lambda run: run.started):
-        done = latest.get((*_kind(run), _seed(run)))
-        # The run of a sweep has no parameters and no result of its own; and what was done again is no loss.
-        if run.params and not has_result(run) and (done is None or done < run.started):
-            left_out.append(f"{run.name} ({reason(run)})")
+    left_out = [f"{run.name} ({reason(run)})" for run in without_result(runs)]
     if not groups:
         reasons = f": {'; '.join(left_out)}" if left_out else ""
         raise UserError(f"no finished run to compare{reasons}")
@@ -61,12 +53,25 @@ def newest(runs: Sequence[RunView]) -> list[RunView]:
 
     With them the runs without a result that started later than the first of those, for `table` to name.
     """
-    finished = sorted((run for run in runs if has_result(run)), key=lambda run: run.started)
+    finished = sorted(filter(has_result, runs), key=lambda run: run.started)
     kinds = {_network(run): _kind(run) for run in finished}
     chosen = [run for run in finished if _kind(run) == kinds[_network(run)]]
     since = {_network(run): run.started for run in reversed(chosen)}
     later = [run for run in runs if not has_result(run) and run.started > since.get(_network(run), LONG_AGO)]
     return chosen + later
+
+
+def without_result(runs: Sequence[RunView]) -> list[RunView]:
+    """The runs that failed or did not end, oldest first, less those that were done again with success.
+
+    The run of a sweep is not one of them: it has no parameters, and no result of its own.
+    """
+    done: dict[Kind, datetime] = {}  # the start of the newest finished run of a kind and seed
+    for run in sorted(filter(has_result, runs), key=lambda run: run.started):
+        done[*_kind(run), _seed(run)] = run.started
+    open_ends = [run for run in runs if run.params and not has_result(run)]
+    lost = [run for run in open_ends if run.started > done.get((*_kind(run), _seed(run)), LONG_AGO)]
+    return sorted(lost, key=lambda run: run.started)
 
 
 def has_result(run: RunView) -> bool:

@@ -82,7 +82,7 @@ def plain_table(headings: Cells, rows: Sequence[Cells]) -> Markup:
 
 
 def table(headings: Cells, rows: Sequence[Markup], *, numbers: bool = True) -> Markup:
-    """A table of rows made with `table_row`, or by hand; with `numbers`, all columns but the first are aligned right."""
+    """A table of rows, made with `table_row` or by hand; with `numbers`, headings but the first stand on the right."""
     cells = (element("th", text, class_="number" if numbers and at else "name") for at, text in enumerate(headings))
     head = [element("thead", element("tr", *cells))] if headings else []
     return element("div", element("table", *head, element("tbody", *rows)), class_="wide")
@@ -110,14 +110,15 @@ def confusion(counts: Sequence[Sequence[int]], words: Sequence[str]) -> Markup:
         cells = [element("td", word)]
         for heard, count in zip(words, line, strict=True):
             share = 100 * count / max(sum(line), 1)
-            told = {"title": f"{word} heard as {heard}: {count} of {sum(line)}"}
             shade = f"{RIGHT} / {share / 200:.3f}" if word == heard else f"{WRONG} / {min(share / 20, 0.6):.3f}"
-            cells.append(element("td", _percent(share), class_="figure", style=f"background: rgb({shade})", **told))
+            look = {"class_": "figure", "style": f"background: rgb({shade})"}
+            cells.append(
+                element("td", _percent(share), title=f"{word} heard as {heard}: {count} of {sum(line)}", **look)
+            )
         rows.append(element("tr", *cells))
     head = element("tr", element("th", "said"), *(element("th", element("span", word)) for word in words))
-    return element(
-        "div", element("table", element("thead", head), element("tbody", *rows), class_="confusion"), class_="wide"
-    )
+    grid = element("table", element("thead", head), element("tbody", *rows), class_="confusion")
+    return element("div", grid, class_="wide")
 
 
 def _percent(share: float) -> str:

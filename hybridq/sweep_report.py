@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hybridq import compare, pictures
-from hybridq.compare import Comparison, has_result, reason
+from hybridq.compare import Comparison, has_result, reason, without_result
 from hybridq.comparison import SYNTHETIC_NOTE
 from hybridq.errors import UserError
 from hybridq.profiler.html import Markup, element
@@ -67,11 +67,12 @@ def sweep_report(store: Store, parent_id: str, failed: Mapping[str, str]) -> str
     parent = store.find(parent_id)
     runs = store.runs(sweep=parent.id)
     members = {run.id: _member(store, run) for run in runs if has_result(run)}
-    done = {member.run.name for member in members.values()}  # one of them may have failed first
-    lost = {run.name: reason(run) for run in runs if run.id not in members and run.name not in done} | dict(failed)
+    lost = without_result(runs)
+    reasons = [(run.name, run.id[:8], reason(run)) for run in lost]
+    reasons += [(name, "", why) for name, why in failed.items() if name not in [run.name for run in lost]]
     comparison = compare.table([member.run for member in members.values()]) if members else Comparison(())
     groups = {row.network: [members[run] for run in row.runs] for row in comparison.rows}
-    sections = [*_head(parent, comparison, members), *_failures(lost, members)]
+    sections = [*_head(parent, comparison, members), *_failures(reasons, members)]
     if groups:
         sections += [
             *_results(comparison),
@@ -143,10 +144,10 @@ def _data_facts(member: Member) -> list[tuple[str, str]]:
     ]
 
 
-def _failures(lost: Mapping[str, str], members: Mapping[str, Member]) -> Iterator[Markup]:
-    if lost:
-        yield element("h2", f"Without a result: {len(lost)} run{'s' if len(lost) > 1 else ''}")
-        yield plain_table(("run", "reason"), list(lost.items()))
+def _failures(reasons: Sequence[tuple[str, str, str]], members: Mapping[str, Member]) -> Iterator[Markup]:
+    if reasons:
+        yield element("h2", f"Without a result: {len(reasons)} run{'s' if len(reasons) > 1 else ''}")
+        yield plain_table(("run", "id", "reason"), reasons)
     for member in members.values():
         if member.missing:
             said = f"{_label(member.run)} has not logged {', '.join(member.missing)}: the page is without it."

@@ -76,3 +76,15 @@ def test_pictures_hold_the_figures() -> None:
 def test_a_word_without_clips_and_a_single_epoch_are_drawn() -> None:
     pictures.confusion([[0, 0], [1, 3]], ["yes", "no"], title="x", synthetic=False).savefig(io.BytesIO())
     pictures.learning_curves(epochs()[:1], title="x", synthetic=False).savefig(io.BytesIO())
+
+
+def test_curves_of_several_runs_stand_together() -> None:
+    curve = [(at, 91 - 50 / at) for at in range(1, 26)]
+    figure = pictures.curves_together({"fp32": [curve, curve[:9]], "int8": [curve[:1]]}, title="x", synthetic=True)
+    figure.savefig(io.BytesIO())
+    assert "fp32 (2 seeds)" in texts(figure)
+    assert "int8\n" in texts(figure) + "\n"
+    assert "synthetic voices" in texts(figure)
+    whole, top = figure.axes
+    assert len(whole.lines) == 3
+    assert top.get_ylim()[0] == pytest.approx(89 - pictures.ZOOM)
