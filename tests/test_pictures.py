@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_compare import FIGURES, view
 
 from hybridq import pictures
@@ -88,3 +91,18 @@ def test_curves_of_several_runs_stand_together() -> None:
     whole, top = figure.axes
     assert len(whole.lines) == 3
     assert top.get_ylim()[0] == pytest.approx(89 - pictures.ZOOM)
+
+
+@settings(max_examples=10)
+@given(st.lists(st.tuples(st.sampled_from([80.0, 90.0, 400.0]), st.floats(90, 92)), min_size=1, max_size=6))
+def test_no_label_lies_on_another_however_close_the_networks_are(networks: list[tuple[float, float]]) -> None:
+    (row,) = table([view("hybrid")]).rows
+    rows = [
+        replace(row, network=f"hybrid, epochs {at}", flash_kib=flash, accuracy=mean, low=mean - 1, high=mean + 1)
+        for at, (flash, mean) in enumerate(networks)
+    ]
+    figure = pictures.frontier(rows)
+    figure.savefig(io.BytesIO(), dpi=100)
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text().startswith("hybrid,")]
+    assert len(boxes) == len(networks)
+    assert not [one for at, one in enumerate(boxes) for other in boxes[:at] if one.overlaps(other)]
