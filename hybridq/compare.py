@@ -17,8 +17,6 @@ from hybridq.errors import UserError
 if TYPE_CHECKING:
     from hybridq.tracking import RunView
 
-__all__ = ["Comparison", "Row", "newest", "table"]
-
 SEED = "training.seed"
 SOURCE = "data.source"
 NOT_TOLD = ("name", SOURCE, SEED)  # parameters that never tell two rows of one recipe apart

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
-    from hybridq.compare import Row
+    from hybridq.comparison import Row
     from hybridq.training import Epoch
 
 Curve = Sequence[tuple[int, float]]  # (epoch, value)

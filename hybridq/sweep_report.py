@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hybridq import compare, pictures
-from hybridq.compare import Comparison, has_result, reason, without_result
-from hybridq.comparison import SYNTHETIC_NOTE
+from hybridq.compare import has_result, reason, without_result
+from hybridq.comparison import SYNTHETIC_NOTE, Comparison
 from hybridq.errors import UserError
 from hybridq.profiler.html import Markup, element
 from hybridq.profiler.tables import size
