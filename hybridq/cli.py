@@ -174,13 +174,29 @@ def sweep(
 @app.command()
 def compare(
     runs: Annotated[list[str] | None, typer.Argument(help="Ids or names of runs or sweeps; else the newest.")] = None,
+    filter_: Annotated[
+        list[str] | None,
+        typer.Option("--filter", help="Only such runs, e.g. 'flash KiB<100', recipe=hybrid; may be given again."),
+    ] = None,
+    sort: Annotated[str, typer.Option(help="Column to sort by, e.g. accuracy; -accuracy: the largest first.")] = "",
+    each: Annotated[bool, typer.Option("--each", help="A line a run, in place of the mean over its seeds.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="What differs between two runs: recipe, data, figures.")] = False,
     format_: Output = Format.table,
 ) -> None:
     """Print runs side by side, beside the published figures."""
+    store = _store()
+    if diff:
+        if len(runs or ()) != 2 or filter_ or sort or each:
+            raise UserError("--diff takes two runs and no other option but --format: hybridq compare --diff RUN1 RUN2")
+        from hybridq.run_diff import run_diff
+
+        _print(run_diff(store, *(runs or ())), format_)
+        return
+    from hybridq.columns import filtered
     from hybridq.compare import newest, table
 
-    store = _store()
-    _print(table(store.runs(ids_or_names=runs) if runs else newest(store.runs())), format_)
+    chosen = filtered(store.runs(ids_or_names=runs or ()), filter_ or ())
+    _print(table(chosen if runs else newest(chosen), sort=sort, each=each), format_)
 
 
 @app.command()

@@ -1,241 +1,128 @@
-"""The table of runs side by side: accuracy, flash, RAM and MACC, beneath each the published figures.
+"""Runs side by side: accuracy, flash, RAM and MACC, with the published figures of each.
 
 Runs of one recipe that differ only in the seed make one row, with mean and spread.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
+from hybridq.columns import ordered
+from hybridq.comparison import Comparison, Row
 from hybridq.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from hybridq.tracking import RunView
 
-KIB_IN_MIB = 1024.0
-STANDARD_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 SEED = "training.seed"
-SYNTHETIC_NOTE = "SYNTHETIC VOICES: for trying the tool, not a result."
+SOURCE = "data.source"
+NOT_TOLD = ("name", SOURCE, SEED)  # parameters that never tell two rows of one recipe apart
+LONGEST = 40  # characters of a value in the name of a row
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+Kind = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
-class Row:
-    """One network. Accuracies in percent (mean over the seeds), spread the standard deviation over the seeds.
-
-    `low` and `high` bound the accuracy of one run: its 95 % Wilson interval, averaged over the seeds.
-    """
-
-    network: str
-    runs: tuple[str, ...]  # ids, one a seed
-    seeds: tuple[str, ...]
-    data: str
-    words: tuple[str, ...]
-    synthetic: bool
-    accuracy: float
-    accuracy_spread: float | None
-    low: float | None
-    high: float | None
-    word_accuracy: float | None
-    word_accuracy_spread: float | None
-    flash_kib: float | None
-    flash_published_rule_kib: float | None
-    ram_kib: float | None
-    macc_m: float | None
-    flash_share: float | None
-    ram_share: float | None
-    fits: bool | None
-    published: Mapping[str, str]  # label, accuracy, flash_mb, ram_kb, macc_m, source
-
-
-class Column(NamedTuple):
-    """A column of the printed table: heading, what it shows of a row, and of the published figures."""
-
-    heading: str
-    cell: Any  # Row -> str
-    published: str | None  # key of Row.published
-
-
-COLUMNS = (
-    Column("network", lambda r: r.network, "label"),
-    Column("accuracy\n%", lambda r: with_spread(r.accuracy, r.accuracy_spread), "accuracy"),
-    Column("95 %\ninterval", lambda r: "-" if r.low is None else f"{r.low:.1f}-{r.high:.1f}", None),
-    Column("mean word\naccuracy %", lambda r: with_spread(r.word_accuracy, r.word_accuracy_spread), None),
-    Column("flash\nKiB", lambda r: number(r.flash_kib, 1), None),
-    Column("flash\nMiB", lambda r: number(mib(r.flash_kib), 3), None),
-    Column("publ.\nrule\nMiB", lambda r: number(mib(r.flash_published_rule_kib), 3), "flash_mb"),
-    Column("RAM\nKiB", lambda r: number(r.ram_kib, 1), "ram_kb"),
-    Column("MACC\nM", lambda r: number(r.macc_m, 1), "macc_m"),
-    Column("% of\nflash\n/ RAM", lambda r: f"{number(r.flash_share, 0)} / {number(r.ram_share, 0)}", None),
-    Column("fits", lambda r: {True: "yes", False: "NO", None: "-"}[r.fits], None),
-)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Rows by flash, the largest first; `left_out` says which runs have no result, and why."""
-
-    rows: tuple[Row, ...]
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether any row comes from synthetic voices."""
-        return any(row.synthetic for row in self.rows)
-
-    def against_first(self, row: Row) -> dict[str, float]:
-        """Accuracy in points above the first row's, flash and RAM as the factor by which they are smaller."""
-        first = self.rows[0]
-        found = {"accuracy_points": row.accuracy - first.accuracy}
-        if row.flash_kib and first.flash_kib:
-            found["flash_smaller_by"] = first.flash_kib / row.flash_kib
-        if row.ram_kib and first.ram_kib:
-            found["ram_smaller_by"] = first.ram_kib / row.ram_kib
-        return found
-
-    def differences(self) -> list[str]:
-        """One line for each row after the first."""
-        return [f"{row.network}: {_difference(self.against_first(row))}" for row in self.rows[1:]]
-
-    def notes(self) -> list[str]:
-        """What a reader must know besides the figures."""
-        found = []
-        for data in dict.fromkeys((row.data, row.words) for row in self.rows):
-            name, words = data
-            found.append(f"Data: {name or 'not recorded'}; {len(words)} words: {' '.join(words)}.")
-            strange = [word for word in words if word not in STANDARD_WORDS]
-            missing = [word for word in STANDARD_WORDS if word not in words]
-            if strange:
-                instead = f" in the place of {', '.join(missing)}" if missing else ""
-                found.append(f"Not the ten standard commands: {', '.join(strange)}{instead}.")
-            elif words and missing:
-                found.append(f"Not the ten standard commands: without {', '.join(missing)}.")
-        if any(len(row.runs) > 1 for row in self.rows):
-            found.append("± is the standard deviation over the seeds; the interval is that of a single run.")
-        if any(row.published for row in self.rows):
-            sources = dict.fromkeys(row.published.get("source", "") for row in self.rows if row.published)
-            named = f" ({'; '.join(source for source in sources if source)})" if any(sources) else ""
-            found.append(f"Published{named}: on other data; its MB and KB are MiB and KiB.")
-            found.append("Publ. rule: flash counted as the published figures seem to be, which leaves some out.")
-        return found + [f"Left out: {line}." for line in self.left_out]
-
-    def to_json(self) -> dict[str, Any]:
-        """`{"schema": 1, "synthetic", "rows": [...], "notes", "left_out"}`; each row with `against_first`."""
-        return {
-            "schema": 1,
-            "synthetic": self.synthetic,
-            "rows": [_plain(row) | {"against_first": self.against_first(row)} for row in self.rows],
-            "notes": ([SYNTHETIC_NOTE] if self.synthetic else []) + self.notes(),
-            "left_out": list(self.left_out),
-        }
-
-    def to_csv(self) -> str:
-        """A line a row, with a heading; `synthetic` is a column, lists are joined by spaces."""
-        flat = [_flat(_plain(row) | {"against_first": self.against_first(row)}) for row in self.rows]
-        out = io.StringIO()
-        heading = list(dict.fromkeys(key for row in flat for key in row))
-        writer = csv.DictWriter(out, heading, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(flat)
-        return out.getvalue()
-
-    def to_markdown(self) -> str:
-        """A table for a README, published rows in italics, the notes beneath."""
-        head = [column.heading.replace("\n", " ") for column in COLUMNS]
-        lines = ["| " + " | ".join(head) + " |", "|---" + "|--:" * (len(head) - 1) + "|"]
-        for row in self.rows:
-            lines.append("| " + " | ".join(column.cell(row) for column in COLUMNS) + " |")
-            if row.published:
-                shown = (f"*{cell}*" if cell else "" for cell in _published_cells(row))
-                lines.append("| " + " | ".join(shown) + " |")
-        loud = [f"**{SYNTHETIC_NOTE}**", ""] if self.synthetic else []
-        against = [f"- Against {self.rows[0].network}, {line}" for line in self.differences()]
-        return "\n".join([*loud, *lines, "", *against, *(f"- {note}" for note in self.notes())]) + "\n"
-
-    def to_rich(self) -> RenderableType:
-        """The table for a terminal of 100 columns."""
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
-
-        grid = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        for at, column in enumerate(COLUMNS):
-            justify: Literal["left", "right"] = "right" if at else "left"
-            grid.add_column(column.heading, justify=justify, no_wrap=at > 0, overflow="fold")
-        for row in self.rows:
-            grid.add_row(*(Text(column.cell(row)) for column in COLUMNS))
-            if row.published:
-                grid.add_row("  published", *map(Text, _published_cells(row)[1:]), style="dim")
-        loud = Text(SYNTHETIC_NOTE, style="bold yellow")
-        parts: list[RenderableType] = [loud, grid, loud] if self.synthetic else [grid]
-        if len(self.rows) > 1:
-            parts.append(Text(f"Against {self.rows[0].network}"))
-            parts += [Text(f"  {line}") for line in self.differences()]
-            parts.append(Text())
-        return Group(*parts, *(Text(note, style="dim") for note in self.notes()))
-
-
-def table(runs: Sequence[RunView]) -> Comparison:
+def table(runs: Sequence[RunView], *, sort: str = "", each: bool = False) -> Comparison:
     """The comparison of these runs; raises UserError if none has a test accuracy.
 
-    Where a recipe was run twice with the same seed and settings, the newest run counts.
+    Where a recipe was run twice with the same seed and settings, the newest run counts. `sort` names a column
+    (see `hybridq.columns`), else the most flash comes first. With `each`, every run has a row of its own.
     """
-    groups: dict[tuple[Any, ...], dict[str, RunView]] = {}
-    left_out = []
-    for run in sorted(runs, key=lambda run: run.started):
-        if run.status == "FINISHED" and "test accuracy %" in run.metrics:
-            groups.setdefault(_kind(run), {})[run.params.get(SEED, "")] = run
-        elif run.params:  # the run of a sweep has none and no result of its own
-            why = run.tags.get("failure") or run.tags.get("interrupted") or run.status.lower()
-            left_out.append(f"{run.name} ({run.status.lower()}: {why})")
+    groups: dict[Kind, dict[str, RunView]] = {}
+    for run in sorted(filter(has_result, runs), key=lambda run: run.started):
+        key = (*_kind(run), run.id) if each else _kind(run)
+        groups.setdefault(key, {})[_seed(run)] = run
+    left_out = [f"{run.name} ({reason(run)})" for run in without_result(runs)]
     if not groups:
         reasons = f": {'; '.join(left_out)}" if left_out else ""
         raise UserError(f"no finished run to compare{reasons}")
-    rows = [_row(list(seeds.values())) for seeds in groups.values()]
-    rows.sort(key=lambda row: -(row.flash_kib or 0))  # the float network first: the others are measured against it
-    return Comparison(tuple(rows), tuple(left_out))
+    rows: list[Sequence[RunView]] = [list(seeds.values()) for seeds in groups.values()]
+    names = _names([row[0] for row in rows])
+    return Comparison(
+        tuple(_row(row, names[_kind(row[0])]) for row in ordered(rows, sort or "-flash")), tuple(left_out), each
+    )
 
 
 def newest(runs: Sequence[RunView]) -> list[RunView]:
-    """Of each network the runs that belong with the newest one: same settings and data, any seed."""
-    finished = sorted((run for run in runs if "test accuracy %" in run.metrics), key=lambda run: run.started)
+    """Of each network the runs that belong with the newest one: same settings and data, any seed.
+
+    With them the runs without a result that started later than the first of those, for `table` to name.
+    """
+    finished = sorted(filter(has_result, runs), key=lambda run: run.started)
     kinds = {_network(run): _kind(run) for run in finished}
-    return [run for run in finished if _kind(run) == kinds[_network(run)]]
+    chosen = [run for run in finished if _kind(run) == kinds[_network(run)]]
+    since = {_network(run): run.started for run in reversed(chosen)}
+    later = [run for run in runs if not has_result(run) and run.started > since.get(_network(run), LONG_AGO)]
+    return chosen + later
 
 
-def with_spread(value: float | None, spread: float | None) -> str:
-    """`92.4`, `92.4 ± 0.3`, or `-` for nothing."""
-    return number(value, 1) + (f" ± {spread:.1f}" if value is not None and spread is not None else "")
+def without_result(runs: Sequence[RunView]) -> list[RunView]:
+    """The runs that failed or did not end, oldest first, less those that were done again with success.
+
+    The run of a sweep is not one of them: it has no parameters, and no result of its own.
+    """
+    done: dict[Kind, datetime] = {}  # the start of the newest finished run of a kind and seed
+    for run in sorted(filter(has_result, runs), key=lambda run: run.started):
+        done[*_kind(run), _seed(run)] = run.started
+    open_ends = [run for run in runs if run.params and not has_result(run)]
+    lost = [run for run in open_ends if run.started > done.get((*_kind(run), _seed(run)), LONG_AGO)]
+    return sorted(lost, key=lambda run: run.started)
 
 
-def number(value: float | None, digits: int) -> str:
-    """The number with that many digits after the point, `-` for nothing."""
-    return "-" if value is None else f"{value:.{digits}f}"
+def has_result(run: RunView) -> bool:
+    """Whether the run was finished and measured."""
+    return run.status == "FINISHED" and "test accuracy %" in run.metrics
 
 
-def mib(kib: float | None) -> float | None:
-    """KiB as MiB."""
-    return None if kib is None else kib / KIB_IN_MIB
+def reason(run: RunView) -> str:
+    """Why a run has no result."""
+    if run.status == "RUNNING":
+        return "still running, or its process was killed"
+    if run.status == "FINISHED":
+        return "finished, but logged no test accuracy"
+    why = run.tags.get("failure") or run.tags.get("interrupted")
+    return f"{run.status.lower()}: {why}" if why else run.status.lower()
 
 
 def _network(run: RunView) -> str:
     return run.tags.get("recipe") or run.name
 
 
-def _kind(run: RunView) -> tuple[Any, ...]:
-    """What the runs of one row share: everything but the seed."""
-    settings = tuple(sorted((key, value) for key, value in run.params.items() if key != SEED))
-    return _network(run), run.tags.get("data.digest"), settings
+def _seed(run: RunView) -> str:
+    return run.params.get(SEED, "")
 
 
-def _row(runs: Sequence[RunView]) -> Row:
+def _kind(run: RunView) -> Kind:
+    """What the runs of one row share: everything but the seed, and where the data lay if it is known what they are."""
+    digest = run.tags.get("data.digest")
+    beside = (SEED, SOURCE) if digest else (SEED,)
+    settings = tuple(sorted((key, value) for key, value in run.params.items() if key not in beside))
+    return _network(run), digest, settings
+
+
+def _names(runs: Sequence[RunView]) -> dict[Kind, str]:
+    """The name of each kind of run: the recipe's, and the settings that differ where a recipe has several kinds."""
+    found = {}
+    for run in runs:
+        beside = [other for other in runs if _network(other) == _network(run)]
+        keys = dict.fromkeys(key for other in beside for key in other.params if key not in NOT_TOLD)
+        telling = [key for key in keys if len({other.params.get(key) for other in beside}) > 1]
+        told = [f"{key.rpartition('.')[2]} {_cut(run.params.get(key, '-'))}" for key in telling]
+        for tag, length in (("data.name", LONGEST), ("data.digest", 8)):
+            if not told and len({other.tags.get(tag) for other in beside}) > 1:
+                told = [f"data {run.tags.get(tag, '-')[:length]}"]
+        found[_kind(run)] = ", ".join([_network(run), *told])
+    return found
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _row(runs: Sequence[RunView], network: str) -> Row:
     first = runs[0]
 
     def mean(name: str) -> float | None:
@@ -249,7 +136,7 @@ def _row(runs: Sequence[RunView]) -> Row:
     fits = mean("fits")
     marked = "published."
     return Row(
-        network=_network(first),
+        network=network,
         runs=tuple(run.id for run in runs),
         seeds=tuple(run.params.get(SEED, "") for run in runs),
         data=first.tags.get("data.name", first.params.get("data.source", "")),
@@ -268,45 +155,10 @@ def _row(runs: Sequence[RunView]) -> Row:
         flash_share=mean("flash share %"),
         ram_share=mean("RAM share %"),
         fits=None if fits is None else fits == 1,
+        minutes=mean("training minutes"),
         published={
             key.removeprefix(marked): value
             for key, value in {**first.params, **first.tags}.items()
             if key.startswith(marked) and value not in ("", "None", "null")
         },
     )
-
-
-def _published_cells(row: Row) -> list[str]:
-    label = row.published.get("label", "published")
-    figures = [row.published.get(column.published or "", "") for column in COLUMNS[1:]]
-    return [label if label.startswith("published") else f"published {label}", *figures]
-
-
-def _difference(against: Mapping[str, float]) -> str:
-    said = [f"accuracy {against['accuracy_points']:+.1f} points"]
-    for what, key in (("flash", "flash_smaller_by"), ("RAM", "ram_smaller_by")):
-        factor = against.get(key)
-        if factor is not None:
-            said.append(f"{what} {_factor(factor)}")
-    return ", ".join(said)
-
-
-def _factor(smaller_by: float) -> str:
-    if 0.95 < smaller_by < 1.05:
-        return "the same"
-    return f"{smaller_by:.1f}x smaller" if smaller_by > 1 else f"{1 / smaller_by:.1f}x larger"
-
-
-def _plain(row: Row) -> dict[str, Any]:
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(row).items()}
-    return plain | {"published": dict(row.published)}
-
-
-def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, Mapping):
-            found |= {f"{key}.{inner}": inner_value for inner, inner_value in value.items()}
-        else:
-            found[key] = " ".join(map(str, value)) if isinstance(value, list) else value
-    return found

@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
-    from hybridq.compare import Row
+    from hybridq.comparison import Row
     from hybridq.training import Epoch
+
+Curve = Sequence[tuple[int, float]]  # (epoch, value)
+Box = tuple[float, float, float, float]  # left, bottom, right, top, pixels
 
 # Okabe and Ito's colours, which people of every colour vision tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GAP = 1.0  # between labels, pixels
+ZOOM = 8.0  # points of accuracy below the best that the right half of `curves_together` shows
 KIB = 1024.0
 SMALLEST_SHARE = 0.05  # percent of the flash below which a layer is left out of the picture
 
@@ -83,6 +89,33 @@ def learning_curves(epochs: Sequence[Epoch], *, title: str, synthetic: bool) -> 
     return fig
 
 
+def curves_together(curves: Mapping[str, Sequence[Curve]], *, title: str, synthetic: bool) -> Figure:
+    """Validation accuracy over the epochs: by network, a curve (epoch, percent) for each seed; right, the top of it."""
+    from matplotlib.ticker import MaxNLocator
+
+    fig = _figure(9.0, 4.2)
+    fig.suptitle(_title(title, synthetic))
+    whole, top = fig.subplots(1, 2)
+    for at, (network, seeds) in enumerate(curves.items()):
+        several = f" ({len(seeds)} seeds)" if len(seeds) > 1 else ""
+        for seed, curve in enumerate(seeds):
+            label = network + several if seed == 0 and at < len(COLOURS) else None
+            style: dict[str, Any] = {"color": COLOURS[at % len(COLOURS)], "lw": 1.0, "marker": ".", "ms": 3}
+            for axes in (whole, top):
+                axes.plot(*zip(*curve, strict=True), label=label, **style)
+    values = [value for seeds in curves.values() for curve in seeds for _, value in curve]
+    if values:
+        top.set_ylim(max(values) - ZOOM, max(values) + ZOOM / 16)
+    for axes, name in ((whole, "all"), (top, f"the last {ZOOM:g} points")):
+        axes.set_title(name, fontsize=10)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("validation accuracy, %")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    fig.legend(*whole.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=3, fontsize=9)
+    return fig
+
+
 def flash_by_layer(profile: Mapping[str, Any], *, title: str, synthetic: bool) -> Figure:
     """Bytes of flash by layer, largest first, with share; `profile` is `Profile.to_json()`.
 
@@ -114,21 +147,24 @@ def frontier(rows: Sequence[Row], *, title: str = "Accuracy over flash") -> Figu
     fig = _figure(7.5, 4.6)
     axes = fig.add_subplot()
     ours = [(row, row.flash_kib) for row in rows if row.flash_kib]
+    labels = []
     for at, (row, kib) in enumerate(ours):
         below, above = row.accuracy - (row.low or row.accuracy), (row.high or row.accuracy) - row.accuracy
         style: dict[str, Any] = {"fmt": "o", "color": BLUE, "capsize": 4, "ms": 8}
         label = "hybridq, 95 % interval" if at == 0 else None
         axes.errorbar(kib, row.accuracy, [[below], [above]], label=label, **style)
         name = f"{row.network}\n{kib:.0f} KiB"
-        axes.annotate(name, (kib, row.accuracy), (8, 0), textcoords="offset points", va="center", fontsize=9)
+        place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9}
+        labels.append(axes.annotate(name, (kib, row.accuracy), (8, 0), **place))
     published = [row.published for row in rows if {"flash_mb", "accuracy"} <= set(row.published)]
+    published = [figures for at, figures in enumerate(published) if figures not in published[:at]]
     for at, figures in enumerate(published):
         point = float(figures["flash_mb"]) * KIB, float(figures["accuracy"])
         label = "published, on other data" if at == 0 else None
         axes.plot(*point, "s", mfc="none", color=ORANGE, ms=9, label=label)
         name = figures.get("label", "published")
-        place: dict[str, Any] = {"xytext": (-9, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
-        axes.annotate(name, point, **place, color=ORANGE, fontsize=9)
+        place = {"textcoords": "offset points", "va": "center", "fontsize": 9, "ha": "right", "color": ORANGE}
+        labels.append(axes.annotate(name, point, (-9, 0), **place))
     board = next((100 * kib / row.flash_share for row, kib in ours if row.flash_share), None)
     if board:
         axes.axvline(board, color=GREY, ls=":")
@@ -142,6 +178,7 @@ def frontier(rows: Sequence[Row], *, title: str = "Accuracy over flash") -> Figu
     axes.grid(alpha=0.3)
     fig.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9)
     axes.set_title(_title(title, any(row.synthetic for row in rows)))
+    _apart(fig, labels)
     return fig
 
 
@@ -150,6 +187,30 @@ def _figure(width: float, height: float) -> Figure:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
+
+
+def _apart(fig: Figure, labels: Sequence[Any]) -> None:
+    """Move labels up and down until none lies on another; they keep their order.
+
+    Pushing them all down is one way, pushing them all up another. Their mean keeps the distances that both keep.
+    """
+    fig.draw_without_rendering()
+    ordered = sorted(labels, key=lambda label: -float(label.get_window_extent().y1))
+    boxes: list[Box] = [label.get_window_extent().extents for label in ordered]
+    down = _pushed_down(boxes)
+    up = [-move for move in reversed(_pushed_down([(x0, -y1, x1, -y0) for x0, y0, x1, y1 in reversed(boxes)]))]
+    for label, *moves in zip(ordered, down, up, strict=True):
+        across, along = label.xyann
+        label.xyann = (across, along + sum(moves) / 2 * 72 / fig.dpi)  # pixels to points
+
+
+def _pushed_down(boxes: Sequence[Box]) -> list[float]:
+    """How far each box must move, not upwards, to lie below all before it that stand in its way."""
+    moves: list[float] = []
+    for x0, _, x1, y1 in boxes:
+        above = [o[1] + move for o, move in zip(boxes, moves, strict=False) if o[0] < x1 and x0 < o[2]]
+        moves.append(min([0.0, *(edge - GAP - y1 for edge in above)]))
+    return moves
 
 
 def _title(text: str, synthetic: bool) -> str:

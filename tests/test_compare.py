@@ -1,4 +1,4 @@
-"""The table of runs, from plain run views and once from a real store."""
+"""Comparing runs: from plain run views, and by the command from a real store."""
 
 from __future__ import annotations
 
@@ -6,14 +6,31 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from logged_runs import log
 from rich.console import Console
 
-from hybridq.compare import STANDARD_WORDS, Comparison, newest, table
+from hybridq import cli
+from hybridq.columns import filtered
+from hybridq.compare import newest, table
+from hybridq.comparison import STANDARD_WORDS, Comparison
 from hybridq.errors import UserError
-from hybridq.tracking import RunView
+from hybridq.run_diff import differing
+from hybridq.tracking import RunView, open_store
+
+plain_trees = st.dictionaries(
+    st.text("abc", min_size=1),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text("xyz"),
+        lambda inside: st.lists(inside) | st.dictionaries(st.text("abc", min_size=1), inside, min_size=1),
+        max_leaves=6,
+    ),
+)
 
 FIGURES = {  # network: accuracy, flash KiB, flash by the published rule KiB, RAM KiB, MACC M, published row
     "fp32": (92.4, 2173.2, 2173.2, 149.2, 20.5, ("FP32", "94", "2.12", "149.2", "20.5")),
@@ -91,7 +108,7 @@ def test_seeds_become_one_row_with_spread() -> None:
 def test_other_settings_are_another_row_and_newest_picks_one() -> None:
     short = view("fp32", minutes=0, params={"training.seed": "0", "training.epochs": "3"})
     runs = [short, view("fp32", 0, minutes=1), view("fp32", 1, minutes=2), view("int8", minutes=3)]
-    assert [row.network for row in table(runs).rows] == ["fp32", "fp32", "int8"]
+    assert [row.network for row in table(runs).rows] == ["fp32, epochs 3", "fp32, epochs 40", "int8"]
     assert newest(runs) == runs[1:]
 
 
@@ -113,7 +130,9 @@ def test_words_that_are_not_the_standard_ten_are_named() -> None:
 def test_runs_without_a_result_are_named() -> None:
     failed = view("int8", minutes=1, status="FAILED", metrics={}, tags={"failure": "the loss became NaN"})
     sweep = view("int8", params={}, metrics={})
-    assert "Left out: int8 (failed: the loss became NaN)." in printed(table([view("fp32"), failed, sweep]))
+    assert "Left out, 1 run without a result: int8 (failed: the loss became NaN)." in printed(
+        table([view("fp32"), failed, sweep])
+    )
     with pytest.raises(UserError, match="no finished run to compare: int8"):
         table([failed])
     with pytest.raises(UserError, match="no finished run"):
@@ -124,7 +143,7 @@ def test_other_forms_hold_the_same_figures() -> None:
     comparison = table([view(name, minutes=at) for at, name in enumerate(FIGURES)])
     data = json.loads(json.dumps(comparison.to_json()))
     assert [row["network"] for row in data["rows"]] == list(FIGURES)
-    assert data["rows"][2]["against_first"]["flash_smaller_by"] == pytest.approx(2173.2 / 79.6)
+    assert data["rows"][2]["against_largest"]["flash_smaller_by"] == pytest.approx(2173.2 / 79.6)
     assert data["rows"][2]["published"]["accuracy"] == "90"
     lines = list(csv.DictReader(io.StringIO(comparison.to_csv())))
     assert float(lines[1]["flash_kib"]) == 125.5
@@ -139,3 +158,201 @@ def test_a_run_with_little_logged_still_has_a_row() -> None:
     bare = view("fp32", params={}, metrics={"test accuracy %": 50.0}, tags={})
     assert "50.0" in printed(table([bare]))
     assert "50.0" in table([bare]).to_markdown()
+
+
+def test_rows_are_sorted_by_any_column_and_measured_against_the_largest_network() -> None:
+    runs = [view(name, minutes=at) for at, name in enumerate(FIGURES)]
+    for column, first in (("accuracy", "hybrid"), ("-accuracy", "fp32"), ("flash", "hybrid"), ("-recipe", "int8")):
+        comparison = table(runs, sort=column)
+        assert comparison.rows[0].network == first
+        assert comparison.largest.network == "fp32"
+        assert "hybrid: accuracy -0.6 points, flash 27.3x smaller" in printed(comparison)
+    seeds = [view("fp32", seed, shift=shift) for seed, shift in ((0, -3.0), (1, 0.0))]
+    assert [row.network for row in table([*seeds, view("hybrid")], sort="accuracy").rows] == ["fp32", "hybrid"]
+    bare = view("int8", metrics={"test accuracy %": 99.0})
+    for column in ("flash", "-flash"):  # what is not known comes last either way
+        assert table([bare, *runs[::2]], sort=column).rows[-1].network == "int8"
+
+
+def test_each_run_has_a_line_with_its_id_seed_and_minutes() -> None:
+    runs = [view("fp32", seed, minutes=seed) for seed in range(3)] + [view("fp32", 1, minutes=9)]
+    runs[2].metrics["training minutes"] = 12.34  # type: ignore[index]
+    comparison = table(runs, each=True)
+    text = printed(comparison)
+    assert max(map(len, text.splitlines())) <= 100
+    assert len(comparison.rows) == 4  # that a seed was run again hides nothing
+    for expected in ("fp3200", "fp3222", "12.3", "minutes"):
+        assert expected in text
+    assert "published" not in text.lower()
+    assert comparison.to_markdown().count("\n| fp32 |") == 4
+
+
+@pytest.mark.parametrize(
+    ("conditions", "kept"),
+    [
+        (["flash KiB<100"], {"hybrid"}),
+        (["flash<126", "accuracy >= 92.1"], {"int8"}),
+        (["recipe=hybrid"], {"hybrid"}),
+        (["recipe!=hybrid", "RAM <= 127.5"], {"int8"}),
+        (["data=Speech Commands v0.02"], set(FIGURES)),
+        (["data=synthetic"], set()),
+        (["training.epochs=40.0", "status=FINISHED"], set(FIGURES)),
+        (["epochs==3"], set()),
+        (["Name = int8"], {"int8"}),
+        (["training minutes>0"], set()),
+    ],
+)
+def test_runs_are_filtered_by_metrics_parameters_and_tags(conditions: list[str], kept: set[str]) -> None:
+    assert {run.name for run in filtered([view(name) for name in FIGURES], conditions)} == kept
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("flsh KiB<100", "no column 'flsh KiB'; the nearest: flash KiB"),
+        ("training.epoch=3", "no column 'training.epoch'; the nearest: training.epochs"),
+        ("flash KiB", "as in 'flash KiB<100'"),
+        ("flash<small", "'small' is not a number"),
+        ("<3", "as in 'flash KiB<100'"),
+    ],
+)
+def test_a_filter_that_cannot_be_read_is_explained(condition: str, message: str) -> None:
+    with pytest.raises(UserError, match=r"^--filter") as error:
+        filtered([view("fp32")], [condition])
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_short_name_that_two_parameters_share_is_not_guessed() -> None:
+    run = view("fp32", params={"training.rate": "1", "features.rate": "2"})
+    with pytest.raises(UserError, match=r"may be training\.rate or features\.rate"):
+        filtered([run], ["rate=1"])
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=8), st.floats(0, 100))
+def test_a_filter_and_its_opposite_share_the_runs_out(values: list[float], bound: float) -> None:
+    runs = [view("fp32", id=str(at), metrics={"flash KiB": value}) for at, value in enumerate(values)]
+    below, rest = filtered(runs, [f"flash<{bound!r}"]), filtered(runs, [f"flash>={bound!r}"])
+    assert {run.id for run in below}.isdisjoint(run.id for run in rest)
+    assert len(below) + len(rest) == len(runs)
+
+
+def test_a_run_that_never_got_so_far_is_named_whatever_the_filter() -> None:
+    failed = view("int8", metrics={}, status="FAILED", tags={"failure": "out of memory"})
+    running = view("hybrid", 1, metrics={}, status="RUNNING")
+    kept = filtered([view("fp32"), view("hybrid"), failed, running], ["flash<100"])
+    text = " ".join(printed(table(kept)).split())
+    assert "Left out, 2 runs without a result: int8 (failed: out of memory); hybrid seed 1 (still running" in text
+    assert failed not in filtered([failed], ["recipe=hybrid"])
+
+
+def test_what_was_done_again_is_no_loss_and_what_failed_since_is_named() -> None:
+    before = view("fp32", minutes=0, metrics={}, status="FAILED", tags={"failure": "disk full"})
+    since = view("fp32", minutes=2, metrics={}, status="KILLED", tags={"interrupted": "Ctrl-C"})
+    chosen = newest([before, view("fp32", minutes=1), since])
+    assert table(chosen).left_out == ("fp32 (killed: Ctrl-C)",)
+    assert table([before, view("fp32", minutes=1)]).left_out == ()
+
+
+def test_the_place_of_the_data_makes_no_other_row_where_the_data_is_known() -> None:
+    runs = [
+        view("fp32", seed, params={"training.seed": str(seed), "data.source": where}, tags={"data.digest": "d1"})
+        for seed, where in enumerate(("/here", "/there"))
+    ]
+    assert [row.seeds for row in table(runs).rows] == [("0", "1")]
+    other = view("fp32", params={"training.seed": "0"}, tags={"data.digest": "d2", "data.name": "mine"})
+    assert {row.network for row in table([*runs, other]).rows} == {
+        "fp32, data Speech Commands v0.02",
+        "fp32, data mine",
+    }
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store: a sweep of two networks with two seeds, one of them failed."""
+    root = tmp_path_factory.mktemp("logged")
+    store = open_store(root / "mlruns")
+    with store.start_run("paper sweep", params={}, tags={}) as sweep:
+        for seed in (0, 1):
+            log(store, "fp32", seed, parent=sweep.id)
+        log(store, "hybrid", 0, parent=sweep.id)
+        log(store, "hybrid", 1, parent=sweep.id, failure="the loss became NaN in epoch 3")
+    return root
+
+
+@pytest.fixture
+def compare(logged: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """The command, run there: exit status, standard output, standard error."""
+    monkeypatch.chdir(logged)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["hybridq", "compare", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command
+
+
+def test_the_command_filters_sorts_and_names_what_failed(compare: Any) -> None:
+    code, out, _ = compare("paper sweep", "--sort", "flash", "--format", "json")
+    found = json.loads(out)
+    assert code == 0
+    assert [(row["network"], row["seeds"]) for row in found["rows"]] == [("hybrid", ["0"]), ("fp32", ["0", "1"])]
+    assert found["left_out"] == ["hybrid seed 1 (failed: the loss became NaN in epoch 3)"]
+    assert "1 run without a result: hybrid seed 1 (failed" in " ".join(compare()[1].split())
+    code, out, _ = compare(
+        "--each", "--filter", "recipe=fp32", "--filter", "seed=1", "--sort", "-minutes", "--format", "csv"
+    )
+    (line,) = csv.DictReader(io.StringIO(out))
+    assert (line["network"], line["seeds"], line["minutes"]) == ("fp32", "1", "3.5")
+    code, out, err = compare("--sort", "flahs")
+    assert (code, out) == (2, "")
+    assert err.strip() == "hybridq: --sort flahs: no column 'flahs'; the nearest: flash, flash KiB, flash share %"
+
+
+def test_the_command_says_what_differs_between_two_runs(compare: Any, logged: Path) -> None:
+    code, out, _ = compare("--diff", "fp32", "hybrid", "--format", "json")
+    assert code == 0
+    found = json.loads(out)
+    recipe = {line["key"]: (line["left"], line["right"]) for line in found["lines"] if line["section"] == "recipe"}
+    assert recipe["precision.dense*"] == ("-", "weights binary")
+    assert recipe["start_from"] == ("-", "fp32")
+    assert recipe["training.epochs"][0] != recipe["training.epochs"][1]
+    assert not {"training.seed", "data.source"} & set(recipe)
+    figures = {line["key"]: (line["left"], line["right"]) for line in found["lines"] if line["section"] == "figures"}
+    assert figures["test accuracy %"] == ("93.0", "95.0")
+    assert figures["RAM KiB"] == ("130.7", "130.7")  # figures are shown where they are the same, too
+    assert not [line for line in found["lines"] if line["section"] == "made with"]
+    for format_ in ("table", "csv", "markdown"):
+        assert "weights binary" in compare("--diff", "fp32", "hybrid", "--format", format_)[1]
+    # Two seeds of one recipe, one of them failed: the reference's seed is told apart from the recipe's own.
+    rows = compare("--diff", "hybrid", "hybrid seed 1", "--format", "csv")[1]
+    assert "figures,test accuracy %,95.0,-" in rows
+    for arguments in (["--diff", "fp32"], ["--diff", "fp32", "hybrid", "--each"], ["--diff"]):
+        code, _, err = compare(*arguments)
+        assert code == 2
+        assert "--diff takes two runs" in err
+    assert "no run 'int8'" in compare("--diff", "fp32", "int8")[2]
+
+
+@given(plain_trees, plain_trees)
+def test_equal_recipes_differ_in_nothing_and_a_difference_is_seen_from_both_sides(one: Any, other: Any) -> None:
+    assert differing([one, one]) == []
+    there, back = differing([one, other]), differing([other, one])
+    assert {(key, right, left) for key, (left, right) in there} == {(key, left, right) for key, (left, right) in back}
+    assert bool(there) == (_without_none(one) != _without_none(other))
+
+
+def _without_none(tree: Any) -> Any:
+    """A key that is null and one that is not there mean the same in a recipe."""
+    return (
+        {key: _without_none(value) for key, value in tree.items() if value is not None}
+        if isinstance(tree, dict)
+        else tree
+    )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_compare import FIGURES, view
 
 from hybridq import pictures
@@ -76,3 +79,30 @@ def test_pictures_hold_the_figures() -> None:
 def test_a_word_without_clips_and_a_single_epoch_are_drawn() -> None:
     pictures.confusion([[0, 0], [1, 3]], ["yes", "no"], title="x", synthetic=False).savefig(io.BytesIO())
     pictures.learning_curves(epochs()[:1], title="x", synthetic=False).savefig(io.BytesIO())
+
+
+def test_curves_of_several_runs_stand_together() -> None:
+    curve = [(at, 91 - 50 / at) for at in range(1, 26)]
+    figure = pictures.curves_together({"fp32": [curve, curve[:9]], "int8": [curve[:1]]}, title="x", synthetic=True)
+    figure.savefig(io.BytesIO())
+    assert "fp32 (2 seeds)" in texts(figure)
+    assert "int8\n" in texts(figure) + "\n"
+    assert "synthetic voices" in texts(figure)
+    whole, top = figure.axes
+    assert len(whole.lines) == 3
+    assert top.get_ylim()[0] == pytest.approx(89 - pictures.ZOOM)
+
+
+@settings(max_examples=10)
+@given(st.lists(st.tuples(st.sampled_from([80.0, 90.0, 400.0]), st.floats(90, 92)), min_size=1, max_size=6))
+def test_no_label_lies_on_another_however_close_the_networks_are(networks: list[tuple[float, float]]) -> None:
+    (row,) = table([view("hybrid")]).rows
+    rows = [
+        replace(row, network=f"hybrid, epochs {at}", flash_kib=flash, accuracy=mean, low=mean - 1, high=mean + 1)
+        for at, (flash, mean) in enumerate(networks)
+    ]
+    figure = pictures.frontier(rows)
+    figure.savefig(io.BytesIO(), dpi=100)
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text().startswith("hybrid,")]
+    assert len(boxes) == len(networks)
+    assert not [one for at, one in enumerate(boxes) for other in boxes[:at] if one.overlaps(other)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from hybridq.errors import ENVIRONMENT, UserError
-from hybridq.metrics import name_from_mlflow
+from hybridq.metrics import mlflow_name, name_from_mlflow
 from hybridq.paths import cache_root
 from hybridq.tracking.guard import plainly, probe, quiet_mlflow, shown
 from hybridq.tracking.local import ARTIFACTS, DATABASE, HOME_TAG, KIND, check_writable, open_local
@@ -186,6 +187,19 @@ class Store:
                 if not token:
                     break
         return views
+
+    def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
+        """The values of a metric as (step, value), by step; of a step that was logged twice the later value."""
+        with plainly(self.label):
+            logged = self.client.get_metric_history(run_id, mlflow_name(metric))
+        return sorted({one.step: float(one.value) for one in sorted(logged, key=lambda one: one.timestamp)}.items())
+
+    def clips(self, run_id: str) -> dict[str, int]:
+        """The clips of each split that the run was given; empty where it logged none."""
+        with plainly(self.label):
+            inputs = self.client.get_run(run_id).inputs
+        profiles = [json.loads(one.dataset.profile or "{}") for one in inputs.dataset_inputs]
+        return next((dict(profile["clips"]) for profile in profiles if profile.get("clips")), {})
 
 
 def _view(run: Any) -> RunView:

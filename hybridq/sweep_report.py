@@ -1,0 +1,276 @@
+"""The report of a sweep: one HTML page that needs nothing from elsewhere, for someone who was not there.
+
+Everything in it is read from the store. What a run lacks is left out of the page, and named in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hybridq import compare, pictures
+from hybridq.compare import has_result, reason, without_result
+from hybridq.comparison import SYNTHETIC_NOTE, Comparison
+from hybridq.errors import UserError
+from hybridq.profiler.html import Markup, element
+from hybridq.profiler.tables import size
+from hybridq.report_page import confusion, flash_by_layer, page, picture, plain_table, table, table_row
+from hybridq.run_diff import differing, recipe_of
+
+if TYPE_CHECKING:
+    from hybridq.tracking import RunView, Store
+
+SEED = "training.seed"
+CURVE = "validation accuracy %"
+COLUMNS_EXPLAINED = (
+    "95 % interval: where the accuracy of one run lies, given so many test clips. Mean word accuracy: every word counts"
+    " the same. Flash: the weights when packed at their width. RAM: the activations, and the input and output."
+    " MACC: multiply-accumulates of one inference, in millions. Fits: flash and RAM against those of the board."
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A finished run of the sweep, with what it logged; None for what is not there."""
+
+    run: RunView
+    evaluation: Mapping[str, Any] | None
+    profile: Mapping[str, Any] | None
+    recipe: Mapping[str, Any] | None
+    curve: Sequence[tuple[int, float]]
+    clips: Mapping[str, int]
+
+    @property
+    def missing(self) -> list[str]:
+        """What the run should have logged, and has not."""
+        parts = {
+            "evaluation.json": self.evaluation,
+            "profile.json": self.profile,
+            "recipe.yaml": self.recipe,
+            "its learning curve": self.curve,
+        }
+        return [name for name, part in parts.items() if not part]
+
+    @property
+    def minutes(self) -> float | None:
+        """From its start to its end, data and evaluation included."""
+        return (self.run.ended - self.run.started).total_seconds() / 60 if self.run.ended else None
+
+
+def sweep_report(store: Store, parent_id: str, failed: Mapping[str, str]) -> str:
+    """The page about a sweep, given the id of its parent run; `failed` is the reason of each run that failed, by name.
+
+    Raises UserError if there is no such sweep, or the store does not answer.
+    """
+    parent = store.find(parent_id)
+    runs = store.runs(sweep=parent.id)
+    members = {run.id: _member(store, run) for run in runs if has_result(run)}
+    lost = without_result(runs)
+    reasons = [(run.name, run.id[:8], reason(run)) for run in lost]
+    reasons += [(name, "", why) for name, why in failed.items() if name not in [run.name for run in lost]]
+    comparison = compare.table([member.run for member in members.values()]) if members else Comparison(())
+    groups = {row.network: [members[run] for run in row.runs] for row in comparison.rows}
+    sections = [*_head(parent, comparison, members), *_failures(reasons, members)]
+    if groups:
+        sections += [
+            *_results(comparison),
+            *_curves(groups, comparison.synthetic),
+            *_confusions(groups),
+            *_layers(groups),
+            *_times(list(members.values())),
+            *_recipes(groups),
+        ]
+    return page(parent.name, [*sections, *_made_with(parent)])
+
+
+def _member(store: Store, run: RunView) -> Member:
+    return Member(
+        run=run,
+        evaluation=_json(store, run, "evaluation.json", "confusion", "labels"),
+        profile=_json(store, run, "profile.json", "layers", "target"),
+        recipe=recipe_of(store, run),
+        curve=store.history(run.id, CURVE),
+        clips=store.clips(run.id),
+    )
+
+
+def _json(store: Store, run: RunView, name: str, *keys: str) -> Mapping[str, Any] | None:
+    try:
+        found = json.loads(store.download(run.id, name).read_text(encoding="utf-8"))
+    except (UserError, OSError, ValueError):  # not there, or not whole
+        return None
+    return found if isinstance(found, dict) and all(key in found for key in keys) else None
+
+
+# ----------------------------------------------------------------------------------------------- sections
+
+
+def _head(parent: RunView, comparison: Comparison, members: Mapping[str, Member]) -> Iterator[Markup]:
+    yield element("h1", parent.name)
+    ends = [member.run.ended for member in members.values() if member.run.ended]
+    until = f" to {max(ends):%Y-%m-%d %H:%M}" if ends else ""
+    yield element("p", f"{parent.started:%Y-%m-%d %H:%M}{until} UTC, hybridq sweep {parent.id}", class_="about")
+    if comparison.synthetic:
+        yield element("p", SYNTHETIC_NOTE, class_="loud")
+    facts = [("Finished runs", _count_of(comparison, members))]
+    for member in {member.run.tags.get("data.digest"): member for member in members.values()}.values():
+        facts += _data_facts(member)
+    boards = [member.profile["target"] for member in members.values() if member.profile]
+    for board in {board["label"]: board for board in boards}.values():
+        memory = f"{size(board['flash_bytes'])} of flash, {size(board['ram_bytes'])} of RAM"
+        about = filter(None, (board.get("core"), board.get("clock_mhz") and f"{board['clock_mhz']} MHz", memory))
+        facts.append(("Board", f"{board['label']}: {', '.join(about)}"))
+    yield plain_table((), facts)
+
+
+def _count_of(comparison: Comparison, members: Mapping[str, Member]) -> str:
+    networks = ", ".join(row.network for row in comparison.rows)
+    seeds = sorted({seed for row in comparison.rows for seed in row.seeds}, key=lambda seed: (len(seed), seed))
+    return f"{len(members)}: {networks}; seeds {', '.join(seeds)}" if members else "none"
+
+
+def _data_facts(member: Member) -> list[tuple[str, str]]:
+    tags = member.run.tags
+    words = tags.get("data.words", "").split()
+    clips = ", ".join(f"{count:,} {split}" for split, count in member.clips.items())
+    synthetic = "synthetic voices, " if tags.get("data.synthetic") == "true" else ""
+    digest = tags.get("data.digest", "")[:16]
+    return [
+        ("Data set", f"{tags.get('data.name', 'not recorded')} ({synthetic}digest {digest or 'not recorded'})"),
+        ("Words", f"{len(words)}: {', '.join(words)}"),
+        ("Clips", clips or "not recorded"),
+    ]
+
+
+def _failures(reasons: Sequence[tuple[str, str, str]], members: Mapping[str, Member]) -> Iterator[Markup]:
+    if reasons:
+        yield element("h2", f"Without a result: {len(reasons)} run{'s' if len(reasons) > 1 else ''}")
+        yield plain_table(("run", "id", "reason"), reasons)
+    for member in members.values():
+        if member.missing:
+            said = f"{_label(member.run)} has not logged {', '.join(member.missing)}: the page is without it."
+            yield element("p", said, class_="warning")
+
+
+def _results(comparison: Comparison) -> Iterator[Markup]:
+    yield element("h2", "Results")
+    yield element(
+        "p",
+        "Test accuracy, and what the network takes on the board; beneath each row, in italics, the published figures.",
+        class_="about",
+    )
+    headings = [column.heading.replace("\n", " ") for column in comparison.columns]
+    rows = [table_row(cells, "plain" if row else "published") for row, cells in comparison.lines()]
+    yield table(headings, rows)
+    yield element("p", COLUMNS_EXPLAINED, class_="about")
+    against = [f"Against {comparison.largest.network}, {line}." for line in comparison.differences()]
+    yield element("ul", *(element("li", line) for line in [*against, *comparison.notes()]))
+    if any(row.flash_kib for row in comparison.rows):
+        alt = "Test accuracy in percent over flash in KiB, by network"
+        yield picture(pictures.frontier(comparison.rows), alt)
+
+
+def _curves(groups: Mapping[str, Sequence[Member]], synthetic: bool) -> Iterator[Markup]:
+    curves = {name: [one.curve for one in members if one.curve] for name, members in groups.items()}
+    curves = {name: found for name, found in curves.items() if found}
+    if curves:
+        yield element("h2", "Learning curves")
+        said = "Accuracy on the validation clips after each epoch; a line a run."
+        yield element("p", " ".join([said, *_starts(groups)]), class_="about")
+        fig = pictures.curves_together(curves, title="Validation accuracy", synthetic=synthetic)
+        yield picture(fig, "Validation accuracy in percent by epoch")
+
+
+def _starts(groups: Mapping[str, Sequence[Member]]) -> Iterator[str]:
+    """Why some curves begin high: the networks that did not start from nothing."""
+    for name, members in groups.items():
+        recipe = members[0].recipe or {}
+        for key, said in (("start_from", "starts from the trained weights of"), ("teacher", "is taught by")):
+            other = recipe.get(key)
+            if isinstance(other, Mapping):
+                yield f"{name} {said} {other.get('name', 'another network')}."
+
+
+def _confusions(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
+    import numpy as np
+
+    tables = []
+    for name, members in groups.items():
+        found = [member.evaluation for member in members if member.evaluation]
+        if found:
+            counts = np.sum([one["confusion"] for one in found], axis=0)
+            seeds = f", {len(found)} seeds" if len(found) > 1 else ""
+            right = f"{100 * np.trace(counts) / max(counts.sum(), 1):.1f} % of {counts.sum():,} clips right"
+            caption = element("figcaption", f"{name}{seeds}: {right}")
+            tables.append(element("figure", caption, confusion(counts.tolist(), found[0]["labels"])))
+    if tables:
+        yield element("h2", "Which words are confused")
+        yield element(
+            "p",
+            "A row is the word said, a column the word heard, in percent of the test clips of the row (all seeds)."
+            " Blue is right; the stronger the orange, the more often the mistake.",
+            class_="about",
+        )
+        yield element("div", *tables, class_="side")
+
+
+def _layers(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
+    profiles = {name: next((one.profile for one in members if one.profile), None) for name, members in groups.items()}
+    networks = {name: {layer["name"]: layer for layer in found["layers"]} for name, found in profiles.items() if found}
+    if networks:
+        said = "KiB of weights with their precision, the largest layer first; all bars on one scale."
+        yield element("h2", "Flash by layer")
+        yield element("p", said, class_="about")
+        yield flash_by_layer(networks)
+
+
+def _times(members: Sequence[Member]) -> Iterator[Markup]:
+    yield element("h2", "What each run cost")
+    yield element(
+        "p",
+        "Minutes of training alone, and from the start to the end of the run, which has reading the data and"
+        " measuring the result in it.",
+        class_="about",
+    )
+    rows = []
+    for member in members:
+        run, training = member.run, member.run.metrics.get("training minutes")
+        figures = [str(len(member.curve)) if member.curve else "-", _minutes(training), _minutes(member.minutes)]
+        cells = [run.name, run.params.get(SEED, "-"), *figures, f"{run.started:%Y-%m-%d %H:%M}", run.id]
+        rows.append(table_row(cells))
+    training = sum(member.run.metrics.get("training minutes", 0.0) for member in members)
+    whole = sum(member.minutes or 0.0 for member in members)
+    rows.append(table_row(["all", "", "", _minutes(training), _minutes(whole), "", ""], "total"))
+    headings = ("run", "seed", "epochs", "training, min", "whole run, min", "started (UTC)", "run id")
+    yield table(headings, rows)
+
+
+def _recipes(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
+    recipes = {name: members[0].recipe for name, members in groups.items() if members[0].recipe}
+    lines = [line for line in differing([one or {} for one in recipes.values()]) if not line[0].endswith(SEED)]
+    if lines:
+        yield element("h2", "How the recipes differ")
+        yield element("p", "Every key that is not the same in all of them.", class_="about")
+        yield plain_table(("key", *recipes), [(key, *texts) for key, texts in lines])
+
+
+def _made_with(parent: RunView) -> Iterator[Markup]:
+    tags = parent.tags
+    yield element("h2", "Made with")
+    changed = ", with changes that were not committed" if tags.get("commit.changed") == "true" else ""
+    facts = [
+        ("Command", tags.get("command", "not recorded")),
+        ("Commit", tags.get("mlflow.source.git.commit", "not recorded") + changed),
+        *((key.removeprefix("version."), text) for key, text in tags.items() if key.startswith("version.")),
+    ]
+    yield plain_table((), facts)
+
+
+def _label(run: RunView) -> str:
+    return f"{run.name} ({run.id[:8]})"
+
+
+def _minutes(minutes: float | None) -> str:
+    return "-" if minutes is None else f"{minutes:.1f}"
