@@ -90,6 +90,8 @@ class Laboratory:
             model = network(recipe, len(data.words))
             if parent:
                 copy_weights(self._network_of(parent), model)
+            cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
+            run.metrics(_cost(cost), at=0)
             teacher = self._network_of(tutor) if tutor else None
             watcher = _Logging(self.watch(recipe, data), run)
             try:

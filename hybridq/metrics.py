@@ -2,7 +2,7 @@
 
 The name on the left is used everywhere in hybridq. MLflow refuses `%` in a name, so there it reads `pct`; and
 MLflow's chart view makes a section of what stands before a slash, so the curves of a training are kept
-together under `by epoch/`.
+together under `training/`, behind the results.
 """
 
 from __future__ import annotations
@@ -42,16 +42,20 @@ METRICS: dict[str, Metric] = {
     "training minutes": Metric("min", "lower", 1),
 }
 
-EPOCH_SECTION = "by epoch/"
+EPOCH_SECTION = "training/"
+OLD_SECTION = "by epoch/"  # of runs that were logged before
 
 
 def mlflow_name(name: str) -> str:
     """The name under which MLflow holds a metric; one outside the table is kept, with `pct` for `%`."""
-    section = EPOCH_SECTION if name in METRICS and METRICS[name].by_epoch else ""
-    return section + name.replace("%", "pct")
+    plain = name.replace("%", "pct")
+    if name in METRICS and METRICS[name].by_epoch:
+        return EPOCH_SECTION + plain.removeprefix("training ")
+    return plain
 
 
 _NAMES = {mlflow_name(name): name for name in METRICS}
+_NAMES |= {OLD_SECTION + name.replace("%", "pct"): name for name, metric in METRICS.items() if metric.by_epoch}
 
 
 def name_from_mlflow(name: str) -> str:

@@ -180,7 +180,7 @@ class Recipe(Section):
         shown_sections = self.model_dump(mode="json", exclude={"description", "published", "precision"})
         found = {dotted(key): text for key, text in _leaves(shown_sections, ())}
         found["precision"] = _one_line(self.plan)
-        return found
+        return found | {key: recipe.name for key, recipe in self._references.items()}
 
     def digest(self) -> str:
         """SHA-256 (hex) of what decides the result, the start recipe and the teacher included.
@@ -397,9 +397,14 @@ def _leaves(value: Any, key: Key) -> list[tuple[Key, str]]:
 
 
 def _one_line(plan: PrecisionPlan) -> str:
-    """A plan in one line: "conv2d* 8-bit, dense* binary"; parts other than the weights are named."""
+    """A plan in one line: "binary, 8-bit: conv2d* 8-bit, dense* binary"; parts other than the weights are named.
+
+    What is narrow comes first: charts cut the text after a few characters.
+    """
     rules = [
         " ".join([pattern, *(str(p) if part == "weights" else f"{part} {p}" for part, p in parts)])
         for pattern, parts in plan.rules
     ]
-    return ", ".join(rules) or "float32"
+    kinds = {dict(parts)["weights"] for _, parts in plan.rules if "weights" in dict(parts)}
+    named = ", ".join(str(kind) for kind in sorted(kinds, key=lambda kind: kind.bits)) or "float32"
+    return f"{named}: {', '.join(rules)}" if rules else named

@@ -14,7 +14,7 @@ from hybridq import compare, pictures
 from hybridq.compare import has_result, reason, without_result
 from hybridq.comparison import SYNTHETIC_NOTE, Comparison
 from hybridq.errors import UserError
-from hybridq.profiler.html import Markup, element
+from hybridq.profiler.markup import Markup, element
 from hybridq.profiler.tables import size
 from hybridq.report_page import confusion, flash_by_layer, page, picture, plain_table, table, table_row
 from hybridq.run_diff import differing, recipe_of
