@@ -274,8 +274,16 @@ OPERATORS = [
     ("TRANSPOSE", (1, 8, 4), (1, 4, 8), (np.int32([0, 2, 1]),), None, "Permute", {"dims": (2, 1)}),
     ("QUANTIZE", IMAGE, IMAGE, (), None, "Quantize", {}),
     ("DEQUANTIZE", IMAGE, IMAGE, (), None, "Dequantize", {}),
-    ("RESIZE_BILINEAR", IMAGE, (1, 12, 24, 4), (np.int32([12, 24]),), None, "UpSampling2D", {"size": (2, 3)}),
-    ("RESIZE_NEAREST_NEIGHBOR", IMAGE, (1, 12, 8, 4), (np.int32([12, 8]),), None, "UpSampling2D", {"size": (2, 1)}),
+    ("RESIZE_BILINEAR", IMAGE, (1, 12, 24, 4), (np.int32([12, 24]),), None, "Resizing", {"interpolation": "bilinear"}),
+    (
+        "RESIZE_NEAREST_NEIGHBOR",
+        IMAGE,
+        (1, 12, 8, 4),
+        (np.int32([12, 8]),),
+        None,
+        "Resizing",
+        {"interpolation": "nearest"},
+    ),
     ("COS", IMAGE, IMAGE, (), None, "unknown: COS", {}),
 ]
 

@@ -101,7 +101,7 @@ def suggest(
 
     def flash(*narrowed: str) -> int:
         plan = PrecisionPlan((*given, *(_rule(name, to) for name in narrowed)))
-        return sum(weights_bytes(step, plan, rules) for step in merge(graph, rules, plan))
+        return sum(weights_bytes(merge(graph, rules, plan), plan, rules))
 
     base = PrecisionPlan(given)
     total = start_bytes = flash()
