@@ -101,6 +101,11 @@ def lstm_both_ways(layers: Any) -> Any:
     )
 
 
+def gru(layers: Any) -> Any:
+    return chain((30, 10), layers.GRU(32), layers.Dense(1))
+
+
+# The ONNX model of `gru` stores two arrays more: a first state (128 B) and the index of the last step (4 B).
 # The activations of `lenet` are 6,432 B: not checked, for they are 64 B more than by our rules.
 KERAS = [
     ("Claude0311/HPSmates", "5.0", lstm_pair, 11_971, 2_516, 808),
@@ -109,6 +114,7 @@ KERAS = [
     ("1000sAlex/F4_neuron", "6.0", windows, 2_448, 820, 320),
     ("Projet-M2-GGB/Microphone_wav_SD", "1.0", resized, 295_702, 694_680, 67_120),
     ("TaiHsuan/tabletennis_fatigue_project_for_STM", "2.2", lstm_both_ways, 22_407_536, 533_516, 153_344),
+    ("nath54/pi_ir_hager_2025", "3.0", gru, 122_913, 17_160 - 128 - 4, None),
 ]
 
 

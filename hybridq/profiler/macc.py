@@ -97,11 +97,10 @@ def _apart(op: Operator) -> int:
 
 
 def _recurrent(op: Operator) -> int:
-    """At each step the matrices of the gates, and 1 a unit for each nonlinearity: the LSTM has one more than gates."""
+    """At each step the matrices of the gates, and some more a unit: 5 for an LSTM, 2 for a GRU."""
     units, gates = op.attributes["units"], op.attributes["gates"]
-    nonlinearities = gates + (op.kind == "LSTM")
-    each = gates * units * (op.input_shapes[0][-1] + units) + nonlinearities * units
-    return int(op.attributes["steps"] * each)
+    more = {"LSTM": 5, "GRU": 2, "SimpleRNN": 1}[op.kind]  # no report has a SimpleRNN
+    return int(op.attributes["steps"] * units * (gates * (op.input_shapes[0][-1] + units) + more))
 
 
 def _attend(op: Operator, heads: int = 1) -> int:
@@ -184,7 +183,7 @@ ASSUMED_KINDS = frozenset(
         *(f"SeparableConv{n}D" for n in (1, 2)),
         *(f"Conv{n}DTranspose" for n in (1, 2, 3)),
         *(f"{form}3D" for form in ("Conv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling")),
-        *("Subtract", "Maximum", "Average", "Dot", "GRU", "SimpleRNN", "Bidirectional", "TimeDistributed"),
+        *("Subtract", "Maximum", "Average", "Dot", "SimpleRNN", "TimeDistributed"),
         *("MultiHeadAttention", "Attention", "LayerNormalization", "GroupNormalization", "RMSNormalization"),
         *("UnitNormalization", "Normalization", "Rescaling", "Masking", "NotEqual", "Any"),
     }
@@ -230,7 +229,7 @@ def step_macc(step: Step, rules: Accounting = NEWEST) -> int | None:
 
 
 def assumed(op: Operator) -> str:
-    """Its kind, its activation or both where their counts are assumptions, as "GRU" or "gelu"; else empty."""
+    """Its kind, its activation or both where their counts are assumptions, as "SimpleRNN" or "gelu"; else empty."""
     activation = str(op.attributes.get("activation"))
     kinds = [op.kind] * (op.kind in ASSUMED_KINDS) + [activation] * (activation in ASSUMED)
     return " with ".join([*kinds, *(dict.fromkeys(filter(None, map(assumed, _inside(op)))))])
