@@ -248,9 +248,9 @@ def _pad(call: Call) -> Description:
 
 def _resize(interpolation: str) -> Callable[[Call], Description]:
     def read(call: Call) -> Description:
-        if not call.recorded:
-            return call.unknown(" to an open shape")
         source = call.sources[0]
+        if len(source) < 3 or len(call.recorded) < 3:
+            return call.unknown(" to an open shape")
         return Description("Resizing", (*source[:-3], *call.recorded[-3:]), {"interpolation": interpolation})
 
     return read
@@ -266,16 +266,18 @@ def _space_to_batch(call: Call) -> Description:
     if len(blocks) != len(places) or len(pads) != 2 * len(places) or not all(blocks):
         return call.unknown(" over other axes")
     longer = [n + before + after for n, before, after in zip(places, pads[::2], pads[1::2], strict=True)]
-    return Description("SpaceToBatch", (prod(blocks), *(n // b for n, b in zip(longer, blocks, strict=True)), channels))
+    shape = (prod(blocks), *(n // b for n, b in zip(longer, blocks, strict=True)), channels)
+    return Description("SpaceToBatch", checked(shape))
 
 
 def _batch_to_space(call: Call) -> Description:
-    (count, *places, channels), blocks, crops = call.sources[0], call.values(1), call.values(2)
+    source, blocks, crops = call.sources[0], call.values(1), call.values(2)
+    count, places, channels = source[0], source[1:-1], source[-1]
     if len(blocks) != len(places) or len(crops) != 2 * len(places) or count != prod(blocks):
         return call.unknown(" over other axes")
     joined = (n * b for n, b in zip(places, blocks, strict=True))
     cut = (n - before - after for n, before, after in zip(joined, crops[::2], crops[1::2], strict=True))
-    return Description("BatchToSpace", (*cut, channels))
+    return Description("BatchToSpace", checked((*cut, channels)))
 
 
 def _lstm(call: Call) -> Description:
