@@ -29,7 +29,7 @@ class Accounting:
     edge_padded: int  # the same with padding, beyond the padded rows
     dense_bias: bool  # a dense layer counts one MACC more for each output, as a convolution does in every version
     elu: int  # MACC an element; 10 as the reference network's nonlinearity counts, 11 as in a report of Core 2.2
-    int8_relu6: int  # MACC an element; in 5.2 of results that reach 6, as nearly all do; an 8-bit ReLU counts nothing
+    int8_relu6: int  # MACC an element; in 5.2 all layers of one network count it, about half of another
     int8_softmax: int  # MACC an element; 19 where it runs in float, with a conversion of 2 before it and behind it
     in_place: bool = True  # convolutions may write over their input; False where optimised for time
     own: bool = False  # our image: it stores the scales of quantized kernels, and its kernels need no scratch
