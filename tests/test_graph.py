@@ -91,6 +91,7 @@ LAYERS = [
     ((9, 10, 4), "Cropping2D", (((1, 0), (0, 3)),), {}),
     ((9, 4), "UpSampling1D", (3,), {}),
     ((9, 10, 4), "UpSampling2D", ((2, 3),), {"interpolation": "bilinear"}),
+    ((9, 10, 4), "Resizing", (7, 12), {}),
     ((9,), "RepeatVector", (3,), {}),
     ((5,), "Embedding", (11, 3), {}),
     ((9, 4), "LSTM", (5,), {}),

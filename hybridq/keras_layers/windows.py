@@ -163,6 +163,15 @@ def _up_sampling(axes: int) -> Rule:
     return read
 
 
+def _resizing(config: Config, inputs: Sequence[Shape]) -> Description:
+    """An image of any size to one of a given size; cropping or padding on the way keeps that size."""
+    source, interpolation = one(inputs, 3), config.get("interpolation", "bilinear")
+    shape = (number(config, "height"), number(config, "width"), source[-1])
+    if interpolation not in ("nearest", "bilinear"):
+        return unknown(f"Resizing, {interpolation}", shape)
+    return Description("", shape, {"interpolation": interpolation})
+
+
 RULES: dict[str, Rule] = {
     **{f"Conv{n}D": _convolution(n, "full") for n in (1, 2, 3)},
     **{f"DepthwiseConv{n}D": _convolution(n, "depthwise") for n in (1, 2)},
@@ -173,4 +182,5 @@ RULES: dict[str, Rule] = {
     **{f"ZeroPadding{n}D": _zero_padding(n) for n in (1, 2, 3)},
     **{f"Cropping{n}D": _cropping(n) for n in (1, 2, 3)},
     **{f"UpSampling{n}D": _up_sampling(n) for n in (1, 2, 3)},
+    "Resizing": _resizing,
 }
