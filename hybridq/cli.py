@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from enum import Enum
 from pathlib import Path
@@ -160,7 +161,8 @@ def sweep(
     with sweeps.Board(schedule, workers) as board:
         crew = sweeps.engine(engine.value, workers, address)
         name = _sweep_name(recipes)
-        run = sweeps.run_sweep(store, schedule, board.tell, name=name, engine=crew, resume=resume)
+        command = shlex.join(["hybridq", *sys.argv[1:]])
+        run = sweeps.run_sweep(store, schedule, board.tell, name=name, engine=crew, resume=resume, command=command)
     if schedule.finished:
         _print_comparison(store, schedule.finished, format_)
     failed = plan.refused | schedule.failed

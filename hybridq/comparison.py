@@ -69,6 +69,8 @@ COLUMNS = (
 )
 
 
+# What is there only to be compared with published figures.
+BESIDE_PUBLISHED = (COLUMNS[5], COLUMNS[6])
 EACH_COLUMNS = (  # a row is one run: which, and how long it took; of the flash only KiB, of the shares none
     COLUMNS[0],
     Column("run", lambda r: r.runs[0][:8]),
@@ -101,7 +103,10 @@ class Comparison:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns of the printed table."""
-        return EACH_COLUMNS if self.each else COLUMNS
+        if self.each:
+            return EACH_COLUMNS
+        published = any(row.published for row in self.rows)
+        return COLUMNS if published else tuple(column for column in COLUMNS if column not in BESIDE_PUBLISHED)
 
     def lines(self) -> Iterator[tuple[Row | None, list[str]]]:
         """The printed table, cell by cell: each row, and beneath it the published one, which has no `Row`."""

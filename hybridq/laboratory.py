@@ -91,7 +91,7 @@ class Laboratory:
             if parent:
                 copy_weights(self._network_of(parent), model)
             cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
-            run.metrics(_cost(cost), at=0)
+            run.metrics(_sizes(cost), at=self.store.find(run.id).started.timestamp())
             teacher = self._network_of(tutor) if tutor else None
             watcher = _Logging(self.watch(recipe, data), run)
             try:
@@ -100,7 +100,7 @@ class Laboratory:
                 if best_weights(folder / CHECKPOINT, model):
                     self._log_bundle(run, recipe, data, model)
                 raise
-            self._log_result(run, recipe, data, model, history)
+            self._log_result(run, recipe, data, model, history, cost)
         shutil.rmtree(folder, ignore_errors=True)
         return run.id
 
@@ -179,12 +179,13 @@ class Laboratory:
             save_bundle(folder, model, data.words, data.front_end, data.normalisation, recipe.resolved())
             run.artifact(folder)
 
-    def _log_result(self, run: Run, recipe: Recipe, data: Dataset, model: keras.Model, history: History) -> None:
+    def _log_result(
+        self, run: Run, recipe: Recipe, data: Dataset, model: keras.Model, history: History, cost: Profile
+    ) -> None:
         self._log_bundle(run, recipe, data, model)
         run.tags({WEIGHTS: weights_digest(model)})
         x, truth = data.inputs("test")
         result = evaluate(model, x, truth, data.words)
-        cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
         run.json("evaluation.json", result.to_json())
         run.json("profile.json", cost.to_json())
         synthetic = data.audio.synthetic
@@ -194,7 +195,7 @@ class Laboratory:
         )
         run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
         run.figure(pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer")
-        run.metrics(_metrics(result, cost, history), at=history.epochs[-1].ended)
+        run.metrics(_results(result, history), at=history.epochs[-1].ended)
 
 
 @dataclass(frozen=True)
@@ -250,15 +251,11 @@ def fingerprint_of(recipe: Recipe, data: Dataset, reproduces: str | None = None)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _metrics(result: Evaluation, cost: Profile, history: History) -> dict[str, float]:
+def _sizes(cost: Profile) -> dict[str, float]:
+    """What is known before training; logged first, for MLflow's compare page shows first what was logged first."""
     found = cost.to_json()
     totals, target = found["totals"], found["target"]
     return {
-        "test accuracy %": result.accuracy,
-        "test accuracy low %": result.interval[0],
-        "test accuracy high %": result.interval[1],
-        "test mean word accuracy %": result.mean_word_accuracy,
-        "validation accuracy best %": history.best.validation_accuracy,
         "flash KiB": totals["flash_bytes"] / KIB,
         "flash as published KiB": totals["published_rule_bytes"] / KIB,
         "RAM KiB": totals["ram_bytes"] / KIB,
@@ -266,5 +263,15 @@ def _metrics(result: Evaluation, cost: Profile, history: History) -> dict[str, f
         "flash share %": 100 * totals["flash_bytes"] / target["flash_bytes"],
         "RAM share %": 100 * totals["ram_bytes"] / target["ram_bytes"],
         "fits": float(totals["fits"]),
+    }
+
+
+def _results(result: Evaluation, history: History) -> dict[str, float]:
+    return {
+        "test accuracy %": result.accuracy,
+        "test accuracy low %": result.interval[0],
+        "test accuracy high %": result.interval[1],
+        "test mean word accuracy %": result.mean_word_accuracy,
+        "validation accuracy best %": history.best.validation_accuracy,
         "training minutes": history.minutes,
     }

@@ -59,13 +59,16 @@ class Member:
         return (self.run.ended - self.run.started).total_seconds() / 60 if self.run.ended else None
 
 
-def sweep_report(store: Store, parent_id: str, failed: Mapping[str, str]) -> str:
+def sweep_report(store: Store, parent_id: str, failed: Mapping[str, str], taken: Sequence[str] = ()) -> str:
     """The page about a sweep, given the id of its parent run; `failed` is the reason of each run that failed, by name.
 
+    `taken` are the ids of runs that it took as they were, from earlier ones.
     Raises UserError if there is no such sweep, or the store does not answer.
     """
     parent = store.find(parent_id)
-    runs = store.runs(sweep=parent.id)
+    children = store.runs(sweep=parent.id)
+    others = [run for run in taken if run not in {child.id for child in children}]
+    runs = [*children, *(store.runs(ids_or_names=others) if others else [])]
     members = {run.id: _member(store, run) for run in runs if has_result(run)}
     lost = without_result(runs)
     reasons = [(run.name, run.id[:8], reason(run)) for run in lost]

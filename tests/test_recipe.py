@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from hybridq.errors import BAD_INPUT, UserError
 from hybridq.models.config import ReferenceConfig
 from hybridq.precision import Precision
-from hybridq.recipe import Recipe, load_recipe, load_recipes
+from hybridq.recipe import Recipe, linked, load_recipe
 from hybridq.settings import AugmentSettings, DataSettings, FeatureSettings, Published, TrainingSettings
 from hybridq.validation import keys
 from hybridq.yamlfile import to_yaml
@@ -94,7 +94,7 @@ def test_every_key_is_described() -> None:
 
 def test_in_a_sweep_the_start_recipe_is_the_listed_one_with_its_settings(write: Write) -> None:
     paths = [write("training: {epochs: 9}\n", "a.yaml"), write("start_from: a.yaml\n", "b.yaml")]
-    first, second = load_recipes(paths, ["training.epochs=2"])
+    first, second = linked([load_recipe(path, ["training.epochs=2"]) for path in paths])
     assert second.parent is first
     assert second.parent.training.epochs == 2
     alone = load_recipe(paths[1], ["training.epochs=2"])
@@ -194,7 +194,8 @@ def test_a_teacher_may_be_another_network_and_is_listened_to_with_the_same_ears(
     alone = load_recipe(path, ["teacher=null"])
     assert alone.tutor is None
     assert alone.digest() != load_recipe(path).digest()
-    teacher, taught = load_recipes([path.with_name("teacher.yaml"), path], ["training.epochs=2"])
+    both = (path.with_name("teacher.yaml"), path)
+    teacher, taught = linked([load_recipe(one, ["training.epochs=2"]) for one in both])
     assert taught.tutor is teacher
 
 
@@ -231,7 +232,8 @@ def test_digest_covers_what_decides_the_result(write: Write) -> None:
 def test_flat_is_text_under_dotted_keys() -> None:
     flat = load_recipe(RECIPES / "paper" / "hybrid.yaml", ["training.augment.noise_snr_db=[5, 40]"]).flat()
     assert flat["model.filters"] == "16, 16, 32, 32, 64, 64"
-    assert flat["precision"] == "conv2d* 8-bit, dense* binary, dense_2 8-bit"
+    assert flat["precision"] == "binary, 8-bit: conv2d* 8-bit, dense* binary, dense_2 8-bit"
+    assert flat["start_from"] == "fp32"
     assert flat["data.balance"] == "true"
     assert flat["training.augment.noise_snr_db"] == "5.0, 40.0"
     assert not [key for key in flat if not key.replace(".", "").replace("_", "").isalnum()]
@@ -390,7 +392,7 @@ def test_an_inherited_fault_is_reported_where_it_stands(write: Write) -> None:
     ("training.epochs", "write KEY=VALUE, for example --set training.epochs=3"),
     ("=3", "write KEY=VALUE, for example --set training.epochs=3"),
     ("training..epochs=3", "write KEY=VALUE, for example --set training.epochs=3"),
-    ("extends=a.yaml", "extends: cannot be set from the command line"),
+    ("extends=a.yaml", "extends: cannot be set here"),
     ("start_from.training.epochs=3", "start_from: must be the path of a recipe, or null"),
     ("start_from=nowhere.yaml", "start_from: nowhere.yaml: no such file"),
 ])  # fmt: skip

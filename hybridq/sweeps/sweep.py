@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hybridq import compare, pictures
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.paths import locked
+from hybridq.sweep_report import sweep_report
 from hybridq.sweeps.engines import Crew, Engine, in_process
 from hybridq.sweeps.events import Event
 from hybridq.sweeps.planning import Plan
@@ -49,6 +50,7 @@ def run_sweep(
     name: str,
     engine: Engine = in_process,
     resume: bool = False,
+    command: str = "",
 ) -> str:
     """Make the runs of a plan as children of one parent run, which gets the report; returns its id.
 
@@ -56,13 +58,15 @@ def run_sweep(
     on, wherever it was stopped or killed. Raises UserError as `run_plan` does, and where the same sweep is running.
     """
     plan = schedule.plan
-    with _alone(store, plan), _parent(store, name, plan, resume) as parent:
+    with _alone(store, plan), _parent(store, name, plan, resume, command) as parent:
         for file, reason in plan.refused.items():
             _mark(store, parent.id, file, reason)
         _run(store, schedule, Crew(store, parent.id, resume, tell), engine)
         if schedule.finished:
             rows = compare.table(store.runs(ids_or_names=schedule.finished)).rows
             parent.figure(pictures.frontier(rows), "accuracy over flash")
+            failed = plan.refused | schedule.failed
+            parent.text("report.html", sweep_report(store, parent.id, failed, schedule.finished))
     return parent.id
 
 
@@ -109,11 +113,11 @@ def _alone(store: Store, plan: Plan) -> Iterator[None]:
         yield
 
 
-def _parent(store: Store, name: str, plan: Plan, resume: bool) -> Run:
+def _parent(store: Store, name: str, plan: Plan, resume: bool, command: str) -> Run:
     earlier = [run for run in store.runs() if run.tags.get(SWEEP) == plan.key] if resume else []
     if earlier:
         return store.resume_run(earlier[-1].id)
     asked = [job.recipe.name for job in plan.jobs if job.asked]
     names = ", ".join(dict.fromkeys(asked))
-    tags = {"description": f"A sweep over {len(asked)} runs: {names}.", SWEEP: plan.key}
+    tags = {"description": f"A sweep over {len(asked)} runs: {names}.", SWEEP: plan.key, "command": command}
     return store.start_run(name, params={}, tags=tags)
