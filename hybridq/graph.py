@@ -66,6 +66,9 @@ def _config_of_object(model: Any) -> Any:
         config = get_config()
     except NotImplementedError:  # a model written as a class of its own
         config = None
+    except Exception as error:  # a layer's own code, which cannot describe itself
+        reason = f"{type(error).__name__}: {_short(error)}"
+        raise UserError(f"the model {model.name!r} cannot be described as data: {reason}") from None
     if not isinstance(config, Mapping) or "layers" not in config:
         raise UserError(f"the model {model.name!r} is neither functional nor sequential: its layers are not data")
     return {"class_name": type(model).__name__, "config": json.loads(json.dumps(config, default=str))}

@@ -26,6 +26,8 @@ QUANTIZERS: dict[str, tuple[str, int]] = {
     "stochastic_binary": ("linear", 1),
     "bernoulli": ("linear", 1),
 }
+POLICY_KINDS = frozenset({"Dense", "EinsumDense", "Embedding"})  # that `model.quantize` of Keras changes
+POLICY_MODES = {"int8": Precision.INT8, "int4": Precision.INT4}
 QUANTIZER_KEYS = ("kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer", "recurrent_quantizer")
 CALL = re.compile(r"(\w+)\s*(?:\((.*)\))?\s*", re.DOTALL)  # "quantized_bits(8, 0, 1)", read, never evaluated
 
@@ -48,7 +50,7 @@ def _quantizer(value: Any) -> tuple[str, Mapping[str, Any]]:
     """Class name and settings of a quantizer, from its dict or its text; ("", {}) for none."""
     if isinstance(value, Mapping):
         settings = value.get("config")
-        return str(value.get("class_name")), settings if isinstance(settings, Mapping) else {}
+        return str(value.get("class_name")).removeprefix("qkeras>"), settings if isinstance(settings, Mapping) else {}
     match = CALL.fullmatch(value) if isinstance(value, str) else None
     if not match:
         return "", {}
@@ -64,6 +66,20 @@ def layer_precision(config: Config) -> LayerPrecision:
         bias=precision_of(config.get("bias_quantizer")),
         outputs=precision_of(config.get("activation")),
     )
+
+
+def policy_precision(kind: str, config: Config) -> LayerPrecision | None:
+    """How Keras' own `model.quantize("int8")` left a layer: its kernel alone is quantized; None for other layers."""
+    policy = config.get("dtype")
+    if (
+        kind not in POLICY_KINDS
+        or not isinstance(policy, Mapping)
+        or policy.get("class_name") != "QuantizedDTypePolicy"
+    ):
+        return None
+    settings = policy.get("config")
+    mode = settings.get("mode") if isinstance(settings, Mapping) else None
+    return LayerPrecision(weights=POLICY_MODES[mode]) if mode in tuple(POLICY_MODES) else None
 
 
 def activation_of(value: Any) -> str:

@@ -88,7 +88,20 @@ def _dot(config: Config, inputs: Sequence[Shape]) -> Description:
     return Description("", kept[0] + kept[1] or (1,), attributes)
 
 
+AUGMENTATIONS = (  # of Keras; RandomCrop is none of them: what it does at inference differs from what it says
+    "AugMix",
+    "CutMix",
+    "Equalization",
+    "MixUp",
+    "RandAugment",
+    *(f"Random{what}" for what in ("Brightness", "Contrast", "Hue", "Saturation", "Sharpness", "Grayscale", "Invert")),
+    *(f"Random{what}" for what in ("ColorDegeneration", "ColorJitter", "Posterization", "GaussianBlur", "Erasing")),
+    *(f"Random{what}" for what in ("Flip", "Rotation", "Shear", "Translation", "Zoom", "Perspective")),
+    "RandomElasticTransform",
+    "Solarization",
+)
 UNCHANGED = (  # layers that do nothing at inference
+    *AUGMENTATIONS,
     "Dropout",
     "SpatialDropout1D",
     "SpatialDropout2D",
@@ -97,6 +110,7 @@ UNCHANGED = (  # layers that do nothing at inference
     "GaussianDropout",
     "AlphaDropout",
     "ActivityRegularization",
+    "StochasticDepth",  # of ConvNeXt in keras.applications
     "Identity",
 )
 RULES: dict[str, Rule] = {
