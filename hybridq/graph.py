@@ -10,7 +10,7 @@ from typing import Any
 
 from hybridq.errors import UserError
 from hybridq.keras_graph import keras_graph
-from hybridq.model_files import saved_config
+from hybridq.model_files import folder_config, is_folder, saved_config
 from hybridq.operators import Graph as Graph
 from hybridq.operators import Operator as Operator
 from hybridq.saved_model import read_saved_model
@@ -30,12 +30,13 @@ def read_graph(model: Any) -> Graph:
         return model
     if isinstance(model, str | os.PathLike):
         path = Path(model)
-        if path.is_dir():
-            return read_saved_model(path)
-        if path.suffix.lower() == ".tflite":
+        folder = is_folder(path)
+        if not folder and path.suffix.lower() == ".tflite":
             return read_tflite(path)
-        where, saved = str(path), saved_config(path)
-        name = path.stem
+        saved = folder_config(path) if folder else saved_config(path)
+        if saved is None:
+            return read_saved_model(path)
+        where, name = str(path), path.stem
     else:
         where, saved = f"the model {getattr(model, 'name', model)!r}", _config_of_object(model)
         name = ""

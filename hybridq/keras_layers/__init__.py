@@ -17,7 +17,7 @@ from hybridq.keras_layers.description import Description as Description
 from hybridq.keras_layers.description import Rule, fixed, unknown, verified
 from hybridq.keras_layers.description import Shape as Shape
 from hybridq.keras_layers.description import checked as checked
-from hybridq.keras_layers.plain import OPERATION_MODULES, is_of_keras
+from hybridq.keras_layers.plain import OPERATION_MODULES, holds_array, is_of_keras
 from hybridq.keras_layers.plain import plain as plain
 from hybridq.keras_layers.quantizers import activation_of as activation_of
 from hybridq.keras_layers.quantizers import layer_precision, policy_precision
@@ -56,17 +56,10 @@ def plain_kind(layer: Mapping[str, Any]) -> str:
     """
     class_name = str(layer.get("class_name"))
     if str(layer.get("module")).startswith(OPERATION_MODULES):
-        return class_name if class_name in OPERATIONS and not _holds_array(layer) else ""
+        return class_name if class_name in OPERATIONS and not holds_array(layer) else ""
     if not is_of_keras(layer):
         return ""
     return class_name[1:] if class_name.startswith("Q") and class_name[1:] in KINDS else class_name
-
-
-def _holds_array(layer: Mapping[str, Any]) -> bool:
-    """Whether an array, whose numbers the model stores, is among the arguments of an operation."""
-    nodes = layer.get("inbound_nodes") or ()
-    arguments = [argument for node in nodes if isinstance(node, Mapping) for argument in node.get("args") or ()]
-    return any(isinstance(a, Mapping) and a.get("class_name") in ("__numpy__", "__tensor__") for a in arguments)
 
 
 def _stated(class_name: str, config: Mapping[str, Any]) -> Shape | None:

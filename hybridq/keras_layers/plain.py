@@ -38,19 +38,26 @@ def is_of_keras(layer: Layer) -> bool:
     return unregistered or str(registered).startswith(("keras>", "qkeras>"))
 
 
+def holds_array(layer: Layer) -> bool:
+    """Whether an array, whose numbers the model stores, is among the arguments of an operation."""
+    nodes = layer.get("inbound_nodes") or ()
+    arguments = [argument for node in nodes if isinstance(node, Mapping) for argument in node.get("args") or ()]
+    return any(isinstance(a, Mapping) and a.get("class_name") in ("__numpy__", "__tensor__") for a in arguments)
+
+
 def plain(layer: Layer) -> Layer:
     """The layer in the form of the one that computes the same at inference; most are that already."""
     name, config = str(layer.get("class_name")), layer.get("config")
-    if str(layer.get("module")).startswith(OPERATION_MODULES):
-        return _activation(name) if name in ACTIVATIONS else layer
+    if _is_operation(layer):
+        return _operation(name, layer) or {**layer, "module": "keras.ops"}
     if not is_of_keras(layer) or not isinstance(config, Mapping):
         return layer
     if name.startswith("qkeras>"):  # in an .h5 file of Keras 3
-        return plain({**layer, "class_name": name.removeprefix("qkeras>")})
+        return plain(_renamed(layer, name.removeprefix("qkeras>"), config))
     if name.startswith("Q") and name.endswith(FOLDED):
-        return {**layer, "class_name": name.removesuffix(FOLDED), "config": {**config, "use_bias": True}}
+        return _renamed(layer, name.removesuffix(FOLDED), {**config, "use_bias": True})
     if name in RENAMED:
-        return {**layer, "class_name": RENAMED[name]}
+        return _renamed(layer, RENAMED[name], config)
     if name == "SpectralNormalization":
         return plain(config["layer"])
     if name == "RNN" and isinstance(config.get("cell"), Mapping):
@@ -58,10 +65,33 @@ def plain(layer: Layer) -> Layer:
     return layer
 
 
-def _activation(operation: str) -> Layer:
-    """`keras.ops.hard_silu(x)`, saved as HardSilu, as Activation("hard_silu")."""
-    function = re.sub(r"(?<!^)([A-Z])", r"_\1", operation).lower()
-    return {"class_name": "Activation", "module": "keras.layers", "config": {"activation": function}}
+def _renamed(layer: Layer, name: str, config: Mapping[str, Any]) -> Layer:
+    return {**layer, "class_name": name, "registered_name": None, "config": config}
+
+
+def _is_operation(layer: Layer) -> bool:
+    """Whether it is an operation on tensors; an .h5 file of Keras 3 leaves out its module, but its settings are few."""
+    if layer.get("module") is not None:
+        return str(layer["module"]).startswith(OPERATION_MODULES)
+    config, nodes = layer.get("config"), layer.get("inbound_nodes")
+    called = isinstance(nodes, list) and any(isinstance(node, Mapping) and "args" in node for node in nodes)
+    return called and isinstance(config, Mapping) and "trainable" not in config
+
+
+def _operation(name: str, layer: Layer) -> Layer | None:
+    """`keras.ops.hard_silu(x)`, saved as HardSilu, as Activation("hard_silu"); a reshape or a join as its layer."""
+    config = layer.get("config")
+    if not isinstance(config, Mapping) or holds_array(layer):
+        return None
+    shape = config.get("newshape")
+    if name in ACTIVATIONS:
+        function = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+        return {"class_name": "Activation", "module": "keras.layers", "config": {"activation": function}}
+    if name == "Reshape" and isinstance(shape, list | tuple) and shape and shape[0] in (None, -1):  # the batch first
+        return {"class_name": "Reshape", "module": "keras.layers", "config": {"target_shape": shape[1:]}}
+    if name == "Concatenate":
+        return {"class_name": "Concatenate", "module": "keras.layers", "config": config}
+    return None
 
 
 def _recurrent(config: Mapping[str, Any], cell: Layer) -> Layer | None:
@@ -70,4 +100,4 @@ def _recurrent(config: Mapping[str, Any], cell: Layer) -> Layer | None:
     if not name.endswith(("LSTMCell", "GRUCell", "SimpleRNNCell")) or not is_of_keras(cell):
         return None
     settings = {**cell["config"], **{key: config[key] for key in RUN if key in config}}
-    return {**cell, "class_name": name.removesuffix("Cell"), "config": settings}
+    return _renamed(cell, name.removesuffix("Cell"), settings)

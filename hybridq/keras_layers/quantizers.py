@@ -29,6 +29,7 @@ QUANTIZERS: dict[str, tuple[str, int]] = {
 POLICY_KINDS = frozenset({"Dense", "EinsumDense", "Embedding"})  # that `model.quantize` of Keras changes
 POLICY_MODES = {"int8": Precision.INT8, "int4": Precision.INT4}
 QUANTIZER_KEYS = ("kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer", "recurrent_quantizer")
+LONGEST_NAME = 60  # characters of the name of a function that is not known here
 CALL = re.compile(r"(\w+)\s*(?:\((.*)\))?\s*", re.DOTALL)  # "quantized_bits(8, 0, 1)", read, never evaluated
 
 
@@ -71,15 +72,10 @@ def layer_precision(config: Config) -> LayerPrecision:
 def policy_precision(kind: str, config: Config) -> LayerPrecision | None:
     """How Keras' own `model.quantize("int8")` left a layer: its kernel alone is quantized; None for other layers."""
     policy = config.get("dtype")
-    if (
-        kind not in POLICY_KINDS
-        or not isinstance(policy, Mapping)
-        or policy.get("class_name") != "QuantizedDTypePolicy"
-    ):
-        return None
-    settings = policy.get("config")
-    mode = settings.get("mode") if isinstance(settings, Mapping) else None
-    return LayerPrecision(weights=POLICY_MODES[mode]) if mode in tuple(POLICY_MODES) else None
+    settings = policy.get("config") if isinstance(policy, Mapping) else None
+    mode = settings.get("mode") if isinstance(settings, Mapping) else None  # "int8", "int4/128" in blocks
+    weights = POLICY_MODES.get(mode.partition("/")[0]) if isinstance(mode, str) else None
+    return LayerPrecision(weights=weights) if weights and kind in POLICY_KINDS else None
 
 
 def activation_of(value: Any) -> str:
@@ -93,7 +89,7 @@ def activation_of(value: Any) -> str:
         name = str(value.get("config"))
     if name in ACTIVATION_LAYERS:
         return ACTIVATION_LAYERS[name](settings)
-    name = name or "a function of its own"
+    name = name if name.isprintable() and 0 < len(name) <= LONGEST_NAME else "a function of its own"
     return {"swish": "silu", "hard_swish": "hard_silu"}.get(name, name)
 
 

@@ -116,6 +116,7 @@ UNCHANGED = (  # layers that do nothing at inference
 RULES: dict[str, Rule] = {
     **dict.fromkeys(UNCHANGED, _same),
     **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Minimum", "Maximum"), _elementwise),
+    "CustomScaleLayer": _elementwise,  # of InceptionResNetV2 in keras.applications: a + factor * b
     "NotEqual": _elementwise,
     "Any": _any,
     "Masking": _same,

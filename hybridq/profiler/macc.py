@@ -189,6 +189,7 @@ RULES: dict[str, Callable[[Operator], int]] = {
     **{f"Adaptive{w}Pooling{n}D": lambda op: int(op.attributes["taps"]) for w in ("Max", "Average") for n in (1, 2, 3)},
     "Resizing": _up_sampling,
     "LayerScale": _outputs,
+    "CustomScaleLayer": lambda op: 2 * _outputs(op),
     "CenterCrop": lambda op: 0,
     **dict.fromkeys(("Quantize", "Dequantize"), lambda op: 2 * _outputs(op)),
     **{f"UpSampling{n}D": _up_sampling for n in (1, 2, 3)},
@@ -208,7 +209,7 @@ ASSUMED_KINDS = frozenset(
         *("Subtract", "Maximum", "Average", "Dot", "GRU", "SimpleRNN", "Bidirectional", "TimeDistributed"),
         *("MultiHeadAttention", "Attention", "LayerNormalization", "GroupNormalization", "RMSNormalization"),
         *("UnitNormalization", "Normalization", "Rescaling", "Masking", "NotEqual", "Any"),
-        *("EinsumDense", "GroupedQueryAttention", "AdditiveAttention", "Resizing", "LayerScale"),
+        *("EinsumDense", "GroupedQueryAttention", "AdditiveAttention", "Resizing", "LayerScale", "CustomScaleLayer"),
         *(f"ConvLSTM{n}D" for n in (1, 2, 3)),
         *(f"Adaptive{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2, 3)),
     }
