@@ -75,7 +75,7 @@ def _is_operation(layer: Layer) -> bool:
         return str(layer["module"]).startswith(OPERATION_MODULES)
     config, nodes = layer.get("config"), layer.get("inbound_nodes")
     called = isinstance(nodes, list) and any(isinstance(node, Mapping) and "args" in node for node in nodes)
-    return called and isinstance(config, Mapping) and "trainable" not in config
+    return called and isinstance(config, Mapping) and not {"trainable", "dtype"} & config.keys()
 
 
 def _operation(name: str, layer: Layer) -> Layer | None:
