@@ -24,6 +24,7 @@ LONGEST_READ = 2 * 2**20  # bytes of a `.keras` file at once; its list of files,
 H5_CPU_SECONDS = 0.8  # to read an .h5 file, once the library is there; a sound one takes a hundredth of it
 H5_SECONDS = 20  # with the library, on a slow disk
 H5_BYTES = 400 * 2**20  # address space of the process that reads an .h5 file; the library alone has 150 MiB
+LONGEST_MESSAGE = 300  # characters
 KERAS_2_METADATA = "keras_metadata.pb"
 METADATA = 5  # the number of the field with the description of an object
 LENGTH_DELIMITED = 2  # the wire type of texts and messages
@@ -41,6 +42,12 @@ with h5py.File(sys.argv[1], "r") as file:
 text = text if isinstance(text, bytes) else str(text).encode()
 sys.stdout.buffer.write(text[:{largest}])
 """
+
+
+def short(error: Exception) -> str:
+    """The message of an error, cut to a line that a person reads: it may quote what the file says."""
+    text = str(error)
+    return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "..."
 
 
 def is_folder(path: Path) -> bool:
@@ -114,7 +121,7 @@ def _keras_text(path: Path) -> bytes:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     except Exception as error:  # a damaged archive raises whatever its reader trips over: struct.error, zlib.error
-        raise UserError(f"{path}: damaged, or not a .keras file ({error})") from None
+        raise UserError(f"{path}: damaged, or not a .keras file ({short(error)})") from None
 
 
 def _h5_text(path: Path) -> bytes:

@@ -136,7 +136,7 @@ MERGES = [
     (
         "GroupedQueryAttention",
         {"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2},
-        ((5, 4), (7, 6), (7, 8)),
+        ((5, 4), (7, 4)),
     ),
     ("AdditiveAttention", {"use_scale": False}, ((5, 4), (7, 3), (7, 4))),
     ("LSTM", {}, ((9, 4), (5,), (5,))),

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from hybridq.errors import UserError
 from hybridq.graph import read_graph
+from hybridq.precision import Precision
+from hybridq.profiler import profile
 
 
 def counted(model: Any) -> tuple[int, int]:
@@ -125,6 +128,121 @@ def test_arithmetic_and_masks() -> None:
     assert ops["Any"].output_shape == (5,)
     assert ops["Multiply"].output_shape == ops["Add"].output_shape == (4,)
     assert "unknown: Add" in ops  # it stores an array
+
+
+def test_operations_of_a_functional_model(tmp_path: Path) -> None:
+    """Some are layers by another name; others have the name of a layer that does something else."""
+    import keras
+    import numpy as np
+    from keras import layers, ops
+
+    keras.utils.clear_session()  # the names of operations begin again
+    inputs = keras.Input((9, 4))
+    x = ops.reshape(ops.leaky_relu(inputs), (-1, 36))
+    joined = ops.concatenate([x, ops.hard_silu(x)], axis=-1)
+    rows = ops.reshape(inputs, (-1, 4))  # the steps become the batch
+    mean = ops.average(inputs, axis=1)  # it has the name of a layer that does something else
+    stored = ops.concatenate([mean, np.ones((1, 2), "float32")], axis=-1)
+    outputs = [layers.Dense(3)(joined), layers.Dense(2)(rows), layers.Dense(2)(mean), stored]
+    model = keras.Model(inputs, outputs, name="operations")
+    graph = read_graph(model)
+    known = {op.name: (op.kind, op.output_shape) for op in graph.operators if op.known and op.kind != "Dense"}
+    assert known == {
+        "input_layer": ("InputLayer", (9, 4)),
+        "leaky_relu": ("Activation", (9, 4)),
+        "hard_silu": ("Activation", (36,)),
+        "reshape": ("Reshape", (36,)),
+        "concatenate": ("Concatenate", (72,)),
+    }
+    not_costed = profile(graph).not_costed
+    assert not_costed == (
+        "reshape_1 (unknown: Reshape of the batch)",
+        "average (unknown: Average)",
+        "concatenate_1 (unknown: Concatenate)",
+    )
+    model.save(tmp_path / "operations.keras")
+    assert read_graph(tmp_path / "operations.keras") == graph
+
+
+def test_operations_of_an_h5_file(tmp_path: Path) -> None:
+    """There nothing but their settings tells them from layers."""
+    import keras
+    from keras import layers, ops
+
+    inputs = keras.Input((9, 4))
+    x = layers.Average()([ops.average(inputs, axis=1), ops.relu6(layers.Flatten()(inputs))[:, :4]])
+    model = keras.Model(inputs, x)
+    model.save(tmp_path / "operations.h5")
+    model.save(tmp_path / "operations.keras")
+    graph = read_graph(tmp_path / "operations.h5")
+    assert graph == read_graph(tmp_path / "operations.keras") == read_graph(model)
+    assert [op.kind for op in graph.operators if op.kind.endswith("Average")] == ["unknown: Average", "Average"]
+
+
+@pytest.mark.parametrize(("mode", "precision"), [("int8", Precision.INT8), ("int4", Precision.INT4)])
+def test_a_model_that_keras_quantized(tmp_path: Path, mode: str, precision: Precision) -> None:
+    """Its kernels are narrow; the scales beside them are no parameters, as in a `.tflite` file."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((6,), dtype="int32")
+    x = layers.Dense(8)(layers.Embedding(11, 8)(inputs))
+    model = keras.Model(inputs, layers.EinsumDense("abc,cd->abd", (6, 5))(layers.ReLU()(x)))
+    plain = read_graph(model)
+    model.quantize(mode)
+    model.save(tmp_path / "quantized.keras")
+    graph = read_graph(tmp_path / "quantized.keras")
+    assert [op.parameters for op in graph.operators] == [op.parameters for op in plain.operators]
+    said = {op.kind: op.precision.weights for op in graph.operators if op.precision}
+    assert said == dict.fromkeys(("Embedding", "Dense", "EinsumDense"), precision)
+
+
+def test_layers_of_qkeras_in_an_h5_file(tmp_path: Path) -> None:
+    """Keras writes their names as "qkeras>QDense" there."""
+    import keras
+    from qkeras import QActivation, QConv2D, QDense, binary, quantized_bits
+
+    layers = [
+        keras.Input((8, 8, 1)),
+        QConv2D(4, 3, kernel_quantizer=quantized_bits(4), bias_quantizer=quantized_bits(8)),
+        QActivation("quantized_relu(4)"),
+        keras.layers.Flatten(),
+        QDense(3, kernel_quantizer=binary()),
+    ]
+    model = keras.Sequential(layers)
+    model.save(tmp_path / "quantized.h5")
+    graph = read_graph(tmp_path / "quantized.h5")
+    assert [op.precision for op in graph.operators] == [op.precision for op in read_graph(model).operators]
+    assert [op.kind for op in graph.operators[1:]] == ["Conv2D", "Activation", "Flatten", "Dense"]
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_model_that_is_a_class_of_its_own_says_so(tmp_path: Path, suffix: str) -> None:
+    import keras
+    import numpy as np
+
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, x: Any) -> Any:
+            return self.dense(x)
+
+    model = Own()
+    model(np.zeros((1, 4)))
+    model.save(tmp_path / f"own{suffix}")
+    with pytest.raises(UserError, match="a class of its own"):
+        read_graph(tmp_path / f"own{suffix}")
+
+
+def test_weights_alone_are_no_model(tmp_path: Path) -> None:
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model.save_weights(tmp_path / "model.weights.h5")
+    with pytest.raises(UserError, match="holds weights alone"):
+        read_graph(tmp_path / "model.weights.h5")
 
 
 def test_layers_that_cannot_be_known_keep_the_shape_that_the_file_says() -> None:

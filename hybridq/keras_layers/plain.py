@@ -41,8 +41,13 @@ def is_of_keras(layer: Layer) -> bool:
 def holds_array(layer: Layer) -> bool:
     """Whether an array, whose numbers the model stores, is among the arguments of an operation."""
     nodes = layer.get("inbound_nodes") or ()
-    arguments = [argument for node in nodes if isinstance(node, Mapping) for argument in node.get("args") or ()]
-    return any(isinstance(a, Mapping) and a.get("class_name") in ("__numpy__", "__tensor__") for a in arguments)
+    return any(_is_or_holds_array(node.get("args")) for node in nodes if isinstance(node, Mapping))
+
+
+def _is_or_holds_array(tree: Any) -> bool:
+    if isinstance(tree, list | tuple):
+        return any(map(_is_or_holds_array, tree))
+    return isinstance(tree, Mapping) and tree.get("class_name") in ("__numpy__", "__tensor__")
 
 
 def plain(layer: Layer) -> Layer:
@@ -83,15 +88,10 @@ def _operation(name: str, layer: Layer) -> Layer | None:
     config = layer.get("config")
     if not isinstance(config, Mapping) or holds_array(layer):
         return None
-    shape = config.get("newshape")
     if name in ACTIVATIONS:
         function = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
         return {"class_name": "Activation", "module": "keras.layers", "config": {"activation": function}}
-    if name == "Reshape" and isinstance(shape, list | tuple) and shape and shape[0] in (None, -1):  # the batch first
-        return {"class_name": "Reshape", "module": "keras.layers", "config": {"target_shape": shape[1:]}}
-    if name == "Concatenate":
-        return {"class_name": "Concatenate", "module": "keras.layers", "config": config}
-    return None
+    return {**layer, "module": "keras.layers", "registered_name": None} if name in ("Reshape", "Concatenate") else None
 
 
 def _recurrent(config: Mapping[str, Any], cell: Layer) -> Layer | None:
