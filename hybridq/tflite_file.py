@@ -188,10 +188,10 @@ def read_network(path: Path) -> Network:
     """Read the first subgraph of a file. Raises UserError for what is no sound `.tflite` file."""
     try:
         with path.open("rb") as file:
-            data = file.read(8)
-            if data[4:] != b"TFL3":
+            if file.read(8)[4:] != b"TFL3":
                 raise UserError(DAMAGED)
-            data += file.read(LARGEST_FILE + 1 - len(data))
+            file.seek(0)
+            data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise UserError("no such file") from None
     except OSError as error:

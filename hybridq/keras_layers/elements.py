@@ -33,13 +33,14 @@ def _einsum_dense(config: Config, inputs: Sequence[Shape]) -> Description:
     stated = list(said) if isinstance(said, list | tuple) else [said]
     # None in the stated shape: as the input has it
     sizes = {axis: n for axis, n in zip(reversed(result), reversed(stated), strict=False) if n is not None}
-    sizes |= dict(zip(given, source, strict=True))
-    if not {*kernel, *result} <= sizes.keys() or not all(type(n) is int and n > 0 for n in sizes.values()):
+    sizes |= dict(zip(given, source, strict=False))
+    fits = len(given) == len(source) and {*kernel, *result} <= sizes.keys()
+    if not fits or not all(type(n) is int and n > 0 for n in sizes.values()):
         raise UserError(f"its equation {match[0]!r} does not fit the input {source[1:]} and the output {stated}")
-    bias = prod(sizes[axis] for axis in str(config.get("bias_axes") or ""))
+    biased = [axis for axis in str(config.get("bias_axes") or "") if axis in sizes]
     attributes = {
         "products": prod(sizes.values()),
-        "use_bias": bool(config.get("bias_axes")),
+        "use_bias": bool(biased),
         "activation": activation_of(config.get("activation")),
     }
     return Description(
@@ -47,7 +48,7 @@ def _einsum_dense(config: Config, inputs: Sequence[Shape]) -> Description:
         tuple(sizes[axis] for axis in result[1:]),
         attributes,
         kernel=prod(sizes[axis] for axis in kernel),
-        bias=bias if config.get("bias_axes") else 0,
+        bias=prod(sizes[axis] for axis in biased) if biased else 0,
     )
 
 

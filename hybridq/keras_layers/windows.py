@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import gcd, prod
 
 from hybridq.errors import UserError
 from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, numbers, one, unknown
@@ -122,11 +122,14 @@ def _global_pool(axes: int) -> Rule:
 
 
 def _adaptive_pool(axes: int) -> Rule:
-    """Its windows are as even as they can be: place i of m takes from i*n/m, rounded down, to (i+1)*n/m, rounded up."""
+    """Place i of m takes from i*n/m, rounded down, to (i+1)*n/m, rounded up: windows overlap where that is no number.
+
+    So the windows of an axis have n + m - gcd(n, m) places together.
+    """
 
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         source, size = one(inputs, axes + 1), numbers(config, "output_size", axes)
-        taps = (sum(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in zip(source, size, strict=False))
+        taps = (n + m - gcd(n, m) for n, m in zip(source, size, strict=False))
         return Description("", (*size, source[-1]), {"taps": prod(taps) * source[-1]})
 
     return read
