@@ -16,9 +16,7 @@ RULES = st.lists(st.tuples(NAMES, PARTS), max_size=8)
 
 
 @given(rules=RULES, layer=NAMES)
-def test_the_last_rule_that_matches_decides_each_part(
-    rules: list[tuple[str, dict[str, Precision]]], layer: str
-) -> None:
+def test_the_last_rule_that_matches_decides(rules: list[tuple[str, dict[str, Precision]]], layer: str) -> None:
     plan = PrecisionPlan(tuple((pattern, tuple(parts.items())) for pattern, parts in rules))
     expected = LayerPrecision()
     for pattern, parts in rules:
