@@ -85,6 +85,7 @@ LAYERS = [
     ((9, 4), "SimpleRNN", (5,), {"activation": "relu"}),
     ((5, 9, 4), "ConvLSTM1D", (3, 2), {"return_sequences": True, "padding": "same", "strides": 2, "use_bias": False}),
     ((9, 11, 4), "AdaptiveMaxPooling2D", ((4, 11),), {}),
+    ((9, 10, 4), "Resizing", (7, 12), {}),
     ((9, 10, 4), "Resizing", (20, 5), {"interpolation": "nearest"}),
     ((9, 10, 4), "CenterCrop", (9, 3), {}),
     ((9, 10, 4), "LayerNormalization", (), {}),
