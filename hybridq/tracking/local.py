@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
 from hybridq.tracking.guard import plainly, quiet_mlflow
+from hybridq.tracking.patience import patiently
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "artifacts"
@@ -40,13 +41,12 @@ def open_local(root: Path, experiment: str) -> str:
     if not database.exists():
         try:
             root.mkdir(parents=True, exist_ok=True)
-            with _alone(root):
+            with alone(root):
                 if not database.exists():
                     _create(root, experiment)
         except OSError as error:
             raise NotWritable(root, error) from error
-    with plainly(str(database)):
-        _follow_move(root)
+    patiently(str(database), lambda: _follow_move(root))
     return address(database)
 
 
@@ -63,7 +63,8 @@ def check_writable(root: Path) -> None:
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def alone(root: Path) -> Iterator[None]:
+    """Keep other processes out of what is made in this folder."""
     with (root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
