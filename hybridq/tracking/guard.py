@@ -95,6 +95,7 @@ def quiet_mlflow() -> None:
     """Import mlflow without its chatter (progress bars, usage reports, logs of what is raised anyway) and tries."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # hybridq.tracking.patience asks again
     import mlflow  # noqa: F401  (its import sets the level of its loggers, so it comes first)
 

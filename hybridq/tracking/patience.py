@@ -19,6 +19,7 @@ from hybridq.tracking.guard import FINAL, LOCKED, chain, plainly
 
 SETTING = "HYBRIDQ_TRACKING_WAIT"
 WAIT_SECONDS = 300.0
+SILENT_SECONDS = 1.0  # a short break is not worth a line
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds
 # Another process writes at the same moment, or has just made the same row; asked again, the store finds it.
 RACES = ("UNIQUE constraint failed", "duplicate key value", "already exists", LOCKED)
@@ -46,9 +47,9 @@ def patiently(where: str, ask: Callable[[], Answer], wait: float | None = None) 
             if cause is None or not _passing(cause):
                 raise
             if waited + pause > seconds:
-                over = f" (waited {waited:.0f} s, {SETTING})" if told else ""
+                over = f" (waited {waited:.0f} s, {SETTING})" if seconds else ""
                 raise UserError(f"{error}{over}", ENVIRONMENT) from cause
-            if not told and not _race(cause):
+            if not told and waited > SILENT_SECONDS:
                 log.warning("%s; trying again for %.0f s", error, seconds)
                 told = True
             time.sleep(pause)

@@ -206,7 +206,7 @@ class Store:
             with tempfile.TemporaryDirectory(dir=home) as scratch:
                 self.ask(lambda client: client.download_artifacts(run_id, path, scratch))
                 for file in [one for one in Path(scratch).rglob("*") if one.is_file()]:
-                    target = home / run_id / file.relative_to(scratch)
+                    target = (home / run_id / path).parent / file.relative_to(scratch)  # MLflow drops the folders above
                     target.parent.mkdir(parents=True, exist_ok=True)
                     file.replace(target)
         except OSError as error:
