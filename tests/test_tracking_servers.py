@@ -190,9 +190,10 @@ def test_runs_outlive_a_restart_of_their_database_and_of_their_server(
     def ended(where: Store) -> int:
         return sum(run.status == "FINISHED" and "writer" in run.params for run in where.runs())
 
+    before = ended(store)
     by_server = writer("f", 1000)
     by_itself = writer("g", 1000, "direct", MLFLOW_TRACKING_URI=database.uri("runs"))  # no server between
-    wait_for(lambda: ended(store) > 0 and ended(direct) > 0)
+    wait_for(lambda: ended(store) > before and ended(direct) > 0)
     database.stop()
     time.sleep(1.5)
     database.start()
