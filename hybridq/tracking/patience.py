@@ -23,6 +23,7 @@ SILENT_SECONDS = 1.0  # a short break is not worth a line
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds
 # Another process writes at the same moment, or has just made the same row; asked again, the store finds it.
 RACES = ("UNIQUE constraint failed", "duplicate key value", "already exists", LOCKED)
+CUT_OFF = ("Max retries exceeded", "Connection aborted", "Connection broken", "timed out")  # in a failed download
 log = logging.getLogger("hybridq")
 
 Answer = TypeVar("Answer")
@@ -73,24 +74,19 @@ def wait_seconds() -> float:
 
 
 def _passing(error: BaseException) -> bool:
-    return _race(error) or _away(error)
-
-
-def _race(error: BaseException) -> bool:
-    return any(symptom in str(one) for one in chain(error) for symptom in RACES)
-
-
-def _away(error: BaseException) -> bool:
-    """Whether the network, the server or its database is to blame, and not what was asked of it."""
+    """Whether the network, the server or its database is to blame, or another process, and not what was asked."""
     import requests
     from sqlalchemy.exc import DBAPIError, OperationalError
 
-    if any(symptom in str(one) for one in chain(error) for symptom in FINAL):
+    texts = [str(one) for one in chain(error)]
+    if any(symptom in text for text in texts for symptom in FINAL):
         return False
+    if any(symptom in text for text in texts for symptom in RACES + CUT_OFF):
+        return True
     for one in chain(error):
-        if isinstance(one, (requests.ConnectionError, requests.Timeout, requests.exceptions.RetryError)):
-            return True
-        if isinstance(one, requests.exceptions.ChunkedEncodingError):
+        if isinstance(one, requests.RequestException) and not isinstance(
+            one, (requests.HTTPError, requests.exceptions.InvalidURL)
+        ):
             return True
         if isinstance(one, OperationalError) or (isinstance(one, DBAPIError) and one.connection_invalidated):
             return True

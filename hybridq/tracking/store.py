@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -58,10 +58,10 @@ def open_store(root: Path = Path("mlruns"), *, experiment: str = EXPERIMENT, wai
         root = root.resolve()
         return Store(open_local(root, experiment), experiment, root)
     if uri.split(":")[0] == "file" or ("://" not in uri and uri not in ("databricks", "uc")):
-        near = f"sqlite:///{uri.removeprefix('file:').removeprefix('//').rstrip('/')}/{DATABASE}"
+        shown = redacted(uri)
+        near = f"sqlite:///{shown.removeprefix('file:').removeprefix('//').rstrip('/')}/{DATABASE}"
         raise UserError(
-            f"MLFLOW_TRACKING_URI={redacted(uri)}: MLflow 3 keeps no runs as files; name a database such as {redacted(near)}",
-            ENVIRONMENT,
+            f"MLFLOW_TRACKING_URI={shown}: MLflow 3 keeps no runs as files; name a database such as {near}", ENVIRONMENT
         )
     database = _sqlite_file(uri)
     if database:
@@ -191,22 +191,34 @@ class Store:
 
     def download(self, run_id: str, path: str) -> Path:
         """A local path to an artifact (file or folder); from a server it is fetched into the cache folder."""
-        folder = local_folder(self.ask(lambda client: client.get_run(run_id)).info.artifact_uri)
+        source = self.ask(lambda client: client.get_run(run_id)).info.artifact_uri
+        folder = local_folder(source)
         if folder is None:
-            return self._fetch(run_id, path)
+            return self._fetch(run_id, source, path)
         if not (folder / path).exists():
-            raise UserError(f"run {run_id[:8]} has no artifact '{path}' (looked in {folder})")
+            raise _no_artifact(run_id, path, str(folder))
         return folder / path
 
-    def _fetch(self, run_id: str, path: str) -> Path:
+    def _fetch(self, run_id: str, source: str, path: str) -> Path:
         """Files arrive elsewhere and are renamed when whole, since another process may be reading the same ones."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        parent = PurePosixPath(path).parent.as_posix()
         home = cache_root() / "artifacts"
         try:
             home.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=home) as scratch:
-                self.ask(lambda client: client.download_artifacts(run_id, path, scratch))
+
+                def fetch(client: Any) -> None:
+                    # Not by the client, which says of every failure that the path is wrong.
+                    files = get_artifact_repository(source, tracking_uri=self.uri)
+                    if path not in {entry.path for entry in files.list_artifacts(None if parent == "." else parent)}:
+                        raise _no_artifact(run_id, path, self.label)
+                    files.download_artifacts(path, scratch)
+
+                self.ask(fetch)
                 for file in [one for one in Path(scratch).rglob("*") if one.is_file()]:
-                    target = (home / run_id / path).parent / file.relative_to(scratch)  # MLflow drops the folders above
+                    target = home / run_id / file.relative_to(scratch)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     file.replace(target)
         except OSError as error:
@@ -250,6 +262,10 @@ class Store:
             if not token:
                 break
         return found
+
+
+def _no_artifact(run_id: str, path: str, where: str) -> UserError:
+    return UserError(f"run {run_id[:8]} has no artifact '{path}' (looked in {where})")
 
 
 def _view(run: Any) -> RunView:
