@@ -14,6 +14,9 @@ import typer
 from hybridq.errors import BAD_INPUT, ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError
 
 if TYPE_CHECKING:
+    from hybridq.profiler import Profile
+    from hybridq.profiler.diff import Diff
+    from hybridq.profiler.suggest import Suggestion
     from hybridq.recipe import Recipe
     from hybridq.tracking import Store
 
@@ -140,7 +143,9 @@ def profile(
     ] = None,
     plan: Annotated[str | None, typer.Option(help="What if: int8, hybrid, or a YAML file with a plan.")] = None,
     suggest: Annotated[bool, typer.Option("--suggest", help="The fewest layers to narrow to fit the flash.")] = False,
-    to: Annotated[str, typer.Option(help="What --suggest narrows them to: binary, ternary, 4-bit, 8-bit.")] = "binary",
+    to: Annotated[
+        str | None, typer.Option(help="What --suggest narrows them to: binary (the default), ternary, 4-bit, 8-bit.")
+    ] = None,
     diff: Annotated[Path | None, typer.Option(help="Another recipe or model, to stand beside this one.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a layer has no rule.")] = False,
     set_: Settings = None,
@@ -150,16 +155,19 @@ def profile(
     from hybridq.profiler import command
 
     request = command.Request(target, flash, ram, accounting, plan, tuple(set_ or ()))
+    result: Profile | Diff | Suggestion
+    if suggest and diff:
+        raise UserError("--suggest and --diff: ask for one of them")
+    if to and not suggest:
+        raise UserError("--to is for --suggest")
     if suggest:
-        _print_lines(command.suggestion(recipe_or_model, request, to), format_)
-        return
-    result = command.report(recipe_or_model, request)
-    if diff:
-        from hybridq.profiler.diff import diff as side_by_side
-
-        _print_lines(side_by_side(result.to_json(), command.report(diff, request).to_json()), format_)
-    elif format_ is ReportFormat.html:
-        print(result.to_html())
+        result = command.suggestion(recipe_or_model, request, to or "binary")
+    elif diff:
+        result = command.side_by_side(recipe_or_model, diff, request)
+    else:
+        result = command.report(recipe_or_model, request)
+    if format_ is ReportFormat.html:
+        print(result.to_html(), end="")
     else:
         _print(result, Format(format_.value))
     if strict and result.not_costed:
@@ -339,18 +347,6 @@ def _print(result: Any, format_: Format) -> None:
         from hybridq.console import show
 
         show(result)
-
-
-def _print_lines(result: Any, format_: ReportFormat) -> None:
-    """For a result that is a table or JSON."""
-    if format_ is ReportFormat.json:
-        _print_json(result.to_json())
-    elif format_ is ReportFormat.table:
-        from hybridq.console import show
-
-        show(result)
-    else:
-        raise UserError("this is printed with --format table or json")
 
 
 def _print_json(data: Any) -> None:

@@ -1,4 +1,7 @@
-"""The sections of a recipe: every key that may stand in one, with its unit, its default and its limits."""
+"""The sections of a recipe: every key that may stand in one, with its default, its limits and what it means.
+
+The unit of a number stands last in its description, in parentheses: docs/recipes.md is made from here.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ class DataSettings(Section):
     source: str = Field(
         default="synthetic",
         min_length=1,
-        description="synthetic, v0.01, v0.02 or a folder (laid out alike, relative to this file)",
+        description="synthetic, v0.01, v0.02 or a folder laid out as those are, relative to this file",
     )
     words: Literal["auto"] | tuple[str, ...] = Field(
         default="auto",
-        description="the words to tell apart, two or more; auto: the ten standard commands where present",
+        description="the words to tell apart, two folders or more; auto: the ten standard commands where present",
     )
     voices: int = Field(default=240, ge=3, le=100_000, description="voices of the synthetic source (count)")
     balance: bool = Field(default=True, description="weigh each word inversely to its number of clips")
@@ -60,15 +63,22 @@ class FeatureSettings(Section):
         default=512,
         ge=2,
         le=65_536,
-        description="length of the Fourier transform (samples): a power of two, at least window",
+        description="length of the Fourier transform, a power of two, at least window (samples)",
     )
     coefficients: int = Field(
-        default=38, ge=1, description="mel-frequency cepstral coefficients kept per frame (count)"
+        default=38, ge=1, description="mel-frequency cepstral coefficients kept per frame, at most mel_bands (count)"
     )
-    frames: int = Field(default=55, ge=1, le=192_000, description="frames per clip (count)")
+    frames: int = Field(
+        default=55,
+        ge=1,
+        le=192_000,
+        description="frames per clip; (frames - 1) x hop + window samples must fit into one second (count)",
+    )
     mel_bands: int = Field(default=40, ge=1, le=1_024, description="bands of the mel filter bank (count)")
-    low_hz: float = Field(default=20.0, ge=0, description="lower edge of the lowest mel band (Hz)")
-    high_hz: float = Field(default=8_000.0, gt=0, description="upper edge of the highest mel band (Hz)")
+    low_hz: float = Field(default=20.0, ge=0, description="lower edge of the lowest mel band, less than high_hz (Hz)")
+    high_hz: float = Field(
+        default=8_000.0, gt=0, description="upper edge of the highest mel band, at most sample_rate / 2 (Hz)"
+    )
     floor: float = Field(default=1e-6, gt=0, description="smallest power before the logarithm (full scale is 1)")
     normalisation: Literal["per_coefficient", "global"] = Field(
         default="per_coefficient",
@@ -109,7 +119,8 @@ class AugmentSettings(Section):
 
     shift_ms: float = Field(default=100.0, ge=0, le=1_000, description="largest shift in time, either way (ms)")
     speed: Range = Field(
-        default=(0.9, 1.1), description="change of speed, and so of pitch and tempo, slowest and fastest (factor)"
+        default=(0.9, 1.1),
+        description="change of speed, and so of pitch and tempo, slowest and fastest, from 0.5 to 2 (factor)",
     )
     noise_probability: float = Field(
         default=0.8, ge=0, le=1, description="share of clips that get background noise (0 to 1)"
@@ -119,7 +130,7 @@ class AugmentSettings(Section):
     )
     hiss_db: Range | None = Field(
         default=(30.0, 60.0),
-        description="white noise in every clip, this far below its level, least and most (dB); null: none",
+        description="white noise in every clip, this far below its level, least and most; null: none (dB)",
     )
     gain_db: Range = Field(default=(-6.0, 6.0), description="change of level, lowest and highest (dB)")
     mixup: float = Field(
@@ -157,7 +168,11 @@ class TrainingSettings(Section):
         default=0.0, ge=0, description="pull of the weights towards zero, as the optimizer takes it"
     )
     schedule: Literal["constant", "cosine", "step"] = Field(
-        default="cosine", description="how the learning rate falls over the epochs"
+        default="cosine",
+        description=(
+            "how the learning rate falls: not, to 0 along a half cosine,"
+            " or to a tenth after 60 % of the steps and a hundredth after 85 %"
+        ),
     )
     warmup_epochs: int = Field(
         default=1, ge=0, description="epochs over which the learning rate rises from zero (count)"
@@ -169,7 +184,7 @@ class TrainingSettings(Section):
         default=0.0,
         ge=0,
         lt=1,
-        description="exponential moving average of the weights, share kept per step; 0: off",
+        description="exponential moving average of the weights, share kept per step; 0: off (0 to 1)",
     )
     teacher_share: float = Field(
         default=1.0,
@@ -180,7 +195,7 @@ class TrainingSettings(Section):
     teacher_temperature: float = Field(
         default=1.0,
         gt=0,
-        description="above 1 the teacher's answer is made more even, below 1 sharper (arXiv 1503.02531)",
+        description="above 1 the teacher's answer is made more even, below 1 sharper; arXiv 1503.02531 (factor)",
     )
     augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
 
@@ -188,7 +203,7 @@ class TrainingSettings(Section):
 class Published(Section):
     """Somebody else's figures for the same network, shown beside the run's own."""
 
-    label: str = Field(min_length=1, description="name of the row")
+    label: str = Field(min_length=1, description="name of the row; must be given")
     accuracy: float | None = Field(default=None, ge=0, le=100, description="accuracy (percent)")
     flash_mb: float | None = Field(default=None, ge=0, description="flash, as printed there (MB)")
     ram_kb: float | None = Field(default=None, ge=0, description="RAM, as printed there (KB)")

@@ -14,9 +14,10 @@ from test_accounting import REPORTS, reports, rules_of
 
 from hybridq.graph import Graph, Operator
 from hybridq.keras_layers import describe
+from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import accounting
-from hybridq.profiler.arena import Ram, ram
+from hybridq.profiler.arena import Ram, lag, ram
 from hybridq.profiler.merge import merge, outputs_of
 from hybridq.profiler.planners import Lifetime, first_fit
 from hybridq.profiler.scratch import int8_scratch
@@ -85,11 +86,13 @@ def branching(draw: st.DrawFn) -> Graph:
 def _add_layer(draw: st.DrawFn, network: Network, sources: list[str]) -> None:
     padding = "same" if min(network.shape(sources[0])[:2]) < 3 else draw(st.sampled_from(["same", "valid"]))
     windowed = {"strides": draw(st.integers(1, 2)), "padding": padding}
-    kind = draw(st.sampled_from(["Conv2D", "Conv2D", "DepthwiseConv2D", "MaxPooling2D", "ReLU", "BatchNormalization"]))
+    kinds = ["Conv2D", "Conv2D", "DepthwiseConv2D", "MaxPooling2D", "ReLU", "BatchNormalization", "ZeroPadding2D"]
+    kind = draw(st.sampled_from(kinds))
     config = {
         "Conv2D": {"filters": draw(st.integers(1, 9)), "kernel_size": draw(st.sampled_from([1, 3]))} | windowed,
         "DepthwiseConv2D": {"kernel_size": 3} | windowed,
         "MaxPooling2D": {"pool_size": 2, "padding": padding},
+        "ZeroPadding2D": {"padding": [[draw(st.integers(0, 2)), 1], [0, draw(st.integers(0, 2))]]},
     }
     network.add(kind, *sources, **config.get(kind, {}))
 
@@ -155,6 +158,14 @@ def test_the_larger_of_two_is_placed_first() -> None:
     assert (layout.bytes, layout.peak) == (120, 2)
 
 
+def test_tensors_written_over_one_another_move_as_one() -> None:
+    block = [Lifetime("a", 0, 1, 0, 50), Lifetime("b", 1, 2, -30, 40)]  # b ends above the start of a
+    beside = [Lifetime("c", 0, 0, 0, 10)]
+    layout = first_fit([block, beside], 3)
+    assert {one.tensor: one.offset for one in layout.lifetimes} == {"a": 30, "b": 0, "c": 0}
+    assert (layout.bytes, layout.peak) == (80, 1)
+
+
 # --------------------------------------------------------------------------------------------- real reports
 
 
@@ -195,6 +206,133 @@ def int8_layer(kind: str, taps: int, channels: int, filters: int, per_channel: b
 )
 def test_scratch_of_8_bit_layers_as_in_generated_code(layer: Operator, size: int) -> None:
     assert int8_scratch(layer) == size
+
+
+INT8 = LayerPrecision(Precision.INT8, Precision.FLOAT32, Precision.INT8)
+
+
+def int8(network: Network, per_channel: bool) -> Graph:
+    """The network as a TFLite file of 8-bit layers has it."""
+    graph = network.graph()
+    marked = {"per_channel": per_channel}
+    operators = [
+        replace(op, precision=INT8, attributes={**op.attributes, **marked} if "Conv" in op.kind else op.attributes)
+        for op in graph.operators
+    ]
+    return replace(graph, operators=tuple(operators))
+
+
+def mobilenet_v2() -> Graph:
+    """MobileNetV2 0.35 for 96 x 96 pixels up to its sixth block, as object detectors have it."""
+    network = Network((96, 96, 3))
+    x = network.add("Conv2D", filters=16, kernel_size=3, strides=2, padding="same", activation="relu6")
+    blocks = ((0, 8, 1), (48, 8, 2), (48, 8, 1), (48, 16, 2), (96, 16, 1), (96, 16, 1))
+    for expanded, filters, stride in blocks:
+        source = x
+        if expanded:
+            x = network.add("Conv2D", x, filters=expanded, kernel_size=1, activation="relu6")
+        if stride == 2:
+            x = network.add("ZeroPadding2D", x, padding=[[0, 1], [0, 1]])
+        padding = "valid" if stride == 2 else "same"
+        x = network.add("DepthwiseConv2D", x, kernel_size=3, strides=stride, padding=padding, activation="relu6")
+        x = network.add("Conv2D", x, filters=filters, kernel_size=1)
+        if network.shape(source) == network.shape(x):
+            x = network.add("Add", source, x)
+    for filters in (96, 32, 3):
+        x = network.add("Conv2D", x, filters=filters, kernel_size=1)
+    return int8(network, per_channel=True)
+
+
+def resnet() -> Graph:
+    """The start of a residual network for 32 x 32 pixels."""
+    network = Network((32, 32, 3))
+
+    def convolution(x: str, filters: int) -> str:
+        return network.add("Conv2D", x, filters=filters, kernel_size=3, padding="same", activation="relu")
+
+    x = convolution("input0", 16)
+    for _ in range(2):
+        before = convolution(x, 20)
+        x = network.add("Add", convolution(before, 20), before)
+        x = network.add("MaxPooling2D", convolution(x, 20), pool_size=2)
+    return int8(network, per_channel=False)
+
+
+def yoloface() -> Graph:
+    """The start of a float network whose pool skips a block."""
+    network = Network((56, 56, 3))
+
+    def layer(x: str, filters: int, size: int = 1, stride: int = 1) -> str:
+        windowed = {"kernel_size": size, "strides": stride, "padding": "same"}
+        if filters:
+            return network.add("Conv2D", x, filters=filters, **windowed)
+        return network.add("DepthwiseConv2D", x, **windowed)
+
+    def leaky(x: str) -> str:
+        return network.add("LeakyReLU", x, negative_slope=0.1)
+
+    x = leaky(layer(leaky(layer("input0", 8, 3, 2)), 0, 3))
+    skipped = leaky(layer(layer(x, 4), 18))
+    narrow = layer(leaky(layer(skipped, 0, 3, 2)), 6)
+    wide = leaky(layer(leaky(layer(narrow, 36)), 0, 3))
+    x = leaky(layer(network.add("Add", narrow, layer(wide, 6)), 18))
+    pool = network.add("MaxPooling2D", skipped, pool_size=8, strides=2, padding="same")
+    leaky(layer(network.add("Concatenate", pool, x), 24))
+    return network.graph()
+
+
+@pytest.mark.parametrize(
+    ("graph", "version", "reported", "off"),
+    [
+        (mobilenet_v2(), "2.1", 119_216, 0),
+        (mobilenet_v2(), "8.1", 129_536, -10_320),
+        (resnet(), "8.0", 46_880, 0),
+        (yoloface(), "8.1", 103_248, -9_072),
+    ],
+    ids=["mobilenet-2.1", "mobilenet-8.1", "resnet-8.0", "yoloface-8.1"],
+)
+def test_how_far_networks_that_branch_are_from_reports(graph: Graph, version: str, reported: int, off: int) -> None:
+    rules = accounting(f"x-cube-ai:{version}")
+    found = ram(graph, merge(graph, rules), rules=rules)
+    assert found.activations - reported == off
+    assert "branches" in found.planner
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "config", "version", "distance"),
+    [
+        ((66, 66, 16), "DepthwiseConv2D", {"kernel_size": 3}, "2.1", 1024),
+        ((34, 34, 48), "DepthwiseConv2D", {"kernel_size": 3}, "2.1", 1536),
+        ((49, 49, 48), "DepthwiseConv2D", {"kernel_size": 3, "strides": 2}, "2.1", 1152),
+        ((50, 50, 16), "DepthwiseConv2D", {"kernel_size": 3}, "8.1", 768),
+        ((64, 64, 16), "DepthwiseConv2D", {"kernel_size": 3, "padding": "same"}, "2.1", 2080),
+        ((64, 64, 16), "Conv2D", {"filters": 8, "kernel_size": 1}, "2.1", 512),
+        ((48, 48, 8), "Conv2D", {"filters": 48, "kernel_size": 1}, "2.1", 94464),
+        ((128, 128, 3), "Conv2D", {"filters": 16, "kernel_size": 3, "strides": 2, "padding": "same"}, "2.1", 17424),
+        ((96, 96, 3), "Conv2D", {"filters": 16, "kernel_size": 3, "strides": 2, "padding": "same"}, "8.1", 10000),
+    ],
+)
+def test_lag_of_8_bit_layers_as_in_generated_code(
+    shape: tuple[int, ...], kind: str, config: dict[str, Any], version: str, distance: int
+) -> None:
+    network = Network(shape)
+    network.add(kind, **config)
+    rules = accounting(f"x-cube-ai:{version}")
+    (step,) = merge(int8(network, per_channel=True), rules)
+    assert lag(step, prod(shape), prod(step.output_shape), True, rules) == distance
+
+
+def test_an_8_bit_depthwise_convolution_pads_apart() -> None:
+    network = Network((9, 9, 4))
+    network.add("DepthwiseConv2D", kernel_size=3, padding="same")
+    graph = int8(network, per_channel=True)
+    sizes = {}
+    for version in ("7.2", "8.1"):
+        rules = accounting(f"x-cube-ai:{version}")
+        sizes[version] = {one.tensor: one for one in ram(graph, merge(graph, rules), rules=rules).lifetimes}
+    padded = sizes["8.1"]["DepthwiseConv2D_1 (padded)"]
+    assert (padded.bytes, padded.first, padded.last) == (11 * 11 * 4, 0, 0)
+    assert len(sizes["8.1"]) == len(sizes["7.2"]) + 1
 
 
 def test_an_lstm_holds_seven_and_stores_three_numbers_a_unit() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import itertools
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,11 +17,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from hybridq.graph import Graph, Operator
-from hybridq.precision import PrecisionPlan
-from hybridq.profiler import profile
-from hybridq.profiler.diff import Diff, diff
-from hybridq.profiler.html import COLOURS, fragment, page
+from hybridq.precision import Precision, PrecisionPlan
+from hybridq.profiler import TARGETS, profile
+from hybridq.profiler.diff import Diff
+from hybridq.profiler.markup import COLOURS
 from hybridq.profiler.planners import Lifetime
+from hybridq.profiler.suggest import suggest
+from hybridq.profiler.targets import custom_target
 
 VOID = {"meta", "br", "link", "img"}
 
@@ -61,75 +65,100 @@ class Reader(HTMLParser):
         return " ".join(self.words)
 
 
-LIFETIMES = [
-    Lifetime("in", 0, 0, 200, 400),
-    Lifetime("dense_0", 0, 1, 0, 200),
-    Lifetime("dense_1", 1, 1, 200, 40),
-]
-
-
 def test_the_page_says_what_the_report_says() -> None:
     report = profile(network(3000, 400, 64, 10))
-    shown = Reader(page(report.to_json())).text
+    shown = Reader(report.to_html()).text
     for layer in report.rows:
         assert layer.name in shown
         assert f"{layer.weights_bytes:,}" in shown
         assert f"{layer.macc:,}" in shown
     assert "small on STM32L496" in shown
-    assert "Does not fit STM32L496 (Cortex-M4F, 80 MHz)" in shown
+    assert "Does not fit STM32L496 (Cortex-M4F, 80 MHz): exceeds flash by 3.68 MiB" in shown
     assert f"{report.totals.target_flash_share:.1f} % of 1.00 MiB" in shown
-    assert "dense_0: 97.9 % of the flash" in shown
+    assert "dense_0 holds 97.9 % of the flash" in shown
     assert "With hybrid weights" in shown
-    assert "RAM over time" not in shown
+
+
+def test_the_page_names_every_limit_that_is_exceeded() -> None:
+    graph = network(3000, 400, 64, 10)
+    for board in (custom_target("1MiB", "10KiB"), TARGETS["hello-edge-small"]):
+        report = profile(graph, board)
+        shown = Reader(report.to_html())
+        (verdict,) = (note.text for note in report.sheet().notes if note.text.startswith("Does not fit"))
+        assert verdict in shown.text
+        for limit in report.exceeded:
+            assert f"{limit.name} by " in verdict
+    assert "flash and RAM together by 4.62 MiB" in verdict
+    small = profile(network(10, 5), TARGETS["hello-edge-small"]).to_html()
+    assert "Fits Hello Edge small" in small
+    assert "% of 6,000,000" in small
 
 
 def test_the_picture_of_the_ram_marks_the_peak() -> None:
-    read = Reader(page(profile(network(100, 50, 10)).to_json(), LIFETIMES))
+    read = Reader(profile(network(100, 50, 10)).to_html())
     assert "peak 600 B, in dense_0" in read.text
-    assert "dense_1: 40 B at 200" in read.text
+    assert "dense_1: 40 B at " in read.text
     assert [tag for tag, _ in read.tags].count("figure") == 2
 
 
-def test_the_page_needs_nothing_from_elsewhere() -> None:
-    text = page(profile(network(100, 50, 10)).to_json(), LIFETIMES)
-    read = Reader(text)
-    assert not {tag for tag, _ in read.tags} & {"script", "link", "img", "iframe", "object", "embed", "base"}
-    assert not re.search(r"https?:|//|@import|url\(", text)
-    assert not any(key.startswith("on") or key in ("href", "src") for _, given in read.tags for key in given)
-    assert "default-src 'none'" in text
+def test_a_network_that_stores_nothing_has_a_page() -> None:
+    ops = (Operator("in", "InputLayer", (), (), (4,)), Operator("relu", "ReLU", ("in",), ((4,),), (4,)))
+    Reader(profile(Graph("none", ops, ("relu",))).to_html())
+    Reader(profile(Graph("none", ops[:1], ("in",))).to_html())
 
 
-@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=60))
+def pages() -> list[str]:
+    """One of every kind."""
+    graph = network(100, 50, 10)
+    report, plan = profile(graph), profile(graph, plan=PrecisionPlan.from_data({"*": "binary"}))
+    return [report.to_html(), Diff(report, plan).to_html(), suggest(graph, 1000).to_html()]
+
+
+def test_the_pages_need_nothing_from_elsewhere() -> None:
+    for text in pages():
+        read = Reader(text)
+        assert not {tag for tag, _ in read.tags} & {"script", "link", "img", "iframe", "object", "embed", "base"}
+        assert not re.search(r"https?:|//|@import|url\(", text)
+        assert not any(key.startswith("on") or key in ("href", "src") for _, given in read.tags for key in given)
+        assert "default-src 'none'" in text
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=50))
 def test_a_name_is_text_whatever_it_holds(name: str) -> None:
-    plain = Reader(page(profile(network(20, 10, 5, names=("x", "y"))).to_json(), LIFETIMES))
-    data = profile(network(20, 10, 5, names=(name, "y" if name != "y" else "z"), name=name)).to_json()
-    data["target"]["label"] = data["target"]["source"] = data["planner"] = name
-    data["not_costed"], data["assumed"], data["plans"] = [name], [name], {name: 3}
-    read = Reader(page(data, [Lifetime(name, 0, 1, 0, 30)]))
-    assert {tag for tag, _ in read.tags} == {tag for tag, _ in plain.tags}
-    assert {key for _, given in read.tags for key in given} <= {key for _, given in plain.tags for key in given}
-    assert name in read.text
+    def shown(*names: str) -> list[Reader]:
+        graph = network(20, 10, 5, names=names, name=names[0])
+        board = replace(TARGETS["stm32l496"], label=names[0], source=names[0])
+        lifetimes = (Lifetime(names[0], 0, 1, 0, 30),)
+        report = replace(profile(graph, board), planner=names[0], not_costed=names[:1], lifetimes=lifetimes)
+        return [Reader(one.to_html()) for one in (report, Diff(report, report), suggest(graph, 100))]
+
+    for plain, read in zip(shown("x", "y"), shown(name, "y" if name != "y" else "z"), strict=True):
+        assert {tag for tag, _ in read.tags} == {tag for tag, _ in plain.tags}
+        assert {key for _, given in read.tags for key in given} <= {key for _, given in plain.tags for key in given}
+        assert name in read.text
 
 
 def test_what_has_no_rule_is_loud() -> None:
     ops = network(8, 4).operators
     unknown = Operator("odd", "unknown: Odd", (ops[-1].name,), ((4,),), ())
-    read = Reader(page(profile(Graph("odd", (*ops, unknown), ("odd",))).to_json()))
-    assert "Not costed, the totals leave them out: odd (unknown: Odd)" in read.text
-    assert read.words.count("?") >= 4
-    assert any(given.get("class") == "warning" for _, given in read.tags)
+    report = profile(Graph("odd", (*ops, unknown), ("odd",)))
+    for one in (report, Diff(report, report)):
+        read = Reader(one.to_html())
+        assert "Not costed, the totals leave them out: odd (unknown: Odd)" in read.text
+        assert "Fits STM32L496 (Cortex-M4F, 80 MHz) as far as it is costed" in read.text
+        assert read.words.count("?") >= 4
+        assert any(given.get("class") == "warning" for _, given in read.tags)
 
 
 def test_estimates_are_shown_with_their_sources() -> None:
-    data = profile(network(8, 4)).to_json()
-    data["estimates"] = {"Time": {"text": "estimate 3 ms: somebody measured"}, "Energy": None}
-    assert "Time: estimate 3 ms: somebody measured" in Reader(page(data)).text
+    shown = Reader(profile(network(8, 4)).to_html()).text
+    assert re.search(r"Time: estimate [\d.]+ us", shown)
+    assert "Energy is estimated from: float on Cortex-M4: X-CUBE-AI" in shown
+    assert "STM32L496 datasheet: 91 uA/MHz" in shown
 
 
 def test_a_large_network_still_makes_a_readable_page() -> None:
-    units = tuple(range(10, 310))
-    data = profile(network(*units)).to_json()
-    text = page(data, [Lifetime(f"t{i}", i, min(i + 1, 298), 0, 4 * u) for i, u in enumerate(units[1:])])
+    text = profile(network(*range(10, 310))).to_html()
     read = Reader(text)
     assert "269 smaller layers" in read.text
     assert len(text) < 1_000_000
@@ -137,11 +166,11 @@ def test_a_large_network_still_makes_a_readable_page() -> None:
     assert 50 <= len(turned) <= 61
 
 
-def test_a_fragment_is_the_page_without_its_frame() -> None:
-    data = profile(network(100, 50, 10)).to_json()
-    inside = fragment(data)
+def test_a_notebook_shows_the_page_without_its_frame() -> None:
+    report = profile(network(100, 50, 10))
+    inside = report._repr_html_()
     assert inside.startswith('<div class="hybridq">')
-    assert inside in page(data)
+    assert inside in report.to_html()
     Reader(inside)
     # its style reaches nothing else in the notebook
     style = re.sub(r"@media print \{(.*)\}\n", r"\1", inside.split("<style>")[1].split("</style>")[0], flags=re.S)
@@ -158,7 +187,7 @@ def test_the_colours_show_on_white_and_on_black() -> None:
     for colour in COLOURS.values():
         assert 1.05 / (luminance(colour) + 0.05) >= 3
         assert (luminance(colour) + 0.05) / (luminance("#121212") + 0.05) >= 3
-    assert set(COLOURS) == {"float32", "8-bit", "4-bit", "ternary", "binary"}
+    assert {str(precision) for precision in Precision} < set(COLOURS)
 
 
 # ------------------------------------------------------------------------------------------- side by side
@@ -166,7 +195,7 @@ def test_the_colours_show_on_white_and_on_black() -> None:
 
 def reports(first: Graph, second: Graph, plan: dict[str, Any] | None = None) -> Diff:
     after = profile(second, plan=PrecisionPlan.from_data(plan) if plan else None)
-    return diff(profile(first).to_json(), after.to_json())
+    return Diff(profile(first), after)
 
 
 def text_of(found: Diff) -> str:
@@ -189,7 +218,7 @@ def test_a_plan_against_none() -> None:
     assert "MACC: 1,204,410, unchanged" in text
     assert "float32 to binary" in text
     assert "Flash: 4.59 MiB to 163.7 KiB" in text
-    assert "does not fit STM32L496" in text
+    assert "Before: Does not fit STM32L496 (Cortex-M4F, 80 MHz): exceeds flash by 3.59 MiB" in text
 
 
 def test_layers_added_and_removed_stand_where_they_belong() -> None:
@@ -217,8 +246,25 @@ def test_the_table_fits_100_columns_and_its_names_are_no_markup() -> None:
 
 
 def test_two_accountings_do_not_count_alike() -> None:
-    data = profile(network(8, 4)).to_json()
-    assert "Not counted alike: other before" in "\n".join(diff(data | {"accounting": "other"}, data).lines())
+    found = Diff(profile(network(8, 4), accounting="x-cube-ai:5.2"), profile(network(8, 4)))
+    assert "Not counted alike: x-cube-ai 5.2 before, x-cube-ai core 2.2 after" in text_of(found)
+
+
+def test_side_by_side_in_every_form() -> None:
+    found = reports(network(3000, 400, 10), network(3000, 400, 20, 10), {"*": "binary"})
+    rows = list(csv.DictReader(io.StringIO(found.to_csv())))
+    assert [(row["name"], row["status"]) for row in rows] == [
+        ("dense_0", "changed"),
+        ("dense_1", "changed"),
+        ("dense_2", "added"),
+    ]
+    assert (rows[2]["weights_bytes_before"], rows[2]["weights_after"]) == ("", "binary")
+    text = found.to_markdown()
+    assert "| ~ | dense_0 | float32 to binary | 4,801,600 | 151,600 | -96.8 | 1,200,400 | 1,200,400 |  |" in text
+    assert "| + | dense_2 | binary |  | 65 |  |  | 210 |  |" in text
+    shown = Reader(found.to_html()).text
+    for said in ("small: before and after", "Before: Does not fit STM32L496", "4,801,600", "-96.8", "dense_2"):
+        assert said in shown
 
 
 @given(

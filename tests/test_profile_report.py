@@ -7,22 +7,30 @@ import io
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from hybridq.graph import Graph, Operator
 from hybridq.precision import PrecisionPlan
-from hybridq.profiler import Profile, profile
-from hybridq.profiler.tables import size
+from hybridq.profiler import profile, target
+from hybridq.profiler.accounting import VERSIONS, Accounting
+from hybridq.profiler.diff import Diff
+from hybridq.profiler.suggest import suggest
+from hybridq.profiler.tables import Printed, listed, size
+from hybridq.profiler.targets import custom_target
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "memory_report.py"
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPT, GUIDE = ROOT / "tools" / "memory_report.py", ROOT / "docs" / "profiler.md"
 
 
 def network(*units: int, names: tuple[str, ...] = ()) -> Graph:
@@ -34,24 +42,84 @@ def network(*units: int, names: tuple[str, ...] = ()) -> Graph:
     return Graph("small", tuple(ops), (ops[-1].name,))
 
 
-def text_of(report: Profile, width: int = 100) -> str:
+def text_of(report: Printed, width: int = 100) -> str:
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
     console.print(report.to_rich())
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
-def test_json_has_the_documented_keys() -> None:
+def test_json_is_plain_data() -> None:
     data = profile(network(100, 50, 10)).to_json()
     assert json.loads(json.dumps(data)) == data
-    assert data["schema"] == 1
-    assert data["name"] == "small"
+    assert (data["schema"], data["name"], data["accounting"]) == (1, "small", "x-cube-ai core 2.2")
     assert data["target"]["name"] == "stm32l496"
-    assert data["accounting"] == "x-cube-ai core 2.2"
-    totals = {"macc", "weights_bytes", "activations_bytes", "io_bytes", "flash_bytes", "ram_bytes", "fits"}
-    assert totals | {"published_rule_bytes"} <= data["totals"].keys()
-    for layer in data["layers"]:
-        assert {"name", "kind", "macc", "weights_bytes", "macc_share", "flash_share"} <= layer.keys()
+
+
+# ------------------------------------------------------------------------------------------ what the guide says
+
+
+def table_below(heading: str) -> list[dict[str, str]]:
+    """The first table below a heading of the guide, a dictionary a row."""
+    lines = GUIDE.read_text().split(f"\n## {heading}", 1)[1].splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("|"))
+    rows = list(itertools.takewhile(lambda line: line.startswith("|"), lines[first:]))
+    head, _, *body = ([cell.strip() for cell in row.strip("|").split("|")] for row in rows)
+    return [dict(zip(head, cells, strict=True)) for cells in body]
+
+
+def keys_of(data: object, path: str = "") -> set[str]:
+    """All keys in plain data, nested ones as "totals.macc"; what is in a list counts as if it stood there."""
+    if isinstance(data, list):
+        return set().union(*(keys_of(one, path) for one in data))
+    if not isinstance(data, dict):
+        return set()
+    return set().union(*({f"{path}{key}"} | keys_of(value, f"{path}{key}.") for key, value in data.items()))
+
+
+def test_the_guide_documents_each_key_of_the_json() -> None:
+    documented = set()
+    for row in table_below("JSON"):
+        for key in re.findall(r"`([^`]+)`", row["key"]):
+            documented |= {key, *(f"{key}.{inner}" for inner in re.findall(r"`([^`]+)`", row["meaning"]))}
+    graph = network(100, 50, 10)
+    odd = Operator("odd", "unknown: Odd", ("dense_1",), ((10,),), (1,))
+    plan = PrecisionPlan.from_data({"dense_0": {"weights": "8-bit", "outputs": "8-bit"}})
+    reports = [
+        profile(graph, custom_target("5KiB"), plan=plan),  # exceeds the flash
+        profile(Graph("odd", (*graph.operators, odd), ("odd",)), target("hello-edge-small")),
+    ]
+    # the names of plans are data, not keys
+    found = {key for report in reports for key in keys_of(report.to_json()) if not key.startswith("plans.")}
+    assert found == documented
+
+
+def test_the_guide_s_table_of_versions_is_that_of_the_code() -> None:
+    said = table_below("Accountings")
+    columns = {
+        "inputs and outputs in the arena": "buffers_inside",
+        "pool in convolution": "merges_pools",
+        "batch norm folded forwards": "folds_forward",
+        "window scratch": "window_scratch",
+        "edge unpadded (pixels)": "edge_unpadded",
+        "edge padded": "edge_padded",
+        "MACC of ELU": "elu",
+        "of 8-bit ReLU": "int8_relu",
+    }
+    by_version = {"version", "core", *columns.values()}
+    assert {field.name for field in fields(Accounting)} - by_version == {"in_place", "own"}  # not a matter of version
+    words = {True: "yes", False: "no"}
+    assert said == [
+        {"version": f"`x-cube-ai:{'.'.join(map(str, rules.version))}`" + " (Core)" * rules.core}
+        | {
+            column: words[value] if isinstance(value := getattr(rules, name), bool) else str(value)
+            for column, name in columns.items()
+        }
+        for rules in VERSIONS
+    ]
+
+
+# ------------------------------------------------------------------------------------------------- the figures
 
 
 @settings(max_examples=50, deadline=None)
@@ -101,6 +169,48 @@ def test_table_fits_100_columns_and_says_what_matters() -> None:
     assert "8-bit b4 o8" in text
 
 
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+def test_a_narrow_terminal_leaves_columns_out_but_cuts_no_figure(width: int) -> None:
+    report = profile(network(3000, 400, 64, 10, names=("a_long_name_of_a_layer" * 3, "größe", "層")))
+    table = text_of(report, width).split("Total:")[0]
+    for row in report.rows:
+        assert f" {row.weights_bytes:,} " in table
+        assert f" {row.macc:,} " in table
+    assert ("Parameters" in table) == (width >= 100)
+    assert "größe" in table
+    for shown in (report, Diff(report, report), suggest(network(3000, 400, 64, 10), 10_000)):
+        assert max(map(cell_len, text_of(shown, width).splitlines())) <= width
+
+
+def test_the_verdict_says_by_how_much() -> None:
+    report = profile(network(3000, 400, 64, 10), custom_target("1MiB", "10KiB"))
+    over = report.totals.ram_bytes - 10 * 1024
+    said = f"exceeds flash by 3.68 MiB and RAM by {over / 1024:.1f} KiB"
+    for text in (repr(report), report.to_markdown()):
+        assert said in " ".join(text.split())
+    assert report.to_json()["exceeded"] == [
+        {"name": "flash", "needed": 4_906_856, "allowed": 2**20},
+        {"name": "RAM", "needed": report.totals.ram_bytes, "allowed": 10 * 1024},
+    ]
+
+
+def test_activations_that_fit_no_block_of_the_ram() -> None:
+    wide = network(70_000, 70_000)
+    assert "do not fit the largest block of RAM, 512.0 KiB" in repr(profile(wide, "stm32h743"))
+    assert "largest block" not in repr(profile(wide, "stm32u585"))
+
+
+def test_a_list_of_names_stays_short() -> None:
+    assert [listed(list("abcdefg")[:n]) for n in (0, 1, 2, 5, 7)] == [
+        "",
+        "a",
+        "a and b",
+        "a, b, c, d and e",
+        "a, b, c, d and 3 more",
+    ]
+    assert len(listed(["x" * 1000])) == 60
+
+
 def test_names_are_text_not_markup() -> None:
     assert "[red]x[/red]" in text_of(profile(network(3, 4, names=("[red]x[/red]",))))
 
@@ -127,7 +237,8 @@ def test_layers_without_a_rule_show_in_every_form() -> None:
 
 
 def test_sizes() -> None:
-    assert [size(n) for n in (0, 640, 79_760, 2_225_384)] == ["0 B", "640 B", "77.9 KiB", "2.12 MiB"]
+    said = ["0 B", "640 B", "77.9 KiB", "2.12 MiB", "1,000.00 GiB"]
+    assert [size(n) for n in (0, 640, 79_760, 2_225_384, 1000 * 2**30)] == said
 
 
 # -------------------------------------------------------------------------------------------------- script
@@ -156,6 +267,24 @@ def test_script_prints_each_format(model_file: Path) -> None:
     assert "| dense |" in report(model_file, "--format", "markdown").stdout
 
 
+@pytest.mark.parametrize("format_", ["table", "json", "csv", "markdown", "html"])
+def test_script_prints_changes_in_each_format(model_file: Path, format_: str) -> None:
+    for asked, name in (
+        (("--diff", model_file), ": before and after"),
+        (("--suggest", "--flash", "2KiB"), " in 2.0 KiB of flash"),
+    ):
+        done = report(model_file, *asked, "--format", format_)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "dense" in done.stdout
+        if format_ == "json":
+            json.loads(done.stdout)
+        elif format_ == "csv":
+            assert len({len(row) for row in csv.reader(io.StringIO(done.stdout))}) == 1
+        else:
+            assert name in done.stdout
+        assert done.stdout.startswith("<!doctype html>") == (format_ == "html")
+
+
 def test_script_takes_a_plan(model_file: Path, tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text("dense: binary\n")
@@ -177,6 +306,12 @@ def test_script_says_what_is_wrong_in_a_line(model_file: Path, tmp_path: Path) -
         ((SCRIPT,), "not a model file"),
         ((model_file, "--target", "stm32"), "not a known target"),
         ((model_file, "--plan", typo), "matches no layer; the nearest layer is 'dense'"),
+        ((model_file, "--suggest", "--plan", typo), "matches no layer; the nearest layer is 'dense'"),
+        ((model_file, "--suggest", "--to", "2-bit"), "--to: '2-bit' is not one of 8-bit, 4-bit, ternary, binary"),
+        ((model_file, "--suggest", "--diff", model_file), "ask for one of them"),
+        ((model_file, "--to", "binary"), "--to is for --suggest"),
+        ((model_file, "--flash", "abc"), "'abc' is not a size"),
+        ((model_file, "--ram", "-1"), "'-1' is not a size"),
     ]:
         done = report(*arguments)
         assert done.returncode == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 
 import pytest
@@ -12,6 +14,7 @@ from hybridq.graph import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.profiler.suggest import Suggestion, suggest
+from hybridq.profiler.tables import Note
 
 # kernels and biases of the float reference network, padding "same"
 REFERENCE = {
@@ -64,7 +67,7 @@ def test_from_an_8_bit_network_to_one_with_a_binary_layer() -> None:
 def test_a_network_that_fits_stays_as_it_is() -> None:
     found = suggested(chain(REFERENCE), 3 * KIB * KIB)
     assert (found.changes, found.plan, found.fits) == ((), PrecisionPlan(), True)
-    assert found.lines() == ["Fits 3.00 MiB of flash as it is: 2.12 MiB"]
+    assert [note.text for note in found.sheet().notes] == ["Fits 3.00 MiB of flash as it is: 2.12 MiB"]
 
 
 def test_what_the_network_s_own_quantizers_say_is_kept() -> None:
@@ -86,7 +89,8 @@ def test_the_last_layer_is_the_last_resort() -> None:
     nothing = suggested(network, 10)
     assert [change.layer for change in nothing.changes] == ["last", "b", "a"]
     assert not nothing.fits
-    assert nothing.lines()[-1] == ("Nothing helps enough: does not fit 10 B of flash with 3 layers to binary: 875 B")
+    said = "No choice of layers to binary fits 10 B of flash: with 3 layers to binary it takes 875 B, 865 B too much"
+    assert nothing.sheet().notes == (Note(said, warning=True),)
 
 
 def test_each_end_of_a_network_with_two_outputs_is_a_last_layer() -> None:
@@ -107,8 +111,29 @@ def test_any_layer_name_is_matched_as_it_is() -> None:
 
 def test_as_plain_data() -> None:
     found = suggested(chain({"a": (1000, 0), "b": (10, 0)}), 1000).to_json()
+    assert (found["name"], found["not_costed"]) == ("chain", [])
     assert found["changes"] == [{"layer": "a", "before": "float32", "saved_bytes": 3875, "flash_bytes": 165}]
     assert (found["fits"], found["to"], found["plan"]) == (True, "binary", {"a": {"weights": "binary"}})
+
+
+def test_in_every_form() -> None:
+    found = suggested(chain({"a|b": (1000, 0), "c": (10, 0)}), 1000)
+    assert list(csv.reader(io.StringIO(found.to_csv()))) == [
+        ["layer", "before", "to", "saved_bytes", "flash_bytes"],
+        ["a|b", "float32", "binary", "3875", "165"],
+    ]
+    assert "| a\\|b | float32 to binary | 3.8 KiB | 165 B |" in found.to_markdown()
+    for text in (repr(found), found.to_markdown(), found.to_html()):
+        assert "Fits 1000 B of flash with 1 layer to binary: 165 B, before 3.9 KiB" in text
+    assert "Fits 9.8 KiB of flash as it is" in suggested(chain({"a": (10, 0)}), 10_000).to_html()
+
+
+def test_what_is_not_costed_is_named() -> None:
+    network = chain({"a": (1000, 0)})
+    odd = Operator("odd", "unknown: Odd", ("a",), ((1,),), (1,))
+    found = suggested(Graph("odd", (*network.operators, odd), ("odd",)), 1000)
+    assert found.not_costed == ("odd (unknown: Odd)",)
+    assert "Not costed, nothing of them is counted: odd (unknown: Odd)" in repr(found)
 
 
 @given(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hybridq.errors import UserError
 from hybridq.graph import Graph, Operator
 from hybridq.precision import PrecisionPlan
-from hybridq.profiler import TARGETS, profile, target
+from hybridq.profiler import TARGETS, Target, profile, target
 from hybridq.profiler.estimates import Estimate, energy, latency
 from hybridq.profiler.targets import KIB, MIB, custom_target, parse_size
 
@@ -36,18 +36,34 @@ def test_an_unknown_board_names_the_nearest() -> None:
         target("STM32F40")
 
 
+def broken(board: Target, flash: int, ram: int, macc: int) -> dict[str, int]:
+    """By how much each limit is exceeded."""
+    return {one.name: one.needed - one.allowed for one in board.limits(flash, ram, macc) if one.exceeded}
+
+
 def test_a_class_of_networks_limits_the_memory_together_and_the_operations() -> None:
     small = target("hello-edge-small")
-    assert small.exceeded(flash=22_604, ram=16_000, macc=2_656_768) == ()  # its DS-CNN
-    assert small.exceeded(flash=60_000, ram=20_001, macc=0) == ("flash and RAM together",)
-    assert small.exceeded(flash=80_001, ram=0, macc=3_000_001) == ("flash", "flash and RAM together", "operations")
+    assert broken(small, flash=22_604, ram=16_000, macc=2_656_768) == {}  # its DS-CNN
+    assert broken(small, flash=60_000, ram=20_001, macc=0) == {"flash and RAM together": 1}
+    over = {"flash": 1, "flash and RAM together": 1, "operations": 2}
+    assert broken(small, flash=80_001, ram=0, macc=3_000_001) == over
     assert small.description == "80,000 B of flash and RAM together, 6 M operations"
 
 
 def test_a_board_limits_flash_and_ram() -> None:
     board = target("stm32l496")
-    assert board.exceeded(MIB, 320 * KIB, 10**12) == ()
-    assert board.exceeded(MIB + 1, 320 * KIB + 1, 0) == ("flash", "RAM")
+    assert broken(board, MIB, 320 * KIB, 10**12) == {}
+    assert broken(board, MIB + 1, 320 * KIB + 2, 0) == {"flash": 1, "RAM": 2}
+    assert board.limits(MIB // 2, 0, 0)[0].share == 50
+
+
+def test_a_block_of_ram_is_a_part_of_it() -> None:
+    for board in TARGETS.values():
+        assert board.block_bytes is None or 64 * KIB <= board.block_bytes < board.ram_bytes
+    assert target("stm32l496").block_bytes is None  # SRAM2 follows SRAM1
+    assert target("stm32h743").block_bytes == 512 * KIB
+    assert custom_target(flash="1MiB", base=target("stm32h743")).block_bytes == 512 * KIB
+    assert custom_target(ram="900KiB", base=target("stm32h743")).block_bytes is None
 
 
 # --------------------------------------------------------------------------------------- limits given by hand
@@ -119,8 +135,9 @@ def test_int8_on_the_chip_of_the_measurement() -> None:
     assert time.low == time.value
     assert time.high == pytest.approx(1_000_100 * 4.51 / 120e3)
     assert work.value == pytest.approx(1_000_100 * 3.39 * 374e-6)
-    assert str(time).startswith("estimate 28.3 ms (28.3 to 37.6): ")
-    assert "X-CUBE-AI 7.3" in str(time)
+    assert str(time) == "estimate 28.3 ms (28.3 to 37.6; X-CUBE-AI)"
+    assert str(work) == "estimate 1.27 mJ (1.27 to 1.69; measured)"
+    assert "X-CUBE-AI 7.3" in time.sources[0]
 
 
 def test_time_and_energy_of_the_default_board() -> None:
@@ -153,17 +170,47 @@ def test_no_figure_no_estimate() -> None:
     assert latency((), target("stm32l496")) is None
 
 
-def test_what_the_estimate_leaves_out_is_said() -> None:
-    dense = Operator("dense", "Dense", ("layer",), ((100,),), (10,), {}, 1000, 10)
-    graph = network("Dense")
-    graph = Graph("two", (*graph.operators, dense), ("dense",))
-    plan = PrecisionPlan.from_data(INT8 | {"dense": {"weights": "binary"}})
-    time = latency(profile(graph, plan=plan).rows, target("stm32l496"))
-    assert time
-    assert time.left_out == ("dense",)
-    assert str(time).endswith("; without dense: no figure for 0.1 % of the MACC")
-    mostly = PrecisionPlan.from_data(INT8 | {"layer": {"weights": "binary"}})
-    assert latency(profile(graph, plan=mostly).rows, target("stm32l496")) is None
+def two_layers(kernel: int, after: Operator) -> Graph:
+    """A dense layer of that many weights, and another operator that reads its 100 results."""
+    ops = network("Dense").operators
+    first = Operator("layer", "Dense", ("in",), ((kernel // 100,),), (100,), {}, kernel, 100)
+    return Graph("two", (ops[0], first, after), (after.name,))
+
+
+@pytest.mark.parametrize("kernel", [10**6, 5000, 2000, 100])
+def test_what_the_estimate_leaves_out_is_said(kernel: int) -> None:
+    after = Operator("dense", "Dense", ("layer",), ((100,),), (10,), {}, 1000, 10)
+    plan = PrecisionPlan.from_data(INT8 | {"dense": {"weights": "binary"}})  # 1,010 MACC without a measurement
+    time = latency(profile(two_layers(kernel, after), plan=plan).rows, target("stm32l496"))
+    covered = 100 * (kernel + 100) / (kernel + 1110)
+    assert (time is None) == (covered < 80)
+    if time:
+        assert time.left_out == ("dense",)
+        assert time.covered == pytest.approx(covered)
+        assert str(time).endswith("covers 83 % of the MACC" if kernel == 5000 else "X-CUBE-AI)")
+
+
+def test_a_layer_that_is_not_costed_counts_as_a_dense_one() -> None:
+    def time(kernel: int, outputs: tuple[int, ...]) -> Estimate | None:
+        odd = Operator("odd", "unknown: Odd", ("layer",), ((100,),), outputs)
+        return latency(profile(two_layers(kernel, odd)).rows, target("stm32l496"))
+
+    found = time(50_000, (50,))  # at most 100 x 50
+    assert found
+    assert found.not_costed == ("odd",)
+    assert str(found).endswith("X-CUBE-AI); 1 layer not costed")
+    assert time(50_000, (500,)) is None
+    assert time(50_000, ()) is None  # of any size
+
+
+@given(st.floats(1e-3, 1e6), st.floats(80, 100), st.integers(0, 100))
+def test_an_estimate_is_a_line(value: float, covered: float, missing: int) -> None:
+    names = tuple(map(str, range(missing)))
+    for name, unit, short in (("Time", "ms", "X-CUBE-AI"), ("Energy", "uJ", "datasheet")):
+        found = Estimate(value, value / 3, value * 2, unit, ("measured",), short, (), names, covered)
+        line = f"{name}: {found}"
+        assert line.startswith(f"{name}: estimate ")
+        assert len(line) <= 100
 
 
 @given(st.sampled_from(list(TARGETS.values())), st.sampled_from(["Conv2D", "Dense"]), st.booleans())

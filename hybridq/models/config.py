@@ -44,17 +44,20 @@ class ReferenceConfig(NetworkConfig):
         strict=False,
         min_length=6,
         max_length=6,
-        description="filters of the six convolutions (channels)",
+        description="outputs of the six convolutions (channels)",
     )
     dense: tuple[Width, ...] = Field(
         default=(64, 64),
         strict=False,
         min_length=2,
         max_length=2,
-        description="units of the two hidden dense layers; the last has one unit a word",
+        description="outputs of the two hidden dense layers; the last one has an output for each word (units)",
     )
     dropout: float = Field(
-        default=0.2, ge=0, lt=1, description="share of values dropped before each dense layer in training"
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="share of values dropped before the first two dense layers in training (0 to 1)",
     )
 
 
@@ -68,12 +71,12 @@ class TCResNetConfig(NetworkConfig):
         min_length=2,
         max_length=64,
         description=(
-            "channels of the first convolution and of each block; frames are halved where they change"
-            " (16, 24, 32, 48: TC-ResNet8; the default: TC-ResNet14-1.5)"
+            "outputs of the first convolution and of each block; frames are halved where they change;"
+            " 16, 24, 32, 48 is TC-ResNet8, the default TC-ResNet14-1.5 (channels)"
         ),
     )
     dropout: float = Field(
-        default=0.5, ge=0, lt=1, description="share of values dropped before the dense layer in training"
+        default=0.5, ge=0, lt=1, description="share of values dropped before the dense layer in training (0 to 1)"
     )
 
 

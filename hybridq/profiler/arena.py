@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 
 from hybridq.graph import Graph, Operator
@@ -17,8 +18,8 @@ from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.memory import packed
 from hybridq.profiler.merge import CONVOLUTIONS, IN_PLACE, Step, merge, outputs_of, precision_of
-from hybridq.profiler.planners import Layout, Lifetime, Link, chain, first_fit, scratch_name
-from hybridq.profiler.scratch import from_7_2, image, is_int8, scratch
+from hybridq.profiler.planners import Layout, Lifetime, Link, chain, overlapped, scratch_name
+from hybridq.profiler.scratch import from_7_2, image, is_int8, pads_apart, scratch
 
 BRANCHING = "first fit, the largest tensor first (this network branches: no planner of X-CUBE-AI's is known for it)"
 
@@ -69,9 +70,10 @@ class _Tensor:
 
 def ram(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None = None, rules: Accounting = NEWEST) -> Ram:
     """What the network needs in RAM under a precision plan."""
-    tensors = _tensors(graph, steps, plan, rules)
+    runs, rows = _runs(steps, plan, rules)
+    tensors = _tensors(graph, runs, plan, rules)
     ends = _ends(graph, steps)
-    layout = _layout(graph, steps, tensors, plan, rules)
+    layout = _layout(graph, runs, tensors, plan, rules)
     # What a recurrent layer keeps until the next run lies above all else.
     states = list(_states(steps, tensors))
     tops = itertools.accumulate((size for _, size in states), initial=layout.bytes)
@@ -81,9 +83,9 @@ def ram(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None = None
         activations=layout.bytes + sum(size for _, size in states),
         buffers=sum(tensors[name].bytes for name in ends),
         buffers_inside=rules.buffers_inside,
-        peak=steps[layout.peak].name if steps else "",
+        peak=steps[rows[layout.peak]].name if steps else "",
         planner=rules.label if _is_chain(graph, steps) else BRANCHING,
-        lifetimes=(*layout.lifetimes, *kept),
+        lifetimes=(*(one._replace(first=rows[one.first], last=rows[one.last]) for one in layout.lifetimes), *kept),
     )
 
 
@@ -103,14 +105,34 @@ def _layout(
     """The arena, without the states that are kept between runs."""
     held = {step.name: _held(step, tensors[step.name], plan, rules) for step in steps}
     inside = {name: 0 if tensor.outside else tensor.bytes for name, tensor in tensors.items()}
+    lags = {step.name: _lags(step, tensors, plan, rules) for step in steps}
     if not _is_chain(graph, steps):
-        return first_fit(_groups(graph, steps, inside, held), len(steps))
+        choices = [i for i, step in enumerate(steps) if len(lags[step.name]) > 1]
+        return overlapped(partial(_groups, graph, steps, inside, held, lags), choices, len(steps))
     (start,) = _starts(graph)
     links = [
-        Link(step.name, inside[step.inputs[0]], inside[step.name], held[step.name], _lags(step, tensors, plan, rules))
-        for step in steps
+        Link(step.name, inside[step.inputs[0]], inside[step.name], held[step.name], lags[step.name]) for step in steps
     ]
     return chain(start, inside[start], links)
+
+
+def _runs(
+    steps: tuple[Step, ...], plan: PrecisionPlan | None, rules: Accounting
+) -> tuple[tuple[Step, ...], tuple[int, ...]]:
+    """The steps, those that pad apart as two; and for each the number of the step that it is of."""
+    found: list[tuple[Step, int]] = []
+    for i, step in enumerate(steps):
+        op = step.operator
+        if not pads_apart(op, precision_of(op, plan), rules):
+            found.append((step, i))
+            continue
+        pads, shape = op.attributes["pads"], op.input_shapes[0]
+        padded = (*(size + sum(pad) for size, pad in zip(shape, pads, strict=False)), shape[-1])
+        pad = Operator(f"{op.name} (padded)", f"ZeroPadding{len(pads)}D", op.inputs, op.input_shapes, padded)
+        without = {**op.attributes, "pads": ((0, 0),) * len(pads)}
+        inner = replace(op, inputs=(pad.name,), input_shapes=(padded,), attributes=without)
+        found += [(Step(pad, step.inputs), i), (replace(step, operator=inner, inputs=(pad.name,)), i)]
+    return tuple(step for step, _ in found), tuple(i for _, i in found) or (0,)
 
 
 # ----------------------------------------------------------------------------------------------- tensors
@@ -196,14 +218,18 @@ def _kept(op: Operator) -> int:
 def _lags(
     step: Step, tensors: Mapping[str, _Tensor], plan: PrecisionPlan | None, rules: Accounting
 ) -> tuple[int | None, ...]:
-    """The choices of a step in a chain: see `Link`."""
+    """The choices of a step: see `Link`."""
+    if not step.inputs:
+        return (None,)
     op, source, result = step.operator, tensors[step.inputs[0]], tensors[step.name]
     if _writes_over(step, source.bytes, result.bytes):
         return (0,)
-    convolves = op.kind in CONVOLUTIONS and not op.kind.startswith("Separable")
-    if convolves and rules.in_place and not (source.outside or result.outside) and source.bytes and result.bytes:
-        int8 = is_int8(op, precision_of(op, plan))
-        return None, _lag(step, source.bytes, result.bytes, int8, rules)
+    if not rules.in_place or source.outside or result.outside or not (source.bytes and result.bytes):
+        return (None,)
+    if op.kind.startswith("ZeroPadding"):  # the two end at the same byte
+        return None, max(result.bytes - source.bytes, 0)
+    if op.kind in CONVOLUTIONS and not op.kind.startswith("Separable"):
+        return None, lag(step, source.bytes, result.bytes, is_int8(op, precision_of(op, plan)), rules)
     return (None,)
 
 
@@ -215,22 +241,24 @@ def _writes_over(step: Step, source: int, result: int) -> bool:
     return op.kind in IN_PLACE
 
 
-def _lag(step: Step, source: int, result: int, int8: bool, rules: Accounting) -> int:
+def lag(step: Step, source: int, result: int, int8: bool, rules: Accounting) -> int:
     """How far above its output the input of a convolution in place must start, in bytes.
 
     Before the output's row i is whole, the input must be read up to that row: the distance is largest at the
-    first rows or at the last. What is kept on top of it, for the edge, differs by version.
+    first rows or at the last, in 8-bit layers at the end of the input. What is kept on top of it, for the edge,
+    differs by version.
     """
     op = step.operator
     rows, conv_rows = image(op.input_shapes[0])[0], image(op.output_shape)[0]
     rows_out, width, _ = image(step.map_shape)
     stride: int = op.attributes["strides"][0] * (step.pool.attributes["strides"][0] if step.pool else 1)
     row_out, row_in = result // rows_out, source // rows
-    distance = max((-(-i // stride) + 1) * row_out - i * row_in for i in (0, 1, conv_rows + 1))
+    last = rows if int8 and from_7_2(rules) else conv_rows + 1
+    distance = max((-(-i // stride) + 1) * row_out - i * row_in for i in (0, 1, last))
     pads = op.attributes["pads"]
     top: int = pads[0][0]
     sides: int = sum(pads[1]) if len(pads) > 1 else 0
-    beyond = 0 if int8 and not from_7_2(rules) else rules.edge_padded
+    beyond = 0 if int8 and (top or not from_7_2(rules)) else rules.edge_padded
     edge = top * (width + sides) + beyond if any(map(any, pads)) else rules.edge_unpadded  # pixels
     return max(distance + edge * (row_out // width), 0)
 
@@ -239,29 +267,41 @@ def _lag(step: Step, source: int, result: int, int8: bool, rules: Accounting) ->
 
 
 def _groups(
-    graph: Graph, steps: tuple[Step, ...], inside: Mapping[str, int], held: Mapping[str, int]
+    graph: Graph,
+    steps: tuple[Step, ...],
+    inside: Mapping[str, int],
+    held: Mapping[str, int],
+    lags: Mapping[str, tuple[int | None, ...]],
+    taken: frozenset[int],
 ) -> list[list[Lifetime]]:
     """Tensors with their lifetimes, together with those written over them, and the scratch of each step.
 
-    A network input is there from the start, an output to the end.
+    A network input is there from the start, an output to the end. `taken` are the steps that write over their input
+    by a lag; what such a step holds lies above the two, as in most generated code.
     """
     leaving = outputs_of(graph, steps) | frozenset(graph.outputs)
     end = max(len(steps) - 1, 0)
     last = {name: i for i, step in enumerate(steps) for name in (step.name, *step.inputs)}
     last |= {name: end for name in leaving if name in inside}
     group_of = {name: [Lifetime(name, 0, last.get(name, 0), 0, inside[name])] for name in _starts(graph)}
+    placed = {name: group[0] for name, group in group_of.items()}
     groups = list(group_of.values())
     for i, step in enumerate(steps):
-        own = Lifetime(step.name, i, last[step.name], 0, inside[step.name])
         dying = [name for name in step.inputs if last[name] == i and name not in leaving]
-        under = _written_over(step, inside, dying)
-        if under:
-            group_of[step.name] = group_of[under]
-            group_of[under].append(own)
-        else:
-            group_of[step.name] = [own]
+        lagging = i in taken and bool(dying)
+        under = dying[0] if lagging else _written_over(step, inside, dying)
+        offset = placed[under].offset - (lags[step.name][-1] or 0) if under else 0
+        own = Lifetime(step.name, i, last[step.name], offset, inside[step.name])
+        placed[step.name] = own
+        work = Lifetime(scratch_name(step.name), i, i, 0, held[step.name])
+        group_of[step.name] = group_of[under] if under else []
+        group_of[step.name].append(own)
+        if not under:
             groups.append(group_of[step.name])
-        groups.append([Lifetime(scratch_name(step.name), i, i, 0, held[step.name])])
+        if lagging:
+            group_of[step.name].append(work._replace(offset=max(placed[under].end, own.end)))
+        else:
+            groups.append([work])
     return groups
 
 

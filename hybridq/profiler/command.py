@@ -14,6 +14,7 @@ from hybridq.profiler.report import Profile, profile, standard_plans
 from hybridq.profiler.targets import DEFAULT_TARGET, Target, custom_target, target
 
 if TYPE_CHECKING:
+    from hybridq.profiler.diff import Diff
     from hybridq.profiler.suggest import Suggestion
 
 RECIPES = (".yaml", ".yml")
@@ -32,10 +33,7 @@ class Request:
 
     def board(self, default: str) -> Target:
         """The target by its name, with the limits that were given by hand."""
-        found = target(self.target or default)
-        if self.flash is None and self.ram is None:
-            return found
-        return custom_target(self.flash, self.ram, found if self.target else None)
+        return custom_target(self.flash, self.ram, target(self.target or default))
 
 
 def report(path: Path, request: Request) -> Profile:
@@ -43,13 +41,23 @@ def report(path: Path, request: Request) -> Profile:
     return profile(*_opened(path, request))
 
 
+def side_by_side(path: Path, other: Path, request: Request) -> Diff:
+    """The second network against the first."""
+    from hybridq.profiler.diff import Diff
+
+    return Diff(report(path, request), report(other, request))
+
+
 def suggestion(path: Path, request: Request, to: str) -> Suggestion:
     """The fewest layers to narrow so that the network fits the flash: see `suggest`."""
     from hybridq.profiler.suggest import suggest
 
-    if to not in (precision.value for precision in Precision):
-        raise UserError(f"--to: '{to}' is not one of {', '.join(p.value for p in Precision)}")
+    narrow = [precision.value for precision in Precision if precision is not Precision.FLOAT32]
+    if to not in narrow:
+        raise UserError(f"--to: '{to}' is not one of {', '.join(narrow)}")
     graph, board, start, rules = _opened(path, request)
+    if start:
+        start.check(op.name for op in graph.weighted)
     return suggest(graph, board.flash_bytes, Precision(to), start, rules=rules)
 
 

@@ -1,20 +1,18 @@
-"""Two reports side by side: what changed, layer by layer and in the totals. Works on their plain data."""
+"""Two reports side by side: what changed, layer by layer and in the totals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from hybridq.profiler.tables import size
+from hybridq.profiler import report
+from hybridq.profiler.report import Profile
+from hybridq.profiler.summary import verdict
+from hybridq.profiler.tables import PAGE, Bar, Column, Line, Note, Printed, Sheet, count, size
 
-if TYPE_CHECKING:
-    from rich.console import Group
-
-Json = Mapping[str, Any]
 Status = Literal["same", "changed", "removed", "added"]
 
-COMPARED = ("kind", "output_shape", "precision", "parameters", "weights_bytes", "macc")  # of a layer
 TOTALS = {
     "flash_bytes": "Flash",
     "ram_bytes": "RAM",
@@ -22,9 +20,21 @@ TOTALS = {
     "macc": "MACC",
     "parameters": "Parameters",
 }
-HEADER = ("", "Layer", "Weights", "Bytes", "after", "%", "MACC", "after", "%")
+FIGURES = ("parameters", "weights_bytes", "macc")  # of a layer
 MARKS: dict[Status, str] = {"same": "", "changed": "~", "removed": "-", "added": "+"}
-STYLES: dict[Status, str] = {"same": "dim", "changed": "", "removed": "red", "added": "green"}
+COLUMNS = (
+    Column("", "text"),
+    Column("Layer", "name"),
+    Column("Weights", "text", least=90),
+    Column("Bytes"),
+    Column("", "text", least=PAGE),
+    Column("after"),
+    Column("", "text", least=PAGE),
+    Column("%", least=80),
+    Column("MACC", least=60),
+    Column("after", least=60),
+    Column("%", least=80),
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,10 @@ class Pair:
         """The change in percent of what was before; None from zero, too."""
         return 100 * self.change / self.before if self.change is not None and self.before else None
 
+    def to_json(self) -> dict[str, int | float | None]:
+        """Plain data, with the change."""
+        return {"before": self.before, "after": self.after, "change": self.change, "percent": self.percent}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -57,73 +71,104 @@ class Row:
     macc: Pair
 
 
-@dataclass(frozen=True)
-class Diff:
-    """The second report against the first; what is a pair is before and after."""
+@dataclass(frozen=True, repr=False)
+class Diff(Printed):
+    """The second report against the first."""
 
-    names: tuple[str, str]
-    targets: tuple[str, str]
-    fits: tuple[bool, bool]
-    accountings: tuple[str, str]
-    totals: Mapping[str, Pair]  # by the keys of TOTALS
-    rows: tuple[Row, ...]
+    before: Profile
+    after: Profile
+
+    @property
+    def not_costed(self) -> tuple[str, ...]:
+        """The layers of either without a rule."""
+        return tuple(dict.fromkeys((*self.before.not_costed, *self.after.not_costed)))
+
+    @property
+    def totals(self) -> Mapping[str, Pair]:
+        """The sums, by the keys of `TOTALS`."""
+        return {key: Pair(getattr(self.before.totals, key), getattr(self.after.totals, key)) for key in TOTALS}
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The layers of both."""
+        old, new = ({row.name: row for row in one.rows} for one in (self.before, self.after))
+        return tuple(_row(name, old.get(name), new.get(name)) for name in _names(list(old), list(new)))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; each figure with its change, absolute and in percent."""
-        layers = [asdict(row) | {key: _plain(getattr(row, key)) for key in _FIGURES} for row in self.rows]
+        both = (self.before, self.after)
         return {
-            **{key: list(getattr(self, key)) for key in ("names", "targets", "fits", "accountings")},
-            "totals": {key: _plain(pair) for key, pair in self.totals.items()},
-            "layers": [layer | {"weights": list(layer["weights"])} for layer in layers],
+            "names": [one.name for one in both],
+            "targets": [one.target.label for one in both],
+            "fits": [one.totals.fits for one in both],
+            "accountings": [one.accounting for one in both],
+            "not_costed": list(self.not_costed),
+            "totals": {key: pair.to_json() for key, pair in self.totals.items()},
+            "layers": [
+                {"name": row.name, "status": row.status, "weights": list(row.weights)}
+                | {key: getattr(row, key).to_json() for key in FIGURES}
+                for row in self.rows
+            ],
         }
 
-    def to_rich(self) -> Group:
-        """The table and the lines below it, for a terminal: a rich renderable of at most 100 columns."""
-        from rich import box
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
+    def sheet(self) -> Sheet:
+        """The layers of both in one table, and the totals in words."""
+        rows = self.rows
+        most = max((n for row in rows for n in (row.weights_bytes.before, row.weights_bytes.after) if n), default=1)
+        names = self.before.name or "Network", self.after.name or "Network"
+        return Sheet(
+            title=f"{names[0]}: before and after" if names[0] == names[1] else " against ".join(names),
+            columns=COLUMNS,
+            lines=tuple(Line(_cells(row, most), "" if row.status == "changed" else row.status) for row in rows),
+            notes=(*self.verdicts(), *(Note(_sentence(*cells)) for cells in self.sums()), *self.remarks()),
+        )
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
-        for i, name in enumerate(HEADER):
-            justify: Literal["left", "right"] = "left" if i < 3 else "right"
-            # only the names give way where the table is wider than the terminal
-            table.add_column(name, justify=justify, no_wrap=name != "Layer", overflow="ellipsis")
+    def records(self) -> list[Sequence[Any]]:
+        """A line a layer."""
+        figures = [f"{key}_{when}" for key in FIGURES for when in ("before", "after")]
+        found: list[Sequence[Any]] = [("name", "status", "weights_before", "weights_after", *figures)]
         for row in self.rows:
-            table.add_row(*(Text(cell, style=STYLES[row.status]) for cell in _cells(row)))
-        return Group(table, *map(Text, self.lines()))
+            pairs = (getattr(row, key) for key in FIGURES)
+            found.append(
+                (row.name, row.status, *row.weights, *(n for pair in pairs for n in (pair.before, pair.after)))
+            )
+        return found
 
-    def lines(self) -> list[str]:
-        """The totals in words, and where the two do not count alike."""
+    def verdicts(self) -> tuple[Note, ...]:
+        """Whether each of them fits."""
+        both = (("Before:", self.before), ("After: ", self.after))
+        return tuple(Note(f"{when} {(said := verdict(one)).text}", said.warning) for when, one in both)
+
+    def remarks(self) -> tuple[Note, ...]:
+        """Why the two may not be compared."""
         said = []
-        for when, name, board, fits in zip(("Before", "After"), self.names, self.targets, self.fits, strict=True):
-            said.append(f"{when + ':':7} {name} {'fits' if fits else 'does not fit'} {board}")
-        for key, label in TOTALS.items():
-            pair = self.totals[key]
-            if pair.before is not None and pair.after is not None:
-                before, after = (size(n) if key.endswith("bytes") else f"{n:,}" for n in (pair.before, pair.after))
-                percent = f" ({pair.percent:+.1f} %)" if pair.percent is not None else ""
-                changed = f"{before} to {after}, {pair.change:+,}{percent}"
-                said.append(f"{label}: {changed if pair.change else f'{before}, unchanged'}")
-        if self.accountings[0] != self.accountings[1]:
-            said.append(f"Not counted alike: {self.accountings[0]} before, {self.accountings[1]} after")
-        return said
+        if self.not_costed:
+            said.append(Note(f"Not costed, the totals leave them out: {', '.join(self.not_costed)}", warning=True))
+        if self.before.accounting != self.after.accounting:
+            said.append(
+                Note(f"Not counted alike: {self.before.accounting} before, {self.after.accounting} after", warning=True)
+            )
+        return tuple(said)
+
+    def sums(self) -> list[tuple[str, str, str, str, str]]:
+        """Each total: its label, before, after, and the change, absolute and in percent; "" for none."""
+        found = []
+        for key, pair in self.totals.items():
+            before, after = (size(n or 0) if key.endswith("bytes") else count(n) for n in (pair.before, pair.after))
+            percent = f"{pair.percent:+.1f}" if pair.change and pair.percent is not None else ""
+            found.append((TOTALS[key], before, after, f"{pair.change:+,}" if pair.change else "", percent))
+        return found
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from hybridq.profiler.html import side_by_side
+
+        return side_by_side(self)
 
 
-_FIGURES = ("parameters", "weights_bytes", "macc")  # of a Row
-
-
-def diff(before: Json, after: Json) -> Diff:
-    """The second report against the first, each as `Profile.to_json` gives it. Layers are matched by name."""
-    old, new = ({layer["name"]: layer for layer in report["layers"]} for report in (before, after))
-    return Diff(
-        names=(before["name"], after["name"]),
-        targets=(before["target"]["label"], after["target"]["label"]),
-        fits=(before["totals"]["fits"], after["totals"]["fits"]),
-        accountings=(before["accounting"], after["accounting"]),
-        totals={key: Pair(before["totals"].get(key), after["totals"].get(key)) for key in TOTALS},
-        rows=tuple(_row(name, old.get(name), new.get(name)) for name in _names(list(old), list(new))),
-    )
+def _sentence(label: str, before: str, after: str, change: str, percent: str) -> str:
+    changed = f"{before} to {after}, {change}" + (f" ({percent} %)" if percent else "")
+    return f"{label}: {changed if change else f'{before}, unchanged'}"
 
 
 def _names(before: list[str], after: list[str]) -> list[str]:
@@ -136,36 +181,38 @@ def _names(before: list[str], after: list[str]) -> list[str]:
     return names
 
 
-def _row(name: str, before: Json | None, after: Json | None) -> Row:
+def _row(name: str, before: report.Row | None, after: report.Row | None) -> Row:
     status: Status
-    if before is None:
-        status = "added"
-    elif after is None:
-        status = "removed"
+    if before is None or after is None:
+        status = "added" if before is None else "removed"
     else:
-        status = "same" if all(before[key] == after[key] for key in COMPARED) else "changed"
-    weights = _weights(before), _weights(after)
-    parameters, flash, macc = (Pair(*(layer[key] if layer else None for layer in (before, after))) for key in _FIGURES)
-    return Row(name, status, weights, parameters, flash, macc)
+        status = "same" if _compared(before) == _compared(after) else "changed"
+    pairs = (Pair(*(getattr(row, key) if row else None for row in (before, after))) for key in FIGURES)
+    return Row(name, status, (_weights(before), _weights(after)), *pairs)
 
 
-def _weights(layer: Json | None) -> str:
-    return str(layer["precision"]["weights"]) if layer and layer["precision"] else ""
+def _compared(row: report.Row) -> tuple[Any, ...]:
+    """What makes two layers of one name the same."""
+    return row.kind, row.output_shape, row.precision, row.parameters, row.weights_bytes, row.macc
 
 
-def _plain(pair: Pair) -> dict[str, int | float | None]:
-    return {"before": pair.before, "after": pair.after, "change": pair.change, "percent": pair.percent}
+def _weights(row: report.Row | None) -> str:
+    return str(row.precision.weights) if row and row.precision else ""
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, most: int) -> tuple[str | Bar, ...]:
+    flash = row.weights_bytes
+    bars = [
+        "" if bytes_ is None else Bar(100 * bytes_ / most, weights or "float32")
+        for bytes_, weights in zip((flash.before, flash.after), row.weights, strict=True)
+    ]
     weights = " to ".join(dict.fromkeys(filter(None, row.weights)))
-    figures: list[str] = []
-    for pair in (row.weights_bytes, row.macc):
-        figures += [_count(pair.before, row.status == "added"), _count(pair.after, row.status == "removed")]
-        figures.append(f"{pair.percent:+.1f}" if pair.change and pair.percent is not None else "")
-    return (MARKS[row.status], row.name, weights, *figures)
+    (before, after, percent), macc = (_figures(pair, row.status) for pair in (flash, row.macc))
+    return (MARKS[row.status], row.name, weights, before, bars[0], after, bars[1], percent, *macc)
 
 
-def _count(number: int | None, absent: bool) -> str:
-    """A figure; empty where the layer is not there, "?" where there is no rule for it."""
-    return "" if absent else "?" if number is None else f"{number:,}"
+def _figures(pair: Pair, status: Status) -> tuple[str, str, str]:
+    """Before, after and the percentage; empty where the layer is not there, "?" where there is no rule for it."""
+    before = "" if status == "added" else count(pair.before)
+    after = "" if status == "removed" else count(pair.after)
+    return before, after, f"{pair.percent:+.1f}" if pair.change and pair.percent is not None else ""

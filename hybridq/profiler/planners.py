@@ -1,16 +1,17 @@
 """Where tensors lie in an arena: two planners, on sizes and lifetimes alone.
 
-`chain` is for networks without branches, and gives what X-CUBE-AI's published reports say; `first_fit` is for all
+`chain` is for networks without branches, and gives what X-CUBE-AI's published reports say; `overlapped` is for all
 others. What is alive at the same step never overlaps, but for what a step reads and the result it writes over it.
 """
 
 from __future__ import annotations
 
-import itertools
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+MOST_OVERLAPS = 50  # that are tried, beside those that cost nothing
 
 
 class Lifetime(NamedTuple):
@@ -143,44 +144,67 @@ def _union(ranges: Iterable[tuple[int, int]]) -> Reach:
 # --------------------------------------------------------------------------------------- other networks
 
 
-def first_fit(groups: Iterable[Sequence[Lifetime]], steps: int) -> Layout:
-    """Each group in turn, the largest first, as low as it fits; those of one group start at the same byte.
+Groups = Iterable[Sequence[Lifetime]]
 
-    A group is a tensor, or a row of them of which each is written over the one before. Offsets given are ignored.
+
+def overlapped(groups: Callable[[frozenset[int]], Groups], choices: Iterable[int], steps: int) -> Layout:
+    """`first_fit` with steps that write over what they read, taken one after the other: always the fullest step.
+
+    `groups` are those to place when the steps given do so, `choices` the steps that can. It ends where the fullest
+    step is no choice, or was one that made the arena larger.
+    """
+    left = set(choices)
+    taken: frozenset[int] = frozenset()
+    best = first_fit(groups(taken), steps)
+    for _ in range(MOST_OVERLAPS):
+        if best.peak not in left:
+            break
+        left.remove(best.peak)
+        more = taken | {best.peak}
+        found = first_fit(groups(more), steps)
+        if found.bytes <= best.bytes:
+            taken, best = more, found
+    return best
+
+
+def first_fit(groups: Groups, steps: int) -> Layout:
+    """Each group in turn, the largest first, as low as it fits.
+
+    A group is a tensor, or a row of them of which each is written over the one before; it moves as one, for the
+    offsets given say how they lie to one another.
     """
     placed: list[Lifetime] = []
-    groups = [group for group in groups if any(one.bytes for one in group)]
-    for group in sorted(groups, key=lambda group: (-max(one.bytes for one in group), group[0].first)):
+    blocks = [block for group in groups if (block := _block(group))]
+    for block in sorted(blocks, key=lambda block: (-max(one.end for one in block), block[0].first)):
         offset = _lowest(
-            (other.offset - one.bytes, other.end)
-            for one in group
+            (other.offset - one.end, other.end - one.offset)
+            for one in block
             for other in placed
             if other.first <= one.last and one.first <= other.last
         )
-        placed += [one._replace(offset=offset) for one in group if one.bytes]
-    return Layout(max((one.end for one in placed), default=0), _fullest(groups, steps), tuple(sorted(placed, key=_age)))
+        placed += [one._replace(offset=offset + one.offset) for one in block]
+    return Layout(max((one.end for one in placed), default=0), _fullest(placed, steps), tuple(sorted(placed, key=_age)))
+
+
+def _block(group: Sequence[Lifetime]) -> list[Lifetime]:
+    """The tensors of a group that have bytes, the lowest at 0."""
+    lowest = min((one.offset for one in group if one.bytes), default=0)
+    return [one._replace(offset=one.offset - lowest) for one in group if one.bytes]
 
 
 def _age(one: Lifetime) -> tuple[int, int, str]:
     return one.first, one.last, one.tensor
 
 
-def _fullest(groups: Iterable[Sequence[Lifetime]], steps: int) -> int:
-    """The step during which most bytes are alive; what is written over counts once."""
-    steps = max(steps, 1)
-    change = [0] * (steps + 1)
-
-    def count(first: int, last: int, size: int) -> None:
-        change[first] += size
-        change[last + 1] -= size
-
-    for group in groups:
-        for one in group:
-            count(one.first, one.last, one.bytes)
-        for before, after in itertools.pairwise(group):
-            count(after.first, after.first, -min(before.bytes, after.bytes))
-    alive = list(itertools.accumulate(change))
-    return max(range(steps), key=alive.__getitem__)
+def _fullest(placed: Iterable[Lifetime], steps: int) -> int:
+    """The step during which most bytes are taken; what is written over counts once."""
+    taken = [0] * max(steps, 1)
+    top = [0] * max(steps, 1)
+    for one in sorted(placed, key=lambda one: one.offset):
+        for i in range(one.first, one.last + 1):
+            taken[i] += max(one.end - max(one.offset, top[i]), 0)
+            top[i] = max(top[i], one.end)
+    return max(range(len(taken)), key=taken.__getitem__)
 
 
 def _lowest(barred: Iterable[tuple[int, int]]) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import glob
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hybridq.graph import Graph, Operator, read_graph
 from hybridq.keras_layers import Shape
@@ -15,9 +16,7 @@ from hybridq.profiler import arena, estimates, macc, memory, targets
 from hybridq.profiler.accounting import Accounting
 from hybridq.profiler.merge import Step, merge, precision_of
 from hybridq.profiler.planners import Lifetime
-
-if TYPE_CHECKING:
-    from rich.console import Group
+from hybridq.profiler.tables import Printed, Sheet
 
 SCHEMA = 1
 DOMINANT = 80.0  # percent of the flash that the layers named as dominant hold together
@@ -31,6 +30,7 @@ class Row:
     kind: str
     merged: tuple[str, ...]  # the other operators that run in it
     marks: tuple[str, ...]  # "pool", "norm": the ones of them that matter to the figures
+    input_shapes: tuple[Shape, ...]  # without the batch, as all shapes
     output_shape: Shape
     precision: LayerPrecision | None  # None for a layer without a kernel
     parameters: int | None  # None where there is no rule for the layer
@@ -70,7 +70,7 @@ class Totals:
 
 
 @dataclass(frozen=True, repr=False)
-class Profile:
+class Profile(Printed):
     """The report on one network, under one precision plan, for one target."""
 
     name: str
@@ -100,9 +100,14 @@ class Profile:
         return tuple(names), share
 
     @property
-    def exceeded(self) -> tuple[str, ...]:
-        """The target's limits that the network breaks, by name."""
-        return self.target.exceeded(self.totals.flash_bytes, self.totals.ram_bytes, self.totals.macc)
+    def limits(self) -> tuple[targets.Limit, ...]:
+        """The target's limits, with what the network needs of each."""
+        return self.target.limits(self.totals.flash_bytes, self.totals.ram_bytes, self.totals.macc)
+
+    @property
+    def exceeded(self) -> tuple[targets.Limit, ...]:
+        """The limits that the network breaks."""
+        return tuple(limit for limit in self.limits if limit.exceeded)
 
     @property
     def estimates(self) -> dict[str, estimates.Estimate | None]:
@@ -120,6 +125,7 @@ class Profile:
             "io_in_activations": self.buffers_inside,
             "peak": self.peak,
             "totals": asdict(self.totals),
+            "exceeded": [limit._asdict() for limit in self.exceeded],
             "layers": [_plain(row) for row in self.rows],
             "dominant": {"layers": list(self.dominant[0]), "flash_share": self.dominant[1]},
             "assumed": list(self.assumed),
@@ -130,41 +136,23 @@ class Profile:
             "estimates": {name: found.to_json() if found else None for name, found in self.estimates.items()},
         }
 
-    def __repr__(self) -> str:
-        """The table, as in a terminal."""
-        from hybridq.profiler.tables import plain
+    def sheet(self) -> Sheet:
+        """The table of the layers and what it says, in words."""
+        from hybridq.profiler.summary import sheet
 
-        return plain(self)
+        return sheet(self)
+
+    def records(self) -> list[Sequence[Any]]:
+        """A line a layer."""
+        from hybridq.profiler.summary import records
+
+        return records(self)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from hybridq.profiler.html import fragment
+        from hybridq.profiler.html import report
 
-        return fragment(self.to_json(), self.lifetimes)
-
-    def to_html(self) -> str:
-        """One self-contained page."""
-        from hybridq.profiler.html import page
-
-        return page(self.to_json(), self.lifetimes)
-
-    def to_rich(self) -> Group:
-        """The report for a terminal: a rich renderable of at most 100 columns."""
-        from hybridq.profiler.tables import terminal
-
-        return terminal(self)
-
-    def to_csv(self) -> str:
-        """One line a layer, with a header; comma-separated."""
-        from hybridq.profiler.tables import csv
-
-        return csv(self)
-
-    def to_markdown(self) -> str:
-        """The report as a Markdown table and a few lines."""
-        from hybridq.profiler.tables import markdown
-
-        return markdown(self)
+        return report(self)
 
 
 def profile(
@@ -226,6 +214,7 @@ def _rows(steps: tuple[Step, ...], plan: PrecisionPlan | None, counted: Accounti
             kind=step.operator.kind,
             merged=tuple(op.name for op in step.operators if op is not step.operator),
             marks=("pool",) * bool(step.pool) + ("norm",) * bool(step.folded),
+            input_shapes=step.operators[0].input_shapes,
             output_shape=step.map_shape,
             precision=_precision(step, plan),
             parameters=memory.parameters(step) if step.operator.known else None,
@@ -260,7 +249,7 @@ def _totals(
         ram_bytes=used,
         target_flash_share=_percent(flash, board.flash_bytes),
         target_ram_share=_percent(used, board.ram_bytes),
-        fits=not board.exceeded(flash, used, count),
+        fits=not any(limit.exceeded for limit in board.limits(flash, used, count)),
         published_rule_bytes=memory.published_rule_bytes(graph, plan),
     )
 
@@ -296,6 +285,7 @@ def _plain(row: Row) -> dict[str, Any]:
     return asdict(row) | {
         "merged": list(row.merged),
         "marks": list(row.marks),
+        "input_shapes": [list(shape) for shape in row.input_shapes],
         "output_shape": list(row.output_shape),
         "precision": {part: str(getattr(precision, part)) for part in ("weights", "bias", "outputs")}
         if precision

@@ -53,6 +53,16 @@ def from_7_2(rules: Accounting) -> bool:
     return rules.core or rules.version >= (7, 2)
 
 
+def pads_apart(op: Operator, said: LayerPrecision, rules: Accounting) -> bool:
+    """Whether it first copies its input with the padding around it: 8-bit depthwise convolutions do.
+
+    So in four generated networks, of 8.1 and Core 2.1 to 3.0; no network of a version before 8.0 is known.
+    """
+    later = (rules.core or rules.version >= (8, 0)) and not rules.own
+    padded = op.kind.startswith("Depthwise") and any(map(any, op.attributes["pads"]))
+    return later and padded and is_int8(op, said)
+
+
 def _always(rules: Accounting) -> bool:
     return True
 

@@ -6,18 +6,25 @@ What a layer's precision costs in accuracy is not in this: a suggestion is where
 from __future__ import annotations
 
 import glob
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hybridq.graph import Graph
 from hybridq.precision import PARTS, Precision, PrecisionPlan
+from hybridq.profiler import macc
 from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.memory import weights_bytes
 from hybridq.profiler.merge import merge, precision_of
-from hybridq.profiler.tables import size
+from hybridq.profiler.tables import Bar, Column, Line, Note, Printed, Sheet, size
 
-if TYPE_CHECKING:
-    from rich.text import Text
+COLUMNS = (
+    Column("Layer", "name"),
+    Column("Weights", "text"),
+    Column("Saves"),
+    Column("Flash after it"),
+    Column("", "text"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,15 +37,17 @@ class Change:
     flash_bytes: int
 
 
-@dataclass(frozen=True)
-class Suggestion:
+@dataclass(frozen=True, repr=False)
+class Suggestion(Printed):
     """A precision plan, how it comes about, and whether it is enough."""
 
+    name: str  # of the network
     plan: PrecisionPlan
     to: Precision
     limit_bytes: int
     start_bytes: int  # flash before the first change
     changes: tuple[Change, ...]  # the most bytes saved first
+    not_costed: tuple[str, ...] = ()  # layers without a rule: nothing of them is counted
 
     @property
     def flash_bytes(self) -> int:
@@ -53,32 +62,53 @@ class Suggestion:
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {
+            "name": self.name,
             "to": self.to.value,
             "limit_bytes": self.limit_bytes,
             "start_bytes": self.start_bytes,
             "flash_bytes": self.flash_bytes,
             "fits": self.fits,
             "changes": [asdict(change) | {"before": change.before.value} for change in self.changes],
+            "not_costed": list(self.not_costed),
             "plan": self.plan.to_data(),
         }
 
-    def to_rich(self) -> Text:
-        """The lines, for a terminal."""
-        from rich.text import Text
+    def sheet(self) -> Sheet:
+        """A line for each change, and whether they are enough."""
+        return Sheet(
+            title=f"{self.name or 'Network'} in {size(self.limit_bytes)} of flash",
+            columns=COLUMNS,
+            lines=tuple(Line(self._cells(change)) for change in self.changes),
+            notes=self._notes(),
+        )
 
-        return Text("\n".join(self.lines()))
+    def records(self) -> list[Sequence[Any]]:
+        """A line a change."""
+        rows = [(c.layer, c.before, self.to, c.saved_bytes, c.flash_bytes) for c in self.changes]
+        return [("layer", "before", "to", "saved_bytes", "flash_bytes"), *rows]
 
-    def lines(self) -> list[str]:
-        """The same in words, a line for each change and one for the end."""
-        said = [
-            f"{change.layer}: {change.before} to {self.to} saves {size(change.saved_bytes)}, "
-            f"{size(change.flash_bytes)} left"
-            for change in self.changes
-        ]
-        count = len(self.changes)
-        how = f"with {count} layer{'s' * (count > 1)} to {self.to}" if count else "as it is"
-        verdict = "Fits" if self.fits else "Nothing helps enough: does not fit"
-        return [*said, f"{verdict} {size(self.limit_bytes)} of flash {how}: {size(self.flash_bytes)}"]
+    def _cells(self, change: Change) -> tuple[str | Bar, ...]:
+        weights = f"{change.before} to {self.to}"
+        left = Bar(100 * change.flash_bytes / self.start_bytes, str(self.to))
+        return change.layer, weights, size(change.saved_bytes), size(change.flash_bytes), left
+
+    def _notes(self) -> tuple[Note, ...]:
+        number, limit, taken = len(self.changes), size(self.limit_bytes), size(self.flash_bytes)
+        how = f"with {number} layer{'s' * (number > 1)} to {self.to}" if number else "as it is"
+        if self.fits:
+            said = f"Fits {limit} of flash {how}: {taken}" + f", before {size(self.start_bytes)}" * bool(number)
+        else:
+            over = size(self.flash_bytes - self.limit_bytes)
+            said = f"No choice of layers to {self.to} fits {limit} of flash: {how} it takes {taken}, {over} too much"
+        verdict = Note(said, warning=not self.fits)
+        missing = Note(f"Not costed, nothing of them is counted: {', '.join(self.not_costed)}", warning=True)
+        return (missing, verdict) if self.not_costed else (verdict,)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from hybridq.profiler.html import suggestion
+
+        return suggestion(self)
 
 
 def suggest(
@@ -98,16 +128,21 @@ def suggest(
     What a layer saves depends on its own precision only, so whoever takes the largest savings first needs the fewest.
     """
     given = start.rules if start else _own_rules(graph)
+    base = PrecisionPlan(given)
+    steps = {op.name: step for step in merge(graph, rules, base) for op in step.operators}
 
-    def flash(*narrowed: str) -> int:
-        plan = PrecisionPlan((*given, *(_rule(name, to) for name in narrowed)))
+    def flash(plan: PrecisionPlan) -> int:
         return sum(weights_bytes(step, plan, rules) for step in merge(graph, rules, plan))
 
-    base = PrecisionPlan(given)
-    total = start_bytes = flash()
+    def saving(name: str) -> int:
+        narrowed, step = PrecisionPlan((*given, _rule(name, to))), steps[name]
+        if step.head:  # with narrow weights the batch norm before it is a step of its own
+            return start_bytes - flash(narrowed)
+        return weights_bytes(step, base, rules) - weights_bytes(step, narrowed, rules)
+
+    total = start_bytes = flash(base)
     names = [op.name for op in graph.weighted if to.bits < base.of(op.name).weights.bits]
-    savings = {name: start_bytes - flash(name) for name in names}
-    savings = {name: saved for name, saved in savings.items() if saved > 0}  # tables may eat it up
+    savings = {name: saved for name in names if (saved := saving(name)) > 0}  # tables may eat it up
     if keep_last:
         last = _last(graph)
         others = {name: saved for name, saved in savings.items() if name not in last}
@@ -120,7 +155,8 @@ def suggest(
         total -= saved
         changes.append(Change(name, base.of(name).weights, saved, total))
     plan = PrecisionPlan((*given, *(_rule(change.layer, to) for change in changes)))
-    return Suggestion(plan, to, flash_bytes, start_bytes, tuple(changes))
+    missing = tuple(filter(None, (macc.not_costed(op) for op in graph.operators if op.kind != "InputLayer")))
+    return Suggestion(graph.name, plan, to, flash_bytes, start_bytes, tuple(changes), missing)
 
 
 def _rule(layer: str, weights: Precision) -> tuple[str, tuple[tuple[str, Precision], ...]]:

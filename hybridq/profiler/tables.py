@@ -1,174 +1,203 @@
-"""The report as text: for a terminal, as CSV, as Markdown."""
+"""A result as one table with notes, and that table in every form: terminal, plain text, Markdown, CSV, HTML."""
 
 from __future__ import annotations
 
-import csv as csv_module
+import csv
 import io
-from typing import TYPE_CHECKING, Literal
-
-from hybridq.precision import LayerPrecision, Precision
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from rich.console import Group
-
-    from hybridq.profiler.report import Profile, Row
+    from rich.console import Console, ConsoleOptions, RenderableType
 
 WIDTH = 100
+PAGE = 10**6  # characters of a column that only a page shows
 BAR = 8  # characters of a full bar
-HEADER = ("Layer", "Output", "Weights", "Parameters", "Bytes", "MACC", "MACC %", "Flash %")
+LONGEST = 60  # characters of a name in a sentence
+
+Look = Literal["", "dominant", "unknown", "same", "removed", "added"]
+STYLES: dict[Look, str] = {  # in a terminal
+    "": "",
+    "dominant": "bold",
+    "unknown": "red",
+    "same": "dim",
+    "removed": "red",
+    "added": "green",
+}
 
 
-def terminal(report: Profile) -> Group:
-    """The table and the lines below it, as a rich renderable of at most 100 columns."""
-    from rich import box
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
+class Bar(NamedTuple):
+    """A cell that is drawn: percent of a full bar, in the colour of a precision, or of what is "fine" or "exceeded"."""
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), title_justify="left")
-    table.title = Text(f"{report.name} on {report.target.label}", style="bold")
-    for i, name in enumerate(HEADER):
-        justify: Literal["left", "right"] = "left" if i in (0, 2) else "right"
-        # only the names give way where the table is wider than the terminal
-        table.add_column(name, justify=justify, no_wrap=name != "Layer", overflow="ellipsis")
-    table.add_column("", no_wrap=True, width=BAR)
-    dominant = set(report.dominant[0])
-    for row in report.rows:
-        style = "bold" if row.name in dominant else "red" if row.macc is None else ""
-        table.add_row(*(Text(cell, style=style) for cell in _cells(row)), Text(_bar(row.flash_share), style="cyan"))
-    return Group(table, *(Text(line, style="red" if line.startswith("Not costed") else "") for line in lines(report)))
+    share: float
+    colour: str = "float32"
 
 
-def plain(report: Profile) -> str:
-    """The same as plain text of at most 100 columns."""
+class Column(NamedTuple):
+    """A column; numbers stand to the right, and only names are cut. A narrow terminal leaves some columns out."""
+
+    heading: str
+    kind: Literal["name", "text", "number"] = "number"
+    least: int = 0  # characters that a terminal must have to show it
+
+
+class Line(NamedTuple):
+    """A line of the table."""
+
+    cells: Sequence[str | Bar]
+    look: Look = ""
+
+
+class Note(NamedTuple):
+    """A sentence below the table."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a result says: a title, a table, notes."""
+
+    title: str
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[Note, ...]
+
+
+class Printed(ABC):
+    """A result that prints itself in every form. A subclass says what there is to print."""
+
+    @abstractmethod
+    def sheet(self) -> Sheet:
+        """What a person reads."""
+
+    @abstractmethod
+    def records(self) -> list[Sequence[Any]]:
+        """The lines of the CSV, the heading first."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; a figure that is not known is None, never zero."""
+
+    @abstractmethod
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+
+    def __repr__(self) -> str:
+        """The table, as in a terminal."""
+        return plain(self.sheet())
+
+    def to_html(self) -> str:
+        """One self-contained page."""
+        from hybridq.profiler.markup import page
+
+        return page(self.sheet().title, self._repr_html_())
+
+    def to_rich(self) -> Terminal:
+        """The table and its notes, as a rich renderable."""
+        return Terminal(self.sheet())
+
+    def to_csv(self) -> str:
+        """A heading and a line a layer, comma-separated; an empty cell where a figure is not known."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(self.records())
+        return text.getvalue()
+
+    def to_markdown(self) -> str:
+        """A table and a list."""
+        return markdown(self.sheet())
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A sheet as a rich renderable, for a terminal of any width."""
+
+    sheet: Sheet
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """The title, the table, the notes."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        yield Text(self.sheet.title, style="bold")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+        shown = _shown(self.sheet, options.max_width)
+        for heading, kind, _ in (self.sheet.columns[i] for i in shown):
+            justify: Literal["left", "right"] = "right" if kind == "number" else "left"
+            least = 8 if kind == "name" else None
+            table.add_column(heading, justify=justify, no_wrap=kind != "name", overflow="ellipsis", min_width=least)
+        for line in self.sheet.lines:
+            table.add_row(*(_drawn(line.cells[i], STYLES[line.look]) for i in shown))
+        if self.sheet.lines:
+            yield table
+        yield from (Text(note.text, style="red" if note.warning else "") for note in self.sheet.notes)
+
+
+def plain(sheet: Sheet) -> str:
+    """A sheet as plain text of at most 100 columns."""
     from rich.console import Console
 
     console = Console(width=WIDTH, force_terminal=False, color_system=None)
     with console.capture() as captured:
-        console.print(terminal(report))
-    return captured.get()
+        console.print(Terminal(sheet))
+    return captured.get().rstrip("\n")
 
 
-def markdown(report: Profile) -> str:
-    """The same as Markdown."""
-    rows = [HEADER, tuple("---" if i in (0, 2) else "---:" for i in range(len(HEADER)))]
-    rows += [_cells(row) for row in report.rows]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
-    items = "\n".join(f"- {line}" for line in lines(report))
-    return f"## {report.name} on {report.target.label}\n\n{table}\n\n{items}\n"
-
-
-def csv(report: Profile) -> str:
-    """The rows as CSV; an empty cell where a figure is not known."""
-    text = io.StringIO()
-    writer = csv_module.writer(text, lineterminator="\n")
-    writer.writerow(
-        (
-            "name",
-            "kind",
-            "output_shape",
-            "weights",
-            "bias",
-            "outputs",
-            "parameters",
-            "weights_bytes",
-            "macc",
-            "macc_share",
-            "flash_share",
-        )
-    )
-    for row in report.rows:
-        p = row.precision
-        writer.writerow(
-            (
-                row.name,
-                row.kind,
-                _shape(row),
-                *((p.weights, p.bias, p.outputs) if p else ("", "", "")),
-                row.parameters,
-                row.weights_bytes,
-                row.macc,
-                round(row.macc_share, 4),
-                round(row.flash_share, 4),
-            )
-        )
-    return text.getvalue()
-
-
-def lines(report: Profile) -> list[str]:
-    """What the table says, in words."""
-    totals, board = report.totals, report.target
-    names, share = report.dominant
-    said = [
-        f"Total: {totals.macc:,} MACC, {totals.parameters:,} parameters",
-        f"Flash: {size(totals.flash_bytes)} of weights, {totals.target_flash_share:.1f} % of {size(board.flash_bytes)}",
-        f"RAM:   {size(totals.ram_bytes)} = activations {totals.activations_bytes:,} B "
-        f"{'with' if report.buffers_inside else '+'} input and output {totals.io_bytes:,} B, "
-        f"{totals.target_ram_share:.1f} % of {size(board.ram_bytes)}"
-        + (f"; most in {report.peak}" * bool(report.peak)),
-        _verdict(report),
-    ]
-    if len(report.widths) > 1:
-        each = (f"{w.bits}-bit {w.parameters:,} and {w.macc:,}" for w in report.widths)
-        said.insert(1, f"Parameters and MACC by width: {'; '.join(each)}")
-    said += [f"{name}: {found}" for name, found in report.estimates.items() if found]
-    if names:
-        verb = "holds" if len(names) == 1 else "hold"
-        said.append(f"{_listed(names)} {verb} {share:.1f} % of the flash")
-    for label, flash in report.plans:
-        saved = 100 * (1 - flash / totals.flash_bytes) if totals.flash_bytes else 0.0
-        said.append(f"With {label} weights: {size(flash)} of flash, {saved:.1f} % less")
-    if report.assumed:
-        said.append(f"Assumed, no published report has it: the MACC of {', '.join(report.assumed)}")
-    if report.not_costed:
-        said.append(f"Not costed, the totals leave them out: {', '.join(report.not_costed)}")
-    said.append(f"Accounting: {report.accounting}; RAM: {report.planner}")
-    return said
-
-
-def _verdict(report: Profile) -> str:
-    """Whether it fits, and if not, what it exceeds."""
-    board, about = report.target, f" ({report.target.description})" * bool(report.target.description)
-    if report.totals.fits:
-        return f"Fits {board.label}{about}"
-    return f"Does not fit {board.label}{about}: {_listed(report.exceeded)} exceeded"
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    """ "a, b and c"; of many, the first four and how many more."""
-    ends = names if len(names) <= 5 else (*names[:4], f"{len(names) - 4} more")
-    return " and ".join(filter(None, (", ".join(ends[:-1]), ends[-1])))
+def markdown(sheet: Sheet) -> str:
+    """A sheet as Markdown, without the bars."""
+    shown = [i for i in _shown(sheet, WIDTH) if not any(isinstance(line.cells[i], Bar) for line in sheet.lines)]
+    rows = [[sheet.columns[i].heading for i in shown]]
+    rows.append(["---:" if sheet.columns[i].kind == "number" else "---" for i in shown])
+    rows += [[_escaped(str(line.cells[i])) for i in shown] for line in sheet.lines]
+    table = ["| " + " | ".join(row) + " |" for row in rows] if sheet.lines else []
+    notes = [f"- {_escaped(note.text)}" for note in sheet.notes]
+    blocks = ([f"## {_escaped(sheet.title)}"], table, notes)
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
 def size(count: int) -> str:
     """Bytes as a person reads them: 2.12 MiB, 127.5 KiB, 640 B."""
-    if count >= 2**20:
-        return f"{count / 2**20:.2f} MiB"
+    for unit, bytes_ in (("GiB", 2**30), ("MiB", 2**20)):
+        if count >= bytes_:
+            return f"{count / bytes_:,.2f} {unit}"
     return f"{count / 2**10:.1f} KiB" if count >= 2**10 else f"{count} B"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    name = "\N{NO-BREAK SPACE}+".join((row.name, *row.marks))
-    figures = (f"{n:,}" if n is not None else "?" for n in (row.parameters, row.weights_bytes, row.macc))
-    shares = (
-        f"{row.macc_share:.1f}" if row.macc is not None else "?",
-        f"{row.flash_share:.1f}" if row.weights_bytes is not None else "?",
-    )
-    return (name, _shape(row), _precision(row.precision), *figures, *shares)
+def count(number: int | None) -> str:
+    """A figure; "?" where there is no rule for it."""
+    return "?" if number is None else f"{number:,}"
 
 
-def _shape(row: Row) -> str:
-    return "x".join(map(str, row.output_shape)) or "?"
+def listed(names: Sequence[str]) -> str:
+    """ "a, b and c"; of many, the first four and how many more; long ones are cut."""
+    ends = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
+    ends = ends if len(ends) <= 5 else [*ends[:4], f"{len(ends) - 4} more"]
+    return " and ".join(filter(None, (", ".join(ends[:-1]), *ends[-1:])))
 
 
-def _precision(precision: LayerPrecision | None) -> str:
-    """Weights alone where bias and outputs are float32: "8-bit"; else "8-bit b8 o8"."""
-    if precision is None:
-        return ""
-    parts = (("b", precision.bias), ("o", precision.outputs))
-    return " ".join((str(precision.weights), *(f"{key}{p.bits}" for key, p in parts if p is not Precision.FLOAT32)))
+def _drawn(cell: str | Bar, style: str) -> Any:
+    from rich.text import Text
+
+    return Text(_blocks(cell.share), style="cyan") if isinstance(cell, Bar) else Text(cell, style=style)
 
 
-def _bar(share: float) -> str:
-    eighths = round(share / 100 * BAR * 8)
+def _blocks(share: float) -> str:
+    eighths = round(min(max(share, 0.0), 100.0) / 100 * BAR * 8)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def _shown(sheet: Sheet, width: int) -> list[int]:
+    """The columns for which there is room."""
+    return [i for i, column in enumerate(sheet.columns) if column.least <= width]
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown leaves as it is, on one line."""
+    text = " ".join(text.splitlines())
+    for character in "\\|<`*[":
+        text = text.replace(character, "\\" + character)
+    return text

@@ -1,0 +1,93 @@
+"""The pages for readers: what is generated is up to date, what is shown works, what is linked is there."""
+
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+import pytest
+from pydantic import Field
+
+from hybridq.models.config import Section
+from hybridq.recipe import Recipe, load_recipe
+from hybridq.validation import keys
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    """tools/document_recipes.py as a module."""
+    spec = importlib.util.spec_from_file_location("document_recipes", ROOT / "tools" / "document_recipes.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_on_recipes_is_what_the_tool_writes(tool: ModuleType) -> None:
+    text = tool.PAGE.read_text(encoding="utf-8")
+    assert text == tool.page(text), "run: python tools/document_recipes.py"
+
+
+def test_every_key_has_a_row(tool: ModuleType) -> None:
+    written = "\n\n".join(tool.blocks())
+    for key in keys(Recipe):
+        section = ".".join(map(str, key[:-1]))
+        _, _, after = written.partition(f"### {section}\n" if section else "## Every key\n")
+        assert f"| `{key[-1]}` |" in after.partition("\n### ")[0], key
+
+
+def test_a_new_key_or_section_needs_no_line_in_the_tool(tool: ModuleType) -> None:
+    class Inner(Section):
+        """What is inside."""
+
+        pause: float | None = Field(default=None, gt=0, le=9, description="how long to wait (s)")
+        order: Literal["up", "down"] = Field(default="up", description="which way (really)")
+        grid: dict[str, list[float]] = Field(default={}, description="key to values")
+
+    class Outer(Section):
+        """A section of a section."""
+
+        inner: Inner | None = Field(default=None, description="a section")
+        several: tuple[Inner, ...] = Field(default=(), description="sections in a list")
+        count: int | list[int] = Field(description="how many (count)")
+
+    schema = Outer.model_json_schema()
+    text = "\n".join(tool.section("", schema, schema["$defs"]))
+    assert "| `inner` | mapping or null |  | `null` |  | a section: [inner](#inner) |" in text
+    assert "| `several` | list of mappings |  | `[]` |  | sections in a list: [several](#several) |" in text
+    assert "| `count` | whole number or list of whole numbers | count | - |  | how many |" in text
+    assert "### inner\nWhat is inside.\n" in text
+    assert "| `pause` | number or null | s | `null` | more than 0, 9 or less | how long to wait |" in text
+    assert "| `order` | `up` or `down` |  | `up` |  | which way (really) |" in text
+    assert "| `grid` | mapping to list of numbers |  |  |  | key to values |" in text
+
+
+def test_the_recipes_shown_load(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"```yaml\n# (\S+\.yaml)\n(.*?)```", page, re.DOTALL))
+    for path, text in shown.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    plain, big, narrow = (load_recipe(tmp_path / path) for path in shown)
+    assert (plain.name, big.name, narrow.name) == ("float", "big", "narrow")
+    assert narrow.parent is not None
+    assert narrow.tutor is not None
+    assert (narrow.parent.digest(), narrow.tutor.digest()) == (plain.digest(), big.digest())
+    assert [narrow.plan.of(name).weights for name in ("conv2d_4", "dense_2")] == ["ternary", "8-bit"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    linked = re.findall(r"\]\((?!https?:|#)([^)#\s]+)[^)]*\)", text)
+    named = re.findall(r"`((?:docs|tools|recipes|tests)/[\w./-]+)`", text)
+    missing = [name for name in linked if not (page.parent / name).exists()]
+    missing += [name for name in named if not (ROOT / name).exists()]
+    assert not missing
