@@ -79,7 +79,8 @@ def _create(root: Path, experiment: str) -> None:
     artifacts = root / ARTIFACTS
     artifacts.mkdir(exist_ok=True)
     new = root / (DATABASE + ".new")
-    new.unlink(missing_ok=True)
+    for left in (new, new.with_name(new.name + "-journal")):  # by a killed process
+        left.unlink(missing_ok=True)
     try:
         with plainly(str(root)):
             store: Any = cast(Any, SqlAlchemyStore)(address(new), str(artifacts))

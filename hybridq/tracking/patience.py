@@ -20,7 +20,7 @@ from hybridq.tracking.guard import FINAL, LOCKED, chain, plainly
 SETTING = "HYBRIDQ_TRACKING_WAIT"
 WAIT_SECONDS = 300.0
 SILENT_SECONDS = 1.0  # a short break is not worth a line
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # seconds
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0  # seconds
 # Another process writes at the same moment, or has just made the same row; asked again, the store finds it.
 RACES = ("UNIQUE constraint failed", "duplicate key value", "already exists", LOCKED)
 CUT_OFF = ("Max retries exceeded", "Connection aborted", "Connection broken", "timed out")  # in a failed download

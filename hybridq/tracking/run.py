@@ -31,7 +31,7 @@ SYNTHETIC_WARNING = "synthetic voices: for trying the tool, not a result"
 PARAM_LIMIT, TAG_LIMIT, DIGEST_LIMIT = 6000, 8000, 36  # characters, MLflow's
 PARAMS_AT_ONCE, METRICS_AT_ONCE = 100, 1000  # per log_batch, MLflow's
 PICTURE_DPI = 150
-LAST_WORD_SECONDS = 5.0  # to say how a run ended, when there is no time to lose
+LAST_WORD_SECONDS = 2.0  # to say how a run ended, when there is no time to lose
 NOTED_PARAMS = ("data.source", "training.seed", "training.epochs", "target")
 
 
