@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
 from hybridq.tracking.guard import plainly, quiet_mlflow
@@ -53,6 +53,11 @@ def open_local(root: Path, experiment: str) -> str:
 def address(database: Path) -> str:
     """The MLflow address of a SQLite file; in an address `%` and `?` would mean something else."""
     return "sqlite:///" + str(database).replace("%", "%25").replace("?", "%3F")
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite address; None for another address."""
+    return Path(unquote(uri.removeprefix("sqlite:///"))).absolute() if uri.startswith("sqlite:///") else None
 
 
 def check_writable(root: Path) -> None:

@@ -84,9 +84,7 @@ def _passing(error: BaseException) -> bool:
     if any(symptom in text for text in texts for symptom in RACES + CUT_OFF):
         return True
     for one in chain(error):
-        if isinstance(one, requests.RequestException) and not isinstance(
-            one, (requests.HTTPError, requests.exceptions.InvalidURL)
-        ):
+        if isinstance(one, (requests.ConnectionError, requests.Timeout, requests.exceptions.RetryError)):
             return True
         if isinstance(one, OperationalError) or (isinstance(one, DBAPIError) and one.connection_invalidated):
             return True

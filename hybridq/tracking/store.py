@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
 from hybridq.metrics import name_from_mlflow
 from hybridq.paths import cache_root
 from hybridq.tracking.guard import probe, quiet_mlflow, redacted
-from hybridq.tracking.local import ARTIFACTS, DATABASE, HOME_TAG, KIND, alone, check_writable, open_local
+from hybridq.tracking.local import ARTIFACTS, DATABASE, HOME_TAG, KIND, alone, check_writable, open_local, sqlite_file
 from hybridq.tracking.owner import owner_is_gone, owner_tags
 from hybridq.tracking.patience import Answer, patiently
 from hybridq.tracking.provenance import provenance
@@ -63,7 +63,7 @@ def open_store(root: Path = Path("mlruns"), *, experiment: str = EXPERIMENT, wai
         raise UserError(
             f"MLFLOW_TRACKING_URI={shown}: MLflow 3 keeps no runs as files; name a database such as {near}", ENVIRONMENT
         )
-    database = _sqlite_file(uri)
+    database = sqlite_file(uri)
     if database:
         needed = database if database.exists() else database.parent
         if not os.access(needed, os.R_OK if database.exists() else os.W_OK):
@@ -71,10 +71,6 @@ def open_store(root: Path = Path("mlruns"), *, experiment: str = EXPERIMENT, wai
     if not wait:
         probe(uri)
     return Store(uri, experiment, None, wait)
-
-
-def _sqlite_file(uri: str) -> Path | None:
-    return Path(unquote(uri.removeprefix("sqlite:///"))).absolute() if uri.startswith("sqlite:///") else None
 
 
 class Store:
@@ -110,7 +106,7 @@ class Store:
 
     def _making(self) -> AbstractContextManager[None]:
         """Keeps other processes out while MLflow makes its tables in a new SQLite file, which it does unguarded."""
-        file = None if self.root else _sqlite_file(self.uri)
+        file = None if self.root else sqlite_file(self.uri)
         return alone(file.parent) if file and os.access(file.parent, os.W_OK) else nullcontext()
 
     def ask(self, question: Callable[[Any], Answer], wait: float | None = None) -> Answer:
