@@ -22,7 +22,7 @@ from hybridq.metrics import mlflow_name
 from hybridq.tracking import Store, open_store
 
 HOME = Path(__file__).parents[1]
-EPOCHS = 6
+EPOCHS, LONG = 6, 20
 WRITER = """
 import sys
 from pathlib import Path
@@ -68,8 +68,10 @@ def server(started: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     return started
 
 
-def writer(name: str, runs: int, experiment: str = "hybridq", **extra: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITER, "mlruns", name, str(runs), str(EPOCHS), experiment]
+def writer(
+    name: str, runs: int, experiment: str = "hybridq", epochs: int = EPOCHS, **extra: str
+) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WRITER, "mlruns", name, str(runs), str(epochs), experiment]
     env = os.environ | {"PYTHONPATH": str(HOME)} | extra
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -79,7 +81,7 @@ def history(store: Store, run: str, name: str) -> list[tuple[int, float]]:
     return sorted((point.step, point.value) for point in points)
 
 
-def check_written(store: Store, said: str) -> None:
+def check_written(store: Store, said: str, epochs: int = EPOCHS) -> None:
     """Every run of which a writer said that it ended is there, once and whole, and no other run of that writer."""
     ended = said.splitlines()
     writers = {line.split()[0] for line in ended}
@@ -88,7 +90,7 @@ def check_written(store: Store, said: str) -> None:
     for run in runs:
         number = int(run.tags["number"])
         assert (run.status, run.params) == ("FINISHED", {"writer": run.name.split()[0]})
-        steps = range(1, EPOCHS + 1)
+        steps = range(1, epochs + 1)
         assert history(store, run.id, "training loss") == [(step, number + 1 / step) for step in steps]
         assert history(store, run.id, "training accuracy %") == [(step, float(step)) for step in steps]
         assert store.download(run.id, "notes/last.txt").read_text() == run.name
@@ -191,8 +193,8 @@ def test_runs_outlive_a_restart_of_their_database_and_of_their_server(
         return sum(run.status == "FINISHED" and "writer" in run.params for run in where.runs())
 
     before = ended(store)
-    by_server = writer("f", 1000)
-    by_itself = writer("g", 1000, "direct", MLFLOW_TRACKING_URI=database.uri("runs"))  # no server between
+    by_server = writer("f", 1000, epochs=LONG)
+    by_itself = writer("g", 1000, "direct", LONG, MLFLOW_TRACKING_URI=database.uri("runs"))  # no server between
     wait_for(lambda: ended(store) > before and ended(direct) > 0)
     database.stop()
     time.sleep(1.5)
@@ -220,8 +222,8 @@ def test_runs_outlive_a_restart_of_their_database_and_of_their_server(
     assert "Connection refused; trying again for 300 s\n" in warned
     assert "nothing is lost\n" in warned
     assert by_server.returncode == 0
-    check_written(store, told)
-    check_written(direct, by_itself.communicate(timeout=60)[0])
+    check_written(store, told, LONG)
+    check_written(direct, by_itself.communicate(timeout=60)[0], LONG)
 
     assert store.find(run.id).status == "RUNNING"
     with store.resume_run(run.id) as resumed:
