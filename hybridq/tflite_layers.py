@@ -248,13 +248,36 @@ def _pad(call: Call) -> Description:
 
 def _resize(interpolation: str) -> Callable[[Call], Description]:
     def read(call: Call) -> Description:
-        source, target = call.sources[0][-3:], call.recorded[-3:]
-        if len(source) != 3 or len(target) != 3 or any(new % old for new, old in zip(target, source, strict=True)):
-            return call.unknown(" by a factor that is no whole number")
-        size = [new // old for new, old in zip(target[:2], source[:2], strict=True)]
-        return _keras(call, "UpSampling2D", {"size": size, "interpolation": interpolation})
+        source = call.sources[0]
+        if len(source) < 3 or len(call.recorded) < 3:
+            return call.unknown(" to an open shape")
+        return Description("Resizing", (*source[:-3], *call.recorded[-3:]), {"interpolation": interpolation})
 
     return read
+
+
+def _slice(call: Call) -> Description:
+    return Description("Slice", call.recorded) if call.recorded else call.unknown(" of an open shape")
+
+
+def _space_to_batch(call: Call) -> Description:
+    """How the converter writes a dilated convolution: every n-th place becomes a sequence or image of its own."""
+    (*places, channels), blocks, pads = call.sources[0], call.values(1), call.values(2)
+    if len(blocks) != len(places) or len(pads) != 2 * len(places) or not all(blocks):
+        return call.unknown(" over other axes")
+    longer = [n + before + after for n, before, after in zip(places, pads[::2], pads[1::2], strict=True)]
+    shape = (prod(blocks), *(n // b for n, b in zip(longer, blocks, strict=True)), channels)
+    return Description("SpaceToBatch", checked(shape))
+
+
+def _batch_to_space(call: Call) -> Description:
+    source, blocks, crops = call.sources[0], call.values(1), call.values(2)
+    count, places, channels = source[0], source[1:-1], source[-1]
+    if len(blocks) != len(places) or len(crops) != 2 * len(places) or count != prod(blocks):
+        return call.unknown(" over other axes")
+    joined = (n * b for n, b in zip(places, blocks, strict=True))
+    cut = (n - before - after for n, before, after in zip(joined, crops[::2], crops[1::2], strict=True))
+    return Description("BatchToSpace", checked((*cut, channels)))
 
 
 def _lstm(call: Call) -> Description:
@@ -305,5 +328,9 @@ RULES: dict[str, Callable[[Call], Description]] = {
     "PADV2": _pad,
     "RESIZE_BILINEAR": _resize("bilinear"),
     "RESIZE_NEAREST_NEIGHBOR": _resize("nearest"),
+    "SLICE": _slice,
+    "STRIDED_SLICE": _slice,
+    "SPACE_TO_BATCH_ND": _space_to_batch,
+    "BATCH_TO_SPACE_ND": _batch_to_space,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
 }

@@ -274,8 +274,17 @@ OPERATORS = [
     ("TRANSPOSE", (1, 8, 4), (1, 4, 8), (np.int32([0, 2, 1]),), None, "Permute", {"dims": (2, 1)}),
     ("QUANTIZE", IMAGE, IMAGE, (), None, "Quantize", {}),
     ("DEQUANTIZE", IMAGE, IMAGE, (), None, "Dequantize", {}),
-    ("RESIZE_BILINEAR", IMAGE, (1, 12, 24, 4), (np.int32([12, 24]),), None, "UpSampling2D", {"size": (2, 3)}),
-    ("RESIZE_NEAREST_NEIGHBOR", IMAGE, (1, 12, 8, 4), (np.int32([12, 8]),), None, "UpSampling2D", {"size": (2, 1)}),
+    ("RESIZE_BILINEAR", IMAGE, (1, 12, 24, 4), (np.int32([12, 24]),), None, "Resizing", {"interpolation": "bilinear"}),
+    (
+        "RESIZE_NEAREST_NEIGHBOR",
+        IMAGE,
+        (1, 12, 8, 4),
+        (np.int32([12, 8]),),
+        None,
+        "Resizing",
+        {"interpolation": "nearest"},
+    ),
+    ("SLICE", (1, 8, 4), (1, 3, 4), (np.int32([0, 2, 0]), np.int32([1, 3, 4])), None, "Slice", {}),
     ("COS", IMAGE, IMAGE, (), None, "unknown: COS", {}),
 ]
 
@@ -290,6 +299,22 @@ def test_operators_have_the_kinds_of_keras_layers(
     assert attributes.items() <= op.attributes.items()
     assert op.parameters == sum(c.size for c in constants if c.dtype == np.float32)
     assert op.kernel == 0
+
+
+def test_a_sequence_is_taken_apart_for_a_dilated_convolution_and_joined(tmp_path: Path) -> None:
+    def parts(crop: int, blocks: int = 2) -> list[tuple[str, tuple[int, ...]]]:
+        writer = Writer()
+        two, pad, cut = (writer.constant(np.int32(value)) for value in ([blocks], [[1, 0]], [[crop, 0]]))
+        source = writer.input(1, 7, 4)
+        apart = writer.add("SPACE_TO_BATCH_ND", [source, two, pad], 2, 4, 4)
+        writer.add("BATCH_TO_SPACE_ND", [apart, two, cut], 1, 7, 4)
+        return [(op.kind, op.output_shape) for op in read_ops(writer, tmp_path)]
+
+    assert parts(1) == [("SpaceToBatch", (2, 4, 4)), ("BatchToSpace", (7, 4))]
+    with pytest.raises(UserError, match=r"settings give the output \(6, 4\), the file says \(7, 4\)"):
+        parts(2)
+    with pytest.raises(UserError):
+        parts(1, blocks=-2)
 
 
 def test_two_branches_are_joined(tmp_path: Path) -> None:

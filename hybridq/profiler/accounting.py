@@ -27,8 +27,10 @@ class Accounting:
     window_scratch: bool  # a convolution, but a depthwise one, holds the values under its kernel
     edge_unpadded: int  # what a convolution in place keeps away from its input: pixels, without padding
     edge_padded: int  # the same with padding, beyond the padded rows
-    elu: int  # MACC an element; in 5.x as the reference network's nonlinearity counts, later as in a report of Core 2.2
-    int8_relu: int  # MACC an element
+    dense_bias: bool  # a dense layer counts one MACC more for each output, as a convolution does in every version
+    elu: int  # MACC an element; 10 as the reference network's nonlinearity counts, 11 as in a report of Core 2.2
+    int8_relu6: int  # MACC an element; in 5.2 all layers of one network count it, about half of another
+    int8_softmax: int  # MACC an element; 19 where it runs in float, with a conversion of 2 before it and behind it
     in_place: bool = True  # convolutions may write over their input; False where optimised for time
     own: bool = False  # our image: it stores the scales of quantized kernels, and its kernels need no scratch
 
@@ -41,18 +43,20 @@ class Accounting:
         return f"{NAME} {number}" + ("" if self.in_place else ", optimised for time")
 
 
-#          version   core   inside merges forward window unpadded padded elu relu
+#          version   core   inside merges forward window unpadded padded dense elu relu6 softmax
 VERSIONS = (
-    Accounting((5, 0), False, False, True, False, False, 1, 0, 10, 2),
-    Accounting((6, 0), False, False, True, False, False, 1, 1, 11, 0),
-    Accounting((7, 2), False, True, True, False, False, 0, 1, 11, 0),
-    Accounting((8, 0), False, True, False, False, False, 0, 1, 11, 0),
-    Accounting((9, 0), False, True, True, False, False, 0, 1, 11, 0),
-    Accounting((1, 0), True, True, True, False, True, 0, 1, 11, 0),
-    Accounting((2, 0), True, True, True, True, True, 0, 1, 11, 0),  # folds_forward: seen in 2.2, in no earlier report
+    Accounting((5, 0), False, False, True, False, False, 1, 0, False, 10, 0, 19),
+    Accounting((5, 2), False, False, True, False, False, 1, 0, False, 10, 2, 19),
+    Accounting((6, 0), False, False, True, False, False, 1, 1, True, 10, 0, 19),
+    Accounting((7, 0), False, False, True, False, False, 1, 0, True, 10, 0, 15),  # padded: the reference network's
+    Accounting((7, 2), False, True, True, False, False, 0, 1, True, 11, 0, 15),
+    Accounting((8, 0), False, True, False, False, False, 0, 1, True, 11, 0, 15),
+    Accounting((9, 0), False, True, True, False, False, 0, 1, True, 11, 0, 15),
+    Accounting((1, 0), True, True, True, False, True, 0, 1, True, 11, 0, 15),
+    Accounting((2, 0), True, True, True, True, True, 0, 1, True, 11, 0, 15),  # folds_forward: seen in 2.2, not before
 )
 # Our image: its inputs and outputs are part of the arena; a convolution never writes over its input.
-PACKED = Accounting((0, 0), False, True, True, False, False, 0, 0, 11, 0, in_place=False, own=True)
+PACKED = Accounting((0, 0), False, True, True, False, False, 0, 0, True, 11, 0, 15, in_place=False, own=True)
 NEWEST = replace(VERSIONS[-1], version=(2, 2))
 
 

@@ -1,6 +1,6 @@
 """Multiply-accumulates of each operator, as X-CUBE-AI counts them.
 
-The rules were read off its published reports. Together they give, in version 5.2, the published total of the float
+The rules were read off its published reports. Together they give, in version 7.1, the published total of the float
 reference network, 20,496,832, and every share in its table, to the last digit. To add an operator: one line in RULES.
 """
 
@@ -15,7 +15,7 @@ from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.merge import FREE, Step
 
 # MACC per element. Seen in reports: ReLU, leaky ReLU (in the merged layer), PReLU, sigmoid, tanh, softmax.
-# ELU and the ReLU of an 8-bit layer differ by version: `Accounting`.
+# ELU and, of an 8-bit layer, ReLU6 and softmax differ by version: `Accounting`.
 NONLINEARITIES = {
     "linear": 0,
     "relu": 1,
@@ -63,9 +63,9 @@ def _separable(op: Operator) -> int:
     return int(depthwise + _outputs(op) * between + op.output_shape[-1])
 
 
-def _dense(op: Operator) -> int:
-    """Inputs x outputs + outputs. Some 5.x reports lack the last term; the reference network's has it."""
-    return _outputs(op) * op.input_shapes[0][-1] + _outputs(op)
+def _dense(op: Operator, rules: Accounting) -> int:
+    """Inputs x outputs, and from 6.0 + outputs, with a bias or without."""
+    return _outputs(op) * (op.input_shapes[0][-1] + rules.dense_bias)
 
 
 def _pool(op: Operator) -> int:
@@ -87,16 +87,20 @@ def _transposed(op: Operator) -> int:
     return prod(op.input_shapes[0]) * int(prod(op.attributes["kernel"])) * op.output_shape[-1] + op.output_shape[-1]
 
 
-def _up_sampling(op: Operator) -> int:
+def _resize(op: Operator) -> int:
     return 4 * _outputs(op) if op.attributes["interpolation"] == "bilinear" else 0
 
 
+def _apart(op: Operator) -> int:
+    """Around a dilated convolution, which is computed in float: 8-bit values are converted on the way."""
+    return 2 * _outputs(op) if _is_int8(op) else 0
+
+
 def _recurrent(op: Operator) -> int:
-    """At each step the matrices of the gates, and 1 a unit for each nonlinearity: the LSTM has one more than gates."""
+    """At each step the matrices of the gates, and some more a unit: 5 for an LSTM, 2 for a GRU."""
     units, gates = op.attributes["units"], op.attributes["gates"]
-    nonlinearities = gates + (op.kind == "LSTM")
-    each = gates * units * (op.input_shapes[0][-1] + units) + nonlinearities * units
-    return int(op.attributes["steps"] * each)
+    more = {"LSTM": 5, "GRU": 2, "SimpleRNN": 1}[op.kind]  # no report has a SimpleRNN
+    return int(op.attributes["steps"] * units * (gates * (op.input_shapes[0][-1] + units) + more))
 
 
 def _attend(op: Operator, heads: int = 1) -> int:
@@ -116,6 +120,28 @@ def _multi_head_attention(op: Operator) -> int:
     return int(dense + _attend(op, heads) + queries * (value_width + 1) * results)
 
 
+def _grouped_query_attention(op: Operator) -> int:
+    """As the attention of several heads, with fewer keys and values to compute."""
+    heads, queries, keys = (op.attributes[name] for name in ("heads", "queries", "keys"))
+    query, value, key = (*op.input_shapes, op.input_shapes[1])[:3]
+    width, shared = heads * op.attributes["key_dim"], op.attributes["shared_heads"] * op.attributes["key_dim"]
+    dense = queries * (query[-1] + 1) * width + keys * (key[-1] + value[-1] + 2) * shared
+    return int(dense + _attend(op, heads) + queries * (width + 1) * query[-1])
+
+
+def _additive_attention(op: Operator) -> int:
+    """As attention, each feature of a score with a sum, a tanh and a product."""
+    key, value = op.attributes["key_dim"], op.attributes["value_dim"]
+    each = (2 + NONLINEARITIES["tanh"]) * key + NONLINEARITIES["softmax"] + value
+    return int(op.attributes["queries"] * op.attributes["keys"] * each)
+
+
+def _convolutional_lstm(op: Operator) -> int:
+    """At each step a convolution of input and state for each gate, and as in an LSTM 1 for each nonlinearity."""
+    units, gates = op.attributes["units"], op.attributes["gates"]
+    return int(op.attributes["steps"] * (gates * units * op.attributes["taps"] + (gates + 1) * units))
+
+
 def _dot(op: Operator) -> int:
     unit = 2 * sum(map(prod, op.input_shapes)) if op.attributes["normalize"] else 0
     return _outputs(op) * int(op.attributes["length"]) + unit
@@ -127,13 +153,13 @@ def _inside(op: Operator) -> tuple[Operator, ...]:
     return tuple(inner for inner in graph.operators if inner.kind != "InputLayer") if graph else ()
 
 
-def _time_distributed(op: Operator) -> int:
-    return int(op.attributes["steps"] * sum(macc(inner) or 0 for inner in _inside(op)))
+def _time_distributed(op: Operator, rules: Accounting) -> int:
+    return int(op.attributes["steps"] * sum(macc(inner, rules) or 0 for inner in _inside(op)))
 
 
-def _bidirectional(op: Operator) -> int:
+def _bidirectional(op: Operator, rules: Accounting) -> int:
     merging = {"sum": 1, "mul": 1, "ave": 2}.get(op.attributes["merge_mode"], 0)
-    return merging * _outputs(op) + sum(macc(inner) or 0 for inner in _inside(op))
+    return merging * _outputs(op) + sum(macc(inner, rules) or 0 for inner in _inside(op))
 
 
 RULES: dict[str, Callable[[Operator], int]] = {
@@ -143,14 +169,11 @@ RULES: dict[str, Callable[[Operator], int]] = {
     **{
         f"{form}{which}Pooling{n}D": _pool for form in ("", "Global") for which in ("Max", "Average") for n in (1, 2, 3)
     },
-    "Dense": _dense,
     "BatchNormalization": lambda op: 2 * _outputs(op),  # one scale and one offset an element
     **dict.fromkeys(("Add", "Subtract", "Multiply", "Minimum", "Maximum"), _elementwise),
     "Average": lambda op: _outputs(op) * len(op.inputs),
     "Dot": _dot,
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
-    "Bidirectional": _bidirectional,
-    "TimeDistributed": _time_distributed,
     "MultiHeadAttention": _multi_head_attention,
     "Attention": _attend,
     # one for each mean, one for each mean of squares, one for a scale, one for an offset
@@ -160,14 +183,29 @@ RULES: dict[str, Callable[[Operator], int]] = {
     **dict.fromkeys(("Normalization", "Rescaling"), lambda op: 2 * _outputs(op)),
     **dict.fromkeys(("Masking", "NotEqual", "Any"), lambda op: prod(op.input_shapes[0])),
     "Permute": _permute,
+    "EinsumDense": lambda op: int(op.attributes["products"]) + _outputs(op),  # as a dense layer
+    "GroupedQueryAttention": _grouped_query_attention,
+    "AdditiveAttention": _additive_attention,
+    **{f"ConvLSTM{n}D": _convolutional_lstm for n in (1, 2, 3)},
+    **{f"Adaptive{w}Pooling{n}D": lambda op: int(op.attributes["taps"]) for w in ("Max", "Average") for n in (1, 2, 3)},
+    "LayerScale": _outputs,
+    "CustomScaleLayer": lambda op: 2 * _outputs(op),
+    "CenterCrop": lambda op: 0,
     **dict.fromkeys(("Quantize", "Dequantize"), lambda op: 2 * _outputs(op)),
-    **{f"UpSampling{n}D": _up_sampling for n in (1, 2, 3)},
+    **dict.fromkeys(("Resizing", *(f"UpSampling{n}D" for n in (1, 2, 3))), _resize),
+    **dict.fromkeys(("SpaceToBatch", "BatchToSpace"), _apart),
     # what only moves values, as a concatenation does
     **{f"{form}{n}D": lambda op: 0 for form in ("ZeroPadding", "Cropping") for n in (1, 2, 3)},
-    **{kind: lambda op: 0 for kind in ("Concatenate", "RepeatVector", "Embedding")},
+    **{kind: lambda op: 0 for kind in ("Concatenate", "RepeatVector", "Embedding", "Slice")},
     **{kind: lambda op: 0 for kind in FREE},
     # the nonlinearity of these is counted by its name, as that inside a layer is
     **{kind: lambda op: 0 for kind in ("Activation", "ReLU", "ELU", "LeakyReLU", "PReLU", "Softmax")},
+}
+# Of these the count differs by version.
+BY_VERSION: dict[str, Callable[[Operator, Accounting], int]] = {
+    "Dense": _dense,
+    "Bidirectional": _bidirectional,
+    "TimeDistributed": _time_distributed,
 }
 # No report has these: the count is ours, made of the parts that reports do have.
 ASSUMED_KINDS = frozenset(
@@ -175,9 +213,12 @@ ASSUMED_KINDS = frozenset(
         *(f"SeparableConv{n}D" for n in (1, 2)),
         *(f"Conv{n}DTranspose" for n in (1, 2, 3)),
         *(f"{form}3D" for form in ("Conv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling")),
-        *("Subtract", "Maximum", "Average", "Dot", "GRU", "SimpleRNN", "Bidirectional", "TimeDistributed"),
+        *("Subtract", "Maximum", "Average", "Dot", "SimpleRNN", "TimeDistributed"),
         *("MultiHeadAttention", "Attention", "LayerNormalization", "GroupNormalization", "RMSNormalization"),
         *("UnitNormalization", "Normalization", "Rescaling", "Masking", "NotEqual", "Any"),
+        *("EinsumDense", "GroupedQueryAttention", "AdditiveAttention", "LayerScale", "CustomScaleLayer"),
+        *(f"ConvLSTM{n}D" for n in (1, 2, 3)),
+        *(f"Adaptive{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2, 3)),
     }
 )
 
@@ -185,17 +226,29 @@ ASSUMED_KINDS = frozenset(
 def macc(op: Operator, rules: Accounting = NEWEST) -> int | None:
     """MACC of one operator with the activation that it holds; None where there is no rule for either."""
     each = _nonlinearity(op, rules)
-    if op.kind not in RULES or each is None or any(macc(inner) is None for inner in _inside(op)):
+    if not _has_rule(op) or each is None or any(macc(inner, rules) is None for inner in _inside(op)):
         return None
-    return RULES[op.kind](op) + each * _outputs(op)
+    own = BY_VERSION[op.kind](op, rules) if op.kind in BY_VERSION else RULES[op.kind](op)
+    return own + each * _outputs(op)
+
+
+def _has_rule(op: Operator) -> bool:
+    return op.kind in RULES or op.kind in BY_VERSION
+
+
+def _is_int8(op: Operator) -> bool:
+    """Whether its results are 8-bit."""
+    return op.precision is not None and op.precision.outputs is Precision.INT8
 
 
 def _nonlinearity(op: Operator, rules: Accounting) -> int | None:
     """MACC an element of the activation that an operator holds."""
     name = op.attributes.get("activation", "linear")
-    if op.precision and op.precision.outputs is Precision.INT8:
+    if _is_int8(op):
         if name in ("relu", "relu6"):
-            return rules.int8_relu
+            return rules.int8_relu6 if name == "relu6" else 0
+        if name == "softmax":
+            return rules.int8_softmax
         if name == "sigmoid":
             return INT8_SIGMOID
     return rules.elu if name == "elu" else NONLINEARITIES.get(name, ASSUMED.get(name))
@@ -209,7 +262,7 @@ def step_macc(step: Step, rules: Accounting = NEWEST) -> int | None:
 
 
 def assumed(op: Operator) -> str:
-    """Its kind, its activation or both where their counts are assumptions, as "GRU" or "gelu"; else empty."""
+    """Its kind, its activation or both where their counts are assumptions, as "SimpleRNN" or "gelu"; else empty."""
     activation = str(op.attributes.get("activation"))
     kinds = [op.kind] * (op.kind in ASSUMED_KINDS) + [activation] * (activation in ASSUMED)
     return " with ".join([*kinds, *(dict.fromkeys(filter(None, map(assumed, _inside(op)))))])
@@ -219,7 +272,7 @@ def not_costed(op: Operator) -> str:
     """Why an operator has no figure, for the report; empty for one that has."""
     if macc(op) is not None:
         return ""
-    if op.kind not in RULES:
+    if not _has_rule(op):
         return f"{op.name} ({op.kind})"
     for inner in _inside(op):
         if macc(inner) is None:

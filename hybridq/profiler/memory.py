@@ -6,6 +6,7 @@ A float network so has exactly the weights that X-CUBE-AI reports.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from hybridq.graph import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
@@ -13,7 +14,7 @@ from hybridq.profiler.accounting import NEWEST, Accounting, accounting
 from hybridq.profiler.merge import CONVOLUTIONS, Step, merge, precision_of
 
 FLOAT = Precision.FLOAT32.bits // 8  # bytes
-PUBLISHED = accounting("x-cube-ai:5.2")  # of the reference network's report
+PUBLISHED = accounting("x-cube-ai:7.1")  # of the reference network's report
 
 
 def packed(count: int, precision: Precision) -> int:
@@ -24,19 +25,32 @@ def packed(count: int, precision: Precision) -> int:
 # ----------------------------------------------------------------------------------------------- flash
 
 
-def weights_bytes(step: Step, plan: PrecisionPlan | None = None, rules: Accounting = NEWEST) -> int:
-    """Flash of one step: kernels, biases and other constants by their precisions.
+def weights_bytes(
+    steps: Iterable[Step], plan: PrecisionPlan | None = None, rules: Accounting = NEWEST
+) -> tuple[int, ...]:
+    """Flash of each step: kernels, biases and other constants by their precisions.
 
     A folded batch norm takes nothing, but its convolution then has a bias. The scales of quantized kernels count in an
-    image of our own alone: ST's tool has them in the code.
+    image of our own alone: ST's tool has them in the code. It stores zeros with each LSTM for the peepholes that it
+    does not have, 3 floats a unit, and equal arrays once: they count for the first LSTM of that many units.
     """
+    sizes: list[int] = []
+    zeros: set[int] = set()  # units of the LSTMs so far
+    for step in steps:
+        units = set() if rules.own else {count for op in step.operators for count in _lstm_units(op)} - zeros
+        zeros |= units
+        sizes.append(_stored_bytes(step, plan, rules) + FLOAT * 3 * sum(units))
+    return tuple(sizes)
+
+
+def _stored_bytes(step: Step, plan: PrecisionPlan | None, rules: Accounting) -> int:
     total = 0
     for op, bias in _stored(step):
         precision = precision_of(op, plan)
         total += packed(op.kernel, _stored_as(op, plan)) + packed(bias, precision.bias)
         if op.other:  # whole words: X-CUBE-AI aligns each array
             total += FLOAT * -(-packed(op.other, precision.weights if not op.kernel else Precision.FLOAT32) // FLOAT)
-        total += _requantization(op, precision) if rules.own else FLOAT * _peepholes(op)
+        total += _requantization(op, precision) if rules.own else 0
     return total
 
 
@@ -48,18 +62,22 @@ def _requantization(op: Operator, precision: LayerPrecision) -> int:
     return FLOAT * -(-op.output_shape[-1] * each // FLOAT)
 
 
-def _peepholes(op: Operator) -> int:
-    """Zeros stored with an LSTM for the peepholes that it does not have: 3 floats a unit, as reports count them."""
+def _lstm_units(op: Operator) -> tuple[int, ...]:
+    """The units of an LSTM, or of those in a wrapper; () in the second use of a shared layer."""
     inside = op.attributes.get("inside")
     if isinstance(inside, Graph):
-        return sum(map(_peepholes, inside.operators)) if op.kernel else 0
-    return 3 * int(op.attributes["units"]) if op.kind == "LSTM" and op.kernel else 0
+        return tuple(units for inner in inside.operators for units in _lstm_units(inner)) if op.kernel else ()
+    return (int(op.attributes["units"]),) if op.kind == "LSTM" and op.kernel else ()
 
 
 def _stored_as(op: Operator, plan: PrecisionPlan | None) -> Precision:
-    """The precision of the stored kernel. 8-bit weights of a TFLite layer that computes in float are expanded."""
+    """The precision of the stored kernel. 8-bit weights of a TFLite layer that computes in float are expanded.
+
+    So does one whose results are float, and a convolution of several images at once: a dilated one, taken apart.
+    """
     said = precision_of(op, plan)
-    expanded = plan is None and "per_channel" in op.attributes and said.outputs is Precision.FLOAT32
+    several = op.kind in CONVOLUTIONS and len(op.input_shapes[0]) > 3
+    expanded = plan is None and "per_channel" in op.attributes and (said.outputs is Precision.FLOAT32 or several)
     return Precision.FLOAT32 if expanded else said.weights
 
 
@@ -96,7 +114,7 @@ def published_rule_bytes(graph: Graph, plan: PrecisionPlan | None = None) -> int
     """
     precisions = {op.name: precision_of(op, plan).weights for op in graph.weighted}
     if Precision.BINARY not in precisions.values():
-        return sum(weights_bytes(step, PrecisionPlan()) for step in merge(graph, PUBLISHED, plan))
+        return sum(weights_bytes(merge(graph, PUBLISHED, plan), PrecisionPlan()))
     return sum(
         packed(op.kernel, precisions[op.name]) + (FLOAT * op.bias if op.kind in CONVOLUTIONS else 0)
         for op in graph.weighted

@@ -206,7 +206,8 @@ def _operators(steps: tuple[Step, ...]) -> list[Operator]:
 
 def _rows(steps: tuple[Step, ...], plan: PrecisionPlan | None, counted: Accounting) -> tuple[Row, ...]:
     maccs = [macc.step_macc(step, counted) for step in steps]
-    flash = [memory.weights_bytes(step, plan, counted) if step.operator.known else None for step in steps]
+    sizes = memory.weights_bytes(steps, plan, counted)
+    flash = [size if step.operator.known else None for step, size in zip(steps, sizes, strict=True)]
     all_macc, all_flash = sum(filter(None, maccs)), sum(filter(None, flash))
     return tuple(
         Row(
@@ -270,7 +271,7 @@ def _plans(graph: Graph, rows: tuple[Row, ...], counted: Accounting) -> tuple[tu
     if any(row.precision and row.precision.weights is not Precision.FLOAT32 for row in rows):
         return ()
     return tuple(
-        (label, sum(memory.weights_bytes(step, plan, counted) for step in merge(graph, counted, plan)))
+        (label, sum(memory.weights_bytes(merge(graph, counted, plan), plan, counted)))
         for label, plan in standard_plans(graph).items()
         if any(row.precision for row in rows)
     )

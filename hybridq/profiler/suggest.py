@@ -132,13 +132,13 @@ def suggest(
     steps = {op.name: step for step in merge(graph, rules, base) for op in step.operators}
 
     def flash(plan: PrecisionPlan) -> int:
-        return sum(weights_bytes(step, plan, rules) for step in merge(graph, rules, plan))
+        return sum(weights_bytes(merge(graph, rules, plan), plan, rules))
 
     def saving(name: str) -> int:
         narrowed, step = PrecisionPlan((*given, _rule(name, to))), steps[name]
         if step.head:  # with narrow weights the batch norm before it is a step of its own
             return start_bytes - flash(narrowed)
-        return weights_bytes(step, base, rules) - weights_bytes(step, narrowed, rules)
+        return sum(weights_bytes((step,), base, rules)) - sum(weights_bytes((step,), narrowed, rules))
 
     total = start_bytes = flash(base)
     names = [op.name for op in graph.weighted if to.bits < base.of(op.name).weights.bits]
