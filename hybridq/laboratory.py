@@ -91,7 +91,7 @@ class Laboratory:
             if parent:
                 copy_weights(self._network_of(parent), model)
             cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
-            run.metrics(_sizes(cost), at=self.store.find(run.id).started.timestamp())
+            run.metrics(_sizes(cost))
             teacher = self._network_of(tutor) if tutor else None
             watcher = _Logging(self.watch(recipe, data), run)
             try:
@@ -159,8 +159,9 @@ class Laboratory:
         return self.store.start_run(run_name(recipe), params=recipe.flat(), tags=tags, parent=self.sweep)
 
     def _may_take(self, run: RunView) -> bool:
-        """Whether an unfinished run may be gone on with: nobody else is at it."""
-        return run.status != "RUNNING" or (self.sweep is not None and run.parent == self.sweep) or True
+        """Whether an unfinished run may be gone on with: nobody else is at it, or it is this sweep's to give away."""
+        ours = self.sweep is not None and run.parent == self.sweep
+        return ours or run.status != "RUNNING" or self.store.abandoned(run)
 
     def _log_inputs(self, run: Run, recipe: Recipe, data: Dataset) -> None:
         run.text("recipe.yaml", to_yaml(recipe.resolved()))
@@ -195,15 +196,12 @@ class Laboratory:
         )
         run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
         run.figure(pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer")
-        run.metrics(_results(result, history), at=history.epochs[-1].ended)
+        run.metrics(_results(result, history))
 
 
 @dataclass(frozen=True)
 class _Logging:
-    """Passes what it is told on to another watcher, and each epoch to the run.
-
-    An epoch is logged with the time at which it ended: logged again, it is the same entry and not a second one.
-    """
+    """Passes what it is told on to another watcher, and each epoch to the run, which notes no epoch twice."""
 
     other: Watcher
     run: Run
@@ -230,7 +228,6 @@ class _Logging:
                 "learning rate": epoch.learning_rate,
             },
             step=epoch.epoch,
-            at=epoch.ended,
         )
 
 

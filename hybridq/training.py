@@ -34,7 +34,7 @@ STEP_DROPS = ((0.6, 0.1), (0.85, 0.01))  # schedule 'step': after this share of 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch reached; accuracies in percent, `ended` in seconds since 1970."""
+    """What one epoch reached; accuracies in percent."""
 
     epoch: int
     training_accuracy: float
@@ -42,7 +42,6 @@ class Epoch:
     validation_accuracy: float
     validation_loss: float
     learning_rate: float
-    ended: float = 0.0
 
 
 @dataclass
@@ -131,7 +130,6 @@ def train(
                 validation_accuracy=100 * checked["accuracy"],
                 validation_loss=checked["loss"],
                 learning_rate=float(model.optimizer.learning_rate),
-                ended=time.time(),
             )
             history.epochs.append(row)
             if history.best is row:

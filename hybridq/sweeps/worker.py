@@ -112,7 +112,7 @@ def work(task: Task, tell: Tell) -> None:
     said.handlers, said.propagate = [_Forwarding(task.job, tell)], False
     said.setLevel(logging.INFO)
     try:
-        perform(task, recipe_of(task.recipe), open_store(Path(task.store)), tell)
+        perform(task, recipe_of(task.recipe), open_store(Path(task.store), wait=True), tell)
     except UserError as error:
         tell(Failed(task.job, str(error), error.exit_code))
 

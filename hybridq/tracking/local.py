@@ -6,20 +6,21 @@ database. To know which paths are ours, each experiment that hybridq makes has t
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
+from hybridq.paths import locked
 from hybridq.tracking.guard import plainly, quiet_mlflow
+from hybridq.tracking.patience import patiently
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "artifacts"
+LOCK = ".lock"  # keeps other processes out while a database is made
 HOME_TAG = "hybridq.artifacts"
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow 3 opens its pages for language models
 WAIT_SECONDS = 20.0
@@ -40,13 +41,12 @@ def open_local(root: Path, experiment: str) -> str:
     if not database.exists():
         try:
             root.mkdir(parents=True, exist_ok=True)
-            with _alone(root):
+            with locked(root / LOCK):
                 if not database.exists():
                     _create(root, experiment)
         except OSError as error:
             raise NotWritable(root, error) from error
-    with plainly(str(database)):
-        _follow_move(root)
+    patiently(str(database), lambda: _follow_move(root))
     return address(database)
 
 
@@ -55,18 +55,16 @@ def address(database: Path) -> str:
     return "sqlite:///" + str(database).replace("%", "%25").replace("?", "%3F")
 
 
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite address; None for another address."""
+    return Path(unquote(uri.removeprefix("sqlite:///"))).absolute() if uri.startswith("sqlite:///") else None
+
+
 def check_writable(root: Path) -> None:
     """Raise UserError if nothing can be logged here."""
     for path in (root, root / DATABASE, root / ARTIFACTS):
         if path.exists() and not os.access(path, os.W_OK):
             raise UserError(f"cannot write {path}: it is read-only", ENVIRONMENT)
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    with (root / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _create(root: Path, experiment: str) -> None:
@@ -78,7 +76,8 @@ def _create(root: Path, experiment: str) -> None:
     artifacts = root / ARTIFACTS
     artifacts.mkdir(exist_ok=True)
     new = root / (DATABASE + ".new")
-    new.unlink(missing_ok=True)
+    for left in (new, new.with_name(new.name + "-journal")):  # by a killed process
+        left.unlink(missing_ok=True)
     try:
         with plainly(str(root)):
             store: Any = cast(Any, SqlAlchemyStore)(address(new), str(artifacts))
