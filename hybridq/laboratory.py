@@ -70,8 +70,8 @@ class Laboratory:
         fingerprint = fingerprint_of(recipe, data, self.reproduces)
         known = self._finished(fingerprint, anew=not self.resume)
         if not known:
-            parent = self._needed(recipe, "start_from", "model", data)
-            tutor = self._needed(recipe, "teacher", "data", data)
+            parent = self._needed(recipe.parent, data)
+            tutor = self._needed(recipe.tutor, data)
             folder = (self.store.root or Path("mlruns")) / "checkpoints" / fingerprint[:16]
             taken = f"{run_name(recipe)}: another process trains the same; waiting for it"
             with locked(folder.with_suffix(".lock"), lambda: log.warning(taken)):
@@ -104,17 +104,11 @@ class Laboratory:
         shutil.rmtree(folder, ignore_errors=True)
         return run.id
 
-    def _needed(self, recipe: Recipe, key: str, same: str, data: Dataset) -> str | None:
-        """The id of the finished run that a recipe's `start_from` or `teacher` asks for; trained now if there is none.
-
-        The two recipes must agree on the features, and on the section `same`.
-        """
-        other = recipe.references.get(key)
-        if other is None:
+    def _needed(self, recipe: Recipe | None, data: Dataset) -> str | None:
+        """The id of the finished run of a recipe that another one needs; trained now if there is none."""
+        if recipe is None:
             return None
-        if other.features != recipe.features or getattr(other, same) != getattr(recipe, same):
-            raise UserError(f"{recipe.name}: {key} needs the same features and the same {same} as {other.name}")
-        return self._finished(fingerprint_of(other, data), anew=False) or self.run(other)
+        return self._finished(fingerprint_of(recipe, data), anew=False) or self.run(recipe)
 
     def _network_of(self, run: str) -> keras.Model:
         return load_bundle(self.store.download(run, "model")).model()

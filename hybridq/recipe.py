@@ -66,7 +66,8 @@ __all__ = [
 OWN = ("name", "description", "sweep")  # what `extends` does not hand on
 SECTIONS = ("data", "features", "model", "precision", "training")  # what decides a result
 SHARED = ("data", "features")  # settings of these reach the start recipe and the teacher too
-REFERENCES = ("start_from", "teacher")  # keys that name another recipe, which is trained first
+# Keys that name another recipe, which is trained first; the two agree on the features and on this section.
+REFERENCES = {"start_from": "model", "teacher": "data"}
 
 
 class Recipe(Section):
@@ -288,6 +289,11 @@ def _build(tree: Node, path: Path, settings: list[Override], trail: tuple[Path, 
             origin = other.name if isinstance(node.value, dict) else str(other.path)
             tree = tree.having(**{key: Node(origin, node.place)})
     recipe = _validated(tree)
+    for key, other in references.items():
+        same = REFERENCES[key]
+        if other.features != recipe.features or getattr(other, same) != getattr(recipe, same):
+            where = tree.where((key,))
+            raise UserError(f"{where}: {key}: needs the same features and the same {same} as {other.name}")
     recipe._path, recipe._references, recipe._variants = path, references, variants
     return recipe
 

@@ -1,9 +1,12 @@
 """Features are made once, noticed when stale, and never trusted when broken."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import soundfile
 
+from hybridq import dataset
 from hybridq.audio import open_folder
 from hybridq.dataset import Dataset, Normalisation
 from hybridq.errors import UserError
@@ -30,6 +33,20 @@ def test_features_are_computed_once_and_memory_mapped(folder, tmp_path):
     assert made.stat().st_mtime_ns == time
     np.testing.assert_array_equal(first, again)
     assert first.shape[1:] == (38, 55)
+
+
+def test_of_several_that_want_the_same_one_computes_it(folder, tmp_path, monkeypatch):
+    """Threads stand for processes: the lock is on the file, and each opens it for itself."""
+    made = []
+    real = dataset._decode
+    monkeypatch.setattr(dataset, "_decode", lambda *given: made.append(1) or real(*given))
+    opened(folder, tmp_path)  # the digests are there
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: opened(folder, tmp_path).features("training"), range(4)))
+    assert len(made) == 1
+    for features in found:
+        np.testing.assert_array_equal(features, found[0])
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.suffix in (".lock", ".new")]
 
 
 def test_a_changed_file_or_setting_gives_other_features(folder, tmp_path):
