@@ -391,6 +391,7 @@ def _trained(store: Store, recipe: Recipe, resume: bool, reproduces: str | None 
     """The id of the run of one recipe, trained now after those that it needs."""
     from hybridq import sweeps
 
+    recipe.check_references()
     schedule = sweeps.Schedule(sweeps.plan([recipe]))
     with sweeps.Board(schedule) as board:
         sweeps.run_plan(store, schedule, board.tell, resume=resume, reproduces=reproduces)

@@ -164,6 +164,14 @@ class Recipe(Section):
         """The precision of each layer."""
         return PrecisionPlan.from_data(self.precision)
 
+    def check_references(self) -> None:
+        """Raise UserError where a recipe that this one starts from, or is taught by, does not go together with it."""
+        for key, other in self._references.items():
+            same = REFERENCES[key]
+            if other.features != self.features or getattr(other, same) != getattr(self, same):
+                raise UserError(f"{self.name}: {key} needs the same features and the same {same} as {other.name}")
+            other.check_references()
+
     def resolved(self) -> dict[str, Any]:
         """All values as plain data: saved as YAML it is a recipe that needs no other recipe file.
 
@@ -289,11 +297,6 @@ def _build(tree: Node, path: Path, settings: list[Override], trail: tuple[Path, 
             origin = other.name if isinstance(node.value, dict) else str(other.path)
             tree = tree.having(**{key: Node(origin, node.place)})
     recipe = _validated(tree)
-    for key, other in references.items():
-        same = REFERENCES[key]
-        if other.features != recipe.features or getattr(other, same) != getattr(recipe, same):
-            where = tree.where((key,))
-            raise UserError(f"{where}: {key}: needs the same features and the same {same} as {other.name}")
     recipe._path, recipe._references, recipe._variants = path, references, variants
     return recipe
 

@@ -19,6 +19,9 @@ from hybridq.training import train
 class Nobody:
     """Watches, and says nothing."""
 
+    def begin(self, epochs):
+        pass
+
     def batch(self, epoch, share, accuracy):
         pass
 

@@ -25,6 +25,9 @@ class Notes:
     def __init__(self, stop_after=None):
         self.rows, self.stop_after, self.shares = [], stop_after, []
 
+    def begin(self, epochs):
+        pass
+
     def batch(self, epoch, share, accuracy):
         self.shares.append(epoch - 1 + share)
 

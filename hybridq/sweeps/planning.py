@@ -61,9 +61,13 @@ def read_recipes(
 
 
 def plan(recipes: Sequence[Recipe], refused: dict[str, str] | None = None) -> Plan:
-    """The jobs for these recipes; a recipe that one of them needs, and that is not among them, is added."""
+    """The jobs for these recipes; a recipe that one of them needs, and that is not among them, is added.
+
+    A recipe that does not go together with one that it needs is refused.
+    """
     jobs: dict[str, Job] = {}
     equal: dict[str, str] = {}
+    refusals = dict(refused or {})
     wanted = {_identity(recipe) for recipe in recipes}
 
     def add(recipe: Recipe) -> int:
@@ -74,11 +78,16 @@ def plan(recipes: Sequence[Recipe], refused: dict[str, str] | None = None) -> Pl
         return jobs[identity].number
 
     for recipe in recipes:
+        try:
+            recipe.check_references()
+        except UserError as error:
+            refusals[run_name(recipe)] = str(error)
+            continue
         first = jobs.get(_identity(recipe))
         add(recipe)
         if first and first.name != run_name(recipe):
             equal[run_name(recipe)] = first.name
-    return Plan(tuple(jobs.values()), equal, dict(refused or {}))
+    return Plan(tuple(jobs.values()), equal, refusals)
 
 
 def _identity(recipe: Recipe) -> str:
