@@ -139,6 +139,8 @@ def sweep(
     format_: Output = Format.table,
 ) -> None:
     """Train several recipes, as children of one parent run, and print them side by side."""
+    if address and engine is EngineName.local:
+        raise UserError("--address is for --engine ray")
     _use(threads)
     from hybridq import sweeps
 

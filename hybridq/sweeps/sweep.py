@@ -15,7 +15,7 @@ from hybridq.sweep_report import sweep_report
 from hybridq.sweeps.engines import Crew, Engine, in_process
 from hybridq.sweeps.events import Event
 from hybridq.sweeps.planning import Plan
-from hybridq.sweeps.schedule import Schedule
+from hybridq.sweeps.schedule import Schedule, State
 
 if TYPE_CHECKING:
     from hybridq.tracking import Run, Store
@@ -80,7 +80,7 @@ def _run(store: Store, schedule: Schedule, crew: Crew, engine: Engine) -> None:
     try:
         engine(schedule, crew)
     finally:
-        if crew.sweep:
+        if crew.sweep and any(entry.died and entry.state is State.FAILED for entry in schedule.entries):
             _close_left(store, schedule, crew.sweep)
     if schedule.stop:
         raise UserError(schedule.stop.reason, schedule.stop.status)
