@@ -110,6 +110,8 @@ class Board:
         spent = sum((entry.ended or now) - (entry.began or now) for entry in begun)
         pace = spent / sum(entry.epoch - entry.first for entry in begun)
         open_ = [entry for entry in self.schedule.entries if entry.state in (State.WAITING, State.RUNNING)]
+        if not open_:
+            return None
         return pace * sum(entry.epochs - entry.epoch for entry in open_) / min(self.slots, max(1, len(open_)))
 
 
@@ -125,14 +127,16 @@ class _ToBoard(logging.Handler):
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:
-    state = entry.state.value if entry.epoch or entry.state is not State.RUNNING else "preparing"
+    state = entry.state.value
+    if entry.state is State.RUNNING:
+        state = "preparing" if not entry.epoch else "measuring" if entry.epoch >= entry.epochs else "training"
     return (
         entry.job.name if entry.job.asked else f"{entry.job.name} (needed)",
         state,
         f"{int(entry.epoch)}/{entry.epochs}" if entry.state is not State.WAITING else str(entry.epochs),
         "" if entry.validation is None else f"{entry.validation:.1f}",
         "" if entry.accuracy is None else f"{entry.accuracy:.1f}",
-        "" if entry.seconds_left is None else _duration(entry.seconds_left),
+        "" if not entry.seconds_left else _duration(entry.seconds_left),
     )
 
 
