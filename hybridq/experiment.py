@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.audio import AudioSet, choose_words, open_source
 from hybridq.backend import load_tensorflow
-from hybridq.bundle import ABOUT, MODEL, Bundle, load_bundle
+from hybridq.bundle import Bundle, load_bundle
 from hybridq.dataset import Dataset
 from hybridq.errors import UserError
 from hybridq.evaluation import Evaluation, evaluate
@@ -51,10 +51,7 @@ def find_bundle(run_or_model: str, store: Store | None) -> tuple[Bundle, RunView
     if path.exists() or path.suffix == ".keras" or store is None:
         return load_bundle(path), None
     view = store.find(run_or_model)
-    folder = store.download(view.id, "model")
-    for name in (MODEL, ABOUT):  # from a server, the folder may have come alone
-        store.download(view.id, f"model/{name}")
-    return load_bundle(folder), view
+    return load_bundle(store.download(view.id, "model")), view
 
 
 def open_dataset(recipe: Recipe) -> Dataset:
