@@ -17,8 +17,9 @@ from hybridq.keras_layers import describe
 from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import accounting
-from hybridq.profiler.arena import Ram, lag, ram
+from hybridq.profiler.arena import Ram, ram
 from hybridq.profiler.merge import merge, outputs_of
+from hybridq.profiler.overlap import lag
 from hybridq.profiler.planners import Lifetime, first_fit
 from hybridq.profiler.scratch import int8_scratch
 

@@ -8,6 +8,7 @@ weights, in the newest versions also one before it; and flatten, reshape, dropou
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 
 from hybridq.graph import Graph, Operator
 from hybridq.keras_layers import UNCHANGED, Shape
@@ -66,6 +67,11 @@ def precision_of(op: Operator, plan: PrecisionPlan | None) -> LayerPrecision:
     return (plan.of(op.name) if plan else op.precision) or LayerPrecision()
 
 
+def is_int8(op: Operator, said: LayerPrecision) -> bool:
+    """Whether it computes in whole numbers: a layer of a TFLite file with 8-bit weights and an 8-bit result."""
+    return "per_channel" in op.attributes and said.weights is said.outputs is Precision.INT8
+
+
 def merge(graph: Graph, rules: Accounting = NEWEST, plan: PrecisionPlan | None = None) -> tuple[Step, ...]:
     """The steps of a network, in order; the inputs of the network are no steps."""
     consumers = graph.consumers()
@@ -82,7 +88,7 @@ def merge(graph: Graph, rules: Accounting = NEWEST, plan: PrecisionPlan | None =
             holder[op.name] = holder[source]
             if step:
                 step.tail.append(op)
-        elif step and alone and _joins(op, step, rules):
+        elif step and alone and _joins(op, step, rules, plan):
             holder[op.name] = step.name
             step.tail.append(op)
         elif step and alone and rules.folds_forward and _takes_over(op, step, plan):
@@ -112,7 +118,7 @@ def _takes_over(op: Operator, step: Step, plan: PrecisionPlan | None) -> bool:
     return op.kind == "Dense" or (op.kind in CONVOLUTIONS and not any(map(any, op.attributes["pads"])))
 
 
-def _joins(op: Operator, step: Step, rules: Accounting) -> bool:
+def _joins(op: Operator, step: Step, rules: Accounting, plan: PrecisionPlan | None) -> bool:
     """Whether the operator runs inside the step before it; notes the fold or the pool on the step."""
     compute = step.operator.kind in CONVOLUTIONS | {"Dense"}
     if op.attributes.get("activation") == "linear" and op.kind in ACTIVATIONS:
@@ -124,7 +130,13 @@ def _joins(op: Operator, step: Step, rules: Accounting) -> bool:
     if op.kind == "BatchNormalization" and not step.activated and not any(inner in step.folded for inner in step.tail):
         step.folded.append(op)
         return True
-    if op.kind in POOLS and step.operator.kind in CONVOLUTIONS and rules.merges_pools:
+    if op.kind in POOLS and step.operator.kind in CONVOLUTIONS and _merges_pool(step.operator, rules, plan):
         step.pool = op
         return True
     return False
+
+
+def _merges_pool(op: Operator, rules: Accounting, plan: PrecisionPlan | None) -> bool:
+    """Whether a pool runs inside a convolution: where the version says so, and in 8.x in 8-bit layers beyond 1 x 1."""
+    window = is_int8(op, precision_of(op, plan)) and prod(op.attributes["kernel"]) > 1
+    return rules.merges_pools or (rules.in_place and rules.version[0] == 8 and window)
