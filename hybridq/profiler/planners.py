@@ -6,6 +6,7 @@ finds what X-CUBE-AI's published reports say of networks without branches.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -48,17 +49,19 @@ Groups = Iterable[Sequence[Lifetime]]
 def overlapped(groups: Callable[[frozenset[int]], Groups], choices: Iterable[int], steps: int) -> Layout:
     """`first_fit` with steps that write over what they read, taken one after the other: always the fullest step.
 
-    `groups` are those to place when the steps given do so, `choices` the steps that can. It ends where the fullest
-    step is no choice, or was one that made the arena larger.
+    `groups` are those to place when the steps given do so, `choices` the steps that can. Where the fullest step is no
+    choice, it is one at which the arena ends, for there may be gaps below; and without such a step it is done.
     """
     left = set(choices)
     taken: frozenset[int] = frozenset()
     best = first_fit(groups(taken), steps)
     for _ in range(MOST_OVERLAPS):
-        if best.peak not in left:
+        at_top = {i for one in best.lifetimes if one.end == best.bytes for i in range(one.first, one.last + 1)}
+        step = next((i for i in (best.peak, *sorted(at_top)) if i in left), None)
+        if step is None:
             break
-        left.remove(best.peak)
-        more = taken | {best.peak}
+        left.remove(step)
+        more = taken | {step}
         found = first_fit(groups(more), steps)
         if found.bytes <= best.bytes:
             taken, best = more, found
@@ -66,31 +69,46 @@ def overlapped(groups: Callable[[frozenset[int]], Groups], choices: Iterable[int
 
 
 def first_fit(groups: Groups, steps: int) -> Layout:
-    """Each group in turn as low as it fits: in the order that makes the arena smallest of the three below.
+    """Each group in turn as low as it fits: in the order that makes the arena smallest of those tried.
 
     A group is a tensor, or a row of them of which each is written over the one before; it moves as one, for the
     offsets given say how they lie to one another.
     """
     blocks = [block for group in groups if (block := _block(group))]
     orders = (
-        sorted(blocks, key=lambda block: (-_size(block), block[0].first)),
+        sorted(blocks, key=lambda block: (-_top(block), block[0].first)),
         blocks,
-        sorted(blocks, key=lambda block: (block[0].first, -_size(block))),
+        sorted(blocks, key=lambda block: (block[0].first, -_top(block))),
     )
-    placed = min(map(_placed, orders), key=lambda placed: max((one.end for one in placed), default=0))
-    return Layout(max((one.end for one in placed), default=0), _fullest(placed, steps), tuple(sorted(placed, key=_age)))
+    tries = list(map(_placed, orders))
+    # Without branches two blocks are there at once, and scratch: at both ends of the least room there are no gaps.
+    lasting = [block for block in blocks if block[0].first < block[-1].last]
+    crowd = Counter(i for block in lasting for i in range(block[0].first, block[-1].last + 1))
+    if max(crowd.values(), default=0) <= 2:
+        brief = [block for block in blocks if block not in lasting]
+        tries.append(_placed([*lasting, *brief], max(_taken(tries[0], steps))))
+    placed = min(tries, key=_top)
+    taken = _taken(placed, steps)
+    return Layout(_top(placed), taken.index(max(taken)), tuple(sorted(placed, key=_age)))
 
 
-def _placed(blocks: Iterable[Sequence[Lifetime]]) -> list[Lifetime]:
-    """The tensors of each block in turn, as low as it fits beside those before."""
+def _placed(blocks: Iterable[Sequence[Lifetime]], room: int = 0) -> list[Lifetime]:
+    """The tensors of each block in turn, as low as it fits beside those before.
+
+    With a room: what does not fit at its bottom lies as high in it as it fits.
+    """
     placed: list[Lifetime] = []
     for block in blocks:
-        offset = _lowest(
+        barred = [
             (other.offset - one.end, other.end - one.offset)
             for one in block
             for other in placed
             if other.first <= one.last and one.first <= other.last
-        )
+        ]
+        offset, free = _lowest(barred), room - _top(block)
+        high = free - _lowest((free - above, free - below) for below, above in barred)
+        if offset and high >= 0:
+            offset = high
         placed += [one._replace(offset=offset + one.offset) for one in block]
     return placed
 
@@ -101,23 +119,23 @@ def _block(group: Sequence[Lifetime]) -> list[Lifetime]:
     return [one._replace(offset=one.offset - lowest) for one in group if one.bytes]
 
 
-def _size(block: Iterable[Lifetime]) -> int:
-    return max(one.end for one in block)
-
-
 def _age(one: Lifetime) -> tuple[int, int, str]:
     return one.first, one.last, one.tensor
 
 
-def _fullest(placed: Iterable[Lifetime], steps: int) -> int:
-    """The step during which most bytes are taken; what is written over counts once."""
+def _top(placed: Iterable[Lifetime]) -> int:
+    return max((one.end for one in placed), default=0)
+
+
+def _taken(placed: Iterable[Lifetime], steps: int) -> list[int]:
+    """The bytes taken during each step; what is written over counts once."""
     taken = [0] * max(steps, 1)
     top = [0] * max(steps, 1)
     for one in sorted(placed, key=lambda one: one.offset):
         for i in range(one.first, one.last + 1):
             taken[i] += max(one.end - max(one.offset, top[i]), 0)
             top[i] = max(top[i], one.end)
-    return max(range(len(taken)), key=taken.__getitem__)
+    return taken
 
 
 def _lowest(barred: Iterable[tuple[int, int]]) -> int:
