@@ -10,7 +10,7 @@ from typing import Any
 
 from hybridq.errors import UserError
 from hybridq.keras_graph import keras_graph
-from hybridq.model_files import saved_config
+from hybridq.model_files import folder_config, is_folder, saved_config, short
 from hybridq.operators import Graph as Graph
 from hybridq.operators import Operator as Operator
 from hybridq.saved_model import read_saved_model
@@ -18,7 +18,6 @@ from hybridq.tflite_graph import read_tflite
 
 # What reading a damaged description can raise: a key missing, a list in place of a number, endless nesting.
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
-LONGEST_MESSAGE = 300  # characters; an error may quote a value of the file
 
 
 def read_graph(model: Any) -> Graph:
@@ -30,28 +29,23 @@ def read_graph(model: Any) -> Graph:
         return model
     if isinstance(model, str | os.PathLike):
         path = Path(model)
-        if path.is_dir():
-            return read_saved_model(path)
-        if path.suffix.lower() == ".tflite":
+        folder = is_folder(path)
+        if not folder and path.suffix.lower() == ".tflite":
             return read_tflite(path)
-        where, saved = str(path), saved_config(path)
-        name = path.stem
+        saved = folder_config(path) if folder else saved_config(path)
+        if saved is None:
+            return read_saved_model(path)
+        where, name = str(path), path.stem
     else:
         where, saved = f"the model {getattr(model, 'name', model)!r}", _config_of_object(model)
         name = ""
     try:
         return keras_graph(saved, name)
     except UserError as error:
-        raise UserError(f"{where}: {_short(error)}") from None
+        raise UserError(f"{where}: {short(error)}") from None
     except MALFORMED as error:
-        reason = f"{type(error).__name__}: {_short(error)}"
+        reason = f"{type(error).__name__}: {short(error)}"
         raise UserError(f"{where}: not a Keras model that can be read ({reason})") from None
-
-
-def _short(error: Exception) -> str:
-    """Its message, cut to a line that a person reads."""
-    text = str(error)
-    return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "..."
 
 
 # --------------------------------------------------------------------------------------------- sources
@@ -66,6 +60,9 @@ def _config_of_object(model: Any) -> Any:
         config = get_config()
     except NotImplementedError:  # a model written as a class of its own
         config = None
+    except Exception as error:  # a layer's own code, which cannot describe itself
+        reason = f"{type(error).__name__}: {short(error)}"
+        raise UserError(f"the model {model.name!r} cannot be described as data: {reason}") from None
     if not isinstance(config, Mapping) or "layers" not in config:
         raise UserError(f"the model {model.name!r} is neither functional nor sequential: its layers are not data")
     return {"class_name": type(model).__name__, "config": json.loads(json.dumps(config, default=str))}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hybridq.errors import UserError
-from hybridq.keras_layers import WRAPPERS, Description, Shape, checked, describe, plain_kind
+from hybridq.keras_layers import WRAPPERS, Description, Shape, checked, describe, plain, plain_kind
 from hybridq.keras_layers.description import fixed, one, refused, unknown, verified
 from hybridq.keras_layers.sequences import GATES
 from hybridq.keras_wiring import Call, Source, Tensor, is_model, printable, wiring
@@ -116,6 +116,7 @@ class _Parts:
     def _describe(
         self, name: str, layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape | None
     ) -> Description:
+        layer = plain(layer)
         kind, config = plain_kind(layer), layer["config"]
         if layer["class_name"] == "InputLayer":
             return Description("InputLayer", _input_shape(config), {"dtype": str(config.get("dtype") or "float32")})
@@ -141,8 +142,8 @@ class _Parts:
 
     def _bidirectional(self, name: str, config: Mapping[str, Any], inputs: Sequence[Shape]) -> Description:
         """A recurrent layer from both ends of (steps, features), the two results merged; then the states of both."""
-        forward = config["layer"]
-        backward = config.get("backward_layer") or forward
+        forward = plain(config["layer"])
+        backward = plain(config.get("backward_layer") or forward)
         if not {plain_kind(forward), plain_kind(backward)} <= GATES.keys():
             return unknown(str(forward["class_name"]))
         half = 1 + len(inputs) // 2

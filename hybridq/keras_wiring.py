@@ -53,6 +53,10 @@ def wiring(config: Any, inner: bool = False) -> Wiring:
     """Read a model's `config`; that of an inner model, which is given its inputs, need not say their shape."""
     if isinstance(config, list):  # a sequential model of an early Keras 2
         config = {"layers": config}
+    if isinstance(config, Mapping) and "layers" not in config:
+        raise UserError(
+            "the model is a class of its own: what it does is code, not data; save it as a functional model"
+        )
     layers = config["layers"]
     if not isinstance(layers, Sequence) or not layers:
         raise UserError("the model has no layers")

@@ -24,6 +24,11 @@ LONGEST_READ = 2 * 2**20  # bytes of a `.keras` file at once; its list of files,
 H5_CPU_SECONDS = 0.8  # to read an .h5 file, once the library is there; a sound one takes a hundredth of it
 H5_SECONDS = 20  # with the library, on a slow disk
 H5_BYTES = 400 * 2**20  # address space of the process that reads an .h5 file; the library alone has 150 MiB
+LONGEST_MESSAGE = 300  # characters
+KERAS_2_METADATA = "keras_metadata.pb"
+METADATA = 5  # the number of the field with the description of an object
+LENGTH_DELIMITED = 2  # the wire type of texts and messages
+MOST_FIELDS = 100  # to read of a message
 PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that Keras writes; others inflate without a bound
 
 # The timer's signal ends the process, whatever its C code is doing.
@@ -39,26 +44,53 @@ sys.stdout.buffer.write(text[:{largest}])
 """
 
 
-def saved_config(path: Path) -> Any:
-    """What the file says of the network: {"class_name": ..., "config": ...}. Raises UserError for what is no model."""
+def short(error: Exception) -> str:
+    """The message of an error, cut to a line that a person reads: it may quote what the file says."""
+    text = str(error)
+    return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "..."
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder, not a file; raises UserError for what is neither, or out of reach."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # no permission, a circle of links, a name that is too long
         raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a pipe would wait for ever
         raise UserError(f"cannot read {path}: not a file")
+    return stat.S_ISDIR(mode)
+
+
+def saved_config(path: Path) -> Any:
+    """What the file says of the network: {"class_name": ..., "config": ...}. Raises UserError for what is no model."""
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise UserError(f"{path}: not a model file: it ends in none of {', '.join(READERS)}, .tflite")
-    text = reader(path)
+    return _parsed(path, reader(path))
+
+
+def folder_config(path: Path) -> Any:
+    """The same of a SavedModel folder of Keras 2, in a file beside its graph; None for other folders.
+
+    None also where the model is a class of its own: that file then says nothing of its wiring.
+    """
+    metadata = path / KERAS_2_METADATA
+    if not metadata.is_file():
+        return None
+    saved = _parsed(metadata, _root_metadata(metadata), object_hook=_without_tuples)
+    config = saved.get("config") if isinstance(saved, dict) else None
+    return saved if isinstance(config, dict) and "layers" in config else None
+
+
+def _parsed(path: Path, text: bytes, **options: Any) -> Any:
     if len(text) > LARGEST_CONFIG:
         raise UserError(f"{path}: its description has more than {LARGEST_CONFIG:,} bytes; that is no network")
     collecting = gc.isenabled()
     gc.disable()  # it would walk over a million empty lists again and again while they are being made
     try:
-        return json.loads(text)
+        return json.loads(text, **options)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: its description is damaged ({error})") from None
     finally:
@@ -89,7 +121,7 @@ def _keras_text(path: Path) -> bytes:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     except Exception as error:  # a damaged archive raises whatever its reader trips over: struct.error, zlib.error
-        raise UserError(f"{path}: damaged, or not a .keras file ({error})") from None
+        raise UserError(f"{path}: damaged, or not a .keras file ({short(error)})") from None
 
 
 def _h5_text(path: Path) -> bytes:
@@ -109,6 +141,48 @@ def _h5_text(path: Path) -> bytes:
     if "model_config" in reason:
         raise UserError(f"{path}: holds weights alone, no network: save the whole model, not its weights")
     raise UserError(f"{path}: damaged, or not an .h5 model ({ascii(reason)[1:-1][:200]})")
+
+
+def _root_metadata(path: Path) -> bytes:
+    """The description of the model itself, the first of a list of objects: Protocol Buffers, saved_metadata.proto."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_CONFIG + 1_000)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+    (_, node), *_ = _fields(path, data) or [(0, b"")]
+    fields = dict(_fields(path, node))
+    return fields.get(METADATA, b"")
+
+
+def _fields(path: Path, data: bytes) -> list[tuple[int, bytes]]:
+    """The texts and messages of a message, each with its number; other fields are passed over."""
+    found: list[tuple[int, bytes]] = []
+    at = 0
+    while at < len(data) and len(found) < MOST_FIELDS:
+        key, at = _varint(path, data, at)
+        size, at = _varint(path, data, at)  # or the value of a whole number
+        if key & 7 == LENGTH_DELIMITED:
+            found.append((key >> 3, data[at : at + size]))
+            at += size
+        elif key & 7:
+            raise UserError(f"{path}: damaged")
+    return found
+
+
+def _varint(path: Path, data: bytes, at: int) -> tuple[int, int]:
+    """A whole number, seven bits a byte, the lowest first; and where it ends."""
+    value = 0
+    for i, byte in enumerate(data[at : at + 10]):
+        value |= (byte & 127) << 7 * i
+        if byte < 128:
+            return value, at + i + 1
+    raise UserError(f"{path}: damaged")
+
+
+def _without_tuples(found: dict[str, Any]) -> Any:
+    """{"class_name": "__tuple__", "items": [None, 9, 4]} as its list."""
+    return found.get("items") if found.get("class_name") == "__tuple__" else found
 
 
 READERS = {".keras": _keras_text, ".h5": _h5_text, ".hdf5": _h5_text}

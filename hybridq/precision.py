@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
 from hybridq.errors import UserError
@@ -48,6 +49,7 @@ class LayerPrecision:
     outputs: Precision = Precision.FLOAT32
 
 
+WILD = frozenset("*?[")  # what makes a pattern of a name
 PARTS = ("weights", "bias", "outputs")
 
 
@@ -69,10 +71,24 @@ class PrecisionPlan:
     def of(self, layer: str) -> LayerPrecision:
         """The precisions of the layer of that name."""
         found = LayerPrecision()
-        for pattern, parts in self.rules:
+        for place in sorted((*self._of_one.get(layer, ()), *self._of_many)):
+            pattern, parts = self.rules[place]
             if fnmatchcase(layer, pattern):
                 found = replace(found, **dict(parts))
         return found
+
+    @cached_property
+    def _of_one(self) -> dict[str, list[int]]:
+        """The places of the rules about a single layer, by its name: a plan may have one for each of thousands."""
+        found: dict[str, list[int]] = {}
+        for place, (pattern, _) in enumerate(self.rules):
+            found.setdefault(pattern, []).append(place)
+        return {name: places for name, places in found.items() if not WILD & set(name)}
+
+    @cached_property
+    def _of_many(self) -> tuple[int, ...]:
+        """The places of the other rules."""
+        return tuple(place for place, (pattern, _) in enumerate(self.rules) if WILD & set(pattern))
 
     def check(self, layers: Iterable[str]) -> None:
         """Raise UserError for the first pattern that matches none of the layers."""

@@ -1,9 +1,10 @@
-"""A TensorFlow SavedModel as a Graph: the folder of Keras' `model.export(folder)`, in Keras 2 of `model.save(folder)`.
+"""A TensorFlow SavedModel as a Graph: the folder of Keras' `model.export(folder)`.
 
 A SavedModel is a graph of TensorFlow's operations, not a list of layers, so TensorFlow's converter first makes a float
 `.tflite` file of it. Unlike all other model files it therefore needs TensorFlow, which takes seconds, and TensorFlow
 loads it, which restores its variables and runs its initialisers, in a process of its own. A recurrent layer comes out
-as a loop, which has no rule: the `.keras` or `.h5` file of the same model says more.
+as a loop, which has no rule: the `.keras` or `.h5` file of the same model says more. The folder of `model.save(folder)`
+in Keras 2 describes its layers beside the graph; see `model_files.folder_config`, only the rest of them comes here.
 """
 
 from __future__ import annotations

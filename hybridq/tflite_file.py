@@ -188,6 +188,9 @@ def read_network(path: Path) -> Network:
     """Read the first subgraph of a file. Raises UserError for what is no sound `.tflite` file."""
     try:
         with path.open("rb") as file:
+            if file.read(8)[4:] != b"TFL3":
+                raise UserError(DAMAGED)
+            file.seek(0)
             data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise UserError("no such file") from None
@@ -195,8 +198,6 @@ def read_network(path: Path) -> Network:
         raise UserError(f"cannot be read: {error.strerror or error}") from None
     if len(data) > LARGEST_FILE:
         raise UserError(f"more than {LARGEST_FILE:,} bytes; that is no network for a microcontroller")
-    if data[4:8] != b"TFL3":
-        raise UserError(DAMAGED)
     model = Table(data, _number(data, "I", 0))
     graph = model.item(2, 0)
     inputs, outputs = graph.numbers(1, MOST_OPERATORS), graph.numbers(2, MOST_OPERATORS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
@@ -303,10 +304,25 @@ def test_links_and_what_is_no_file(inner: Path) -> None:
     (inner / "circle.keras").symlink_to(inner / "circle.keras")
     (inner / "device.h5").symlink_to("/dev/zero")
     (inner / "nowhere.h5").symlink_to("/nonexistent")
-    os.mkfifo(inner / "pipe.keras")
-    for name in ("circle.keras", "device.h5", "nowhere.h5", "pipe.keras", "sound.keras/a.h5"):
-        with pytest.raises(UserError):
+    (inner / "circle.tflite").symlink_to(inner / "circle.tflite")
+    (inner / "device.tflite").symlink_to("/dev/zero")
+    for suffix in ("keras", "h5", "tflite"):
+        os.mkfifo(inner / f"pipe.{suffix}")
+    (inner / "folder.keras").mkdir()
+    (inner / "unreadable.tflite").symlink_to("/proc/1/mem")
+    missing = ("nowhere.h5", "nowhere.tflite", "sound.keras/a.h5", "x" * 300 + ".keras", "x" * 300, "nul\0.keras")
+    for name in (*(path.name for path in inner.iterdir() if path.name not in ("sound.keras", "link.keras")), *missing):
+        with pytest.raises(UserError, match=r"no such file|cannot (be )?read"):
             read_graph(inner / name)
+
+
+def test_a_large_file_of_nothing(inner: Path) -> None:
+    """Its bytes take no room on the disk; ten gigabytes of them are not read."""
+    for name, magic in (("a.keras", b""), ("a.h5", b""), ("a.tflite", b""), ("b.tflite", b"\x10\0\0\0TFL3")):
+        with (inner / name).open("wb") as file:
+            file.write(magic)
+            file.truncate(10 * 2**30 if not magic else 2**25)
+        assert "damaged" in read_or_refused(inner / name)
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -332,6 +348,87 @@ DEEP = [
 @pytest.mark.parametrize("text", DEEP, ids=range(len(DEEP)))
 def test_deep_and_large_descriptions(inner: Path, text: bytes) -> None:
     read_or_refused(archive(inner / "deep.keras", text))
+
+
+def model_of(kind: str, shape: Any = (8, 8), **config: Any) -> dict[str, Any]:
+    """A sequential model of one layer."""
+    first = {"class_name": "InputLayer", "config": {"name": "in", "batch_shape": [None, *shape]}}
+    layers = [first, {"class_name": kind, "config": {"name": "x", **config}}]
+    return {"class_name": "Sequential", "config": {"name": "m", "layers": layers}}
+
+
+TEXT = "\x1b[31m\x1b]0;title\x07"
+CRAFTED = [
+    ("AdaptiveAveragePooling3D", (8, 8, 8, 8), {"output_size": [2**31 - 1, 3, 3]}),  # found: a loop over its output
+    ("AdaptiveMaxPooling1D", (8, 8), {"output_size": 10**30}),
+    ("EinsumDense", (8, 8), {"equation": "ab,bc->ac", "output_shape": [2**31]}),
+    ("EinsumDense", (8, 8), {"equation": "...a,ab->..." + "b" * 10**6, "output_shape": 3}),
+    ("EinsumDense", (8, 8), {"equation": "abc,cd->abd", "output_shape": [None, 2**31], "bias_axes": "xyz"}),
+    ("ConvLSTM1D", (8, 8, 8), {"filters": 2**31, "kernel_size": 1}),
+    ("Reshape", (8, 8), {"newshape": []}),
+    ("Reshape", (8, 8), {"newshape": [-1, "8"]}),
+    ("Normalization", (8, 8), {"mean": float("nan")}),
+    ("Dense", (8, 8), {"units": float("inf")}),
+    ("Dense", (8, 8), {"units": 8, "activation": TEXT}),
+    ("Dense", (8, 8), {"units": 8, "dtype": {"class_name": TEXT, "config": {"mode": [TEXT]}}}),
+    ("Dense", (8, 8), {"units": 8, "name": "\ud800"}),
+    (TEXT, (8, 8), {}),
+    ("RNN", (8, 8), {"cell": {"class_name": "LSTMCell", "config": None}}),
+    ("RNN", (8, 8), {"cell": {"class_name": "GRUCell", "config": {"units": 3, "return_sequences": TEXT}}}),
+    ("SpectralNormalization", (8, 8), {"layer": None}),
+    ("SpectralNormalization", (8, 8), {"layer": nested(1)}),
+    ("QDenseBatchnorm", (8, 8), {"units": None}),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "config"), CRAFTED, ids=range(len(CRAFTED)))
+def test_crafted_layers_are_read_or_refused(inner: Path, kind: str, shape: Any, config: dict[str, Any]) -> None:
+    path = archive(inner / "crafted.keras", json.dumps(model_of(kind, shape, **config)).encode())
+    read_or_refused(path)
+    with contextlib.suppress(UserError):
+        report = profile(path)
+        shown = [report.name, *report.not_costed, *report.assumed, *(row.name for row in report.rows)]
+        assert all(text.isprintable() for text in shown)
+
+
+def test_a_network_of_thousands_of_layers(inner: Path) -> None:
+    """Found: each layer was searched for in a plan of as many rules."""
+    saved = model_of("Dense", units=8)
+    held = saved["config"]["layers"]
+    held += [{"class_name": "Dense", "config": {"name": f"x{i}", "units": 8}} for i in range(1500)]
+    read_or_refused(archive(inner / "many.keras", json.dumps(saved).encode()))
+
+
+def test_layers_inside_layers(inner: Path) -> None:
+    saved = model_of("Dense", units=8)
+    for i in range(250):
+        held = saved["config"]["layers"][1]
+        saved = model_of("SpectralNormalization" if i % 2 else "TimeDistributed", (8,) * 3, layer=held)
+    read_or_refused(archive(inner / "inside.keras", json.dumps(saved).encode()))
+
+
+def test_a_long_name_in_an_archive_is_not_repeated(inner: Path) -> None:
+    """Found: the reader of archives quotes both names where they contradict."""
+    path = archive(inner / "long.keras", b"{}", "config.json" + "x" * 30_000)
+    path.write_bytes(path.read_bytes().replace(b"config.jsonx", b"config.json\0"))
+    said = read_or_refused(path)
+    assert len(said) < 500 + len(str(path))
+
+
+def test_h5_files_of_strange_links(inner: Path) -> None:
+    """The description is an attribute of the file's root, whatever else it links to."""
+    import h5py
+
+    with h5py.File(h5(inner / "links.h5", keras_2().decode()), "a") as file:
+        file["a"], file["b"] = h5py.SoftLink("/b"), h5py.SoftLink("/a")
+        file["outside"] = h5py.ExternalLink("/etc/passwd", "/")
+        layout = h5py.VirtualLayout(shape=(10,), dtype="i4")
+        layout[:] = h5py.VirtualSource("/etc/passwd", "x", shape=(10,))
+        file.create_virtual_dataset("virtual", layout)
+    assert profile(inner / "links.h5").totals.macc > 0
+    with h5py.File(inner / "huge.h5", "w", libver="latest") as file:
+        file.attrs["model_config"] = "x" * (300 * 2**20)
+    assert "damaged" in read_or_refused(inner / "huge.h5")
 
 
 @pytest.mark.parametrize("size", [2**31, 10**12, 10**30, -1, 0, 1.5, "9"])

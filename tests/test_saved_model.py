@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,39 @@ def test_an_operation_that_tensorflow_lite_lacks_is_not_costed(tmp_path: Path) -
     assert [op.kind for op in graph.weighted] == ["Dense"]
     assert [op.output_shape for op in graph.operators if not op.known] == [(4,)]
     assert profile(graph).not_costed
+
+
+@pytest.fixture(scope="module")
+def keras_2(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """A model of Keras 2 with recurrent layers, and its folder."""
+    keras = pytest.importorskip("tf_keras", reason="writes the folders of Keras 2")
+    layers = keras.layers
+    inputs = keras.Input((9, 4))
+    x = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(layers.ZeroPadding1D((1, 2))(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(layers.GRU(5)(x)), name="recurrent")
+    folder = tmp_path_factory.mktemp("keras_2") / "folder"
+    model.save(folder, save_format="tf")
+    model.save(folder.parent / "same.h5")
+    return model, folder
+
+
+def test_a_folder_of_keras_2_is_read_as_data(keras_2: tuple[Any, Path]) -> None:
+    """It says what the layers are beside its graph, in which a recurrent layer is a loop."""
+    model, folder = keras_2
+    graph = read_graph(folder)
+    assert graph == read_graph(folder.parent / "same.h5")
+    assert [op.kind for op in graph.operators][1:] == ["ZeroPadding1D", "Bidirectional", "GRU", "Dense"]
+    assert sum(op.parameters for op in graph.operators) == model.count_params()
+
+
+def test_a_damaged_description_of_keras_2_is_refused(keras_2: tuple[Any, Path], tmp_path: Path) -> None:
+    content = (keras_2[1] / "keras_metadata.pb").read_bytes()
+    rng = random.Random(1)
+    for _ in range(200):
+        at = rng.randrange(1200)
+        (tmp_path / "keras_metadata.pb").write_bytes(content[:at] + rng.randbytes(2) + content[at + 2 :])
+        with contextlib.suppress(UserError):
+            read_graph(tmp_path)
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:

@@ -7,18 +7,27 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hybridq.errors import ENVIRONMENT, UserError
 from hybridq.metrics import METRICS, mlflow_name, name_from_mlflow
 from hybridq.tracking import RunView, Store, open_store
+from hybridq.tracking.guard import redacted
 from hybridq.tracking.ui import free_port
 
 HOME = Path(__file__).parents[1]
@@ -195,22 +204,77 @@ def test_a_moved_store_keeps_its_artifacts(store: Store, tmp_path: Path) -> None
     assert list((tmp_path / "copy").rglob("b.txt"))
 
 
-def test_two_processes_open_a_fresh_store(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_a_run_that_shows_it(store: Store) -> None:
     code = """
-import sys
+import sys, time
 from pathlib import Path
 from hybridq.tracking import open_store
-with open_store(Path(sys.argv[1])).start_run("one of two", params={}, tags={}) as run:
-    for epoch in range(20):
-        run.metrics({"training loss": 1.0}, step=epoch)
+run = open_store(Path(sys.argv[1])).start_run("abandoned", params={}, tags={})
+run.metrics({"training loss": 1.0}, step=1)
+run.metrics({"training loss": float("nan")}, step=2)
+print(run.id, flush=True)
+time.sleep(60)
 """
-    both = [child(code, tmp_path / "mlruns") for _ in range(2)]
-    ends = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], ends
-    assert list(ends) == [("", "")] * 2  # nor any chatter of MLflow's
-    runs = open_store(tmp_path / "mlruns").runs()
-    assert [run.status for run in runs] == ["FINISHED"] * 2
-    assert not (tmp_path / "mlruns" / "mlflow.db.new").exists()
+    process = child(code, store.root)
+    assert process.stdout is not None
+    run = process.stdout.readline().strip()
+    alive = store.find(run)
+    assert not store.abandoned(alive)
+    process.kill()  # not yet waited for: a zombie
+    deadline = time.monotonic() + 10
+    while not store.abandoned(alive) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert store.abandoned(alive)
+    process.communicate()
+    assert store.abandoned(store.find(run))
+    tags = {"process.host": "another", "process.id": str(os.getpid()), "process.started": "1.0"}
+    assert not store.abandoned(replace(alive, tags=dict(alive.tags) | {"process.host": "another"}))
+    assert store.abandoned(replace(alive, tags=tags | {"process.host": socket.gethostname()}))  # an id used again
+    assert not store.abandoned(replace(alive, tags={}))
+
+    with store.resume_run(run) as resumed:
+        assert not store.abandoned(store.find(run))
+        assert store.find(run).ended is None
+        for epoch, loss in ((1, 1.0), (2, float("nan")), (3, 0.5)):  # two of them logged before
+            resumed.metrics({"training loss": loss}, step=epoch)
+    history = store.client.get_metric_history(run, mlflow_name("training loss"))
+    assert [point.step for point in history] == [1, 2, 3]
+    assert store.find(run).status == "FINISHED"
+
+
+def test_a_database_held_by_another_process_is_waited_for(store: Store) -> None:
+    """MLflow itself waits, for a time that is its own; then hybridq asks again."""
+    run = store.start_run("held", params={}, tags={})
+    with closing(sqlite3.connect(the_store(store) / "mlflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        writing = threading.Thread(target=lambda: run.metrics({"training loss": 1.0}, step=1))
+        writing.start()
+        time.sleep(1.0)
+        assert writing.is_alive()
+        other.execute("COMMIT")
+        writing.join(timeout=30)
+    run.close()
+    assert store.find(run.id).metrics == {"training loss": 1.0}
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "inf", "nan"])
+def test_the_wait_is_a_number_of_seconds(store: Store, monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
+    monkeypatch.setenv("HYBRIDQ_TRACKING_WAIT", seconds)
+    with pytest.raises(UserError, match="is not a number of seconds"):
+        store.runs()
+
+
+LETTERS = st.characters(min_codepoint=33, max_codepoint=126)
+
+
+@given(st.text(LETTERS, min_size=1), st.sampled_from(["http://", "postgresql+psycopg://", ""]))
+def test_an_address_is_shown_without_its_password(password: str, scheme: str) -> None:
+    secret = f"<<{password}>>"
+    assert (
+        redacted(f"no answer of {scheme}me:{secret}@example.org:5000/runs")
+        == f"no answer of {scheme}example.org:5000/runs"
+    )
+    assert secret not in redacted(f"postgresql://example.org/runs?user=me&password={secret}")
 
 
 def refused(root: Path) -> str:
@@ -245,7 +309,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pass  # the read-only mount lies on top of the first
 
 
-def test_read_only_and_full_disk_lose_nothing(store: Store, small_disk: Path, tmp_path: Path) -> None:
+def test_read_only_and_full_disk_lose_nothing(
+    store: Store, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(the_store(store), small_disk / "mlruns", ignore=shutil.ignore_patterns("hybridq"))
     store = open_store(small_disk / "mlruns")
     (tmp_path / "best.keras").write_bytes(b"good")
@@ -260,14 +326,32 @@ def test_read_only_and_full_disk_lose_nothing(store: Store, small_disk: Path, tm
     assert store.find("full").status == "FAILED"
     assert store.find("full").metrics == {"training loss": 1.0}
     assert store.download(run.id, "best.keras").read_bytes() == b"good"
+    stopped = store.start_run("stopped", params={}, tags={})
     filler = small_disk / "filler"
     subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=4096"], capture_output=True, check=False)
-    with pytest.raises(UserError, match=r"the disk (failed or )?is full") as full:
-        store.start_run("fuller", params={f"p{at}": "x" * 5000 for at in range(90)}, tags={})
-    assert "\n" not in str(full.value)
-    assert full.value.exit_code == ENVIRONMENT
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    writes: list[Callable[[], object]] = [
+        lambda: store.start_run("fuller", params={f"p{at}": "x" * 5000 for at in range(90)}, tags={}),
+        lambda: stopped.tags({f"t{at}": "x" * 5000 for at in range(90)}),
+        lambda: stopped.artifact(tmp_path / "big" / "best.keras"),
+        lambda: stopped.text("note.txt", "x" * 100_000),
+        lambda: open_store(small_disk / "another"),
+    ]
+    for write in writes:
+        with pytest.raises(UserError, match=r"(disk (failed or )?is full|No space left on device)$") as full:
+            write()
+        assert "\n" not in str(full.value)
+        assert full.value.exit_code == ENVIRONMENT
+    monkeypatch.setattr(tempfile, "tempdir", None)
     filler.unlink()
     assert store.find("full").metrics == {"training loss": 1.0}
+    assert "t1" not in store.find("stopped").tags  # a batch is written whole or not at all
+    with store.resume_run(stopped.id) as again:
+        again.metrics({"training loss": 0.5}, step=2)
+        again.text("note.txt", "x" * 100_000)
+    assert store.find("stopped").status == "FINISHED"
+    assert store.find("stopped").metrics == {"training loss": 0.5}
+    assert not list(small_disk.rglob("*.part"))
     subprocess.run(["mount", "--bind", small_disk, small_disk], check=True)
     subprocess.run(["mount", "-o", "remount,bind,ro", small_disk], check=True)
     assert "read-only" in refused(small_disk / "mlruns")
@@ -336,6 +420,8 @@ sys.exit(serve_ui(open_store(Path(sys.argv[1])), port=int(sys.argv[2])))
     try:
         assert process.stdout is not None
         assert any(f"MLflow is at http://127.0.0.1:{port}" in line for line in process.stdout)
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        assert not any(store.uri in word for one in family for word in one.cmdline())  # it may hold a password
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
             assert b"<title>MLflow</title>" in page.read()
         served = Store(f"http://127.0.0.1:{port}", store.experiment, None)

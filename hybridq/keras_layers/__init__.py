@@ -17,20 +17,20 @@ from hybridq.keras_layers.description import Description as Description
 from hybridq.keras_layers.description import Rule, fixed, unknown, verified
 from hybridq.keras_layers.description import Shape as Shape
 from hybridq.keras_layers.description import checked as checked
+from hybridq.keras_layers.plain import OPERATION_MODULES, holds_array, is_of_keras
+from hybridq.keras_layers.plain import plain as plain
 from hybridq.keras_layers.quantizers import activation_of as activation_of
-from hybridq.keras_layers.quantizers import layer_precision
+from hybridq.keras_layers.quantizers import layer_precision, policy_precision
 from hybridq.keras_layers.quantizers import precision_of as precision_of
 from hybridq.keras_layers.shapes import UNCHANGED as UNCHANGED
 
 LAYERS: dict[str, Rule] = windows.RULES | shapes.RULES | elements.RULES | sequences.RULES
-# `x + y` on Keras tensors, and keras.ops.add(x, y), are saved as layers of these modules, under the names of layers.
+# `x + y` on Keras tensors, and keras.ops.add(x, y), are saved under the names of layers.
 OPERATIONS = frozenset({"Add", "Subtract", "Multiply", "Minimum", "Maximum", "NotEqual", "Any"})
-OPERATION_MODULES = ("keras.ops", "keras.src.ops")
-LAYER_MODULES = ("keras.layers", "keras.src.layers", "qkeras", "tf_keras.layers", "tf_keras.src.layers")
 
 
 def describe(layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape | None) -> Description:
-    """Describe one saved layer; `recorded` is the output shape that the file gives, where it gives one.
+    """Describe one saved layer, in its plain form; `recorded` is the output shape where the file gives one.
 
     A layer without a rule comes back with the kind "unknown: X". Raises UserError for settings that contradict.
     """
@@ -45,8 +45,8 @@ def describe(layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape 
     found = LAYERS[kind](config, inputs)
     if found.kind:  # a rule that does not cover these settings
         return replace(found, output_shape=recorded or found.output_shape)
-    quantized = class_name.startswith("Q")
-    return verified(replace(found, kind=kind, precision=layer_precision(config) if quantized else None), recorded)
+    precision = layer_precision(config) if class_name.startswith("Q") else policy_precision(kind, config)
+    return verified(replace(found, kind=kind, precision=precision), recorded)
 
 
 def plain_kind(layer: Mapping[str, Any]) -> str:
@@ -54,21 +54,12 @@ def plain_kind(layer: Mapping[str, Any]) -> str:
 
     That may bear the name of a Keras layer and do something else.
     """
-    class_name, module, registered = str(layer.get("class_name")), layer.get("module"), layer.get("registered_name")
-    if str(module).startswith(OPERATION_MODULES):
-        return class_name if class_name in OPERATIONS and not _holds_array(layer) else ""
-    if module is not None and not str(module).startswith(LAYER_MODULES):
-        return ""
-    if registered is not None and not str(registered).startswith(("keras>", "qkeras>")):
+    class_name = str(layer.get("class_name"))
+    if str(layer.get("module")).startswith(OPERATION_MODULES):
+        return class_name if class_name in OPERATIONS and not holds_array(layer) else ""
+    if not is_of_keras(layer):
         return ""
     return class_name[1:] if class_name.startswith("Q") and class_name[1:] in KINDS else class_name
-
-
-def _holds_array(layer: Mapping[str, Any]) -> bool:
-    """Whether an array, whose numbers the model stores, is among the arguments of an operation."""
-    nodes = layer.get("inbound_nodes") or ()
-    arguments = [argument for node in nodes if isinstance(node, Mapping) for argument in node.get("args") or ()]
-    return any(isinstance(a, Mapping) and a.get("class_name") in ("__numpy__", "__tensor__") for a in arguments)
 
 
 def _stated(class_name: str, config: Mapping[str, Any]) -> Shape | None:

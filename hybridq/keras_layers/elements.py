@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import prod
 
@@ -9,12 +10,46 @@ from hybridq.errors import UserError
 from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, one, unknown
 from hybridq.keras_layers.quantizers import ACTIVATION_LAYERS, activation_of
 
+EQUATION = re.compile(r"((?:[a-z]|\.\.\.)[a-z]{0,8}),([a-z]{1,8})->((?:[a-z]|\.\.\.)[a-z]{0,8})")
+
 
 def _dense(config: Config, inputs: Sequence[Shape]) -> Description:
     source, units = one(inputs), number(config, "units")
     bias = bool(config.get("use_bias", True))
     attributes = {"units": units, "use_bias": bias, "activation": activation_of(config.get("activation"))}
     return Description("", (*source[:-1], units), attributes, source[-1] * units, units if bias else 0)
+
+
+def _einsum_dense(config: Config, inputs: Sequence[Shape]) -> Description:
+    """A product of the input and a kernel by an equation such as "abc,cd->abd", whose first axis is the batch."""
+    source = (1, *one(inputs))
+    match = EQUATION.fullmatch(str(config.get("equation")))
+    if not match:
+        return unknown(f"EinsumDense, {config.get('equation')!r:.40}")
+    given, kernel, result = match.groups()
+    between = "".join(map(chr, range(ord("A"), ord("A") + len(source) - len(given.replace("...", "")))))
+    given, result = given.replace("...", between), result.replace("...", between)
+    said = config.get("output_shape")
+    stated = list(said) if isinstance(said, list | tuple) else [said]
+    # None in the stated shape: as the input has it
+    sizes = {axis: n for axis, n in zip(reversed(result), reversed(stated), strict=False) if n is not None}
+    sizes |= dict(zip(given, source, strict=False))
+    fits = len(given) == len(source) and {*kernel, *result} <= sizes.keys()
+    if not fits or not all(type(n) is int and n > 0 for n in sizes.values()):
+        raise UserError(f"its equation {match[0]!r} does not fit the input {source[1:]} and the output {stated}")
+    biased = [axis for axis in str(config.get("bias_axes") or "") if axis in sizes]
+    attributes = {
+        "products": prod(sizes.values()),
+        "use_bias": bool(biased),
+        "activation": activation_of(config.get("activation")),
+    }
+    return Description(
+        "",
+        tuple(sizes[axis] for axis in result[1:]),
+        attributes,
+        kernel=prod(sizes[axis] for axis in kernel),
+        bias=prod(sizes[axis] for axis in biased) if biased else 0,
+    )
 
 
 def _embedding(config: Config, inputs: Sequence[Shape]) -> Description:
@@ -88,8 +123,15 @@ def _normalization(config: Config, inputs: Sequence[Shape]) -> Description:
     source = one(inputs)
     if config.get("invert"):
         return unknown("Normalization, inverted", source)
+    if isinstance(config.get("mean"), int | float):  # constants of the program, as for a rescaling
+        return Description("", source)
     kept = _axes(config, source) if config.get("axis", -1) is not None else []
     return Description("", source, other=2 * prod(source[axis] for axis in kept))
+
+
+def _layer_scale(config: Config, inputs: Sequence[Shape]) -> Description:
+    """A factor for each channel: a layer of ConvNeXt in keras.applications."""
+    return Description("", one(inputs), other=number(config, "projection_dim"))
 
 
 def _rescaling(config: Config, inputs: Sequence[Shape]) -> Description:
@@ -102,6 +144,7 @@ RULES: dict[str, Rule] = {
     **{kind: _activation(kind) for kind in ACTIVATION_LAYERS},
     "PReLU": _prelu,
     "Dense": _dense,
+    "EinsumDense": _einsum_dense,
     "Embedding": _embedding,
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
@@ -110,4 +153,5 @@ RULES: dict[str, Rule] = {
     "UnitNormalization": _unit_norm,
     "Normalization": _normalization,
     "Rescaling": _rescaling,
+    "LayerScale": _layer_scale,
 }

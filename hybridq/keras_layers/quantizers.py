@@ -26,7 +26,10 @@ QUANTIZERS: dict[str, tuple[str, int]] = {
     "stochastic_binary": ("linear", 1),
     "bernoulli": ("linear", 1),
 }
+POLICY_KINDS = frozenset({"Dense", "EinsumDense", "Embedding"})  # that `model.quantize` of Keras changes
+POLICY_MODES = {"int8": Precision.INT8, "int4": Precision.INT4}
 QUANTIZER_KEYS = ("kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer", "recurrent_quantizer")
+LONGEST_NAME = 60  # characters of the name of a function that is not known here
 CALL = re.compile(r"(\w+)\s*(?:\((.*)\))?\s*", re.DOTALL)  # "quantized_bits(8, 0, 1)", read, never evaluated
 
 
@@ -48,7 +51,7 @@ def _quantizer(value: Any) -> tuple[str, Mapping[str, Any]]:
     """Class name and settings of a quantizer, from its dict or its text; ("", {}) for none."""
     if isinstance(value, Mapping):
         settings = value.get("config")
-        return str(value.get("class_name")), settings if isinstance(settings, Mapping) else {}
+        return str(value.get("class_name")).removeprefix("qkeras>"), settings if isinstance(settings, Mapping) else {}
     match = CALL.fullmatch(value) if isinstance(value, str) else None
     if not match:
         return "", {}
@@ -66,6 +69,15 @@ def layer_precision(config: Config) -> LayerPrecision:
     )
 
 
+def policy_precision(kind: str, config: Config) -> LayerPrecision | None:
+    """How Keras' own `model.quantize("int8")` left a layer: its kernel alone is quantized; None for other layers."""
+    policy = config.get("dtype")
+    settings = policy.get("config") if isinstance(policy, Mapping) else None
+    mode = settings.get("mode") if isinstance(settings, Mapping) else None  # "int8", "int4/128" in blocks
+    weights = POLICY_MODES.get(mode.partition("/")[0]) if isinstance(mode, str) else None
+    return LayerPrecision(weights=weights) if weights and kind in POLICY_KINDS else None
+
+
 def activation_of(value: Any) -> str:
     """The name of a saved activation function ("linear" for none); of a quantizer, the function it rounds."""
     if value is None:
@@ -77,7 +89,7 @@ def activation_of(value: Any) -> str:
         name = str(value.get("config"))
     if name in ACTIVATION_LAYERS:
         return ACTIVATION_LAYERS[name](settings)
-    name = name or "a function of its own"
+    name = name if name.isprintable() and 0 < len(name) <= LONGEST_NAME else "a function of its own"
     return {"swish": "silu", "hard_swish": "hard_silu"}.get(name, name)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from math import prod
 
 from hybridq.errors import UserError
-from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, refused, unknown
+from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, numbers, one, refused, unknown
+from hybridq.keras_layers.windows import window
 
 GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}  # matrices of the input, and of the state
 STATES = {"SimpleRNN": 1, "GRU": 1, "LSTM": 2}  # vectors kept from one step to the next
@@ -39,6 +40,35 @@ def _recurrent(kind: str) -> Rule:
             kernel=gates * units * (width + units),
             bias=gates * units * (1 + twice) if bias else 0,
             further_outputs=((units,),) * states if config.get("return_state") else (),
+        )
+
+    return read
+
+
+def _convolutional_lstm(axes: int) -> Rule:
+    """An LSTM over images or sequences: input (steps, *places, channels); its products are convolutions."""
+
+    def read(config: Config, inputs: Sequence[Shape]) -> Description:
+        steps, *source = one(inputs, axes + 2)
+        kernel, filters = numbers(config, "kernel_size", axes), number(config, "filters")
+        strides, dilation = numbers(config, "strides", axes, 1), numbers(config, "dilation_rate", axes, 1)
+        size, _ = window(config, tuple(source), kernel, strides, dilation)
+        image, whole = (*size, filters), bool(config.get("return_sequences"))
+        attributes = {
+            "units": prod(image),
+            "steps": steps,
+            "gates": GATES["LSTM"],
+            "state": STATES["LSTM"] * prod(image),
+            "taps": prod(kernel) * (source[-1] + filters),  # that an output value of a gate reads at each step
+            "stateful": bool(config.get("stateful")),
+        }
+        return Description(
+            "",
+            (steps, *image) if whole else image,
+            attributes,
+            kernel=GATES["LSTM"] * prod(kernel) * (source[-1] + filters) * filters,
+            bias=GATES["LSTM"] * filters if config.get("use_bias", True) else 0,
+            further_outputs=(image,) * STATES["LSTM"] if config.get("return_state") else (),
         )
 
     return read
@@ -79,21 +109,61 @@ def _multi_head_attention(config: Config, inputs: Sequence[Shape]) -> Descriptio
     )
 
 
+def _grouped_query_attention(config: Config, inputs: Sequence[Shape]) -> Description:
+    """As the attention of several heads, but several heads of the query share one of the keys and values."""
+    if len(inputs) not in (2, 3) or any(len(shape) != 2 for shape in inputs):
+        raise refused(inputs)
+    query, value, key = (*inputs, inputs[1])[:3]
+    if config.get("use_gate") or config.get("sliding_window") or value[0] != key[0]:
+        return unknown("GroupedQueryAttention with a gate or a window")
+    width, heads, shared = (number(config, k) for k in ("head_dim", "num_query_heads", "num_key_value_heads"))
+    bias = bool(config.get("use_bias", True))
+    attributes = {
+        "heads": heads,
+        "shared_heads": shared,
+        "key_dim": width,
+        "value_dim": width,
+        "queries": query[0],
+        "keys": key[0],
+        "use_bias": bias,
+    }
+    return Description(
+        "",
+        query,
+        attributes,
+        kernel=width * (2 * heads * query[1] + shared * (key[1] + value[1])),
+        bias=width * (heads + 2 * shared) + query[1] if bias else 0,
+    )
+
+
 def _attention(config: Config, inputs: Sequence[Shape]) -> Description:
     """Query, value and perhaps key, each (places, features); scores are dot products."""
     if config.get("score_mode", "dot") != "dot":
         return unknown(f"Attention, {config.get('score_mode')}")
+    return _attend(inputs, int(bool(config.get("use_scale"))))
+
+
+def _additive_attention(config: Config, inputs: Sequence[Shape]) -> Description:
+    """The same with scores that are sums over tanh(query + key), each feature perhaps with a scale of its own."""
+    scaled = bool(config.get("use_scale", True))
+    return _attend(inputs, inputs[0][-1] if inputs and inputs[0] and scaled else 0)
+
+
+def _attend(inputs: Sequence[Shape], scales: int) -> Description:
     if len(inputs) not in (2, 3) or any(len(shape) != 2 for shape in inputs):
         raise refused(inputs)
     query, value, key = (*inputs, inputs[1])[:3]
     if query[1] != key[1] or value[0] != key[0]:
         raise refused(inputs)
     attributes = {"queries": query[0], "keys": key[0], "key_dim": key[1], "value_dim": value[1]}
-    return Description("", (query[0], value[1]), attributes, other=int(bool(config.get("use_scale"))))
+    return Description("", (query[0], value[1]), attributes, other=scales)
 
 
 RULES: dict[str, Rule] = {
     **{kind: _recurrent(kind) for kind in GATES},
     "MultiHeadAttention": _multi_head_attention,
+    "GroupedQueryAttention": _grouped_query_attention,
     "Attention": _attention,
+    "AdditiveAttention": _additive_attention,
+    **{f"ConvLSTM{n}D": _convolutional_lstm(n) for n in (1, 2, 3)},
 }

@@ -14,14 +14,19 @@ def _flatten(config: Config, inputs: Sequence[Shape]) -> Description:
 
 
 def _reshape(config: Config, inputs: Sequence[Shape]) -> Description:
-    source, target = one(inputs), config.get("target_shape")
-    if not isinstance(target, list | tuple) or not all(isinstance(n, int) for n in target):
+    """A layer's target shape is without the batch; that of `keras.ops.reshape` begins with it, and may change it."""
+    source, operation = one(inputs), "newshape" in config
+    target = config.get("newshape" if operation else "target_shape")
+    if not isinstance(target, list | tuple) or not all(n is None or isinstance(n, int) for n in target):
         raise UserError(f"target_shape is {target!r}")
-    known = prod(n for n in target if n != -1)
-    shape = tuple(prod(source) // max(known, 1) if n == -1 else n for n in target)
-    if prod(shape) != prod(source):
-        raise UserError(f"{source} does not reshape to {tuple(target)}")
-    return Description("", shape)
+    batch, sizes = (target[0] if target else 0, target[1:]) if operation else (None, target)
+    known = prod(n for n in sizes if n not in (None, -1))
+    shape = tuple(prod(source) // max(known, 1) if n in (None, -1) else n for n in sizes)
+    if prod(shape) == prod(source) and batch in (None, -1):
+        return Description("", shape)
+    if operation:
+        return unknown("Reshape of the batch")
+    raise UserError(f"{source} does not reshape to {tuple(target)}")
 
 
 def _permute(config: Config, inputs: Sequence[Shape]) -> Description:
@@ -88,7 +93,20 @@ def _dot(config: Config, inputs: Sequence[Shape]) -> Description:
     return Description("", kept[0] + kept[1] or (1,), attributes)
 
 
+AUGMENTATIONS = (  # of Keras; RandomCrop is none of them: what it does at inference differs from what it says
+    "AugMix",
+    "CutMix",
+    "Equalization",
+    "MixUp",
+    "RandAugment",
+    *(f"Random{what}" for what in ("Brightness", "Contrast", "Hue", "Saturation", "Sharpness", "Grayscale", "Invert")),
+    *(f"Random{what}" for what in ("ColorDegeneration", "ColorJitter", "Posterization", "GaussianBlur", "Erasing")),
+    *(f"Random{what}" for what in ("Flip", "Rotation", "Shear", "Translation", "Zoom", "Perspective")),
+    "RandomElasticTransform",
+    "Solarization",
+)
 UNCHANGED = (  # layers that do nothing at inference
+    *AUGMENTATIONS,
     "Dropout",
     "SpatialDropout1D",
     "SpatialDropout2D",
@@ -97,11 +115,13 @@ UNCHANGED = (  # layers that do nothing at inference
     "GaussianDropout",
     "AlphaDropout",
     "ActivityRegularization",
+    "StochasticDepth",  # of ConvNeXt in keras.applications
     "Identity",
 )
 RULES: dict[str, Rule] = {
     **dict.fromkeys(UNCHANGED, _same),
     **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Minimum", "Maximum"), _elementwise),
+    "CustomScaleLayer": _elementwise,  # of InceptionResNetV2 in keras.applications: a + factor * b
     "NotEqual": _elementwise,
     "Any": _any,
     "Masking": _same,

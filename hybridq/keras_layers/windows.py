@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import gcd, prod
 
 from hybridq.errors import UserError
 from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, numbers, one, unknown
@@ -12,7 +12,7 @@ from hybridq.keras_layers.quantizers import activation_of
 Pads = tuple[tuple[int, int], ...]  # zeros (before, after) on each axis
 
 
-def _window(config: Config, source: Shape, kernel: Shape, strides: Shape, dilation: Shape) -> tuple[Shape, Pads]:
+def window(config: Config, source: Shape, kernel: Shape, strides: Shape, dilation: Shape) -> tuple[Shape, Pads]:
     """Output rows and columns of a window moved over the input; the zeros added (before, after) in each."""
     padding = config.get("padding", "valid")
     size, pads = [], []
@@ -39,7 +39,7 @@ def _convolution(axes: int, form: str) -> Rule:
         source = one(inputs, axes + 1)
         kernel = numbers(config, "kernel_size", axes)
         strides, dilation = numbers(config, "strides", axes, 1), numbers(config, "dilation_rate", axes, 1)
-        size, pads = _window(config, source, kernel, strides, dilation)
+        size, pads = window(config, source, kernel, strides, dilation)
         multiplier = 1 if form == "full" else number(config, "depth_multiplier", 1)
         groups = number(config, "groups", 1) if form == "full" else source[-1]
         filters = source[-1] * multiplier if form == "depthwise" else number(config, "filters")
@@ -106,7 +106,7 @@ def _pool(axes: int) -> Rule:
         source = one(inputs, axes + 1)
         kernel = numbers(config, "pool_size", axes, 2)
         strides = numbers(config, "strides", axes) if config.get("strides") else kernel
-        size, pads = _window(config, source, kernel, strides, (1,) * axes)
+        size, pads = window(config, source, kernel, strides, (1,) * axes)
         return Description("", (*size, source[-1]), {"kernel": kernel, "strides": strides, "pads": pads})
 
     return read
@@ -117,6 +117,20 @@ def _global_pool(axes: int) -> Rule:
         source = one(inputs, axes + 1)
         kept = (1,) * axes if config.get("keepdims") else ()
         return Description("", (*kept, source[-1]), {"kernel": source[:-1]})
+
+    return read
+
+
+def _adaptive_pool(axes: int) -> Rule:
+    """Place i of m takes from i*n/m, rounded down, to (i+1)*n/m, rounded up: windows overlap where that is no number.
+
+    So the windows of an axis have n + m - gcd(n, m) places together.
+    """
+
+    def read(config: Config, inputs: Sequence[Shape]) -> Description:
+        source, size = one(inputs, axes + 1), numbers(config, "output_size", axes)
+        taps = (n + m - gcd(n, m) for n, m in zip(source, size, strict=False))
+        return Description("", (*size, source[-1]), {"taps": prod(taps) * source[-1]})
 
     return read
 
@@ -163,12 +177,20 @@ def _up_sampling(axes: int) -> Rule:
     return read
 
 
+def _center_crop(config: Config, inputs: Sequence[Shape]) -> Description:
+    source, size = one(inputs, 3), (number(config, "height"), number(config, "width"))
+    shape = (*size, source[-1])
+    if any(n > given for n, given in zip(size, source, strict=False)):
+        return unknown("CenterCrop that enlarges", shape)
+    return Description("", shape)
+
+
 def _resizing(config: Config, inputs: Sequence[Shape]) -> Description:
-    """An image of any size to one of a given size; cropping or padding on the way keeps that size."""
-    source, interpolation = one(inputs, 3), config.get("interpolation", "bilinear")
-    shape = (number(config, "height"), number(config, "width"), source[-1])
-    if interpolation not in ("nearest", "bilinear"):
-        return unknown(f"Resizing, {interpolation}", shape)
+    shape = (number(config, "height"), number(config, "width"), one(inputs, 3)[-1])
+    interpolation = config.get("interpolation", "bilinear")
+    odd = [key for key in ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias") if config.get(key)]
+    if interpolation not in ("nearest", "bilinear") or odd:
+        return unknown(f"Resizing, {', '.join([str(interpolation), *odd])}", shape)
     return Description("", shape, {"interpolation": interpolation})
 
 
@@ -179,8 +201,10 @@ RULES: dict[str, Rule] = {
     **{f"Conv{n}DTranspose": _transposed(n) for n in (1, 2, 3)},
     **{f"{which}Pooling{n}D": _pool(n) for which in ("Max", "Average") for n in (1, 2, 3)},
     **{f"Global{which}Pooling{n}D": _global_pool(n) for which in ("Max", "Average") for n in (1, 2, 3)},
+    **{f"Adaptive{which}Pooling{n}D": _adaptive_pool(n) for which in ("Max", "Average") for n in (1, 2, 3)},
     **{f"ZeroPadding{n}D": _zero_padding(n) for n in (1, 2, 3)},
     **{f"Cropping{n}D": _cropping(n) for n in (1, 2, 3)},
     **{f"UpSampling{n}D": _up_sampling(n) for n in (1, 2, 3)},
+    "CenterCrop": _center_crop,
     "Resizing": _resizing,
 }

@@ -120,6 +120,28 @@ def _multi_head_attention(op: Operator) -> int:
     return int(dense + _attend(op, heads) + queries * (value_width + 1) * results)
 
 
+def _grouped_query_attention(op: Operator) -> int:
+    """As the attention of several heads, with fewer keys and values to compute."""
+    heads, queries, keys = (op.attributes[name] for name in ("heads", "queries", "keys"))
+    query, value, key = (*op.input_shapes, op.input_shapes[1])[:3]
+    width, shared = heads * op.attributes["key_dim"], op.attributes["shared_heads"] * op.attributes["key_dim"]
+    dense = queries * (query[-1] + 1) * width + keys * (key[-1] + value[-1] + 2) * shared
+    return int(dense + _attend(op, heads) + queries * (width + 1) * query[-1])
+
+
+def _additive_attention(op: Operator) -> int:
+    """As attention, each feature of a score with a sum, a tanh and a product."""
+    key, value = op.attributes["key_dim"], op.attributes["value_dim"]
+    each = (2 + NONLINEARITIES["tanh"]) * key + NONLINEARITIES["softmax"] + value
+    return int(op.attributes["queries"] * op.attributes["keys"] * each)
+
+
+def _convolutional_lstm(op: Operator) -> int:
+    """At each step a convolution of input and state for each gate, and as in an LSTM 1 for each nonlinearity."""
+    units, gates = op.attributes["units"], op.attributes["gates"]
+    return int(op.attributes["steps"] * (gates * units * op.attributes["taps"] + (gates + 1) * units))
+
+
 def _dot(op: Operator) -> int:
     unit = 2 * sum(map(prod, op.input_shapes)) if op.attributes["normalize"] else 0
     return _outputs(op) * int(op.attributes["length"]) + unit
@@ -161,6 +183,14 @@ RULES: dict[str, Callable[[Operator], int]] = {
     **dict.fromkeys(("Normalization", "Rescaling"), lambda op: 2 * _outputs(op)),
     **dict.fromkeys(("Masking", "NotEqual", "Any"), lambda op: prod(op.input_shapes[0])),
     "Permute": _permute,
+    "EinsumDense": lambda op: int(op.attributes["products"]) + _outputs(op),  # as a dense layer
+    "GroupedQueryAttention": _grouped_query_attention,
+    "AdditiveAttention": _additive_attention,
+    **{f"ConvLSTM{n}D": _convolutional_lstm for n in (1, 2, 3)},
+    **{f"Adaptive{w}Pooling{n}D": lambda op: int(op.attributes["taps"]) for w in ("Max", "Average") for n in (1, 2, 3)},
+    "LayerScale": _outputs,
+    "CustomScaleLayer": lambda op: 2 * _outputs(op),
+    "CenterCrop": lambda op: 0,
     **dict.fromkeys(("Quantize", "Dequantize"), lambda op: 2 * _outputs(op)),
     **dict.fromkeys(("Resizing", *(f"UpSampling{n}D" for n in (1, 2, 3))), _resize),
     **dict.fromkeys(("SpaceToBatch", "BatchToSpace"), _apart),
@@ -186,6 +216,9 @@ ASSUMED_KINDS = frozenset(
         *("Subtract", "Maximum", "Average", "Dot", "SimpleRNN", "TimeDistributed"),
         *("MultiHeadAttention", "Attention", "LayerNormalization", "GroupNormalization", "RMSNormalization"),
         *("UnitNormalization", "Normalization", "Rescaling", "Masking", "NotEqual", "Any"),
+        *("EinsumDense", "GroupedQueryAttention", "AdditiveAttention", "LayerScale", "CustomScaleLayer"),
+        *(f"ConvLSTM{n}D" for n in (1, 2, 3)),
+        *(f"Adaptive{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2, 3)),
     }
 )
 

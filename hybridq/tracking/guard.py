@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import urlsplit
 
 from hybridq.errors import ENVIRONMENT, UserError
 
 PROBE_SECONDS = 3.0
 PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
-LIBRARIES = {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3", "alembic"}
+LIBRARIES = {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3", "alembic", "psycopg"}
+LOCKED = "database is locked"
 PLAIN = {
     "database or disk is full": "the disk is full",
+    "No space left on device": "the disk is full",
     "disk I/O error": "the disk failed or is full",
     "attempt to write a readonly database": "it is read-only",
     "unable to open database file": "the database cannot be opened",
     "file is not a database": "the file is damaged or is not an MLflow database",
     "database disk image is malformed": "the database file is damaged",
-    "database is locked": "another process holds the database",
+    LOCKED: "another process holds the database",
     "no such table": "the database is not MLflow's",
+    "authentication failed": "it refuses the user or the password (PGUSER, PGPASSWORD or ~/.pgpass)",
+    "no password supplied": "it asks for a password (PGPASSWORD or ~/.pgpass)",
+    '" does not exist': "its database or its user does not exist",
+    "error code 401": "it refuses the user or the password (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD)",
+    "error code 403": "it refuses this user the right (MLFLOW_TRACKING_USERNAME)",
+    "Client Error: FORBIDDEN": "it refuses this user the right (MLFLOW_TRACKING_USERNAME)",
+    "No module named 'psycopg": "PostgreSQL needs the package psycopg: pip install 'hybridq[server]'",
 }
+FINAL = tuple(symptom for symptom in PLAIN if symptom != LOCKED)  # waiting does not mend these
+SECRETS = (
+    (re.compile(r"(?<=://)\S*@"), ""),  # in an address
+    (re.compile(r"\S*:\S*@"), ""),  # in what is no address, because `://` was forgotten
+    (re.compile(r"(?i)(password|passwd|token|secret)=[^&\s]*"), r"\1=***"),
+)
 
 
 @contextmanager
@@ -33,26 +48,55 @@ def plainly(where: str) -> Iterator[None]:
     """Turn an error of MLflow, the database, the network or the disk into a UserError with exit status 3."""
     try:
         yield
-    except OSError as error:
-        raise UserError(f"tracking store {where}: {error.strerror or _line(error)}", ENVIRONMENT) from error
+    except UserError:
+        raise
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in LIBRARIES:
+        known = {type(one).__module__.split(".")[0] for one in chain(error)} & LIBRARIES
+        if not known and not isinstance(error, (OSError, ModuleNotFoundError)):
             raise
-        raise UserError(f"tracking store {where}: {_line(error)}", ENVIRONMENT) from error
+        raise UserError(f"tracking store {where}: {reason(error)}", ENVIRONMENT) from error
 
 
-def _line(error: Exception) -> str:
-    text = str(error)
+def reason(error: BaseException) -> str:
+    """Why it failed, in one line that holds no password."""
+    texts = [str(one) for one in chain(error)]
     for symptom, plain in PLAIN.items():
-        if symptom in text:
+        if any(symptom in text for text in texts):
             return plain
-    return text.strip().splitlines()[0][:300] if text.strip() else type(error).__name__
+    for one in chain(error):
+        kind = type(one).__name__
+        if isinstance(one, OSError) and one.strerror:
+            return one.strerror
+        if kind == "ResponseError":  # of urllib3; its text is "too many 503 error responses"
+            return f"its server cannot answer now (HTTP {''.join(re.findall('[0-9]+', str(one)))})"
+        if kind in ("ReadTimeout", "ConnectTimeout"):
+            return "no answer in time"
+        if kind in ("RemoteDisconnected", "ProtocolError", "ChunkedEncodingError"):
+            return "the connection broke off"
+    text = re.sub(r"^\([\w.]+\) ", "", texts[0].strip())  # SQLAlchemy begins with the class of the driver's error
+    return redacted(text.splitlines()[0])[:300] if text else type(error).__name__
+
+
+def redacted(text: str) -> str:
+    """The text without user names and passwords in addresses, fit for a message."""
+    for pattern, harmless in SECRETS:
+        text = pattern.sub(harmless, text)
+    return text
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it was raised from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def quiet_mlflow() -> None:
-    """Import mlflow without its chatter: progress bars, usage reports, logs of what is raised anyway."""
+    """Import mlflow without its chatter (progress bars, usage reports, logs of what is raised anyway) and tries."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # hybridq.tracking.patience asks again
     import mlflow  # noqa: F401  (its import sets the level of its loggers, so it comes first)
 
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
@@ -72,14 +116,8 @@ def probe(uri: str) -> None:
         with socket.create_connection((parts.hostname, parts.port or PORTS[scheme]), PROBE_SECONDS):
             return
     except (OSError, ValueError) as error:
-        raise UserError(f"tracking store {shown(uri)} is out of reach: {error}", ENVIRONMENT) from None
+        raise UserError(f"tracking store {redacted(uri)} is out of reach: {error}", ENVIRONMENT) from None
 
 
 def _through_proxy(scheme: str, host: str) -> bool:
     return scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host)
-
-
-def shown(uri: str) -> str:
-    """The address without its user name and password, fit for a message."""
-    parts: Any = urlsplit(uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri

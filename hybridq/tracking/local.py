@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
 from hybridq.tracking.guard import plainly, quiet_mlflow
+from hybridq.tracking.patience import patiently
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "artifacts"
@@ -40,19 +41,23 @@ def open_local(root: Path, experiment: str) -> str:
     if not database.exists():
         try:
             root.mkdir(parents=True, exist_ok=True)
-            with _alone(root):
+            with alone(root):
                 if not database.exists():
                     _create(root, experiment)
         except OSError as error:
             raise NotWritable(root, error) from error
-    with plainly(str(database)):
-        _follow_move(root)
+    patiently(str(database), lambda: _follow_move(root))
     return address(database)
 
 
 def address(database: Path) -> str:
     """The MLflow address of a SQLite file; in an address `%` and `?` would mean something else."""
     return "sqlite:///" + str(database).replace("%", "%25").replace("?", "%3F")
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite address; None for another address."""
+    return Path(unquote(uri.removeprefix("sqlite:///"))).absolute() if uri.startswith("sqlite:///") else None
 
 
 def check_writable(root: Path) -> None:
@@ -63,7 +68,8 @@ def check_writable(root: Path) -> None:
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
+def alone(root: Path) -> Iterator[None]:
+    """Keep other processes out of what is made in this folder."""
     with (root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -78,7 +84,8 @@ def _create(root: Path, experiment: str) -> None:
     artifacts = root / ARTIFACTS
     artifacts.mkdir(exist_ok=True)
     new = root / (DATABASE + ".new")
-    new.unlink(missing_ok=True)
+    for left in (new, new.with_name(new.name + "-journal")):  # by a killed process
+        left.unlink(missing_ok=True)
     try:
         with plainly(str(root)):
             store: Any = cast(Any, SqlAlchemyStore)(address(new), str(artifacts))

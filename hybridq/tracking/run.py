@@ -9,15 +9,16 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
-from hybridq.errors import ENVIRONMENT, UserError
+from hybridq.errors import ENVIRONMENT, NotWritable, UserError
 from hybridq.metrics import mlflow_name
-from hybridq.tracking.guard import plainly
+from hybridq.tracking.owner import owner_tags
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,6 +31,7 @@ SYNTHETIC_WARNING = "synthetic voices: for trying the tool, not a result"
 PARAM_LIMIT, TAG_LIMIT, DIGEST_LIMIT = 6000, 8000, 36  # characters, MLflow's
 PARAMS_AT_ONCE, METRICS_AT_ONCE = 100, 1000  # per log_batch, MLflow's
 PICTURE_DPI = 150
+LAST_WORD_SECONDS = 2.0  # to say how a run ended, when there is no time to lose
 NOTED_PARAMS = ("data.source", "training.seed", "training.epochs", "target")
 
 
@@ -40,7 +42,9 @@ class Terminated(KeyboardInterrupt):
 class Run:
     """A run being logged, a context manager.
 
-    It ends as FINISHED, as FAILED (tag `failure` says why) or, on Ctrl-C and SIGTERM, KILLED (`interrupted`).
+    It ends as FINISHED, after everything else of it is in the store; as FAILED (tag `failure` says why); or, on
+    Ctrl-C and SIGTERM, KILLED (`interrupted`). Every request waits for a store that is away (`patience`), and sent
+    twice comes to the same: a metric keeps its time, a tag and a file are replaced by themselves.
     """
 
     def __init__(self, store: Store, run_id: str, name: str, artifact_uri: str) -> None:
@@ -48,6 +52,7 @@ class Run:
         self.name = name
         self._store = store
         self._folder = local_folder(artifact_uri)
+        self._logged: set[tuple[str, int, float | None]] = set()  # before a resume: key, step and value
         self._old_handler: Any = None
 
     def __enter__(self) -> Self:
@@ -66,11 +71,11 @@ class Run:
     def close(self, error: BaseException | None = None) -> None:
         """End the run; if the store fails too, the error that ended the run matters more."""
         status, tags = _ending(error)
+        wait = LAST_WORD_SECONDS if _pressing(error) else None
         try:
             if tags:
-                self.tags(tags)
-            with plainly(self._store.label):
-                self._store.client.set_terminated(self.id, status)
+                self.tags(tags, wait)
+            self._store.ask(lambda client: client.set_terminated(self.id, status), wait)
         except UserError:
             if error is None:
                 raise
@@ -79,24 +84,28 @@ class Run:
         """Log parameters; a value longer than MLflow holds is cut and ends in an ellipsis."""
         from mlflow.entities import Param
 
-        params = [Param(key, _cut(str(value), PARAM_LIMIT)) for key, value in values.items()]
+        params = [Param(key, cut(str(value), PARAM_LIMIT)) for key, value in values.items()]
         for at in range(0, len(params), PARAMS_AT_ONCE):
             self._log(params=params[at : at + PARAMS_AT_ONCE])
 
-    def tags(self, values: Mapping[str, str]) -> None:
-        """Set tags; a later value replaces an earlier one."""
+    def tags(self, values: Mapping[str, str], wait: float | None = None) -> None:
+        """Set tags; a later value replaces an earlier one. `wait` is for how many seconds the store may be away."""
         from mlflow.entities import RunTag
 
-        tags = [RunTag(key, _cut(str(value), TAG_LIMIT)) for key, value in values.items()]
+        tags = [RunTag(key, cut(str(value), TAG_LIMIT)) for key, value in values.items()]
         for at in range(0, len(tags), PARAMS_AT_ONCE):
-            self._log(tags=tags[at : at + PARAMS_AT_ONCE])
+            self._log(tags=tags[at : at + PARAMS_AT_ONCE], wait=wait)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Log metrics under hybridq's names (see `hybridq.metrics`); `step` is the epoch."""
+        """Log metrics under hybridq's names (see `hybridq.metrics`); `step` is the epoch.
+
+        What a resumed run computes again, an epoch that was logged before its checkpoint was written, is not doubled.
+        """
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        metrics = [Metric(mlflow_name(key), float(value), now, step or 0) for key, value in values.items()]
+        points = [Metric(mlflow_name(key), float(value), now, step or 0) for key, value in values.items()]
+        metrics = [point for point in points if _point(point) not in self._logged]
         for at in range(0, len(metrics), METRICS_AT_ONCE):
             self._log(metrics=metrics[at : at + METRICS_AT_ONCE])
 
@@ -109,24 +118,21 @@ class Run:
                 self.artifact(child, inside)
             return
         if self._folder is None:
-            with plainly(self._store.label):
-                self._store.client.log_artifact(self.id, str(path), folder)
+            self._store.ask(lambda client: client.log_artifact(self.id, str(path), folder))
             return
-        target = self._folder / (folder or "") / path.name
-        with plainly(str(self._folder)):
-            _copy_whole(path, target)
+        _copy_whole(path, self._folder / (folder or "") / path.name)
 
     def figure(self, fig: Figure, name: str) -> None:
         """Keep a picture as `pictures/<name>.png`."""
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch) / f"{name}.png"
+        with _scratch() as scratch:
+            path = scratch / f"{name}.png"
             fig.savefig(path, dpi=PICTURE_DPI)
             self.artifact(path, "pictures")
 
     def text(self, name: str, data: str) -> None:
         """Keep a text as the artifact `name`, which may have folders in it."""
-        with tempfile.TemporaryDirectory() as scratch:
-            path = Path(scratch) / Path(name).name
+        with _scratch() as scratch:
+            path = scratch / Path(name).name
             path.write_text(data, encoding="utf-8")
             self.artifact(path, None if Path(name).parent == Path() else Path(name).parent.as_posix())
 
@@ -160,8 +166,8 @@ class Run:
             schema=json.dumps({"words": list(words)}),
             profile=json.dumps(profile | {"num_rows": sum((clips or {}).values())}),
         )
-        with plainly(self._store.label):
-            self._store.client.log_inputs(self.id, [DatasetInput(entry, [InputTag("mlflow.data.context", context)])])
+        inputs = [DatasetInput(entry, [InputTag("mlflow.data.context", context)])]
+        self._store.ask(lambda client: client.log_inputs(self.id, inputs))
         self.tags(
             {
                 "data.name": name,
@@ -171,17 +177,21 @@ class Run:
             }
         )
 
-    def forget_end(self) -> None:
-        """Drop the tags of an earlier end, when the run is resumed."""
-        with plainly(self._store.label):
-            tags = self._store.client.get_run(self.id).data.tags
-            for tag in ("failure", "interrupted"):
-                if tag in tags:
-                    self._store.client.delete_tag(self.id, tag)
+    def take_over(self) -> None:
+        """Make a run that ended, or whose process did, one of this process: it counts as running again."""
+        self.tags(owner_tags())
+        self._store.ask(self._reopen)
 
-    def _log(self, **batch: Any) -> None:
-        with plainly(self._store.label):
-            self._store.client.log_batch(self.id, **batch)
+    def _reopen(self, client: Any) -> None:
+        data = client.get_run(self.id).data
+        for tag in {"failure", "interrupted"} & set(data.tags):
+            client.delete_tag(self.id, tag)
+        for key in data.metrics:
+            self._logged |= {_point(point) for point in client.get_metric_history(self.id, key)}
+        client.update_run(self.id, status="RUNNING")
+
+    def _log(self, wait: float | None = None, **batch: Any) -> None:
+        self._store.ask(lambda client: client.log_batch(self.id, **batch), wait)
 
 
 def note(description: str, params: Mapping[str, str], synthetic: bool) -> str:
@@ -198,6 +208,16 @@ def local_folder(artifact_uri: str) -> Path | None:
     return Path(artifact_uri) if artifact_uri.startswith("/") else None
 
 
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for files on their way into the store; raises NotWritable where the disk of such folders is full."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise NotWritable(tempfile.gettempdir(), error) from error
+
+
 def _copy_whole(source: Path, target: Path) -> None:
     """Copy so that a full disk leaves the earlier artifact of that name as it was, never half a new one."""
     part = target.with_name(f".{target.name}.part")
@@ -207,7 +227,7 @@ def _copy_whole(source: Path, target: Path) -> None:
         os.replace(part, target)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise UserError(f"cannot write {target}: {error.strerror or error}", ENVIRONMENT) from error
+        raise NotWritable(target, error) from error
 
 
 def _ending(error: BaseException | None) -> tuple[str, dict[str, str]]:
@@ -219,7 +239,17 @@ def _ending(error: BaseException | None) -> tuple[str, dict[str, str]]:
     return "FAILED", {"failure": text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"}
 
 
-def _cut(text: str, limit: int) -> str:
+def _pressing(error: BaseException | None) -> bool:
+    """Whether the run ends because the user wants it, or the store is out of reach: no time for another long wait."""
+    return isinstance(error, KeyboardInterrupt) or (isinstance(error, UserError) and error.exit_code == ENVIRONMENT)
+
+
+def _point(metric: Any) -> tuple[str, int, float | None]:
+    """What makes a metric's point, as a key; NaN is None, since it does not equal itself."""
+    return metric.key, metric.step, None if metric.value != metric.value else metric.value
+
+
+def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import urlsplit
 
-from hybridq.errors import ENVIRONMENT, UserError
+from hybridq.errors import ENVIRONMENT, NotWritable, UserError
 from hybridq.metrics import name_from_mlflow
 from hybridq.paths import cache_root
-from hybridq.tracking.guard import plainly, probe, quiet_mlflow, shown
-from hybridq.tracking.local import ARTIFACTS, DATABASE, HOME_TAG, KIND, check_writable, open_local
+from hybridq.tracking.guard import probe, quiet_mlflow, redacted
+from hybridq.tracking.local import ARTIFACTS, DATABASE, HOME_TAG, KIND, alone, check_writable, open_local, sqlite_file
+from hybridq.tracking.owner import owner_is_gone, owner_tags
+from hybridq.tracking.patience import Answer, patiently
 from hybridq.tracking.provenance import provenance
-from hybridq.tracking.run import DESCRIPTION, PARENT, Run, local_folder, note
+from hybridq.tracking.run import DESCRIPTION, PARENT, TAG_LIMIT, Run, cut, local_folder, note
 
 EXPERIMENT = "hybridq"
 RECIPE = "recipe"  # the tag with the recipe's name, which the runs of several seeds share
+CREATION = "creation"  # the tag by which a run is found whose creation was not answered
+DATABASES = ("postgresql", "mysql", "mssql")
 PAGE = 1000
 
 
@@ -40,49 +47,72 @@ class RunView:
     parent: str | None
 
 
-def open_store(root: Path = Path("mlruns"), *, experiment: str = EXPERIMENT) -> Store:
+def open_store(root: Path = Path("mlruns"), *, experiment: str = EXPERIMENT, wait: bool = False) -> Store:
     """Open the store at `MLFLOW_TRACKING_URI`, else the one under `root`, made on first use.
 
-    Raises UserError, exit status 3, if the folder cannot be made, the database is damaged or nobody answers.
+    Raises UserError, exit status 3, if the folder cannot be made, the database is damaged or nobody answers: at once,
+    or with `wait`, for a process that joins work in progress, after the time in `HYBRIDQ_TRACKING_WAIT`.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         root = root.resolve()
         return Store(open_local(root, experiment), experiment, root)
     if uri.split(":")[0] == "file" or ("://" not in uri and uri not in ("databricks", "uc")):
-        near = f"sqlite:///{uri.removeprefix('file:').removeprefix('//').rstrip('/')}/{DATABASE}"
+        shown = redacted(uri)
+        near = f"sqlite:///{shown.removeprefix('file:').removeprefix('//').rstrip('/')}/{DATABASE}"
         raise UserError(
-            f"MLFLOW_TRACKING_URI={uri}: MLflow 3 keeps no runs as files; name a database such as {near}",
-            ENVIRONMENT,
+            f"MLFLOW_TRACKING_URI={shown}: MLflow 3 keeps no runs as files; name a database such as {near}", ENVIRONMENT
         )
-    if uri.startswith("sqlite:///"):
-        database = Path(unquote(uri.removeprefix("sqlite:///"))).absolute()
+    database = sqlite_file(uri)
+    if database:
         needed = database if database.exists() else database.parent
         if not os.access(needed, os.R_OK if database.exists() else os.W_OK):
-            raise UserError(f"MLFLOW_TRACKING_URI={uri}: no access to {needed}", ENVIRONMENT)
-    probe(uri)
-    return Store(uri, experiment, None)
+            raise UserError(f"MLFLOW_TRACKING_URI={redacted(uri)}: no access to {needed}", ENVIRONMENT)
+    if not wait:
+        probe(uri)
+    return Store(uri, experiment, None, wait)
 
 
 class Store:
     """A tracking store; `root` is its folder if it is the default kind, None at any other address."""
 
-    def __init__(self, uri: str, experiment: str, root: Path | None) -> None:
+    def __init__(self, uri: str, experiment: str, root: Path | None, wait: bool = False) -> None:
         self.uri = uri
         self.experiment = experiment
         self.root = root
-        self.label = str(root) if root else shown(uri)
+        self.label = str(root) if root else redacted(uri)
+        self._wait = wait
 
     @cached_property
     def client(self) -> Any:
         """MLflow's client, for hybridq.tracking only; it is made on first use."""
         quiet_mlflow()
+        local = self.uri.startswith("sqlite:")  # not away, at most held by another process
+        return patiently(self.label, self._connect, None if local or self._wait else 0)
+
+    def _connect(self) -> Any:
         from mlflow.tracking import MlflowClient
 
-        with plainly(self.label):
+        if urlsplit(self.uri).scheme.split("+")[0] in DATABASES:
+            from sqlalchemy import create_engine
+
+            engine = create_engine(self.uri)  # MLflow would try for minutes, a wrong password too
+            engine.connect().close()
+            engine.dispose()
+        with self._making():
             client = MlflowClient(self.uri)
             client.search_experiments(max_results=1)
         return client
+
+    def _making(self) -> AbstractContextManager[None]:
+        """Keeps other processes out while MLflow makes its tables in a new SQLite file, which it does unguarded."""
+        file = None if self.root else sqlite_file(self.uri)
+        return alone(file.parent) if file and os.access(file.parent, os.W_OK) else nullcontext()
+
+    def ask(self, question: Callable[[Any], Answer], wait: float | None = None) -> Answer:
+        """What MLflow's client answers; it is asked again while the store is away (see `hybridq.tracking.patience`)."""
+        client = self.client
+        return patiently(self.label, lambda: question(client), wait)
 
     def start_run(
         self, name: str, *, params: Mapping[str, str], tags: Mapping[str, str], parent: str | None = None
@@ -96,26 +126,43 @@ class Store:
         told = provenance() | dict(tags)
         synthetic = told.get("data.synthetic") == "true"
         told["mlflow.note.content"] = note(told.pop(DESCRIPTION, ""), params, synthetic)
-        told |= {PARENT: parent} if parent else {}
-        with plainly(self.label):
-            made = self.client.create_run(self._experiment_id(create=True), run_name=name)
-        run = Run(self, made.info.run_id, name, made.info.artifact_uri)
+        told |= owner_tags() | {CREATION: uuid.uuid4().hex} | ({PARENT: parent} if parent else {})
+        run = self._create_run(name, {key: cut(value, TAG_LIMIT) for key, value in told.items()})
         try:
-            run.tags(told)
             run.params(params)
         except BaseException as error:
             run.close(error)
             raise
         return run
 
+    def _create_run(self, name: str, tags: Mapping[str, str]) -> Run:
+        """Made with its tags at once, and once: asked again, it looks for the run that the lost answer was about."""
+        experiment = self.ask(lambda client: self._experiment_id(client, create=True))
+        asked = False
+
+        def create(client: Any) -> Any:
+            nonlocal asked
+            mine = f"tags.`{CREATION}` = '{tags[CREATION]}'"
+            made = client.search_runs([experiment], mine, max_results=1) if asked else []
+            asked = True
+            return made[0] if made else client.create_run(experiment, run_name=name, tags=dict(tags))
+
+        info = self.ask(create).info
+        return Run(self, info.run_id, name, info.artifact_uri)
+
     def resume_run(self, run_id: str) -> Run:
         """Go on with a run that was interrupted: it counts as running again, and what was logged stays."""
-        with plainly(self.label):
-            self.client.update_run(run_id, status="RUNNING")
-            found = self.client.get_run(run_id)
-        run = Run(self, run_id, found.info.run_name, found.info.artifact_uri)
-        run.forget_end()
+        info = self.ask(lambda client: client.get_run(run_id)).info
+        run = Run(self, run_id, info.run_name, info.artifact_uri)
+        run.take_over()
         return run
+
+    def abandoned(self, view: RunView) -> bool:
+        """Whether a run still counts as running although its process, on this machine, has ended.
+
+        False for a run of another machine: nothing can be known of it.
+        """
+        return view.status == "RUNNING" and owner_is_gone(view.tags)
 
     def runs(self, *, sweep: str | None = None, ids_or_names: Sequence[str] = ()) -> list[RunView]:
         """The runs of the experiment, oldest first, each once.
@@ -140,19 +187,42 @@ class Store:
 
     def download(self, run_id: str, path: str) -> Path:
         """A local path to an artifact (file or folder); from a server it is fetched into the cache folder."""
-        with plainly(self.label):
-            folder = local_folder(self.client.get_run(run_id).info.artifact_uri)
+        source = self.ask(lambda client: client.get_run(run_id)).info.artifact_uri
+        folder = local_folder(source)
         if folder is None:
-            target = cache_root() / "artifacts" / run_id
-            target.mkdir(parents=True, exist_ok=True)
-            with plainly(self.label):
-                return Path(self.client.download_artifacts(run_id, path, str(target)))
+            return self._fetch(run_id, source, path)
         if not (folder / path).exists():
-            raise UserError(f"run {run_id[:8]} has no artifact '{path}' (looked in {folder})")
+            raise _no_artifact(run_id, path, str(folder))
         return folder / path
 
-    def _experiment_id(self, *, create: bool) -> str | None:
-        found = self.client.get_experiment_by_name(self.experiment)
+    def _fetch(self, run_id: str, source: str, path: str) -> Path:
+        """Files arrive elsewhere and are renamed when whole, since another process may be reading the same ones."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        parent = PurePosixPath(path).parent.as_posix()
+        home = cache_root() / "artifacts"
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=home) as scratch:
+
+                def fetch(client: Any) -> None:
+                    # Not by the client, which says of every failure that the path is wrong.
+                    files = get_artifact_repository(source, tracking_uri=self.uri)
+                    if path not in {entry.path for entry in files.list_artifacts(None if parent == "." else parent)}:
+                        raise _no_artifact(run_id, path, self.label)
+                    files.download_artifacts(path, scratch)
+
+                self.ask(fetch)
+                for file in [one for one in Path(scratch).rglob("*") if one.is_file()]:
+                    target = home / run_id / file.relative_to(scratch)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    file.replace(target)
+        except OSError as error:
+            raise NotWritable(home, error) from error
+        return home / run_id / path
+
+    def _experiment_id(self, client: Any, *, create: bool) -> str | None:
+        found = client.get_experiment_by_name(self.experiment)
         if found and found.lifecycle_stage == "deleted":
             raise UserError(
                 f"the MLflow experiment '{self.experiment}' was deleted; bring it back with"
@@ -165,7 +235,7 @@ class Store:
             return None
         home = self.root / ARTIFACTS if self.root else None
         return str(
-            self.client.create_experiment(
+            client.create_experiment(
                 self.experiment,
                 artifact_location=str(home / self.experiment) if home else None,
                 tags=KIND | ({HOME_TAG: str(home)} if home else {}),
@@ -173,19 +243,25 @@ class Store:
         )
 
     def _all(self) -> list[RunView]:
-        with plainly(self.label):
-            experiment = self._experiment_id(create=False)
-            views: list[RunView] = []
-            token: str | None = None
-            while experiment:
-                page = self.client.search_runs(
-                    [experiment], max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
-                )
-                views += [_view(run) for run in page]
-                token = page.token
-                if not token:
-                    break
-        return views
+        return [_view(run) for run in self.ask(self._search)]
+
+    def _search(self, client: Any) -> list[Any]:
+        experiment = self._experiment_id(client, create=False)
+        found: list[Any] = []
+        token: str | None = None
+        while experiment:
+            page = client.search_runs(
+                [experiment], max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
+            )
+            found += page
+            token = page.token
+            if not token:
+                break
+        return found
+
+
+def _no_artifact(run_id: str, path: str, where: str) -> UserError:
+    return UserError(f"run {run_id[:8]} has no artifact '{path}' (looked in {where})")
 
 
 def _view(run: Any) -> RunView:
@@ -198,7 +274,7 @@ def _view(run: Any) -> RunView:
         metrics={name_from_mlflow(key): float(value) for key, value in data.metrics.items()},
         tags=dict(data.tags),
         started=datetime.fromtimestamp(info.start_time / 1000, UTC),
-        ended=datetime.fromtimestamp(info.end_time / 1000, UTC) if info.end_time else None,
+        ended=datetime.fromtimestamp(info.end_time / 1000, UTC) if info.end_time and info.status != "RUNNING" else None,
         parent=data.tags.get(PARENT),
     )
 

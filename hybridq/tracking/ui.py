@@ -34,13 +34,15 @@ def serve_ui(store: Store, host: str = "127.0.0.1", port: int = 5000) -> int:
         print(f"Port {port} is taken, using {free}.")
     root = ["--default-artifact-root", str(store.root / ARTIFACTS)] if store.root else []
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", host, "--port", str(free)]
-    command += ["--backend-store-uri", store.uri, "--registry-store-uri", store.uri, *root]
+    command += root
+    # The address may hold a password, and a command line is for all to see.
+    place = {"MLFLOW_BACKEND_STORE_URI": store.uri, "MLFLOW_REGISTRY_STORE_URI": store.uri}
     # SIGTERM as Ctrl-C, or the server would outlive this process; Ctrl-C itself, since background jobs ignore it.
     old = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     with tempfile.TemporaryFile() as said:
         # Its own session: Ctrl-C reaches this process alone, which then ends the server in good order.
         server = subprocess.Popen(
-            command, env=os.environ | QUIET, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            command, env=os.environ | QUIET | place, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             _announce(f"http://{host}:{free}", server)

@@ -1,0 +1,25 @@
+"""Looking a layer up in a precision plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
+
+NAMES = st.sampled_from(["a", "b", "ab", "a*", "*", "?", "[ab]", "a[", "b?"])
+PARTS = st.dictionaries(st.sampled_from(["weights", "bias", "outputs"]), st.sampled_from(list(Precision)), min_size=1)
+RULES = st.lists(st.tuples(NAMES, PARTS), max_size=8)
+
+
+@given(rules=RULES, layer=NAMES)
+def test_the_last_rule_that_matches_decides(rules: list[tuple[str, dict[str, Precision]]], layer: str) -> None:
+    plan = PrecisionPlan(tuple((pattern, tuple(parts.items())) for pattern, parts in rules))
+    expected = LayerPrecision()
+    for pattern, parts in rules:
+        if fnmatchcase(layer, pattern):
+            expected = replace(expected, **parts)
+    assert plan.of(layer) == expected
