@@ -7,7 +7,7 @@ weights, in the newest versions also one before it; and flatten, reshape, dropou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 from hybridq.graph import Graph, Operator
@@ -31,7 +31,9 @@ class Step:
     inputs: tuple[str, ...]  # the steps, or inputs of the network, that it reads
     tail: list[Operator] = field(default_factory=list)
     folded: list[Operator] = field(default_factory=list)  # batch norms of the tail or the head, part of the weights
-    head: list[Operator] = field(default_factory=list)  # operators before it that run inside it: a batch norm, folded
+    head: list[Operator] = field(
+        default_factory=list
+    )  # operators before it that run inside it: a batch norm, folded; padding
     pool: Operator | None = None
 
     @property
@@ -95,6 +97,12 @@ def merge(graph: Graph, rules: Accounting = NEWEST, plan: PrecisionPlan | None =
             holder[op.name] = op.name
             del steps[step.name]
             steps[op.name] = Step(op, step.inputs, head=list(step.operators), folded=[step.operator])
+        elif step and alone and _pads_inside(op, step, rules):
+            holder[op.name] = op.name
+            del steps[step.name]
+            pad = step.operator
+            padded = replace(op, input_shapes=pad.input_shapes, attributes={**op.attributes, **pad.attributes})
+            steps[op.name] = Step(padded, step.inputs, head=[pad])
         else:
             holder[op.name] = op.name
             steps[op.name] = Step(op, tuple(holder[name] for name in op.inputs))
@@ -116,6 +124,13 @@ def _takes_over(op: Operator, step: Step, plan: PrecisionPlan | None) -> bool:
     if step.operator.kind != "BatchNormalization" or any(inner.kind in RESHAPES for inner in step.tail):
         return False
     return op.kind == "Dense" or (op.kind in CONVOLUTIONS and not any(map(any, op.attributes["pads"])))
+
+
+def _pads_inside(op: Operator, step: Step, rules: Accounting) -> bool:
+    """Whether a padding, the step before, runs inside this convolution: in 5.x, as in the code of two networks."""
+    old = rules.version[0] == 5 and rules.in_place
+    alone = step.operator.kind.startswith("ZeroPadding") and not step.tail
+    return old and alone and op.kind in CONVOLUTIONS and not any(map(any, op.attributes["pads"]))
 
 
 def _joins(op: Operator, step: Step, rules: Accounting, plan: PrecisionPlan | None) -> bool:

@@ -66,5 +66,6 @@ def lag(step: Step, source: int, result: int, int8: bool, rules: Accounting) -> 
     top: int = pads[0][0]
     sides: int = sum(pads[1]) if len(pads) > 1 else 0
     beyond = 0 if int8 and (top or not from_7_2(rules)) else rules.edge_padded
-    edge = top * (width + sides) + beyond if any(map(any, pads)) else rules.edge_unpadded  # pixels
+    padded = any(map(any, pads)) if from_7_2(rules) else any(before for before, _ in pads)
+    edge = top * (width + sides) + beyond if padded else rules.edge_unpadded  # pixels
     return max(distance + edge * (row_out // width), 0)
