@@ -91,6 +91,38 @@ def spectrum(layers: Any) -> Any:
     )
 
 
+def hands(layers: Any) -> Any:
+    """Padding at the bottom and at the right, for strides of 2, before each of five convolutions."""
+
+    def block(kind: Any, *counts: int, stride: int = 1, active: bool = True) -> list[Any]:
+        padding = [layers.ZeroPadding2D(((0, 1), (0, 1)))] * (stride - 1)
+        size = 3 if stride == 2 else 1
+        found = [*padding, kind(*counts, size, strides=stride, use_bias=False), layers.BatchNormalization()]
+        return found + [layers.ReLU()] * active
+
+    conv, depthwise = layers.Conv2D, layers.DepthwiseConv2D
+    return chain(
+        (160, 160, 1),
+        *block(conv, 8, stride=2),
+        *block(depthwise, stride=2),
+        *block(conv, 4, active=False),
+        *block(conv, 8, stride=2),
+        *block(conv, 48),
+        *block(depthwise, stride=2),
+        *block(conv, 16, active=False),
+        *block(conv, 64),
+        *block(depthwise, stride=2),
+        *block(conv, 24, active=False),
+        *block(conv, 128, active=False),
+        conv(30, 1),
+    )
+
+
+def activity(layers: Any) -> Any:
+    convolutions = [layers.Conv2D(16, (5, 1), activation="relu") for _ in range(2)]
+    return chain((24, 3, 1), *convolutions, layers.GlobalMaxPooling2D(), layers.Dense(5), layers.Softmax())
+
+
 def windows(layers: Any) -> Any:
     return chain(
         (26, 3),
@@ -139,6 +171,8 @@ def gru(layers: Any) -> Any:
 # The ONNX model of `gru` stores two arrays more: a first state (128 B) and the index of the last step (4 B).
 KERAS = [
     ("Claude0311/HPSmates", "5.0", lstm_pair, 11_971, 2_516, 808),
+    ("nMoussa/HAR-Nucleo", "5.1", activity, 68_923, 5_908, 6_976),
+    ("ZamesNg/ART-Pi-YOLO-hand-tracking", "5.2", hands, 1_443_650, 50_184, 206_112),
     ("jumping-dragon/stm32-ai", "5.2", digits, 55_190, 220_200, 512),
     ("Sun2018421/stm32f767IGT6-cube-ai-lenet-", "5.2", lenet, 429_504, 246_824, 6_432),
     ("1000sAlex/F4_neuron", "6.0", windows, 2_448, 820, 320),
@@ -242,7 +276,7 @@ def noises(layers: Any) -> Any:
     ("build", "expected"),
     [
         pytest.param(intrusions, (3_088, 3_316, 740), id="laithalarmouti/CAN-Bus-IDS-STM32"),
-        pytest.param(noises, (9_914_000, 253_672, 26_560), id="NOISE_REPO"),
+        pytest.param(noises, (9_914_000, 253_672, 26_560), id="noise classes"),
     ],
 )
 def test_8_bit_networks_of_2_2(build: Callable[[Any], Any], expected: tuple[int, int, int], tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hybridq.profiler.accounting import NEWEST, Accounting
 
 CONVOLUTIONS = frozenset(f"{form}Conv{n}D" for form in ("", "Depthwise", "Separable") for n in (1, 2))
 POOLS = frozenset(f"{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2))
+GLOBAL_POOLS = frozenset(f"Global{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2))
 ACTIVATIONS = frozenset({"Activation", "ReLU", "ELU", "LeakyReLU", "PReLU", "Softmax"})
 RESHAPES = frozenset({"Flatten", "Reshape"})
 FREE = RESHAPES | frozenset(UNCHANGED)
@@ -126,11 +127,15 @@ def _takes_over(op: Operator, step: Step, plan: PrecisionPlan | None) -> bool:
     return op.kind == "Dense" or (op.kind in CONVOLUTIONS and not any(map(any, op.attributes["pads"])))
 
 
+def _runs_more_inside(rules: Accounting) -> bool:
+    """Whether padding and global pools run inside a convolution: in 5.x, as in reports of 5.1 and 5.2."""
+    return rules.version[0] == 5 and rules.merges_pools
+
+
 def _pads_inside(op: Operator, step: Step, rules: Accounting) -> bool:
-    """Whether a padding, the step before, runs inside this convolution: in 5.x, as in the code of two networks."""
-    old = rules.version[0] == 5 and rules.in_place
+    """Whether a padding, the step before, runs inside this convolution."""
     alone = step.operator.kind.startswith("ZeroPadding") and not step.tail
-    return old and alone and op.kind in CONVOLUTIONS and not any(map(any, op.attributes["pads"]))
+    return _runs_more_inside(rules) and alone and op.kind in CONVOLUTIONS and not any(map(any, op.attributes["pads"]))
 
 
 def _joins(op: Operator, step: Step, rules: Accounting, plan: PrecisionPlan | None) -> bool:
@@ -144,6 +149,10 @@ def _joins(op: Operator, step: Step, rules: Accounting, plan: PrecisionPlan | No
         return not step.activated
     if op.kind == "BatchNormalization" and not step.activated and not any(inner in step.folded for inner in step.tail):
         step.folded.append(op)
+        return True
+    if op.kind in GLOBAL_POOLS and step.operator.kind in CONVOLUTIONS and _runs_more_inside(rules):
+        size = op.input_shapes[0][:-1]
+        step.pool = replace(op, attributes={"kernel": size, "strides": size})
         return True
     if op.kind in POOLS and step.operator.kind in CONVOLUTIONS and _merges_pool(step.operator, rules, plan):
         step.pool = op
