@@ -381,6 +381,16 @@ def test_arrays_of_8_bits_take_whole_words() -> None:
     assert found.buffers == 11 + 6
 
 
+@pytest.mark.parametrize(("channels", "size"), [(1, 1024), (3, 3076)])
+def test_what_an_8_bit_convolution_reads_with_three_channels_has_a_byte_more(channels: int, size: int) -> None:
+    """j0shmillar/uNPU-Bench and youheng7185/traffic_sign: 3,073 B for 3,072 values, in whole words."""
+    network = Network((32, 32, channels))
+    network.add("Conv2D", filters=4, kernel_size=3)
+    graph, rules = int8(network, per_channel=True), accounting()
+    sizes = {one.tensor: one.bytes for one in ram(graph, merge(graph, rules), rules=rules).lifetimes}
+    assert sizes["input0"] == size
+
+
 def test_a_gru_holds_six_numbers_a_unit() -> None:
     """nath54/pi_ir_hager_2025: 192 floats for 32 units."""
     network = Network((30, 10))
