@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import shlex
@@ -341,7 +342,10 @@ def _fail(message: str, code: int, debug: bool) -> None:
 
 
 def _set_up() -> None:
-    """What must be said before numpy and TensorFlow are imported."""
+    """What must be said before anything is printed, and before numpy and TensorFlow are imported."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a bar or an umlaut must not end a command in a plain terminal
+            stream.reconfigure(errors="replace")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # BLAS threads wait for each other in a loop: beside a training they cost more than the training itself.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -205,9 +205,10 @@ def test_every_engine_makes_the_same_runs_and_a_failure_stops_no_other(recipes):
 
 def test_ray_makes_the_same_runs(recipes):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'hybridq[ray]'")
-    plan = planned(recipes, "float", "narrow", "wild")
+    plan = planned(recipes, "float", "wild")
     swept(plan, sweeps.engine("ray", 2))
     over_ray = logged()
+    assert {name: status for name, (status, _) in over_ray.items()} == {"float": "FINISHED", "wild": "FAILED"}
     swept(plan)
     assert over_ray == logged()
 
