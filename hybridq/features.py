@@ -117,12 +117,13 @@ class FrontEnd:
 
     def stream(self, blocks: Iterator[NDArray[Any]]) -> Iterator[Floats]:
         """One MFCC column, shape (coefficients,), for every window that the blocks of samples complete."""
-        held = np.zeros(0, np.float32)
+        held, gap = np.zeros(0, np.float32), 0  # gap: samples between two windows that are yet to come
         for block in blocks:
             held = np.concatenate([held, np.asarray(block, np.float32)])
+            held, gap = held[gap:], max(gap - len(held), 0)
             while len(held) >= self.window:
                 yield self.mfcc(held[: self.window])[:, 0]
-                held = held[self.hop :]
+                held, gap = held[self.hop :], max(self.hop - len(held), 0)
 
     def _transform(self, batch: Floats, out: Floats) -> None:
         from scipy import fft
