@@ -14,7 +14,7 @@ import numpy as np
 from hybridq.deploy import packing, toolchain
 from hybridq.deploy.arithmetic import is_logits
 from hybridq.deploy.emulator import Board
-from hybridq.deploy.network import Add, AveragePool, Convolution, Dense, Depthwise, Layer, MaxPool, Requantization, Width
+from hybridq.deploy.network import Add, AveragePool, Convolution, Dense, Depthwise, Layer, MaxPool, Width
 
 KINDS = {Width.INT8: "s8", Width.INT4: "s4", Width.TERNARY: "t2", Width.BINARY: "b1"}
 KERNELS = sorted(toolchain.SOURCES.glob("*.c"))
@@ -132,12 +132,10 @@ class Runner:
     def _(self, layer: Dense, x: np.ndarray) -> int:
         inputs, outputs = layer.weights.shape
         weights = self.machine.put(packing.pack(layer.weights, layer.width))
-        bias = self._array(packing.packed_bias(layer), np.int32)
         sums, out = self._room(4 * outputs), self._room((2 if is_logits(layer.out) else 1) * outputs)
-        dense = self._struct("PPHH", weights, bias, inputs, outputs)
+        dense = self._struct("PPPhh0PHH", weights, *self._output(layer), inputs, outputs)
         self._call(f"hq_dense_{KINDS[layer.width]}", dense, self._array(x, np.int8), sums)
-        by = self._struct("PPPhh", *self._output(layer.out, 0, outputs))
-        self._call(f"hq_requantize_s{16 if is_logits(layer.out) else 8}", by, sums, outputs, out)
+        self._call(f"hq_dense_out_s{16 if is_logits(layer.out) else 8}", dense, sums, out)
         return out
 
     @_run.register
@@ -160,14 +158,15 @@ class Runner:
 
     def _conv(self, layer: Convolution | Depthwise, x: np.ndarray) -> int:
         weights = self.machine.put(packing.pack(layer.weights, layer.width))
-        output = self._output(layer.out, self._array(packing.packed_bias(layer), np.int32), layer.shape[2])
         window = (*layer.weights.shape[:2], layer.strides[1], layer.pads[1][0])
         shape = (*x.shape[1:], *layer.shape[1:])
-        return self._struct("PPPPhh0PHHHHHBBBB", weights, *output, *shape, self._tile, *window)
+        return self._struct("PPPhh0PHHHHHBBBB", weights, *self._output(layer), *shape, self._tile, *window)
 
-    def _output(self, by: Requantization, bias: int, channels: int) -> tuple[int, ...]:
-        multiplier = self._array(np.broadcast_to(by.multiplier, channels), np.int32)
-        return bias, multiplier, self._array(np.broadcast_to(by.shift, channels), np.uint8), by.low, by.high
+    def _output(self, layer: Convolution | Depthwise | Dense) -> tuple[int, ...]:
+        by, count = layer.out, layer.shape[-1]
+        channels = np.stack([packing.packed_bias(layer), np.broadcast_to(by.multiplier, count)], axis=1)
+        shifts = self._array(np.broadcast_to(by.shift, count), np.uint8)
+        return self._array(channels, np.int32), shifts, by.low, by.high
 
     def _rows(self, layer: Any, x: np.ndarray, window: tuple[int, ...], kernel: str, what: int, *more: int) -> int:
         """Row after row of the output, as a network that runs depth first would ask for them."""

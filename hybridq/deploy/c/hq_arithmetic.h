@@ -20,23 +20,31 @@ static inline int32_t hq_clamp(int32_t value, int32_t low, int32_t high)
 /* value / 2**shift, rounded half up. */
 static inline int32_t hq_shifted(int32_t value, uint32_t shift)
 {
-    return shift == 0 ? value : (value + (int32_t)(1u << (shift - 1))) >> shift;
-}
-
-/* An accumulator times multiplier / 2**(32 + shift), rounded after each of the two. */
-static inline int32_t hq_scaled(int32_t sum, int32_t multiplier, uint32_t shift)
-{
 #if HQ_DSP
     /* The last bit that ASRS moves out is what rounds; CMN clears it for a shift of 0. */
-    int32_t value;
-    __asm__("smmulr %0, %1, %2\n\tcmn %0, #0\n\tasrs %0, %0, %3\n\tadc %0, %0, #0"
-            : "=&r"(value)
-            : "r"(sum), "r"(multiplier), "r"(shift)
-            : "cc");
+    __asm__("cmn %0, #0\n\tasrs %0, %0, %1\n\tadc %0, %0, #0" : "+r"(value) : "r"(shift) : "cc");
     return value;
 #else
-    return hq_shifted((int32_t)(((int64_t)sum * multiplier + ((int64_t)1 << 31)) >> 32), shift);
+    return shift == 0 ? value : (value + (int32_t)(1u << (shift - 1))) >> shift;
 #endif
+}
+
+/* value * multiplier / 2**32, rounded half up. */
+static inline int32_t hq_upper(int32_t value, int32_t multiplier)
+{
+#if HQ_DSP
+    __asm__("smmulr %0, %0, %1" : "+r"(value) : "r"(multiplier));
+    return value;
+#else
+    return (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << 31)) >> 32);
+#endif
+}
+
+/* The stored integer for the sum of a channel. Bits' sums alone may exceed int32; with the bias added none does. */
+static inline int32_t hq_stored(int32_t sum, hq_channel by, uint32_t shift, int32_t low, int32_t high)
+{
+    const int32_t accumulator = (int32_t)((uint32_t)sum + (uint32_t)by.bias);
+    return hq_clamp(hq_shifted(hq_upper(accumulator, by.multiplier), shift), low, high);
 }
 
 static inline uint32_t hq_word(const void *at)

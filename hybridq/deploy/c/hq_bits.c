@@ -77,22 +77,22 @@ uint32_t hq_sum_of(const int8_t *x, uint32_t count)
     return sum;
 }
 
-uint32_t hq_binary_outputs(const uint32_t *weights, const int8_t *x, uint32_t quads, uint32_t all,
-                           uint32_t outputs[4])
+uint32_t hq_binary_outputs(const uint32_t *weights, const int8_t *x, uint32_t quads, uint32_t all, int32_t outputs[4])
 {
-    hq_bit_sums(weights, x, quads, outputs);
+    uint32_t sums[4];
+    hq_bit_sums(weights, x, quads, sums);
     for (uint32_t o = 0; o < 4; o++) {
-        outputs[o] = 2 * outputs[o] - all;
+        outputs[o] = (int32_t)(2 * sums[o] - all);
     }
     return 4;
 }
 
-uint32_t hq_ternary_outputs(const uint32_t *weights, const int8_t *x, uint32_t quads, uint32_t all,
-                            uint32_t outputs[4])
+uint32_t hq_ternary_outputs(const uint32_t *weights, const int8_t *x, uint32_t quads, uint32_t all, int32_t outputs[4])
 {
+    uint32_t sums[4];
     (void)all;
-    hq_bit_sums(weights, x, quads, outputs);
-    outputs[0] -= outputs[1];
-    outputs[1] = outputs[2] - outputs[3];
+    hq_bit_sums(weights, x, quads, sums);
+    outputs[0] = (int32_t)(sums[0] - sums[1]);
+    outputs[1] = (int32_t)(sums[2] - sums[3]);
     return 2;
 }

@@ -11,10 +11,10 @@ void hq_bit_sums(const uint32_t *weights, const int8_t *x, uint32_t quads, uint3
 /* The sum of x + 128 over all inputs. */
 uint32_t hq_sum_of(const int8_t *x, uint32_t count);
 
-/* The accumulators of the outputs of 4 rows of bits, less their bias; how many there are. `all` is hq_sum_of(x).
- * They are unsigned as a part of one may exceed int32; with the bias added they do not. */
+/* The sums (mod 2**32) of the outputs of 4 rows of bits; how many outputs. `all` is hq_sum_of(x). What x + 128 in place
+ * of x adds is taken off by the bias. */
 typedef uint32_t hq_bit_outputs(const uint32_t *weights, const int8_t *x, uint32_t quads, uint32_t all,
-                                uint32_t outputs[4]);
+                                int32_t outputs[4]);
 hq_bit_outputs hq_binary_outputs;  /* 4: a set bit is 1, a clear one -1 */
 hq_bit_outputs hq_ternary_outputs; /* 2, each a row of the weights that are 1 and a row of those that are -1 */
 

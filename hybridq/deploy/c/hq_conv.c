@@ -3,43 +3,49 @@
  * with the windows beside it. Then 2 outputs at 2 positions at a time. */
 #include "hq_conv.h"
 
-/* Where input k of a column lies in the strip: SXTB16 takes bytes 0 and 2 of a word, then 1 and 3. */
-#if HQ_DSP
-#define LANE(k) (((k) & ~3u) | ((k) & 1u) << 1 | ((k) >> 1 & 1u))
-#else
-#define LANE(k) (k)
-#endif
-
-static void column(const hq_conv *layer, const int8_t *const rows[], int32_t at, int16_t *to)
+/* `count` columns of one row, to their place (at k) in as many columns of the strip. */
+static void widen(const int8_t *from, uint32_t inputs, uint32_t count, int16_t *strip, uint32_t length, uint32_t k)
 {
-    const uint32_t inputs = layer->inputs, length = hq_column(layer);
-    uint32_t k = 0;
-    for (uint32_t row = 0; row < layer->window_rows; row++) {
-        const int8_t *from = rows[row];
-        const uint32_t end = k + inputs;
-        if (from == 0 || at < 0 || at >= layer->columns) {
-            for (; k < end; k++) {
-                to[LANE(k)] = 0;
-            }
-            continue;
-        }
-        from += (uint32_t)at * inputs;
 #if HQ_DSP
-        if (inputs % 4 == 0) {
-            for (; k < end; k += 4, from += 4) {
+    /* SXTB16 takes bytes 0 and 2 of a word, then 1 and 3. Each 4 numbers of the strip are in that order. */
+    if (inputs % 4 == 0) {
+        for (strip += k; count > 0; count--, strip += length) {
+            int16_t *to = strip;
+            for (const int8_t *const end = from + inputs; from != end; from += 4, to += 4) {
                 const uint32_t word = hq_word(from);
                 const int16x2_t pairs[2] = {hq_even(word), hq_odd(word)};
-                __builtin_memcpy(to + k, pairs, sizeof pairs);
+                __builtin_memcpy(to, pairs, sizeof pairs);
             }
-            continue;
         }
+        return;
+    }
 #endif
-        for (; k < end; k++) {
-            to[LANE(k)] = *from++;
+    for (uint32_t i = 0; i < inputs; i++, k++) {
+        const uint32_t lane = HQ_DSP ? (k & ~3u) | (k & 1) << 1 | (k >> 1 & 1) : k;
+        const int8_t *x = from + i;
+        int16_t *to = strip + lane;
+        for (uint32_t c = 0; c < count; c++, x += inputs, to += length) {
+            *to = *x;
         }
     }
-    for (; k < length; k++) {
-        to[LANE(k)] = 0;
+}
+
+static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t out_column, uint32_t span, int16_t *strip)
+{
+    const uint32_t inputs = layer->inputs, length = hq_column(layer), window = layer->window_rows;
+    const hq_inside inside = hq_columns_inside(layer, out_column, span);
+    uint32_t missing = length - window * inputs + inside.first + span - inside.end;
+    for (uint32_t row = 0; row < window; row++) {
+        missing += rows[row] == 0;
+    }
+    if (missing > 0) {
+        __builtin_memset(strip, 0, span * length * sizeof *strip);
+    }
+    for (uint32_t row = 0; row < window && inside.first < inside.end; row++) {
+        if (rows[row] != 0) {
+            const int8_t *const from = rows[row] + (inside.left + (int32_t)inside.first) * (int32_t)inputs;
+            widen(from, inputs, inside.end - inside.first, strip + inside.first * length, length, row * inputs);
+        }
     }
 }
 
@@ -48,18 +54,25 @@ static void pairs(const hq_conv *layer, const int16_t *x0, const int16_t *x1, in
                   hq_dot_pair *dot, uint32_t words_per_pair)
 {
     const int16_t *const end = x0 + layer->window_columns * hq_column(layer);
-    const hq_output *const by = &layer->out;
-    const int32_t low = by->low, high = by->high;
+    const int32_t low = layer->out.low, high = layer->out.high;
+    const hq_channel *by = layer->out.channels;
+    const uint8_t *shifts = layer->out.shifts;
     const uint32_t *weights = layer->weights;
-    for (uint32_t o = 0; o < layer->outputs; weights += words_per_pair) {
-        int32_t sums[4], *sum = sums;
+    for (uint32_t left = layer->outputs;; left -= 2) {
+        int32_t sums[4];
         dot(weights, x0, x1, end, sums);
-        for (const uint32_t both = o + 2; o < both && o < layer->outputs; o++, sum += 2) {
-            const int32_t bias = by->bias[o], multiplier = by->multiplier[o];
-            const uint32_t shift = by->shift[o];
-            out0[o] = (int8_t)hq_clamp(hq_scaled(sum[0] + bias, multiplier, shift), low, high);
-            out1[o] = (int8_t)hq_clamp(hq_scaled(sum[1] + bias, multiplier, shift), low, high);
+        weights += words_per_pair;
+        *out0++ = (int8_t)hq_stored(sums[0], by[0], shifts[0], low, high);
+        *out1++ = (int8_t)hq_stored(sums[1], by[0], shifts[0], low, high);
+        if (left > 1) {
+            *out0++ = (int8_t)hq_stored(sums[2], by[1], shifts[1], low, high);
+            *out1++ = (int8_t)hq_stored(sums[3], by[1], shifts[1], low, high);
         }
+        if (left <= 2) {
+            return;
+        }
+        by += 2;
+        shifts += 2;
     }
 }
 
@@ -70,10 +83,7 @@ void hq_conv_pairs_row(const hq_conv *layer, const int8_t *const rows[], int8_t 
     for (uint32_t first = 0; first < layer->out_columns; first += layer->tile) {
         uint32_t count = layer->out_columns - first;
         count = count < layer->tile ? count : layer->tile;
-        const uint32_t span = (count - 1) * layer->stride + layer->window_columns;
-        for (uint32_t c = 0; c < span; c++) {
-            column(layer, rows, (int32_t)(first * layer->stride + c) - layer->pad_left, strip + c * length);
-        }
+        fill(layer, rows, first, (count - 1) * layer->stride + layer->window_columns, strip);
         const int16_t *x = strip;
         for (uint32_t p = 0; p < count; p += 2, x += 2 * step, out += 2 * layer->outputs) {
             const uint32_t second = p + 1 < count; /* else the last position is computed twice */

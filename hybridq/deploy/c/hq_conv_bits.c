@@ -2,19 +2,22 @@
 #include "hq_bits.h"
 #include "hq_conv.h"
 
-static void column(const hq_conv *layer, const int8_t *const rows[], int32_t at, int8_t *to)
+static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t out_column, uint32_t span, int8_t *strip)
 {
-    const uint32_t inputs = layer->inputs;
-    int8_t *const end = to + hq_column(layer);
-    for (uint32_t row = 0; row < layer->window_rows; row++, to += inputs) {
-        if (rows[row] == 0 || at < 0 || at >= layer->columns) {
-            __builtin_memset(to, 0, inputs);
-        } else {
-            __builtin_memcpy(to, rows[row] + (uint32_t)at * inputs, inputs);
+    const uint32_t inputs = layer->inputs, length = hq_column(layer), used = layer->window_rows * inputs;
+    const hq_inside inside = hq_columns_inside(layer, out_column, span);
+    for (uint32_t c = 0; c < span; c++, strip += length) {
+        int8_t *to = strip;
+        for (uint32_t row = 0; row < layer->window_rows; row++, to += inputs) {
+            if (rows[row] == 0 || c < inside.first || c >= inside.end) {
+                __builtin_memset(to, 0, inputs);
+            } else {
+                __builtin_memcpy(to, rows[row] + (inside.left + (int32_t)c) * (int32_t)inputs, inputs);
+            }
         }
-    }
-    for (; to != end; to++) {
-        *to = -128; /* counts as nothing */
+        for (uint32_t k = used; k < length; k++) {
+            strip[k] = -128; /* counts as nothing */
+        }
     }
 }
 
@@ -22,14 +25,15 @@ static void column(const hq_conv *layer, const int8_t *const rows[], int32_t at,
 static void position(const hq_conv *layer, const int8_t *x, int8_t *out, hq_bit_outputs *outputs)
 {
     const uint32_t length = layer->window_columns * hq_column(layer), all = hq_sum_of(x, length);
-    const hq_output *const by = &layer->out;
+    const int32_t low = layer->out.low, high = layer->out.high;
+    const hq_channel *by = layer->out.channels;
+    const uint8_t *shifts = layer->out.shifts;
     const uint32_t *weights = layer->weights;
-    for (uint32_t o = 0; o < layer->outputs; weights += (length + 31) / 32 * 4) {
-        uint32_t sums[4], *sum = sums;
-        const uint32_t end = o + outputs(weights, x, length / 4, all, sums);
-        for (; o < end && o < layer->outputs; o++) {
-            const int32_t value = (int32_t)((uint32_t)by->bias[o] + *sum++);
-            out[o] = (int8_t)hq_clamp(hq_scaled(value, by->multiplier[o], by->shift[o]), by->low, by->high);
+    for (int8_t *const end = out + layer->outputs; out != end; weights += (length + 31) / 32 * 4) {
+        int32_t sums[4];
+        const int32_t *sum = sums;
+        for (uint32_t count = outputs(weights, x, length / 4, all, sums); count > 0 && out != end; count--) {
+            *out++ = (int8_t)hq_stored(*sum++, *by++, *shifts++, low, high);
         }
     }
 }
@@ -37,16 +41,13 @@ static void position(const hq_conv *layer, const int8_t *x, int8_t *out, hq_bit_
 static void bits_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int8_t *strip,
                      hq_bit_outputs *outputs)
 {
-    const uint32_t length = hq_column(layer);
+    const uint32_t step = layer->stride * hq_column(layer);
     for (uint32_t first = 0; first < layer->out_columns; first += layer->tile) {
         uint32_t count = layer->out_columns - first;
         count = count < layer->tile ? count : layer->tile;
-        const uint32_t span = (count - 1) * layer->stride + layer->window_columns;
-        for (uint32_t c = 0; c < span; c++) {
-            column(layer, rows, (int32_t)(first * layer->stride + c) - layer->pad_left, strip + c * length);
-        }
+        fill(layer, rows, first, (count - 1) * layer->stride + layer->window_columns, strip);
         for (uint32_t p = 0; p < count; p++, out += layer->outputs) {
-            position(layer, strip + p * layer->stride * length, out, outputs);
+            position(layer, strip + p * step, out, outputs);
         }
     }
 }

@@ -5,11 +5,11 @@ static void bits(const hq_dense *layer, const int8_t *x, int32_t *sums, hq_bit_o
 {
     const uint32_t quads = (layer->inputs + 3u) / 4, all = hq_sum_of(x, layer->inputs);
     const uint32_t *weights = layer->weights;
-    for (uint32_t o = 0; o < layer->outputs; weights += (quads + 7) / 8 * 4) {
-        uint32_t found[4], *next = found;
-        const uint32_t end = o + outputs(weights, x, quads, all, found);
-        for (; o < end && o < layer->outputs; o++) {
-            sums[o] = (int32_t)((uint32_t)layer->bias[o] + *next++);
+    for (int32_t *const end = sums + layer->outputs; sums < end; weights += (quads + 7) / 8 * 4) {
+        int32_t found[4];
+        const uint32_t count = outputs(weights, x, quads, all, found);
+        for (uint32_t o = 0; o < count && sums != end; o++) {
+            *sums++ = found[o];
         }
     }
 }

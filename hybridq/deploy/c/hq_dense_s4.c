@@ -32,9 +32,9 @@ void hq_dense_s4(const hq_dense *layer, const int8_t *x, int32_t *sums)
     for (uint32_t o = 0; o < layer->outputs; o += 2) {
         int32_t both[2];
         weights = pair(weights, x, layer->inputs, both);
-        sums[o] = layer->bias[o] + both[0];
+        sums[o] = both[0];
         if (o + 1 < layer->outputs) {
-            sums[o + 1] = layer->bias[o + 1] + both[1];
+            sums[o + 1] = both[1];
         }
     }
 }

@@ -3,9 +3,10 @@
 
 void hq_add(const hq_sum *layer, const int8_t *a, const int8_t *b, uint32_t count, int8_t *out)
 {
+    const hq_sum by = *layer; /* a store to int8_t could change *layer, as far as a compiler knows */
     for (uint32_t k = 0; k < count; k++) {
-        const int32_t sum = a[k] * layer->scale_a + b[k] * layer->scale_b;
-        out[k] = (int8_t)hq_clamp(hq_shifted(sum, layer->shift), layer->low, layer->high);
+        const int32_t sum = a[k] * by.scale_a + b[k] * by.scale_b;
+        out[k] = (int8_t)hq_clamp(hq_shifted(sum, by.shift), by.low, by.high);
     }
 }
 
@@ -18,9 +19,11 @@ void hq_table(const int8_t table[256], int8_t *x, uint32_t count)
 
 void hq_affine(const hq_norm *by, int8_t *x, uint32_t columns, uint32_t channels)
 {
+    const hq_norm local = *by;
     for (uint32_t c = 0; c < columns; c++) {
         for (uint32_t channel = 0; channel < channels; channel++, x++) {
-            *x = (int8_t)hq_clamp(hq_shifted(*x * by->scale[channel] + by->offset[channel], by->shift), -128, 127);
+            const int32_t value = *x * local.scale[channel] + local.offset[channel];
+            *x = (int8_t)hq_clamp(hq_shifted(value, local.shift), -128, 127);
         }
     }
 }

@@ -13,11 +13,15 @@
 
 #define HQ_ROUND4(n) (((n) + 3) / 4 * 4)
 
-/* From an accumulator to a stored integer, channel by channel. */
+/* From the sum of a channel to a stored integer: (sum + bias) * multiplier / 2**(32 + shift). */
 typedef struct {
-    const int32_t *bias;       /* as packed: packing.packed_bias */
-    const int32_t *multiplier; /* 2**30 to 2**31 - 1, or 0 */
-    const uint8_t *shift;      /* 0 to 31 */
+    int32_t bias;       /* as packed: packing.packed_bias */
+    int32_t multiplier; /* 2**30 to 2**31 - 1, or 0 */
+} hq_channel;
+
+typedef struct {
+    const hq_channel *channels;
+    const uint8_t *shifts; /* 0 to 31 */
     int16_t low, high;
 } hq_output;
 
@@ -50,17 +54,17 @@ void hq_depthwise_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
 
 typedef struct {
     const uint32_t *weights;
-    const int32_t *bias; /* as packed: packing.packed_bias */
+    hq_output out;
     uint16_t inputs, outputs;
 } hq_dense;
 
-/* The accumulators of a dense layer; one of the two functions below finishes them (their `bias` is not read). */
+/* The sums of a dense layer, one for each output; then the stored integers, or the logits of a last layer. */
 void hq_dense_s8(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_s4(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_t2(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_b1(const hq_dense *layer, const int8_t *x, int32_t *sums);
-void hq_requantize_s8(const hq_output *by, const int32_t *sums, uint32_t count, int8_t *out);
-void hq_requantize_s16(const hq_output *by, const int32_t *sums, uint32_t count, int16_t *out);
+void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out);
+void hq_dense_out_s16(const hq_dense *layer, const int32_t *sums, int16_t *out);
 
 typedef struct {
     uint16_t out_columns, channels;

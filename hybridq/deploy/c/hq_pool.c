@@ -47,7 +47,9 @@ void hq_sum_row(const int8_t *row, uint32_t columns, uint32_t channels, int32_t 
 
 void hq_average_s8(const hq_average *by, const int32_t *sums, uint32_t count, int8_t *out)
 {
+    const hq_average local = *by;
     for (uint32_t o = 0; o < count; o++) {
-        out[o] = (int8_t)hq_clamp(hq_scaled(sums[o], by->multiplier, by->shift), by->low, by->high);
+        const int32_t value = hq_shifted(hq_upper(sums[o], local.multiplier), local.shift);
+        out[o] = (int8_t)hq_clamp(value, local.low, local.high);
     }
 }

@@ -41,7 +41,13 @@ void *memmove(void *to, const void *from, size_t count)
 
 void *memset(void *to, int value, size_t count)
 {
-    for (uint8_t *t = to; count > 0; count--) {
+    const uint32_t word = (uint8_t)value * 0x01010101u;
+    uint8_t *t = to;
+    for (; count >= 4; count -= 4, t += 4) {
+        __builtin_memcpy(t, &word, sizeof word);
+        __asm__ volatile("" ::: "memory");
+    }
+    for (; count > 0; count--) {
         *t++ = (uint8_t)value;
         __asm__ volatile("" ::: "memory");
     }
