@@ -49,6 +49,14 @@ static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t out_
     }
 }
 
+/* Of one output, two positions. */
+static inline void finish(const int32_t sums[2], hq_channel by, uint32_t shift, int32_t low, int32_t high, int8_t *out0,
+                          int8_t *out1)
+{
+    *out0 = (int8_t)hq_stored(sums[0], by, shift, low, high);
+    *out1 = (int8_t)hq_stored(sums[1], by, shift, low, high);
+}
+
 /* All outputs at two positions, out0 and out1. */
 static void pairs(const hq_conv *layer, const int16_t *x0, const int16_t *x1, int8_t *out0, int8_t *out1,
                   hq_dot_pair *dot, uint32_t words_per_pair)
@@ -58,21 +66,16 @@ static void pairs(const hq_conv *layer, const int16_t *x0, const int16_t *x1, in
     const hq_channel *by = layer->out.channels;
     const uint8_t *shifts = layer->out.shifts;
     const uint32_t *weights = layer->weights;
-    for (uint32_t left = layer->outputs;; left -= 2) {
-        int32_t sums[4];
+    const int8_t *const last = out0 + layer->outputs - 1;
+    int32_t sums[4];
+    for (; out0 < last; weights += words_per_pair, by += 2, shifts += 2, out0 += 2, out1 += 2) {
         dot(weights, x0, x1, end, sums);
-        weights += words_per_pair;
-        *out0++ = (int8_t)hq_stored(sums[0], by[0], shifts[0], low, high);
-        *out1++ = (int8_t)hq_stored(sums[1], by[0], shifts[0], low, high);
-        if (left > 1) {
-            *out0++ = (int8_t)hq_stored(sums[2], by[1], shifts[1], low, high);
-            *out1++ = (int8_t)hq_stored(sums[3], by[1], shifts[1], low, high);
-        }
-        if (left <= 2) {
-            return;
-        }
-        by += 2;
-        shifts += 2;
+        finish(sums, by[0], shifts[0], low, high, out0, out1);
+        finish(sums + 2, by[1], shifts[1], low, high, out0 + 1, out1 + 1);
+    }
+    if (out0 == last) {
+        dot(weights, x0, x1, end, sums);
+        finish(sums, by[0], shifts[0], low, high, out0, out1);
     }
 }
 
