@@ -24,7 +24,7 @@ NAMES = re.findall(r"(hq_\w+)\(", (toolchain.SOURCES / "hq_kernels.h").read_text
 class Host:
     """The kernels as a shared library of this machine; every buffer is a piece of memory of its own."""
 
-    pointer = "P"
+    name, pointer = "host", "P"
 
     def __init__(self, folder: Path, *flags: str) -> None:
         compiler = toolchain.host()
@@ -55,6 +55,7 @@ class Emulated:
     pointer = "I"
 
     def __init__(self, folder: Path, compiler: toolchain.Compiler) -> None:
+        self.name = compiler.name
         kept = ",".join(f"(void (*)(void)){name}" for name in NAMES)
         main = folder / "main.c"
         main.write_text(
@@ -140,7 +141,7 @@ class Runner:
 
     @_run.register
     def _(self, layer: AveragePool, x: np.ndarray) -> int:
-        rows, columns, channels = x.shape
+        _, columns, channels = x.shape
         sums, out = self._array(np.zeros(channels), np.int32), self._room(channels)
         for row in x:
             self._call("hq_sum_row", self._array(row, np.int8), columns, channels, sums)
@@ -186,6 +187,8 @@ class Runner:
         return found
 
     def _struct(self, fields: str, *values: int) -> int:
+        """As the compiler lays it out: to the end padded for its first field, the widest in all of them."""
+        fields += "0" + fields[0]
         return self.machine.put(struct.pack("@" + fields.replace("P", self.machine.pointer), *values))
 
     def _array(self, values: np.ndarray, kind: type) -> int:

@@ -18,6 +18,7 @@ from hybridq.errors import RUN_FAILED, UserError
 
 FLASH, FLASH_BYTES = 0x08000000, 1 << 20
 RAM, RAM_BYTES = 0x20000000, 320 << 10
+LIMIT = 1_000_000_000  # instructions: minutes in the emulator
 _SYSTEM, _SYSTEM_BYTES = 0xE0000000, 1 << 20  # the core's own registers, as plain memory
 _RETURN = FLASH + FLASH_BYTES - 2  # where a called function returns to: nothing lies there
 _PAINT = b"\xa5"
@@ -73,11 +74,11 @@ class Board:
         self._costs: dict[tuple[int, int], int] = {}
         self._clear()
 
-    def run(self) -> Finished:
-        """From reset until the program exits. Raises Fault."""
+    def run(self, limit: int = LIMIT) -> Finished:
+        """From reset until the program exits. Raises Fault, also after more instructions than the limit."""
         stack, reset = struct.unpack("<II", self.read(FLASH, 8))
         self._clear()
-        self._go(reset, stack)
+        self._go(reset, stack, limit)
         if self._exit_code is None:
             raise Fault("the program stopped without an exit", RUN_FAILED)
         return Finished(self._output, self._exit_code, self._instructions, tuple(self._marks), self._stack_used())
@@ -88,14 +89,16 @@ class Board:
         Variables are as `write` and earlier calls left them: those with a value are set by `run` only.
         """
         r = self._registers
-        for register, value in zip((r.UC_ARM_REG_R0, r.UC_ARM_REG_R1, r.UC_ARM_REG_R2, r.UC_ARM_REG_R3), arguments):
-            self._core.reg_write(register, value & 0xFFFFFFFF)
-        on_stack = struct.pack(f"<{max(len(arguments) - 4, 0)}I", *(value & 0xFFFFFFFF for value in arguments[4:]))
+        first = (r.UC_ARM_REG_R0, r.UC_ARM_REG_R1, r.UC_ARM_REG_R2, r.UC_ARM_REG_R3)
+        words = [value & 0xFFFFFFFF for value in arguments]
+        for register, word in zip(first, words, strict=False):
+            self._core.reg_write(register, word)
+        on_stack = struct.pack(f"<{len(words[4:])}I", *words[4:])
         stack = (self.symbols["board_stack_end"].address - len(on_stack)) & ~7
         self._clear()
         self.write(stack, on_stack)
         self._core.reg_write(r.UC_ARM_REG_LR, _RETURN | 1)
-        self._go(self._address(function), stack)
+        self._go(self._address(function), stack, LIMIT)
         return int(self._core.reg_read(r.UC_ARM_REG_R0)), self._instructions
 
     def read(self, address: int, count: int) -> bytes:
@@ -128,7 +131,8 @@ class Board:
         start, end = (self.symbols[f"board_stack_{name}"].address for name in ("start", "end"))
         self.write(start, _PAINT * (end - start))
 
-    def _go(self, start: int, stack: int) -> None:
+    def _go(self, start: int, stack: int, limit: int) -> None:
+        self._limit = limit
         self._core.reg_write(self._registers.UC_ARM_REG_SP, stack)
         try:
             self._core.emu_start(start | 1, _RETURN)
@@ -145,6 +149,9 @@ class Board:
         if cost is None:
             cost = self._costs[address, size] = _instructions_in(self.read(address, size))
         self._instructions += cost
+        if self._instructions > self._limit:
+            self._fault = f"no end after {self._limit} instructions"
+            core.emu_stop()
 
     def _on_interrupt(self, core: Any, number: int, _: object) -> None:
         r = self._registers

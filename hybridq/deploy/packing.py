@@ -35,15 +35,15 @@ _BIT = (8 * _I + 7 - _T).astype(np.uint32)  # of weight 4 t + i, as [t, i]
 def pack(weights: Integers, width: Width) -> bytes:
     """The weights of a dense (2 axes), depthwise (3) or convolutional layer (4). Their values must be of that width."""
     if weights.ndim == 3:
-        return _words(weights.astype(np.int8).tobytes())
+        return _words(weights.astype(np.int8))
     matrix = _matrix(weights)
     match width:
         case Width.INT8:
             pairs = _filled(matrix, 0, 2).reshape(-1, 2, matrix.shape[1] // 4, 4)
-            return pairs.transpose(0, 2, 1, 3).astype(np.int8).tobytes()
+            return _words(pairs.transpose(0, 2, 1, 3).astype(np.int8))
         case Width.INT4:
             first, second = _filled(matrix, 0, 2).reshape(-1, 2, matrix.shape[1]).transpose(1, 0, 2)
-            return (16 * second + first).astype(np.int8).tobytes()
+            return _words((16 * second + first).astype(np.int8))
         case Width.BINARY:
             return _pack_bits(matrix == 1)
         case Width.TERNARY:
@@ -83,7 +83,8 @@ def scratch_bytes(layer: Convolution, tile: int) -> int:
     """What its kernel needs of scratch where a strip serves `tile` columns of the output (at least 2, or all)."""
     rows, columns, inputs, _ = layer.weights.shape
     each = 2 if layer.width in (Width.INT8, Width.INT4) else 1
-    return each * ((tile - 1) * layer.strides[1] + columns) * _up(rows * inputs, 4)
+    strip: int = ((tile - 1) * layer.strides[1] + columns) * _up(rows * inputs, 4)
+    return each * strip
 
 
 def _matrix(weights: Integers) -> Integers:
@@ -106,7 +107,7 @@ def _weights(matrix: Integers, shape: Shape) -> Integers:
 def _pack_bits(rows: NDArray[np.bool_]) -> bytes:
     filled = _filled(_filled(rows.astype(np.uint32), 0, 4), 1, 32)
     bits = filled.reshape(len(filled) // 4, 4, -1, 8, 4) << _BIT
-    return bits.sum((3, 4)).transpose(0, 2, 1).astype("<u4").tobytes()
+    return _words(bits.sum((3, 4)).transpose(0, 2, 1).astype("<u4"))
 
 
 def _unpack_bits(data: bytes, length: int) -> Integers:
@@ -126,5 +127,6 @@ def _filled(array: NDArray[Any], axis: int, multiple: int) -> NDArray[Any]:
     return np.pad(array, more)
 
 
-def _words(data: bytes) -> bytes:
+def _words(array: NDArray[Any]) -> bytes:
+    data: bytes = array.tobytes()
     return data + bytes(-len(data) % 4)

@@ -57,11 +57,11 @@ def cortex_m4() -> dict[str, Compiler]:
     """
     found = {}
     if _has_zig():
-        target = ("-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp")
-        found["zig"] = Compiler("zig", (*_ZIG, *target, *_BARE, "-Os"))
+        target = "-target thumb-freestanding-eabihf -mcpu=cortex_m4+vfp4d16sp -Os"
+        found["zig"] = Compiler("zig", (*_ZIG, *target.split(), *_BARE))
     if shutil.which("arm-none-eabi-gcc"):
-        target = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
-        found["gcc"] = Compiler("gcc", ("arm-none-eabi-gcc", *target, *_BARE, "-O2"))
+        target = "-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -O2"
+        found["gcc"] = Compiler("gcc", ("arm-none-eabi-gcc", *target.split(), *_BARE))
     return found
 
 
