@@ -1,9 +1,9 @@
 /* Sums of maps, tables, batch norms, and the answer. */
 #include "hq_arithmetic.h"
 
-void hq_add(const hq_sum *layer, const int8_t *a, const int8_t *b, uint32_t count, int8_t *out)
+void hq_add(const hq_addition *layer, const int8_t *a, const int8_t *b, uint32_t count, int8_t *out)
 {
-    const hq_sum by = *layer; /* a store to int8_t could change *layer, as far as a compiler knows */
+    const hq_addition by = *layer; /* a store to int8_t could change *layer, as far as a compiler knows */
     for (uint32_t k = 0; k < count; k++) {
         const int32_t sum = a[k] * by.scale_a + b[k] * by.scale_b;
         out[k] = (int8_t)hq_clamp(hq_shifted(sum, by.shift), by.low, by.high);

@@ -1,8 +1,8 @@
 /* The layers of an integer network, row by row. What they compute is defined by hybridq/deploy/arithmetic.py.
  *
- * Rows are int8, (columns, channels) in C order. Weights are packed as hybridq/deploy/packing.py describes, in arrays
- * of 32-bit words. A row pointer may be NULL: a row of zeros, the padding above and below. Every buffer that a kernel
- * reads must start at a multiple of 4 and have room for a multiple of 4 bytes; the rows of a map may start anywhere.
+ * Rows are int8, (columns, channels) in C order, and may start anywhere. A row pointer of a convolution may be NULL: a
+ * row of zeros, the padding above and below. Weights are packed as hybridq/deploy/packing.py describes, in arrays of
+ * 32-bit words; scratch starts at a multiple of 4. Dense layers may read up to 3 bytes behind their inputs.
  *
  * Where the compiler defines __ARM_FEATURE_DSP (Armv7E-M) the kernels use its SIMD instructions; elsewhere they are
  * plain C. Both give the same integers. */
@@ -34,16 +34,8 @@ typedef struct {
     uint8_t window_rows, window_columns, stride, pad_left;
 } hq_conv;
 
-/* What a convolution needs of scratch, in bytes: a strip of input columns, each (window_rows, inputs), as int16 for
- * 8- and 4-bit weights, as int8 for ternary and 1-bit ones. It starts at a multiple of 4. */
-#define HQ_STRIP(tile, stride, window_rows, window_columns, inputs) \
-    ((((tile) - 1) * (stride) + (window_columns)) * HQ_ROUND4((window_rows) * (inputs)))
-#define HQ_SCRATCH_S16(tile, stride, window_rows, window_columns, inputs) \
-    (2 * HQ_STRIP(tile, stride, window_rows, window_columns, inputs))
-#define HQ_SCRATCH_S8(tile, stride, window_rows, window_columns, inputs) \
-    HQ_STRIP(tile, stride, window_rows, window_columns, inputs)
-
-/* One row of the output from the window_rows rows of the input under it. */
+/* One row of the output from the window_rows rows of the input under it. The scratch takes a strip of input columns,
+ * each (window_rows, inputs): packing.scratch_bytes. */
 void hq_conv_s8_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_s4_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_t2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
@@ -86,8 +78,8 @@ typedef struct {
     int32_t scale_a, scale_b;
     uint8_t shift;
     int16_t low, high;
-} hq_sum;
-void hq_add(const hq_sum *layer, const int8_t *a, const int8_t *b, uint32_t count, int8_t *out);
+} hq_addition;
+void hq_add(const hq_addition *layer, const int8_t *a, const int8_t *b, uint32_t count, int8_t *out);
 
 /* Behind a convolution, a depthwise or a dense layer, in place. */
 void hq_table(const int8_t table[256], int8_t *x, uint32_t count);
