@@ -68,6 +68,7 @@ def test_a_program_starts_counts_and_exits(compiler: toolchain.Compiler, tmp_pat
         assert 22 < run.between()[1] < 30  # and the calls
         assert 600 < run.stack_bytes < 720
     assert board.call("twenty_two") == (0, 22)
+    assert board.stack_bytes == 0
     sizes = toolchain.sizes(elf)
     assert (sizes.initialized, sizes.stack) == (4, toolchain.STACK_BYTES)
     assert sizes.flash == sizes.code + sizes.constants + 4 < 1400

@@ -81,7 +81,7 @@ class Board:
         self._go(reset, stack, limit)
         if self._exit_code is None:
             raise Fault("the program stopped without an exit", RUN_FAILED)
-        return Finished(self._output, self._exit_code, self._instructions, tuple(self._marks), self._stack_used())
+        return Finished(self._output, self._exit_code, self._instructions, tuple(self._marks), self.stack_bytes)
 
     def call(self, function: str, *arguments: int) -> tuple[int, int]:
         """Call a function with integers or addresses; what it returns (r0) and its instructions. Raises Fault.
@@ -113,6 +113,12 @@ class Board:
     def free(self) -> int:
         """The first address of RAM behind the program's variables."""
         return self.symbols["board_zero_end"].address
+
+    @property
+    def stack_bytes(self) -> int:
+        """How deep the stack was in the last run or call."""
+        start, end = (self.symbols[f"board_stack_{name}"].address for name in ("start", "end"))
+        return len(self.read(start, end - start).lstrip(_PAINT))
 
     def _load(self, elf: Path) -> None:
         from elftools.elf.elffile import ELFFile
@@ -175,10 +181,6 @@ class Board:
         while (byte := self.read(address + len(found), 1)) != b"\0":
             found += byte
         return found.decode()
-
-    def _stack_used(self) -> int:
-        start, end = (self.symbols[f"board_stack_{name}"].address for name in ("start", "end"))
-        return len(self.read(start, end - start).lstrip(_PAINT))
 
     def _address(self, name: str) -> int:
         return self.symbols[name].address & ~1
