@@ -1,0 +1,77 @@
+/* The steps that kernels share. */
+#ifndef HQ_ARITHMETIC_H
+#define HQ_ARITHMETIC_H
+
+#include "hq_kernels.h"
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define HQ_DSP 1
+#include <arm_acle.h>
+#else
+#define HQ_DSP 0
+#endif
+
+static inline int32_t hq_clamp(int32_t value, int32_t low, int32_t high)
+{
+    value = value < low ? low : value;
+    return value > high ? high : value;
+}
+
+/* value / 2**shift, rounded half up. */
+static inline int32_t hq_shifted(int32_t value, uint32_t shift)
+{
+#if HQ_DSP
+    /* The last bit that ASRS moves out is what rounds; CMN clears it for a shift of 0. */
+    __asm__("cmn %0, #0\n\tasrs %0, %0, %1\n\tadc %0, %0, #0" : "+r"(value) : "r"(shift) : "cc");
+    return value;
+#else
+    return shift == 0 ? value : (value + (int32_t)(1u << (shift - 1))) >> shift;
+#endif
+}
+
+/* value * multiplier / 2**32, rounded half up. */
+static inline int32_t hq_upper(int32_t value, int32_t multiplier)
+{
+#if HQ_DSP
+    __asm__("smmulr %0, %0, %1" : "+r"(value) : "r"(multiplier));
+    return value;
+#else
+    return (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << 31)) >> 32);
+#endif
+}
+
+/* The stored integer for the sum of a channel. Bits' sums alone may exceed int32; with the bias added none does. */
+static inline int32_t hq_stored(int32_t sum, hq_channel by, uint32_t shift, int32_t low, int32_t high)
+{
+    const int32_t accumulator = (int32_t)((uint32_t)sum + (uint32_t)by.bias);
+    return hq_clamp(hq_shifted(hq_upper(accumulator, by.multiplier), shift), low, high);
+}
+
+static inline uint32_t hq_word(const void *at)
+{
+    uint32_t word;
+    __builtin_memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* Input i of 4 in a word of weights. */
+static inline int32_t hq_byte(uint32_t word, uint32_t i)
+{
+    return (int8_t)(word >> (8 * i));
+}
+
+#if HQ_DSP
+/* Bytes 0 and 2, and bytes 1 and 3, as two int16. gcc 12 does not fold a rotation into SXTB16. */
+static inline int16x2_t hq_even(uint32_t word)
+{
+    return __sxtb16((int8x4_t)word);
+}
+static inline int16x2_t hq_odd(uint32_t word)
+{
+    int16x2_t pair;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
+    return pair;
+}
+#endif
+
+#endif

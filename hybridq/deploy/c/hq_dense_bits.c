@@ -1,0 +1,25 @@
+/* Dense layers with 1-bit and ternary weights. */
+#include "hq_bits.h"
+
+static void bits(const hq_dense *layer, const int8_t *x, int32_t *sums, hq_bit_outputs *outputs)
+{
+    const uint32_t quads = (layer->inputs + 3u) / 4, all = hq_sum_of(x, layer->inputs);
+    const uint32_t *weights = layer->weights;
+    for (int32_t *const end = sums + layer->outputs; sums < end; weights += (quads + 7) / 8 * 4) {
+        int32_t found[4];
+        const uint32_t count = outputs(weights, x, quads, all, found);
+        for (uint32_t o = 0; o < count && sums != end; o++) {
+            *sums++ = found[o];
+        }
+    }
+}
+
+void hq_dense_b1(const hq_dense *layer, const int8_t *x, int32_t *sums)
+{
+    bits(layer, x, sums, hq_binary_outputs);
+}
+
+void hq_dense_t2(const hq_dense *layer, const int8_t *x, int32_t *sums)
+{
+    bits(layer, x, sums, hq_ternary_outputs);
+}

@@ -1,0 +1,23 @@
+/* The stored integers of a dense layer, or the logits. */
+#include "hq_arithmetic.h"
+
+static inline int32_t stored(const hq_dense *layer, const int32_t *sums, uint32_t o)
+{
+    const hq_output *const by = &layer->out;
+    return hq_stored(sums[o], by->channels[o], by->shifts[o], by->low, by->high);
+}
+
+void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out)
+{
+    const hq_dense local = *layer; /* a store to int8_t could change *layer, as far as a compiler knows */
+    for (uint32_t o = 0; o < local.outputs; o++) {
+        out[o] = (int8_t)stored(&local, sums, o);
+    }
+}
+
+void hq_dense_out_s16(const hq_dense *layer, const int32_t *sums, int16_t *out)
+{
+    for (uint32_t o = 0; o < layer->outputs; o++) {
+        out[o] = (int16_t)stored(layer, sums, o);
+    }
+}

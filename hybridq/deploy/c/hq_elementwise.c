@@ -1,0 +1,38 @@
+/* Sums of maps, tables, batch norms, and the answer. */
+#include "hq_arithmetic.h"
+
+void hq_add(const hq_addition *layer, const int8_t *a, const int8_t *b, uint32_t count, int8_t *out)
+{
+    const hq_addition by = *layer; /* a store to int8_t could change *layer, as far as a compiler knows */
+    for (uint32_t k = 0; k < count; k++) {
+        const int32_t sum = a[k] * by.scale_a + b[k] * by.scale_b;
+        out[k] = (int8_t)hq_clamp(hq_shifted(sum, by.shift), by.low, by.high);
+    }
+}
+
+void hq_table(const int8_t table[256], int8_t *x, uint32_t count)
+{
+    for (uint32_t k = 0; k < count; k++) {
+        x[k] = table[x[k] + 128];
+    }
+}
+
+void hq_affine(const hq_norm *by, int8_t *x, uint32_t columns, uint32_t channels)
+{
+    const hq_norm local = *by;
+    for (uint32_t c = 0; c < columns; c++) {
+        for (uint32_t channel = 0; channel < channels; channel++, x++) {
+            const int32_t value = *x * local.scale[channel] + local.offset[channel];
+            *x = (int8_t)hq_clamp(hq_shifted(value, local.shift), -128, 127);
+        }
+    }
+}
+
+uint32_t hq_argmax(const int16_t *logits, uint32_t count)
+{
+    uint32_t found = 0;
+    for (uint32_t k = 1; k < count; k++) {
+        found = logits[k] > logits[found] ? k : found;
+    }
+    return found;
+}

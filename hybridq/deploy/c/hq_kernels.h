@@ -1,0 +1,95 @@
+/* The layers of an integer network, row by row. What they compute is defined by hybridq/deploy/arithmetic.py.
+ *
+ * Rows are int8, (columns, channels) in C order, and may start anywhere. A row pointer of a convolution may be NULL: a
+ * row of zeros, the padding above and below. Weights are packed as hybridq/deploy/packing.py describes, in arrays of
+ * 32-bit words; scratch starts at a multiple of 4. Dense layers may read up to 3 bytes behind their inputs.
+ *
+ * Where the compiler defines __ARM_FEATURE_DSP (Armv7E-M) the kernels use its SIMD instructions; elsewhere they are
+ * plain C. Both give the same integers. */
+#ifndef HQ_KERNELS_H
+#define HQ_KERNELS_H
+
+#include <stdint.h>
+
+#define HQ_ROUND4(n) (((n) + 3) / 4 * 4)
+
+/* From the sum of a channel to a stored integer: (sum + bias) * multiplier / 2**(32 + shift). */
+typedef struct {
+    int32_t bias;       /* as packed: packing.packed_bias */
+    int32_t multiplier; /* 2**30 to 2**31 - 1, or 0 */
+} hq_channel;
+
+typedef struct {
+    const hq_channel *channels;
+    const uint8_t *shifts; /* 0 to 31 */
+    int16_t low, high;
+} hq_output;
+
+typedef struct {
+    const uint32_t *weights;
+    hq_output out;
+    uint16_t columns, inputs; /* of a row that is read, and its channels */
+    uint16_t out_columns, outputs;
+    uint16_t tile; /* columns of the output that are computed from one strip: 2 or more, or all */
+    uint8_t window_rows, window_columns, stride, pad_left;
+} hq_conv;
+
+/* One row of the output from the window_rows rows of the input under it. The scratch takes a strip of input columns,
+ * each (window_rows, inputs): packing.scratch_bytes. */
+void hq_conv_s8_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
+void hq_conv_s4_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
+void hq_conv_t2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
+void hq_conv_b1_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
+
+/* Each channel by itself: 8-bit weights; inputs == outputs; tile and scratch are not used. */
+void hq_depthwise_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out);
+
+typedef struct {
+    const uint32_t *weights;
+    hq_output out;
+    uint16_t inputs, outputs;
+} hq_dense;
+
+/* The sums of a dense layer, one for each output; then the stored integers, or the logits of a last layer. */
+void hq_dense_s8(const hq_dense *layer, const int8_t *x, int32_t *sums);
+void hq_dense_s4(const hq_dense *layer, const int8_t *x, int32_t *sums);
+void hq_dense_t2(const hq_dense *layer, const int8_t *x, int32_t *sums);
+void hq_dense_b1(const hq_dense *layer, const int8_t *x, int32_t *sums);
+void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out);
+void hq_dense_out_s16(const hq_dense *layer, const int32_t *sums, int16_t *out);
+
+typedef struct {
+    uint16_t out_columns, channels;
+    uint8_t window_rows, window_columns, stride;
+} hq_pool;
+
+void hq_maxpool_row(const hq_pool *layer, const int8_t *const rows[], int8_t *out);
+
+/* Global average: the sums, set to 0 by the caller, gather row after row; then one multiplier and shift for all. */
+void hq_sum_row(const int8_t *row, uint32_t columns, uint32_t channels, int32_t *sums);
+typedef struct {
+    int32_t multiplier;
+    uint8_t shift;
+    int16_t low, high;
+} hq_average;
+void hq_average_s8(const hq_average *by, const int32_t *sums, uint32_t count, int8_t *out);
+
+typedef struct {
+    int32_t scale_a, scale_b;
+    uint8_t shift;
+    int16_t low, high;
+} hq_addition;
+void hq_add(const hq_addition *layer, const int8_t *a, const int8_t *b, uint32_t count, int8_t *out);
+
+/* Behind a convolution, a depthwise or a dense layer, in place. */
+void hq_table(const int8_t table[256], int8_t *x, uint32_t count);
+typedef struct {
+    const int32_t *scale, *offset; /* by channel */
+    uint8_t shift;
+} hq_norm;
+void hq_affine(const hq_norm *by, int8_t *x, uint32_t columns, uint32_t channels);
+
+/* The first of the largest. */
+uint32_t hq_argmax(const int16_t *logits, uint32_t count);
+
+#endif

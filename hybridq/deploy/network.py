@@ -1,0 +1,147 @@
+"""The integer network: layers of small integers, as data. What they compute is in `arithmetic`.
+
+A tensor is int8, of shape (rows, columns, channels) or (features,), in C order; it stands for value * 2**-fraction. The
+zero of every tensor is the integer 0. Only the logits of the last layer are int16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Shape = tuple[int, ...]
+INT8, INT16 = (-128, 127), (-32768, 32767)
+
+
+class Width(Enum):
+    """How weights are stored: the integers that there are, and the bits of each."""
+
+    INT8 = (127, 8)
+    INT4 = (7, 4)
+    TERNARY = (1, 2)
+    BINARY = (1, 1)  # -1 and 1, no 0
+
+    @property
+    def largest(self) -> int:
+        """The largest weight; the smallest is its negative."""
+        return int(self.value[0])
+
+    @property
+    def bits(self) -> int:
+        """Bits of a weight in flash."""
+        return int(self.value[1])
+
+
+@dataclass(frozen=True)
+class Requantization:
+    """From an accumulator (int32) to a stored integer, channel by channel; one entry stands for all channels.
+
+    multiplier: int32, 2**30 to 2**31 - 1, or 0; shift: 0 to 31. See `arithmetic.requantized`.
+    """
+
+    multiplier: Integers
+    shift: Integers
+    low: int = INT8[0]
+    high: int = INT8[1]
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A batch norm behind a nonlinearity: (x * scale + offset) / 2**shift by channel, rounded; scale, offset int32."""
+
+    scale: Integers
+    offset: Integers
+    shift: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What every layer has: its name, the tensors that it reads, the shape and fraction of what it makes."""
+
+    name: str
+    inputs: tuple[str, ...]
+    shape: Shape
+    fraction: int
+
+
+@dataclass(frozen=True)
+class _Weighted(Layer):
+    """A layer with weights: accumulate, requantize, then the table and the batch norm where there are such."""
+
+    weights: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    width: Width = Width.INT8
+    bias: Integers = field(default_factory=lambda: np.zeros(0, np.int64))  # int32, by output channel
+    out: Requantization = field(default_factory=lambda: Requantization(np.zeros(1, np.int64), np.zeros(1, np.int64)))
+    table: Integers | None = None  # 256 int8: what -128 to 127 become
+    affine: Affine | None = None
+
+
+@dataclass(frozen=True)
+class Convolution(_Weighted):
+    """2-D: weights (kernel rows, kernel columns, inputs, outputs); zeros around, (before, after) by axis."""
+
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+
+
+@dataclass(frozen=True)
+class Depthwise(_Weighted):
+    """2-D, each channel by itself: weights (kernel rows, kernel columns, channels)."""
+
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+
+
+@dataclass(frozen=True)
+class Dense(_Weighted):
+    """Weights (inputs, outputs); reads any tensor as a row of features, in C order."""
+
+
+@dataclass(frozen=True)
+class MaxPool(Layer):
+    """The largest of each window; a window that would reach beyond the edge is left out."""
+
+    window: tuple[int, int] = (2, 2)
+    strides: tuple[int, int] = (2, 2)
+
+
+@dataclass(frozen=True)
+class AveragePool(Layer):
+    """The mean over all positions, by channel: their sum, requantized."""
+
+    out: Requantization = field(default_factory=lambda: Requantization(np.zeros(1, np.int64), np.zeros(1, np.int64)))
+
+
+@dataclass(frozen=True)
+class Add(Layer):
+    """The sum of two tensors of one shape: (a * scales[0] + b * scales[1]) / 2**shift, rounded, within low and high."""
+
+    scales: tuple[int, int] = (1, 1)
+    shift: int = 0
+    low: int = INT8[0]
+    high: int = INT8[1]
+
+
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """Layers in the order in which they run; the last one makes the logits, of which the first maximum is the answer.
+
+    `about` holds what the network needs besides (labels, front end, normalisation, recipe), as plain data.
+    """
+
+    input_name: str
+    input_shape: Shape
+    input_fraction: int
+    layers: tuple[Layer, ...]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """The shape of every tensor, by name."""
+        return {self.input_name: self.input_shape} | {layer.name: layer.shape for layer in self.layers}

@@ -1,0 +1,132 @@
+"""Weights as they lie in flash, for the kernels in hybridq/deploy/c. Little-endian; a whole number of 32-bit words.
+
+The weights of a layer are first laid out as a matrix, a row for each output:
+
+    dense           (inputs, outputs)                   row: the inputs, and zeros up to a multiple of 4
+    convolution     (rows, columns, inputs, outputs)    row: column after column of the kernel, each (rows, inputs) with
+                                                        zeros up to a multiple of 4, as the kernels' strips have them
+
+and the matrix is packed by the width of its weights; missing rows are zeros:
+
+    8 bits          two rows at a time: 4 weights of the first, 4 of the second, the next 4 of the first, ...
+    4 bits          two rows at a time, a byte for each weight b of the second and a of the first: 16 b + a, as int8
+    1 bit           four rows at a time, word by word: 32 weights of the first, of the second, third, fourth, ...
+                    A set bit is 1; a clear one is -1, or padding. Weight 4 t + i of the 32 is bit 8 i + 7 - t: UADD8 of
+                    a word with itself moves the top bit of each byte to the flags by which SEL picks among the 4
+                    bytes of the inputs 4 t to 4 t + 3, and leaves the next bits on top.
+    ternary         as 1 bit, with two rows in place of one: the weights that are 1, then those that are -1
+
+Depthwise weights (rows, columns, channels) are a byte each, in this order, whatever their width.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.deploy.network import Convolution, Dense, Depthwise, Integers, Shape, Width
+
+_T, _I = np.arange(8)[:, None], np.arange(4)[None, :]
+_BIT = (8 * _I + 7 - _T).astype(np.uint32)  # of weight 4 t + i, as [t, i]
+
+
+def pack(weights: Integers, width: Width) -> bytes:
+    """The weights of a dense (2 axes), depthwise (3) or convolutional layer (4). Their values must be of that width."""
+    if weights.ndim == 3:
+        return _words(weights.astype(np.int8))
+    matrix = _matrix(weights)
+    match width:
+        case Width.INT8:
+            pairs = _filled(matrix, 0, 2).reshape(-1, 2, matrix.shape[1] // 4, 4)
+            return _words(pairs.transpose(0, 2, 1, 3).astype(np.int8))
+        case Width.INT4:
+            first, second = _filled(matrix, 0, 2).reshape(-1, 2, matrix.shape[1]).transpose(1, 0, 2)
+            return _words((16 * second + first).astype(np.int8))
+        case Width.BINARY:
+            return _pack_bits(matrix == 1)
+        case Width.TERNARY:
+            return _pack_bits(np.stack([matrix == 1, matrix == -1], axis=1).reshape(-1, matrix.shape[1]))
+
+
+def unpack(data: bytes, shape: Shape, width: Width) -> Integers:
+    """The weights of that shape from what `pack` made of them."""
+    if len(shape) == 3:
+        return np.frombuffer(data, np.int8)[: int(np.prod(shape))].reshape(shape).astype(np.int64)
+    length = _matrix(np.zeros(shape, np.int64)).shape[1]
+    match width:
+        case Width.INT8:
+            pairs = np.frombuffer(data, np.int8).astype(np.int64).reshape(-1, length // 4, 2, 4)
+            matrix = pairs.transpose(0, 2, 1, 3).reshape(-1, length)
+        case Width.INT4:
+            both = np.frombuffer(data, np.int8).astype(np.int64).reshape(-1, length)
+            first = (both + 8) % 16 - 8
+            matrix = np.stack([first, (both - first) // 16], axis=1).reshape(-1, length)
+        case Width.BINARY:
+            matrix = 2 * _unpack_bits(data, length) - 1
+        case Width.TERNARY:
+            signs = _unpack_bits(data, length).reshape(-1, 2, length)
+            matrix = signs[:, 0] - signs[:, 1]
+    return _weights(matrix, shape)
+
+
+def packed_bias(layer: Convolution | Depthwise | Dense) -> NDArray[np.int32]:
+    """The bias by output, as the kernel wants it. Those of 1-bit and ternary weights add x + 128 in place of x."""
+    bias = np.broadcast_to(layer.bias, layer.shape[-1:])
+    if not isinstance(layer, Depthwise) and layer.width in (Width.BINARY, Width.TERNARY):
+        bias = bias - 128 * layer.weights.reshape(-1, layer.shape[-1]).sum(0)
+    return bias.astype(np.int32)
+
+
+def scratch_bytes(layer: Convolution, tile: int) -> int:
+    """What its kernel needs of scratch where a strip serves `tile` columns of the output (at least 2, or all)."""
+    rows, columns, inputs, _ = layer.weights.shape
+    each = 2 if layer.width in (Width.INT8, Width.INT4) else 1
+    strip: int = ((tile - 1) * layer.strides[1] + columns) * _up(rows * inputs, 4)
+    return each * strip
+
+
+def _matrix(weights: Integers) -> Integers:
+    if weights.ndim == 2:
+        return _filled(weights.T, 1, 4)
+    rows, columns, inputs, outputs = weights.shape
+    by_column = weights.transpose(3, 1, 0, 2).reshape(outputs, columns, rows * inputs)
+    return _filled(by_column, 2, 4).reshape(outputs, -1)
+
+
+def _weights(matrix: Integers, shape: Shape) -> Integers:
+    matrix = matrix[: shape[-1]]
+    if len(shape) == 2:
+        return matrix[:, : shape[0]].T
+    rows, columns, inputs, outputs = shape
+    by_column = matrix.reshape(outputs, columns, -1)[:, :, : rows * inputs]
+    return by_column.reshape(outputs, columns, rows, inputs).transpose(2, 1, 3, 0)
+
+
+def _pack_bits(rows: NDArray[np.bool_]) -> bytes:
+    filled = _filled(_filled(rows.astype(np.uint32), 0, 4), 1, 32)
+    bits = filled.reshape(len(filled) // 4, 4, -1, 8, 4) << _BIT
+    return _words(bits.sum((3, 4)).transpose(0, 2, 1).astype("<u4"))
+
+
+def _unpack_bits(data: bytes, length: int) -> Integers:
+    words = np.frombuffer(data, "<u4").reshape(-1, _up(length, 32) // 32, 4).transpose(0, 2, 1)
+    rows = (words[..., None, None] >> _BIT & 1).reshape(words.shape[0] * 4, -1)
+    return rows[:, :length].astype(np.int64)
+
+
+def _up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
+
+
+def _filled(array: NDArray[Any], axis: int, multiple: int) -> NDArray[Any]:
+    """With zeros behind, up to a multiple along that axis."""
+    more = [(0, 0)] * array.ndim
+    more[axis] = (0, -array.shape[axis] % multiple)
+    return np.pad(array, more)
+
+
+def _words(array: NDArray[Any]) -> bytes:
+    data: bytes = array.tobytes()
+    return data + bytes(-len(data) % 4)
