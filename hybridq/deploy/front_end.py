@@ -1,8 +1,8 @@
 """The constants of the front end in C (c/front_end), and what its columns should be.
 
-The C code computes what `features.FrontEnd` and `dataset.Normalisation` define, in single precision; here its tables are
-computed in double precision. They are kept small by symmetry: half the window, a quarter of the Fourier transform's
-sine, the two flanks of the mel triangles as straight lines, one turn of the DCT's cosine.
+The C code computes what `features.FrontEnd` and `dataset.Normalisation` define, in single precision. Its tables are
+computed here, in double precision, and are small by symmetry: half the window, a quarter of the Fourier transform's
+sine, the flanks of the mel triangles as straight lines, one turn of the DCT's cosine.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def sources(end: FrontEnd, normalisation: Normalisation, fraction: int) -> dict[
 
 
 def matrix(end: FrontEnd, normalisation: Normalisation, fraction: int, sound: NDArray[np.int16]) -> NDArray[np.int8]:
-    """The columns of a sound (samples,), or of each of several (clips, samples), in Python: (..., coefficients, frames)."""
+    """What a network reads of sound (samples,) or (clips, samples), by Python: (..., coefficients, frames that fit)."""
     features = normalisation.apply(end.mfcc(np.asarray(sound) / np.float32(FULL_SCALE)))
     return quantized(features.astype(np.float64), fraction)
 

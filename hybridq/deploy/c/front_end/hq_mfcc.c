@@ -4,6 +4,9 @@
 
 enum {
     WINDOW = HQ_MFCC_WINDOW,
+    HOP = HQ_MFCC_HOP,
+    KEPT = HOP < WINDOW ? WINDOW - HOP : 0,    /* samples that the next window has too */
+    SKIPPED = HOP > WINDOW ? HOP - WINDOW : 0, /* samples between two windows */
     TRANSFORM = HQ_MFCC_TRANSFORM,
     POINTS = TRANSFORM / 2, /* of the complex transform that does the work of the real one */
     QUARTER = TRANSFORM / 4,
@@ -35,25 +38,22 @@ static complex turn(uint32_t k)
     return (complex){hq_mfcc_sine[QUARTER - k], -hq_mfcc_sine[k]};
 }
 
-/* Two neighbouring samples of the window are the real and imaginary part of a point; the points are laid down in
- * bit-reversed order. The ring's oldest sample is the window's first. */
-static void windowed(const hq_mfcc *state, complex *points)
+/* A sample of the window under its weight; zeros follow the window. */
+static float weighed(const int16_t *samples, uint32_t n)
 {
-    uint32_t reversed = 0, at = state->sample;
+    return n < WINDOW ? (float)samples[n] * hq_mfcc_window[n <= WINDOW / 2 ? n : WINDOW - n] : 0.0f;
+}
+
+/* The window as points: two neighbouring samples are real and imaginary part of one. In bit-reversed order. */
+static void windowed(const int16_t *samples, complex *points)
+{
+    uint32_t reversed = 0;
     for (uint32_t n = 0; n < TRANSFORM; n += 2) {
-        float pair[2] = {0.0f, 0.0f};
-        for (uint32_t i = 0; i < 2 && n + i < WINDOW; i++) {
-            uint32_t mirrored = n + i <= WINDOW / 2 ? n + i : WINDOW - n - i;
-            pair[i] = (float)state->samples[at] * hq_mfcc_window[mirrored];
-            at = at + 1 < WINDOW ? at + 1 : 0;
-        }
-        points[reversed] = (complex){pair[0], pair[1]};
-        uint32_t bit = POINTS / 2; /* count up from the top bit down */
-        while (reversed & bit) {
-            reversed ^= bit;
-            bit /= 2;
-        }
-        reversed |= bit;
+        points[reversed] = (complex){weighed(samples, n), weighed(samples, n + 1)};
+        uint32_t bit = POINTS / 2; /* counts up, from the top bit down */
+        for (; reversed & bit; bit /= 2)
+            reversed -= bit;
+        reversed += bit;
     }
 }
 
@@ -100,7 +100,7 @@ static void powers(complex *points)
     }
 }
 
-/* The logarithm to base 2 of a normal positive number, within 1e-7 and the rounding of the result.
+/* The logarithm to base 2 of a normal positive number, within 1.5e-7 and the rounding of the result.
  *
  * x = m * 2^e with m from sqrt(1/2) to sqrt(2), and ln m = 2 artanh(s) = 2 (s + s^3/3 + s^5/5 + s^7/7 + ...) with
  * s = (m - 1) / (m + 1), |s| < 0.1716: the terms left out are below 5e-8. */
@@ -145,20 +145,21 @@ static void heard(const complex *power, float *bands)
  * its number is odd. So sums of mirrored bands go to the first half, differences to the second. */
 static void folded(float *bands)
 {
-    for (uint32_t b = 0; b < BANDS / 2; b++) {
-        float low = bands[b], high = bands[BANDS - 1 - b];
-        bands[b] = low + high;
-        bands[BANDS - 1 - b] = low - high;
+    for (uint32_t low = 0, high = BANDS - 1; low < high; low++, high--) {
+        float sum = bands[low] + bands[high], difference = bands[low] - bands[high];
+        bands[low] = sum;
+        bands[high] = difference;
     }
 }
 
 /* One coefficient, standardised, in units of the stored integer. */
 static float coefficient(const float *bands, uint32_t k)
 {
+    const float *band = k % 2 ? bands + BANDS - 1 : bands;
+    const int32_t inwards = k % 2 ? -1 : 1;
     float sum = 0.0f;
-    uint32_t angle = k;
-    for (uint32_t b = 0; b < (BANDS + 1) / 2; b++) {
-        sum += bands[k % 2 ? BANDS - 1 - b : b] * hq_mfcc_cosine[angle];
+    for (uint32_t n = (BANDS + 1) / 2, angle = k; n > 0; n--, band += inwards) {
+        sum += *band * hq_mfcc_cosine[angle];
         angle += 2 * k;
         if (angle >= 4 * BANDS)
             angle -= 4 * BANDS;
@@ -173,46 +174,58 @@ static int8_t stored(float value)
     return (int8_t)((int32_t)(clipped + 128.5f) - 128);
 }
 
-/* From the samples in the ring to the logarithms of the bands, folded. */
-static void analysed(const hq_mfcc *state)
+/* One column more, from a full window. */
+static void extended(hq_mfcc *state)
 {
     hq_mfcc_work *work = state->work;
-    windowed(state, work->spectrum);
+    windowed(state->samples, work->spectrum);
     transformed(work->spectrum);
     powers(work->spectrum);
     heard(work->spectrum, work->bands);
     folded(work->bands);
+    for (uint32_t k = 0; k < COEFFICIENTS; k++)
+        state->columns[k][state->column] = stored(coefficient(work->bands, k));
+    state->column = state->column + 1 < FRAMES ? state->column + 1 : 0;
+    state->filled += state->filled < FRAMES;
 }
 
 void hq_mfcc_init(hq_mfcc *state, hq_mfcc_work *work)
 {
-    *state = (hq_mfcc){.work = work, .missing = WINDOW};
+    *state = (hq_mfcc){.work = work};
 }
 
 int hq_mfcc_push(hq_mfcc *state, const int16_t *samples, size_t count)
 {
     int made = 0;
-    for (size_t i = 0; i < count; i++) {
-        state->samples[state->sample] = samples[i];
-        state->sample = state->sample + 1 < WINDOW ? state->sample + 1 : 0;
-        if (--state->missing > 0)
+    while (count > 0) {
+        uint32_t wanted = state->skipped > 0 ? state->skipped : WINDOW - state->held;
+        uint32_t part = count < wanted ? (uint32_t)count : wanted;
+        if (state->skipped > 0) {
+            state->skipped -= part;
+        } else {
+            for (uint32_t i = 0; i < part; i++)
+                state->samples[state->held + i] = samples[i];
+            state->held += part;
+        }
+        samples += part;
+        count -= part;
+        if (state->held < WINDOW)
             continue;
-        analysed(state);
-        for (uint32_t k = 0; k < COEFFICIENTS; k++)
-            state->columns[k][state->column] = stored(coefficient(state->work->bands, k));
-        state->column = state->column + 1 < FRAMES ? state->column + 1 : 0;
-        state->filled += state->filled < FRAMES;
-        state->missing = HQ_MFCC_HOP;
+        extended(state);
         made++;
+        state->held = KEPT;
+        state->skipped = SKIPPED;
+        for (uint32_t i = HOP; i < WINDOW; i++)
+            state->samples[i - HOP] = state->samples[i];
     }
     return made;
 }
 
 void hq_mfcc_row(const hq_mfcc *state, uint32_t coefficient, int8_t row[HQ_MFCC_FRAMES])
 {
-    uint32_t at = state->column;
-    for (uint32_t i = 0; i < FRAMES; i++) {
-        row[i] = state->columns[coefficient][at];
-        at = at + 1 < FRAMES ? at + 1 : 0;
-    }
+    const int8_t *columns = state->columns[coefficient];
+    for (uint32_t at = state->column; at < FRAMES; at++)
+        *row++ = columns[at];
+    for (uint32_t at = 0; at < state->column; at++)
+        *row++ = columns[at];
 }
