@@ -18,6 +18,9 @@ from hybridq.features import FrontEnd
 FRACTION = 5
 STRICT = "-ffp-contract=off -Wall -Wextra -Wconversion -Wdouble-promotion -Wpedantic -Wshadow -Werror"
 
+# The loader knows a library by its inode, which a new file may have from a deleted one: none is deleted before the end.
+LIBRARIES = tempfile.TemporaryDirectory()
+
 # The C code with a view inside: the features before they are rounded, the logarithm, the size of the state.
 PROBE = """
 #include "hq_mfcc.c"
@@ -106,12 +109,9 @@ def build(compiler: list[str], text: str, files: dict[str, str], folder: Path, *
     for name, content in {**files, "main.c": text}.items():
         (folder / name).write_text(content)
     ours = [] if '"hq_mfcc.c"' in text else [SOURCES / "hq_mfcc.c"]
-    inputs = ["main.c", "hq_mfcc_tables.c", *ours]
-    subprocess.run(
-        [*compiler, "-std=c99", *STRICT.split(), f"-I{SOURCES}", "-I.", *inputs, *flags, "-o", "made"],
-        cwd=folder,
-        check=True,
-    )
+    # Full paths: zig's cache takes files of one name in two working folders for the same.
+    inputs = [f"-I{SOURCES}", f"-I{folder}", folder / "main.c", folder / "hq_mfcc_tables.c", *ours]
+    subprocess.run([*compiler, "-std=c99", *STRICT.split(), *inputs, *flags, "-o", folder / "made"], check=True)
     return folder / "made"
 
 
@@ -128,10 +128,10 @@ class OnHost:
 
     def __init__(self, end: FrontEnd, normalisation: Normalisation, fraction: int = FRACTION) -> None:
         self.end, self.normalisation, self.fraction = end, normalisation, fraction
-        with tempfile.TemporaryDirectory() as folder:
-            files = sources(end, normalisation, fraction)
-            made = build(host_compiler(), PROBE, files, Path(folder), "-O2", "-fPIC", "-shared")
-            self.library = ctypes.CDLL(str(made))
+        folder = Path(tempfile.mkdtemp(dir=LIBRARIES.name))
+        files = sources(end, normalisation, fraction)
+        made = build(host_compiler(), PROBE, files, folder, "-O2", "-fPIC", "-shared")
+        self.library = ctypes.CDLL(str(made))
 
         def size(name: str) -> int:
             return ctypes.c_size_t.in_dll(self.library, name).value
@@ -221,7 +221,7 @@ def on_board(ours: OnHost, optimised: str, folder: Path) -> Board:
     pytest.importorskip("ziglang")
     (folder / "memory.ld").write_text(MEMORY)
     target = "-target thumb-freestanding-eabihf -mcpu=cortex_m4+vfp4d16sp -nostdlib -g -fno-sanitize=undefined"
-    link = "-Wl,-T,memory.ld -Wl,--no-gc-sections -Wl,-e,start"
+    link = f"-Wl,-T,{folder}/memory.ld -Wl,--no-gc-sections -Wl,-e,start"
     flags = f"{optimised} {target} {link} -Wno-unused-command-line-argument".split()
     files = sources(ours.end, ours.normalisation, ours.fraction)
     return Board(build([sys.executable, "-m", "ziglang", "cc"], IMAGE, files, folder, *flags))

@@ -41,10 +41,12 @@ class Flanks:
 
     @classmethod
     def of(cls, end: FrontEnd) -> Flanks:
-        """The flanks of a front end's mel bands."""
+        """The flanks of a front end's mel bands; UserError where these are too narrow for a float."""
         from librosa import mel_frequencies
 
         hertz = mel_frequencies(n_mels=end.mel_bands + 2, fmin=end.low_hz, fmax=end.high_hz)
+        if np.any(np.diff(hertz) <= 0):
+            raise UserError(f"features.low_hz and features.high_hz are too close for {end.mel_bands} mel bands")
         corners = hertz * end.transform / end.sample_rate  # in bins
         # The bins at 0 Hz and at half the sample rate lie on the outermost corners or beyond: their weight is 0.
         first = np.clip(np.ceil(corners).astype(np.int64), 1, end.transform // 2)
