@@ -175,7 +175,7 @@ class OnHost:
 
 
 class Board:
-    """The Cortex-M4F of an STM32L496, its floating-point unit switched on; functions of an image are called."""
+    """The Cortex-M4F of an STM32L496, whose floating-point unit is on in Unicorn; functions of an image are called."""
 
     STACK = 0x20050000
 
@@ -186,8 +186,6 @@ class Board:
         self.machine.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
         self.machine.mem_map(0x08000000, 1 << 20)
         self.machine.mem_map(0x20000000, 320 << 10)
-        self.machine.reg_write(arm.UC_ARM_REG_C1_C0_2, 0xF << 20)  # CPACR: CP10 and CP11
-        self.machine.reg_write(arm.UC_ARM_REG_FPEXC, 1 << 30)
         for segment in elf.iter_segments():
             if segment["p_filesz"] and segment["p_type"] == "PT_LOAD":
                 self.machine.mem_write(segment["p_paddr"], segment.data())
