@@ -142,7 +142,8 @@ def normalised(value: Integers, by: Affine) -> Integers:
 
 def table_of(function: Callable[[NDArray[np.float64]], NDArray[np.float64]], before: int, after: int) -> Integers:
     """A nonlinearity as 256 int8, from the fraction of what it reads to that of what it makes."""
-    return quantized(function(np.arange(-128, 128) * 2.0**-before), after).astype(np.int64)
+    values = np.arange(-128, 128, dtype=np.float64) * 2.0**-before
+    return quantized(function(values), after).astype(np.int64)
 
 
 def is_logits(by: Requantization) -> bool:
