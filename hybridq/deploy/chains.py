@@ -41,11 +41,12 @@ FLAT, TURNED = "flat", "turned"  # how a tensor is looked at: as a row; as a mat
 class Part:
     """A letter of a chain's word, and its figures.
 
-    NORM: scale and offset by channel; CLIP: the upper bound or None; FUNCTION: the Keras layer; GRID: the fraction.
+    NORM: scale and offset by channel; CLIP: the upper bound or None; FUNCTION: what computes it; GRID: the fraction.
     """
 
     letter: str
     value: Any
+    layer: Any = None  # the Keras layer
 
 
 @dataclass
@@ -142,7 +143,7 @@ def _read(op: Operator, read: tuple[Source, ...], model: keras.Model, is_last: b
 
 def _part(op: Operator, layer: Any) -> Part:
     if op.kind == "BatchNormalization":
-        return Part(NORM, _norm(layer))
+        return Part(NORM, _norm(layer), layer)
     if is_grid(layer):
         return Part(GRID, layer.activation.fraction)
     if op.attributes["activation"] == "linear":

@@ -74,7 +74,35 @@ def convert(bundle: Bundle, clips: NDArray[np.float32] | None = None) -> Integer
 
 def on_grids(model: keras.Model, clips: NDArray[np.float32]) -> keras.Model:
     """A network with 8-bit weights where it has float ones, and its tensors on grids calibrated on the clips."""
-    return quantize(model, EVERYTHING, calibrated(model, EVERYTHING, clips))
+    found = quantize(model, EVERYTHING, calibrated(model, EVERYTHING, clips))
+    settle(found)
+    return found
+
+
+def settle(model: keras.Model) -> None:
+    """Round the biases of a network on grids to those of its integer network, which are whole steps of the sums.
+
+    They move by no more than half of such a step. From then on the two networks compute the same but for the rounding
+    of float32. Raises UserError where there is no integer network.
+    """
+    chains = {chain.name: chain for chain in chains_of(model)}
+    for layer in integer_network(model).layers:
+        chain = chains[layer.name]
+        if chain.operator.kind not in WEIGHTED or not isinstance(layer, Convolution | Depthwise | Dense):
+            continue
+        stored = next((part.value for part in chain.parts if part.letter == GRID), layer.fraction)
+        step = layer.out.multiplier * 2.0 ** (-32 - layer.out.shift - stored)
+        added = layer.bias * step + np.where(layer.out.shift > 0, 2.0 ** -(layer.out.shift + 1 + stored), 0)
+        norm = chain.parts[0] if chain.parts and chain.parts[0].letter == NORM else None
+        holder = model.get_layer(layer.name)
+        before = np.asarray(weights_of(holder, chain.operator).bias)
+        if norm is not None:
+            before = before * norm.value[0] + norm.value[1]
+        change = np.where(np.abs(added - before) <= step, added - before, 0)  # else the channel's bias was cut
+        if norm is not None and norm.layer.center:
+            norm.layer.beta.assign_add(change.astype(np.float32))
+        elif norm is None and holder.use_bias and getattr(holder, "bias_quantizer_internal", None) is None:
+            holder.bias.assign_add(change.astype(np.float32))
 
 
 def integer_network(model: keras.Model, about: Mapping[str, Any] | None = None) -> IntegerNetwork:
