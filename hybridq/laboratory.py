@@ -87,10 +87,8 @@ class Laboratory:
     ) -> str:
         with self._start(recipe, data, fingerprint, parent, tutor, folder) as run, _explained(recipe):
             self._log_inputs(run, recipe, data)
-            if parent:
-                model = network_from(self._network_of(parent), recipe, data)
-            else:
-                model = network(recipe, len(data.words))
+            start = self._network_of(parent) if parent else None
+            model = network_from(start, recipe, data) if start else network(recipe, len(data.words))
             cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
             run.metrics(_sizes(cost))
             teacher = self._network_of(tutor) if tutor else None

@@ -118,8 +118,6 @@ def best_fraction(values: NDArray[np.float32]) -> int:
     return min(range(whole, whole + 5), key=error)
 
 
-
-
 def is_grid(layer: Any) -> bool:
     """Whether a layer puts what it reads on a grid of 8 bits."""
     return type(getattr(layer, "activation", None)).__name__ == "Grid"
@@ -188,7 +186,8 @@ class _Grids:
         maker = getattr(getattr(tensor, "_keras_history", None), "operation", None)
         if not isinstance(maker, keras.layers.InputLayer) or maker.name not in stored:
             return tensor
-        return self.made.get(f"{maker.name}_outputs") or self(tensor, maker.name)
+        made = self.made.get(f"{maker.name}_outputs")
+        return self(tensor, maker.name) if made is None else made
 
 
 def _rebuilt(model: keras.Model, plan: PrecisionPlan, fractions: Fractions | None) -> keras.Model:

@@ -44,8 +44,8 @@ KINDS: dict[str, type[Layer]] = {
     kind.__name__: kind for kind in (Convolution, Depthwise, Dense, MaxPool, AveragePool, Add)
 }
 DTYPES = {
-    **{key: "int8" for key in ("weights", "table", "out.shift")},
-    **{key: "int32" for key in ("bias", "out.multiplier", "affine.scale", "affine.offset")},
+    **dict.fromkeys(("weights", "table", "out.shift"), "int8"),
+    **dict.fromkeys(("bias", "out.multiplier", "affine.scale", "affine.offset"), "int32"),
 }
 LARGEST_FILE = 64 * 2**20  # bytes, also of the members together
 LARGEST_DESCRIPTION = 4 * 2**20
@@ -80,7 +80,9 @@ def load_network(path: Path) -> IntegerNetwork:
     try:
         network = _network(json.loads(members[DESCRIPTION]), members)
     except MALFORMED as error:
-        raise UserError(f"{path}: damaged, or not an integer network ({type(error).__name__}: {error!s:.200})") from None
+        raise UserError(
+            f"{path}: damaged, or not an integer network ({type(error).__name__}: {error!s:.200})"
+        ) from None
     try:
         check(network)
     except UserError as error:

@@ -124,7 +124,9 @@ def _read(op: Operator, read: tuple[Source, ...], model: keras.Model, is_last: b
         (source,) = read
         if source.view or not source.chain.takes(part.letter):
             stored = Part(GRID, source.chain.fraction)
-            source = Source(Chain(op, read, [stored] if part.letter == FUNCTION else []))  # a table reads what is stored
+            source = Source(
+                Chain(op, read, [stored] if part.letter == FUNCTION else [])
+            )  # a table reads what is stored
         source.chain.parts.append(part)
         return source
     if op.kind not in WORDS_OF:

@@ -112,10 +112,8 @@ def _moved(
     """How many places a window has on each axis of an image."""
     _require(name, len(source) == 3, f"an input of shape {source}, which is no image")
     _require(name, len(window) == len(strides) == len(pads) == 2 and min(window) > 0 < min(strides), "a bad window")
-    _require(name, all(len(pad) == 2 and 0 <= min(pad) and max(pad) < LARGEST_TENSOR for pad in pads), "bad padding")
-    sizes = [
-        (n + sum(pad) - k) // stride + 1 for n, pad, k, stride in zip(source, pads, window, strides, strict=False)
-    ]
+    _require(name, all(len(pad) == 2 and min(pad) >= 0 and max(pad) < LARGEST_TENSOR for pad in pads), "bad padding")
+    sizes = [(n + sum(pad) - k) // stride + 1 for n, pad, k, stride in zip(source, pads, window, strides, strict=False)]
     _require(name, min(sizes) > 0, f"a window of {window}, more than its input of {source}")
     return tuple(sizes)
 

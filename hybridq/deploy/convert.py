@@ -1,7 +1,7 @@
 """From a trained Keras network to the integer network that computes the same.
 
-The network must be on the grids of 8 bits that a plan with `outputs: 8-bit` gives it; `on_grids` puts a network that was
-trained without them onto grids, which may cost accuracy.
+The network must be on the grids of 8 bits that a plan with `outputs: 8-bit` gives it; `on_grids` puts a network that
+was trained without them onto grids, which may cost accuracy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.deploy import arithmetic, scaling
-from hybridq.deploy.chains import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, WEIGHTED, Chain, chains_of
+from hybridq.deploy.chains import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, Chain, chains_of
 from hybridq.deploy.network import (
     INT8,
     INT16,
@@ -31,7 +31,6 @@ from hybridq.deploy.network import (
     Integers,
     Layer,
     MaxPool,
-    Requantization,
     Shape,
     Width,
 )
@@ -40,7 +39,7 @@ from hybridq.deploy.weights import Weights, weights_of
 from hybridq.errors import UserError
 from hybridq.operators import Operator
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize import calibrated, is_grid, quantize
+from hybridq.quantize import WEIGHTED, calibrated, is_grid, quantize
 
 if TYPE_CHECKING:
     import keras
@@ -82,12 +81,16 @@ def on_grids(model: keras.Model, clips: NDArray[np.float32]) -> keras.Model:
 def settle(model: keras.Model) -> None:
     """Round the biases of a network on grids to those of its integer network, which are whole steps of the sums.
 
-    They move by no more than half of such a step. From then on the two networks compute the same but for the rounding
-    of float32. Raises UserError where there is no integer network.
+    They move by no more than half of such a step. An average pool has no bias, so its grid rounds as the integer one
+    does. From then on the two networks compute the same but for the rounding of float32. Raises UserError where there
+    is no integer network.
     """
     chains = {chain.name: chain for chain in chains_of(model)}
     for layer in integer_network(model).layers:
         chain = chains[layer.name]
+        if isinstance(layer, AveragePool):
+            shift = int(layer.out.shift[0])
+            model.get_layer(chain.end).activation.half = 0.5 + (2.0 ** -(shift + 1) if shift else 0)
         if chain.operator.kind not in WEIGHTED or not isinstance(layer, Convolution | Depthwise | Dense):
             continue
         stored = next((part.value for part in chain.parts if part.letter == GRID), layer.fraction)
@@ -101,12 +104,13 @@ def settle(model: keras.Model) -> None:
         change = np.where(np.abs(added - before) <= step, added - before, 0)  # else the channel's bias was cut
         if norm is not None and norm.layer.center:
             norm.layer.beta.assign_add(change.astype(np.float32))
-        elif norm is None and holder.use_bias and getattr(holder, "bias_quantizer_internal", None) is None:
-            holder.bias.assign_add(change.astype(np.float32))
+        elif holder.use_bias and getattr(holder, "bias_quantizer_internal", None) is None:
+            holder.bias.assign_add((change if norm is None else change / norm.value[0]).astype(np.float32))
+    model.make_predict_function(force=True)
 
 
 def integer_network(model: keras.Model, about: Mapping[str, Any] | None = None) -> IntegerNetwork:
-    """The integer network of a Keras network on grids; a layer bears the name of the Keras layer that it begins with."""
+    """The integer network of a Keras network on grids; a layer has the name of the Keras layer that it begins with."""
     start, *chains = chains_of(model)
     layers: list[Layer] = []
     shapes: dict[str, Shape] = {start.name: stored_shape(start.operator.output_shape)}
@@ -133,7 +137,7 @@ def _layer(chain: Chain, source: Shape, model: keras.Model, last: bool) -> Layer
         return _weighted(chain, shape, source, weights_of(model.get_layer(op.name), op), last)
     if op.kind in IDENTITIES:
         if len(source) != 3 or chain.inputs[0].view:
-            raise UserError(f"{op.name}: put it directly behind a convolution or dense layer: it reads a row of numbers")
+            raise UserError(f"{op.name}: put it directly behind a convolution or dense layer; here it reads a row")
         return _weighted(chain, shape, source, _constant((1, 1, source[-1]), 1.0), last)
     if op.kind in AVERAGES:
         return _average(chain, shape, source)
@@ -156,7 +160,7 @@ def _window(op: Operator, source: Shape) -> tuple[tuple[int, int], tuple[int, in
     if op.kind.startswith("Global"):
         return (source[0], source[1]), (source[0], source[1])
     kernel, strides = (tuple(op.attributes[key]) for key in ("kernel", "strides"))
-    return ((1, *kernel), (1, *strides)) if len(kernel) == 1 else (kernel, strides)  # type: ignore[return-value]
+    return ((1, *kernel), (1, *strides)) if len(kernel) == 1 else (kernel, strides)
 
 
 def _average(chain: Chain, shape: Shape, source: Shape) -> Layer:
@@ -171,9 +175,9 @@ def _average(chain: Chain, shape: Shape, source: Shape) -> Layer:
 
 
 def _constant(shape: Shape, value: float) -> Weights:
-    """Depthwise weights that all stand for one value, as 127 so that the sums are finer than the results."""
+    """Depthwise weights that all stand for one value, as 64 so that the sums are finer than the results."""
     channels = shape[-1]
-    return Weights(np.full(shape, 127, np.int64), Width.INT8, np.full(channels, value / 127), np.zeros(channels))
+    return Weights(np.full(shape, 64, np.int64), Width.INT8, np.full(channels, value / 64), np.zeros(channels))
 
 
 # ------------------------------------------------------------------------------------------ layers with weights
@@ -281,9 +285,7 @@ def _within_reach(integers: Integers, scale: Reals, offset: Reals, high: int) ->
     return np.clip(offset, -most, most)
 
 
-def _fitting(
-    name: str, integers: Integers, width: Width, scale: Reals, offset: Reals
-) -> tuple[Integers, Width, Reals]:
+def _fitting(name: str, integers: Integers, width: Width, scale: Reals, offset: Reals) -> tuple[Integers, Width, Reals]:
     """Weights and scales (of results, by channel) that a requantization can have.
 
     A channel whose weights cannot move a result by a quarter of a step, and whose scale or bias would not fit, loses

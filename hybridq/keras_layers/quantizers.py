@@ -9,7 +9,7 @@ from typing import Any
 from hybridq.keras_layers.description import Config
 from hybridq.precision import LayerPrecision, Precision
 
-# Quantizers of QKeras, and of hybridq.grid: the function that each computes as an activation, its bits if not configured.
+# Quantizers of QKeras and of hybridq.grid: the function that each computes as an activation, and its default bits.
 QUANTIZERS: dict[str, tuple[str, int]] = {
     "quantized_bits": ("linear", 8),
     "quantized_linear": ("linear", 8),
