@@ -4,14 +4,21 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hybridq.bundle import load_bundle
 from hybridq.deploy.arithmetic import classes, computed, every_tensor, quantized
 from hybridq.deploy.artefact import digest, load_network, save_network
 from hybridq.deploy.chains import chains_of
 from hybridq.deploy.checks import check
-from hybridq.deploy.convert import integer_network, settle
-from hybridq.deploy.network import Add, MaxPool
+from hybridq.deploy.convert import convert, integer_network, settle
+from hybridq.deploy.network import Add, Dense, MaxPool, Width
+from hybridq.experiment import open_dataset
+from hybridq.laboratory import Laboratory
+from hybridq.models import build_model
+from hybridq.models.config import TCResNetConfig
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize import calibrated, quantize
+from hybridq.quantize import DEFAULT_FRACTION, calibrated, is_grid, quantize
+from hybridq.recipe import load_recipe
+from hybridq.tracking import open_store
 
 WIDTHS = st.sampled_from(["8-bit", "4-bit", "ternary", "binary"])
 FUNCTIONS = st.sampled_from(
@@ -32,11 +39,8 @@ def networks(draw):
     shape = (draw(st.integers(5, 9)), draw(st.integers(5, 11)), draw(st.integers(1, 3)))
     plan = {"*": {"outputs": "8-bit"}}
 
-    def named(kind):
-        return f"{kind}_{len(plan)}"
-
     def weighted(make, kind, x, function, **settings):
-        name = named(kind)
+        name = f"{kind}_{len(plan)}"
         plan[name] = {"weights": draw(WIDTHS), "outputs": "8-bit"}
         normed = draw(st.booleans())
         after = not normed or draw(st.booleans())  # the batch norm behind the nonlinearity, or before it
@@ -58,7 +62,7 @@ def networks(draw):
         elif block == "depthwise":
             x = weighted(layers.DepthwiseConv2D, "depthwise", x, draw(FUNCTIONS), kernel_size=3, padding="same")
         elif block == "pool" and not small:
-            x = layers.MaxPooling2D(2, name=named("pool") + str(len(x.shape)) + str(id(x)))(x)
+            x = layers.MaxPooling2D(2)(x)
         elif block == "residual":
             side = weighted(layers.Conv2D, "conv", x, draw(FUNCTIONS), filters=x.shape[-1], kernel_size=1)
             x = layers.Add(name=f"{side._keras_history.operation.name}_add")([x, side])
@@ -113,7 +117,7 @@ def keras_logits(model, clips):
     return found
 
 
-@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(case=networks())
 def test_every_layer_makes_what_keras_makes(case):
     """From the same inputs: within one step, and all but a few values (ties in float32) the same."""
@@ -136,7 +140,7 @@ def test_every_layer_makes_what_keras_makes(case):
     np.testing.assert_allclose(made, keras_logits(model, clips), atol=1.01 * 2.0**-last.fraction, rtol=1e-5)
 
 
-@settings(max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, suppress_health_check=list(HealthCheck))
 @given(case=networks())
 def test_a_network_survives_its_file_and_a_saved_model(case, tmp_path_factory):
     import keras
@@ -152,3 +156,75 @@ def test_a_network_survives_its_file_and_a_saved_model(case, tmp_path_factory):
         np.testing.assert_array_equal(values, every_tensor(again, inputs)[name])
     model.save(folder / "model.keras")
     assert digest(integer_network(keras.models.load_model(folder / "model.keras", compile=False))) == sha
+
+
+def test_a_residual_network_along_time_is_an_integer_network():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = build_model(TCResNetConfig(channels=(8, 12, 12)), (38, 55), 4)
+    clips = np.random.default_rng(0).standard_normal((40, 38, 55, 1)).astype(np.float32)
+    plan = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}, "conv1d_2": "ternary"})
+    quantized_model = quantize(model, plan, calibrated(model, plan, clips))
+    settle(quantized_model)
+    network = integer_network(quantized_model)
+    check(network)
+    assert network.shapes["conv1d"] == (1, 55, 8)
+    assert sum(isinstance(layer, Add) for layer in network.layers) == 2
+    heard = quantized_model.predict(clips, verbose=0).argmax(1)
+    assert (classes(network, quantized(clips, network.input_fraction)) == heard).mean() >= 0.95
+
+
+def test_a_recipe_trained_on_grids_is_heard_alike_by_both_networks(folder, tmp_path, monkeypatch):
+    """The whole way: a float parent, calibration, training on the grids, the bundle, the integer network."""
+    monkeypatch.setenv("HYBRIDQ_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "float.yaml").write_text(
+        f"""
+name: float
+data: {{source: {folder}}}
+model: {{filters: [4, 4, 4, 4, 8, 8], dense: [8, 8]}}
+training: {{epochs: 2, batch: 16}}
+"""
+    )
+    (tmp_path / "deploy.yaml").write_text(
+        """
+extends: float.yaml
+start_from: float.yaml
+precision:
+  "*": {outputs: 8-bit}
+  "conv2d*": 8-bit
+  "conv2d_[45]": 4-bit
+  "dense*": binary
+  dense_2: 8-bit
+training: {epochs: 1}
+"""
+    )
+    recipe = load_recipe(tmp_path / "deploy.yaml")
+    store = open_store(tmp_path / "mlruns")
+    run = Laboratory(store, lambda recipe, data: Silent()).run(recipe)
+    bundle = load_bundle(store.download(run, "model"))
+    model, network = bundle.model(), convert(bundle)
+    x, truth = open_dataset(recipe).inputs("all", bundle.normalisation)
+    heard, found = model.predict(x, verbose=0).argmax(1), classes(network, quantized(x, network.input_fraction))
+    assert (heard == found).mean() >= 0.98  # one clip of 80
+    assert abs((heard == truth).mean() - (found == truth).mean()) <= 0.02
+    assert network.about["labels"] == list(bundle.labels)
+    assert {layer.name: layer.width for layer in network.layers if isinstance(layer, Dense)} == {
+        "dense": Width.BINARY,
+        "dense_1": Width.BINARY,
+        "dense_2": Width.INT8,
+    }
+    # The grids were laid by the float parent, not left where an untrained network has them.
+    assert {layer.activation.fraction for layer in model.layers if is_grid(layer)} != {DEFAULT_FRACTION}
+
+
+class Silent:
+    def begin(self, epochs):
+        pass
+
+    def batch(self, epoch, share, accuracy):
+        pass
+
+    def epoch(self, row):
+        pass

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from math import floor, log2, prod
 from typing import TYPE_CHECKING, Any
 
@@ -201,18 +200,15 @@ def _weighted(chain: Chain, shape: Shape, source: Shape, given: Weights, last: b
     op, inputs = chain.operator, (chain.inputs[0].chain.name,)
     if op.kind == "Dense" and len(op.input_shapes[0]) == 1:
         return Dense(name, inputs, shape, fraction, integers, width, added, out, table, affine)
-    made = partial(
-        Depthwise if integers.ndim == 3 else Convolution, name, inputs, shape, fraction, bias=added, out=out,
-        width=width, table=table, affine=affine,
-    )  # fmt: skip
-    if op.kind not in WEIGHTED or op.kind == "Dense":
-        return made(weights=integers if integers.ndim > 2 else integers[None, None])
-    _, strides = _window(op, source)
-    pads = tuple(op.attributes["pads"])
-    if len(pads) == 1:
-        integers = _of_sequence(integers, turned=chain.inputs[0].view == TURNED)
-        pads = ((0, 0), *pads)
-    return made(weights=integers, strides=strides, pads=pads)
+    strides, pads = (1, 1), ((0, 0), (0, 0))
+    if op.kind == "Dense":  # at each place of an image by itself
+        integers = integers[None, None]
+    elif op.kind in WEIGHTED:
+        (_, strides), pads = _window(op, source), tuple(op.attributes["pads"])
+        if len(pads) == 1:
+            integers, pads = _of_sequence(integers, chain.inputs[0].view == TURNED), ((0, 0), *pads)
+    kind = Depthwise if integers.ndim == 3 else Convolution
+    return kind(name, inputs, shape, fraction, integers, width, added, out, table, affine, strides, pads)
 
 
 def _of_sequence(kernel: Integers, turned: bool) -> Integers:
@@ -220,11 +216,7 @@ def _of_sequence(kernel: Integers, turned: bool) -> Integers:
 
     As one row; or, turned, over a matrix whose rows are the channels: all of them at once.
     """
-    if turned and kernel.ndim == 3:
-        return kernel.transpose(1, 0, 2)[:, :, None, :]
-    if turned:
-        raise UserError("a depthwise layer cannot read what a Permute makes")
-    return kernel[None]
+    return kernel.transpose(1, 0, 2)[:, :, None, :] if turned else kernel[None]
 
 
 def _bounds(chain: Chain) -> tuple[int, int]:
