@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Fractions = Mapping[str, int]  # the fraction of each grid, by the name of its layer: its step is 2**-fraction
 
 # The quantizers of each precision, as QKeras spells them. alpha="auto" gives every output channel its own scale,
-# fitted to the latent weights; biases and outputs are on a fixed grid (+-8), since a scale that follows the batch would
+# fitted to the latent weights; biases and narrow outputs are on a fixed grid (+-8), since a scale that follows the batch would
 # differ between training and the device.
 WEIGHTS = {
     Precision.INT8: "quantized_bits(8, 0, 1, alpha='auto')",
@@ -39,7 +39,8 @@ BIAS = {
     Precision.INT8: "quantized_bits(8, 3, 1, alpha=1.0)",
     Precision.INT4: "quantized_bits(4, 3, 1, alpha=1.0)",
 }
-OUTPUTS = {  # 8-bit outputs are on a Grid
+OUTPUTS = {
+    Precision.INT8: "Grid",  # of hybridq.grid; its step is calibrated
     Precision.INT4: "quantized_bits(4, 3, 1, alpha=1.0)",
     Precision.TERNARY: "ternary(alpha=1.0)",
     Precision.BINARY: "binary(alpha=1.0)",

@@ -17,8 +17,9 @@ from hybridq.keras_layers import describe
 from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import accounting
-from hybridq.profiler.arena import Ram, lag, ram
+from hybridq.profiler.arena import Ram, ram
 from hybridq.profiler.merge import merge, outputs_of
+from hybridq.profiler.overlap import lag
 from hybridq.profiler.planners import Lifetime, first_fit
 from hybridq.profiler.scratch import int8_scratch
 
@@ -222,6 +223,27 @@ def int8(network: Network, per_channel: bool) -> Graph:
     return replace(graph, operators=tuple(operators))
 
 
+def simplenet() -> Graph:
+    """A network for 32 x 32 pixels, 8-bit; 8.0 runs its pools inside convolutions, but for 1 x 1."""
+    network = Network((32, 32, 3))
+    for filters, size, pool in (
+        *((16, 3, 0), (20, 3, 0), (20, 3, 0), (20, 3, 1), (20, 3, 0), (20, 3, 0), (44, 3, 1), (48, 3, 0)),
+        *((48, 3, 1), (96, 3, 1), (512, 1, 0), (128, 1, 1), (128, 3, 0), (100, 1, 0)),
+    ):
+        network.add("Conv2D", filters=filters, kernel_size=size, padding="same", activation="relu")
+        if pool:
+            network.add("MaxPooling2D", pool_size=2)
+    return int8(network, per_channel=False)
+
+
+def test_an_8_bit_network_of_8_0() -> None:
+    """j0shmillar/uNPU-Bench, simplenet: a report without padding apart, with five pools, four of them merged."""
+    graph, rules = simplenet(), accounting("x-cube-ai:8.0")
+    steps = merge(graph, rules)
+    assert [step.operator.kind for step in steps].count("MaxPooling2D") == 1
+    assert ram(graph, steps, rules=rules).activations == 29_576
+
+
 def mobilenet_v2() -> Graph:
     """MobileNetV2 0.35 for 96 x 96 pixels up to its sixth block, as object detectors have it."""
     network = Network((96, 96, 3))
@@ -333,6 +355,47 @@ def test_an_8_bit_depthwise_convolution_pads_apart() -> None:
     padded = sizes["8.1"]["DepthwiseConv2D_1 (padded)"]
     assert (padded.bytes, padded.first, padded.last) == (11 * 11 * 4, 0, 0)
     assert len(sizes["8.1"]) == len(sizes["7.2"]) + 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "version", "apart"),
+    [(16, "2.2", True), (16, "9.0", True), (16, "8.1", False), (16, "2.2:time", False), (3, "2.2", False)],
+)
+def test_which_8_bit_convolutions_pad_apart(channels: int, version: str, apart: bool) -> None:
+    network = Network((8, 8, channels))
+    network.add("Conv2D", filters=4, kernel_size=3, strides=2, padding="same")
+    graph, rules = int8(network, per_channel=True), accounting(f"x-cube-ai:{version}")
+    sizes = {one.tensor: one.bytes for one in ram(graph, merge(graph, rules), rules=rules).lifetimes}
+    assert sizes.get("Conv2D_1 (padded)") == (10 * 10 * channels if apart else None)
+
+
+def test_arrays_of_8_bits_take_whole_words() -> None:
+    network = Network((11,))
+    for units in (5, 6):
+        network.add("Dense", units=units)
+    graph = network.graph()
+    operators = [replace(op, precision=INT8) for op in graph.operators]
+    graph, rules = replace(graph, operators=tuple(operators)), accounting()
+    found = ram(graph, merge(graph, rules), rules=rules)
+    assert {one.bytes for one in found.lifetimes} == {12, 8}
+    assert found.buffers == 11 + 6
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, 1024), (3, 3076)])
+def test_what_an_8_bit_convolution_reads_with_three_channels_has_a_byte_more(channels: int, size: int) -> None:
+    """j0shmillar/uNPU-Bench and youheng7185/traffic_sign: 3,073 B for 3,072 values, in whole words."""
+    network = Network((32, 32, channels))
+    network.add("Conv2D", filters=4, kernel_size=3)
+    graph, rules = int8(network, per_channel=True), accounting()
+    sizes = {one.tensor: one.bytes for one in ram(graph, merge(graph, rules), rules=rules).lifetimes}
+    assert sizes["input0"] == size
+
+
+def test_a_gru_holds_six_numbers_a_unit() -> None:
+    """nath54/pi_ir_hager_2025: 192 floats for 32 units."""
+    network = Network((30, 10))
+    network.add("GRU", units=32)
+    assert {one.tensor: one.bytes for one in planned(network).lifetimes}["GRU_1 (scratch)"] == 4 * 192
 
 
 def test_an_lstm_holds_seven_and_stores_three_numbers_a_unit() -> None:

@@ -103,8 +103,10 @@ def test_the_guide_s_table_of_versions_is_that_of_the_code() -> None:
         "window scratch": "window_scratch",
         "edge unpadded (pixels)": "edge_unpadded",
         "edge padded": "edge_padded",
+        "bias of a dense layer counts": "dense_bias",
         "MACC of ELU": "elu",
-        "of 8-bit ReLU": "int8_relu",
+        "of 8-bit ReLU6": "int8_relu6",
+        "of 8-bit softmax": "int8_softmax",
     }
     by_version = {"version", "core", *columns.values()}
     assert {field.name for field in fields(Accounting)} - by_version == {"in_place", "own"}  # not a matter of version

@@ -1,36 +1,30 @@
 """RAM of a network: the activation arena, by the rules that X-CUBE-AI's published reports follow.
 
 The tool plans in advance where each tensor lies. A step may write over what it reads, where each value is read before
-its place is written: steps of one value for one value always may, a convolution where its input starts far enough
-above its output, the `lag`. What a step holds besides its tensors is in `scratch`, the planners are in `planners`.
+its place is written: `overlap`. What a step holds besides its tensors is in `scratch`, the planner in `planners`.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
+from typing import NamedTuple
 
 from hybridq.graph import Graph, Operator
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.memory import packed
-from hybridq.profiler.merge import CONVOLUTIONS, IN_PLACE, Step, merge, outputs_of, precision_of
-from hybridq.profiler.planners import Layout, Lifetime, Link, chain, overlapped, scratch_name
-from hybridq.profiler.scratch import from_7_2, image, is_int8, pads_apart, scratch
+from hybridq.profiler.merge import IN_PLACE, Step, is_int8, merge, outputs_of, precision_of
+from hybridq.profiler.overlap import MERGES, NORMALISATIONS, overlap, written_over
+from hybridq.profiler.planners import Layout, Lifetime, overlapped, scratch_name
+from hybridq.profiler.scratch import pads_apart, scratch
 
-BRANCHING = "first fit, the largest tensor first (this network branches: no planner of X-CUBE-AI's is known for it)"
+BRANCHING = "first fit (this network branches: not exact for X-CUBE-AI)"
+ALIGNMENT = 4  # bytes: X-CUBE-AI's arrays take a multiple
 
-# These write over what they read as well, where all shapes are the same. No report shows it.
-MERGES = frozenset({"Add", "Subtract", "Multiply", "Minimum", "Maximum", "Average"})
-NORMALISATIONS = frozenset(
-    {
-        *("LayerNormalization", "RMSNormalization", "GroupNormalization", "UnitNormalization"),
-        *("Normalization", "Rescaling", "Masking"),
-    }
-)
 # These only move values.
 MOVES = frozenset(
     {
@@ -57,6 +51,15 @@ class Ram:
     def total(self) -> int:
         """Bytes in all."""
         return self.activations + (0 if self.buffers_inside else self.buffers)
+
+
+class _Needs(NamedTuple):
+    """What a step needs of the arena, in bytes."""
+
+    result: int  # 0 outside the arena
+    scratch: int
+    overlap: int | None  # see `overlap.overlap`
+    scratch_above: bool  # above its input and its result, where it writes over the input; False: anywhere
 
 
 @dataclass(frozen=True)
@@ -103,17 +106,33 @@ def _layout(
     rules: Accounting,
 ) -> Layout:
     """The arena, without the states that are kept between runs."""
-    held = {step.name: _held(step, tensors[step.name], plan, rules) for step in steps}
-    inside = {name: 0 if tensor.outside else tensor.bytes for name, tensor in tensors.items()}
-    lags = {step.name: _lags(step, tensors, plan, rules) for step in steps}
-    if not _is_chain(graph, steps):
-        choices = [i for i, step in enumerate(steps) if len(lags[step.name]) > 1]
-        return overlapped(partial(_groups, graph, steps, inside, held, lags), choices, len(steps))
-    (start,) = _starts(graph)
-    links = [
-        Link(step.name, inside[step.inputs[0]], inside[step.name], held[step.name], lags[step.name]) for step in steps
-    ]
-    return chain(start, inside[start], links)
+    unit = 1 if rules.own else ALIGNMENT
+    # What an 8-bit convolution reads with three channels has a byte more: 3,073 for 32 x 32 pixels in three networks.
+    read = {step.inputs[0] for step in steps if _reads_beyond(step, plan) and not rules.own}
+    sizes = {name: tensor.bytes + (name in read) for name, tensor in tensors.items()}
+    inside = {name: 0 if tensor.outside else _rounded(sizes[name], unit) for name, tensor in tensors.items()}
+    needs = []
+    for step in steps:
+        above = overlap(step, inside[step.inputs[0]], inside[step.name], plan, rules) if step.inputs else None
+        needs.append(
+            _Needs(
+                inside[step.name],
+                _rounded(_held(step, tensors[step.name], plan, rules), unit),
+                above if above is None else _rounded(above, unit),
+                is_int8(step.operator, precision_of(step.operator, plan)),
+            )
+        )
+    choices = [i for i, need in enumerate(needs) if need.overlap is not None]
+    return overlapped(partial(_groups, graph, steps, inside, needs), choices, len(steps))
+
+
+def _reads_beyond(step: Step, plan: PrecisionPlan | None) -> bool:
+    op = step.operator
+    return op.kind == "Conv2D" and op.input_shapes[0][-1] == 3 and is_int8(op, precision_of(op, plan))
+
+
+def _rounded(count: int, unit: int) -> int:
+    return -(-count // unit) * unit
 
 
 def _runs(
@@ -127,7 +146,7 @@ def _runs(
             found.append((step, i))
             continue
         pads, shape = op.attributes["pads"], op.input_shapes[0]
-        padded = (*(size + sum(pad) for size, pad in zip(shape, pads, strict=False)), shape[-1])
+        padded = (*(size + 2 * max(pad) for size, pad in zip(shape, pads, strict=False)), shape[-1])
         pad = Operator(f"{op.name} (padded)", f"ZeroPadding{len(pads)}D", op.inputs, op.input_shapes, padded)
         without = {**op.attributes, "pads": ((0, 0),) * len(pads)}
         inner = replace(op, inputs=(pad.name,), input_shapes=(padded,), attributes=without)
@@ -212,72 +231,20 @@ def _kept(op: Operator) -> int:
     return int(op.attributes.get("state", 0)) if op.attributes.get("stateful") else 0
 
 
-# ---------------------------------------------------------------------------------------------- in place
-
-
-def _lags(
-    step: Step, tensors: Mapping[str, _Tensor], plan: PrecisionPlan | None, rules: Accounting
-) -> tuple[int | None, ...]:
-    """The choices of a step: see `Link`."""
-    if not step.inputs:
-        return (None,)
-    op, source, result = step.operator, tensors[step.inputs[0]], tensors[step.name]
-    if _writes_over(step, source.bytes, result.bytes):
-        return (0,)
-    if not rules.in_place or source.outside or result.outside or not (source.bytes and result.bytes):
-        return (None,)
-    if op.kind.startswith("ZeroPadding"):  # the two end at the same byte
-        return None, max(result.bytes - source.bytes, 0)
-    if op.kind in CONVOLUTIONS and not op.kind.startswith("Separable"):
-        return None, lag(step, source.bytes, result.bytes, is_int8(op, precision_of(op, plan)), rules)
-    return (None,)
-
-
-def _writes_over(step: Step, source: int, result: int) -> bool:
-    """Whether a step of one value for one value writes its result over an input of so many bytes."""
-    op = step.operator
-    if op.kind in MERGES | NORMALISATIONS:
-        return set(op.input_shapes) == {op.output_shape} and result <= source
-    return op.kind in IN_PLACE
-
-
-def lag(step: Step, source: int, result: int, int8: bool, rules: Accounting) -> int:
-    """How far above its output the input of a convolution in place must start, in bytes.
-
-    Before the output's row i is whole, the input must be read up to that row: the distance is largest at the
-    first rows or at the last, in 8-bit layers at the end of the input. What is kept on top of it, for the edge,
-    differs by version.
-    """
-    op = step.operator
-    rows, conv_rows = image(op.input_shapes[0])[0], image(op.output_shape)[0]
-    rows_out, width, _ = image(step.map_shape)
-    stride: int = op.attributes["strides"][0] * (step.pool.attributes["strides"][0] if step.pool else 1)
-    row_out, row_in = result // rows_out, source // rows
-    last = rows if int8 and from_7_2(rules) else conv_rows + 1
-    distance = max((-(-i // stride) + 1) * row_out - i * row_in for i in (0, 1, last))
-    pads = op.attributes["pads"]
-    top: int = pads[0][0]
-    sides: int = sum(pads[1]) if len(pads) > 1 else 0
-    beyond = 0 if int8 and (top or not from_7_2(rules)) else rules.edge_padded
-    edge = top * (width + sides) + beyond if any(map(any, pads)) else rules.edge_unpadded  # pixels
-    return max(distance + edge * (row_out // width), 0)
-
-
-# -------------------------------------------------------------------------------------- branching networks
+# --------------------------------------------------------------------------------------------- lifetimes
 
 
 def _groups(
     graph: Graph,
     steps: tuple[Step, ...],
     inside: Mapping[str, int],
-    held: Mapping[str, int],
-    lags: Mapping[str, tuple[int | None, ...]],
+    needs: Sequence[_Needs],
     taken: frozenset[int],
 ) -> list[list[Lifetime]]:
-    """Tensors with their lifetimes, together with those written over them, and the scratch of each step.
+    """Tensors with their lifetimes, together with those written over them, and the scratch of each step; in order.
 
     A network input is there from the start, an output to the end. `taken` are the steps that write over their input
-    by a lag; what such a step holds lies above the two, as in most generated code.
+    of those that have the choice.
     """
     leaving = outputs_of(graph, steps) | frozenset(graph.outputs)
     end = max(len(steps) - 1, 0)
@@ -286,29 +253,19 @@ def _groups(
     group_of = {name: [Lifetime(name, 0, last.get(name, 0), 0, inside[name])] for name in _starts(graph)}
     placed = {name: group[0] for name, group in group_of.items()}
     groups = list(group_of.values())
-    for i, step in enumerate(steps):
+    for i, (step, need) in enumerate(zip(steps, needs, strict=True)):
         dying = [name for name in step.inputs if last[name] == i and name not in leaving]
-        lagging = i in taken and bool(dying)
-        under = dying[0] if lagging else _written_over(step, inside, dying)
-        offset = placed[under].offset - (lags[step.name][-1] or 0) if under else 0
-        own = Lifetime(step.name, i, last[step.name], offset, inside[step.name])
+        lag = need.overlap if i in taken and step.inputs[0] in dying else None
+        under = step.inputs[0] if lag is not None else written_over(step, inside, dying)
+        own = Lifetime(step.name, i, last[step.name], placed[under].offset - (lag or 0) if under else 0, need.result)
+        work = Lifetime(scratch_name(step.name), i, i, 0, need.scratch)
+        if lag and need.scratch_above:
+            group_of[under].append(work._replace(offset=max(placed[under].end, own.end)))
+        else:
+            groups.append([work])
         placed[step.name] = own
-        work = Lifetime(scratch_name(step.name), i, i, 0, held[step.name])
         group_of[step.name] = group_of[under] if under else []
         group_of[step.name].append(own)
         if not under:
             groups.append(group_of[step.name])
-        if lagging:
-            group_of[step.name].append(work._replace(offset=max(placed[under].end, own.end)))
-        else:
-            groups.append([work])
     return groups
-
-
-def _written_over(step: Step, inside: Mapping[str, int], dying: Iterable[str]) -> str:
-    """The largest input that a step of one value for one value writes over, of those no longer needed; or none."""
-    result = inside[step.name]
-    if step.operator.kind not in MERGES:
-        dying = [name for name in dying if name == step.inputs[0]]  # the others are masks
-    found = [name for name in dying if inside[name] and result and _writes_over(step, inside[name], result)]
-    return max(found, key=inside.__getitem__, default="")

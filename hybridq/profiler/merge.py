@@ -7,7 +7,8 @@ weights, in the newest versions also one before it; and flatten, reshape, dropou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import prod
 
 from hybridq.graph import Graph, Operator
 from hybridq.keras_layers import UNCHANGED, Shape
@@ -16,6 +17,7 @@ from hybridq.profiler.accounting import NEWEST, Accounting
 
 CONVOLUTIONS = frozenset(f"{form}Conv{n}D" for form in ("", "Depthwise", "Separable") for n in (1, 2))
 POOLS = frozenset(f"{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2))
+GLOBAL_POOLS = frozenset(f"Global{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2))
 ACTIVATIONS = frozenset({"Activation", "ReLU", "ELU", "LeakyReLU", "PReLU", "Softmax"})
 RESHAPES = frozenset({"Flatten", "Reshape"})
 FREE = RESHAPES | frozenset(UNCHANGED)
@@ -30,7 +32,9 @@ class Step:
     inputs: tuple[str, ...]  # the steps, or inputs of the network, that it reads
     tail: list[Operator] = field(default_factory=list)
     folded: list[Operator] = field(default_factory=list)  # batch norms of the tail or the head, part of the weights
-    head: list[Operator] = field(default_factory=list)  # operators before it that run inside it: a batch norm, folded
+    head: list[Operator] = field(
+        default_factory=list
+    )  # operators before it that run inside it: a batch norm, folded; padding
     pool: Operator | None = None
 
     @property
@@ -66,6 +70,11 @@ def precision_of(op: Operator, plan: PrecisionPlan | None) -> LayerPrecision:
     return (plan.of(op.name) if plan else op.precision) or LayerPrecision()
 
 
+def is_int8(op: Operator, said: LayerPrecision) -> bool:
+    """Whether it computes in whole numbers: a layer of a TFLite file with 8-bit weights and an 8-bit result."""
+    return "per_channel" in op.attributes and said.weights is said.outputs is Precision.INT8
+
+
 def merge(graph: Graph, rules: Accounting = NEWEST, plan: PrecisionPlan | None = None) -> tuple[Step, ...]:
     """The steps of a network, in order; the inputs of the network are no steps."""
     consumers = graph.consumers()
@@ -82,13 +91,19 @@ def merge(graph: Graph, rules: Accounting = NEWEST, plan: PrecisionPlan | None =
             holder[op.name] = holder[source]
             if step:
                 step.tail.append(op)
-        elif step and alone and _joins(op, step, rules):
+        elif step and alone and _joins(op, step, rules, plan):
             holder[op.name] = step.name
             step.tail.append(op)
         elif step and alone and rules.folds_forward and _takes_over(op, step, plan):
             holder[op.name] = op.name
             del steps[step.name]
             steps[op.name] = Step(op, step.inputs, head=list(step.operators), folded=[step.operator])
+        elif step and alone and _pads_inside(op, step, rules):
+            holder[op.name] = op.name
+            del steps[step.name]
+            pad = step.operator
+            padded = replace(op, input_shapes=pad.input_shapes, attributes={**op.attributes, **pad.attributes})
+            steps[op.name] = Step(padded, step.inputs, head=[pad])
         else:
             holder[op.name] = op.name
             steps[op.name] = Step(op, tuple(holder[name] for name in op.inputs))
@@ -112,7 +127,18 @@ def _takes_over(op: Operator, step: Step, plan: PrecisionPlan | None) -> bool:
     return op.kind == "Dense" or (op.kind in CONVOLUTIONS and not any(map(any, op.attributes["pads"])))
 
 
-def _joins(op: Operator, step: Step, rules: Accounting) -> bool:
+def _runs_more_inside(rules: Accounting) -> bool:
+    """Whether padding and global pools run inside a convolution: in 5.x, as in reports of 5.1 and 5.2."""
+    return rules.version[0] == 5 and rules.merges_pools
+
+
+def _pads_inside(op: Operator, step: Step, rules: Accounting) -> bool:
+    """Whether a padding, the step before, runs inside this convolution."""
+    alone = step.operator.kind.startswith("ZeroPadding") and not step.tail
+    return _runs_more_inside(rules) and alone and op.kind in CONVOLUTIONS and not any(map(any, op.attributes["pads"]))
+
+
+def _joins(op: Operator, step: Step, rules: Accounting, plan: PrecisionPlan | None) -> bool:
     """Whether the operator runs inside the step before it; notes the fold or the pool on the step."""
     compute = step.operator.kind in CONVOLUTIONS | {"Dense"}
     if op.attributes.get("activation") == "linear" and op.kind in ACTIVATIONS:
@@ -124,7 +150,17 @@ def _joins(op: Operator, step: Step, rules: Accounting) -> bool:
     if op.kind == "BatchNormalization" and not step.activated and not any(inner in step.folded for inner in step.tail):
         step.folded.append(op)
         return True
-    if op.kind in POOLS and step.operator.kind in CONVOLUTIONS and rules.merges_pools:
+    if op.kind in GLOBAL_POOLS and step.operator.kind in CONVOLUTIONS and _runs_more_inside(rules):
+        size = op.input_shapes[0][:-1]
+        step.pool = replace(op, attributes={"kernel": size, "strides": size})
+        return True
+    if op.kind in POOLS and step.operator.kind in CONVOLUTIONS and _merges_pool(step.operator, rules, plan):
         step.pool = op
         return True
     return False
+
+
+def _merges_pool(op: Operator, rules: Accounting, plan: PrecisionPlan | None) -> bool:
+    """Whether a pool runs inside a convolution: where the version says so, and in 8.x in 8-bit layers beyond 1 x 1."""
+    window = is_int8(op, precision_of(op, plan)) and prod(op.attributes["kernel"]) > 1
+    return rules.merges_pools or (rules.in_place and rules.version[0] == 8 and window)

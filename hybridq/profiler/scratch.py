@@ -15,7 +15,7 @@ from hybridq.keras_layers import Shape
 from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler.accounting import Accounting
 from hybridq.profiler.memory import packed
-from hybridq.profiler.merge import Step
+from hybridq.profiler.merge import Step, is_int8
 
 INT8_EXPANDED = 5120  # bytes: the most 8-bit weights that a convolution keeps expanded to 16 bits
 INT8_CHANNEL = 10  # bytes for each output channel that has a scale of its own
@@ -37,11 +37,6 @@ def scratch(step: Step, stored: Precision, said: LayerPrecision, rules: Accounti
     return pooled + (packed(rule.values(step.operator), stored) if rule and rule.since(rules) else 0)
 
 
-def is_int8(op: Operator, said: LayerPrecision) -> bool:
-    """Whether it computes in whole numbers: a layer of a TFLite file with 8-bit weights and an 8-bit result."""
-    return "per_channel" in op.attributes and said.weights is said.outputs is Precision.INT8
-
-
 def image(shape: Shape) -> tuple[int, int, int]:
     """Rows, columns, channels; a sequence is an image of one column, a vector one of one pixel."""
     rows, columns, channels = (*shape[:-1], 1, 1)[:2] + shape[-1:]
@@ -54,13 +49,17 @@ def from_7_2(rules: Accounting) -> bool:
 
 
 def pads_apart(op: Operator, said: LayerPrecision, rules: Accounting) -> bool:
-    """Whether it first copies its input with the padding around it: 8-bit depthwise convolutions do.
+    """Whether it first copies its input with the padding around it, as much on each side: some 8-bit convolutions do.
 
-    So in four generated networks, of 8.1 and Core 2.1 to 3.0; no network of a version before 8.0 is known.
+    Depthwise ones from 8.0 on, as in four generated networks of 8.1 and Core 2.1 to 3.0; others from 9.0 on with whole
+    words of four input channels, as in two reports of Core 2.1 and 2.2, but not in one of 8.0 nor with 1 or 3 channels.
     """
-    later = (rules.core or rules.version >= (8, 0)) and not rules.own
-    padded = op.kind.startswith("Depthwise") and any(map(any, op.attributes["pads"]))
-    return later and padded and is_int8(op, said)
+    if rules.own or not is_int8(op, said) or not any(map(any, op.attributes.get("pads", ()))):
+        return False
+    if op.kind.startswith("Depthwise"):
+        return rules.core or rules.version >= (8, 0)
+    # No report optimised for time has one.
+    return (rules.core or rules.version >= (9, 0)) and rules.in_place and op.input_shapes[0][-1] % 4 == 0
 
 
 def _always(rules: Accounting) -> bool:
@@ -97,6 +96,11 @@ def _recurrent(op: Operator) -> int:
     return int((op.attributes["gates"] + 1) * op.attributes["units"] + op.attributes["state"])
 
 
+def _gru(op: Operator) -> int:
+    """The gates of the input and those of the state, as in a report of Core 3.0."""
+    return int(2 * op.attributes["gates"] * op.attributes["units"])
+
+
 def _attention(op: Operator) -> int:
     """The scores of each query and key. No report has it."""
     return int(op.attributes["queries"] * op.attributes["keys"])
@@ -116,7 +120,8 @@ def _multi_head_attention(op: Operator) -> int:
 SCRATCH: dict[str, Rule] = {
     **dict.fromkeys(("Conv1D", "Conv2D"), Rule(_window, _windows)),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), Rule(_between, _always)),
-    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), Rule(_recurrent, from_7_2)),
+    **dict.fromkeys(("LSTM", "SimpleRNN"), Rule(_recurrent, from_7_2)),
+    "GRU": Rule(_gru, from_7_2),
     "Attention": Rule(_attention, _always),
     "MultiHeadAttention": Rule(_multi_head_attention, _always),
 }

@@ -1,0 +1,71 @@
+"""Which steps may write over what they read, and how far above its result the input of such a step must start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from hybridq.precision import PrecisionPlan
+from hybridq.profiler.accounting import Accounting
+from hybridq.profiler.merge import CONVOLUTIONS, IN_PLACE, Step, is_int8, precision_of
+from hybridq.profiler.scratch import from_7_2, image
+
+# These write over what they read as well, where all shapes are the same. Generated code rarely shows it.
+MERGES = frozenset({"Add", "Subtract", "Multiply", "Minimum", "Maximum", "Average"})
+NORMALISATIONS = frozenset(
+    {
+        *("LayerNormalization", "RMSNormalization", "GroupNormalization", "UnitNormalization"),
+        *("Normalization", "Rescaling", "Masking"),
+    }
+)
+
+
+def overlap(step: Step, source: int, result: int, plan: PrecisionPlan | None, rules: Accounting) -> int | None:
+    """How far above its result the input starts where the step writes over it, in bytes; None where it cannot.
+
+    Steps in which the planner has no choice are left out: see `written_over`. `source` and `result` are the bytes of
+    the two in the arena, 0 where they lie outside.
+    """
+    op = step.operator
+    if op.kind in IN_PLACE:
+        return 0
+    if not (rules.in_place and source and result):
+        return None
+    if op.kind.startswith("ZeroPadding"):  # the two end at the same byte
+        return max(result - source, 0)
+    if op.kind in CONVOLUTIONS and not op.kind.startswith("Separable"):
+        return lag(step, source, result, is_int8(op, precision_of(op, plan)), rules)
+    return None
+
+
+def written_over(step: Step, bytes_of: Mapping[str, int], dying: Iterable[str]) -> str:
+    """The largest input that a merge or a normalisation always writes over, of those no longer needed; or ""."""
+    op, result = step.operator, bytes_of[step.name]
+    if op.kind not in MERGES | NORMALISATIONS or set(op.input_shapes) != {op.output_shape}:
+        return ""
+    if op.kind not in MERGES:
+        dying = [name for name in dying if name == step.inputs[0]]  # the others are masks
+    return max((name for name in dying if 0 < result <= bytes_of[name]), key=bytes_of.__getitem__, default="")
+
+
+def lag(step: Step, source: int, result: int, int8: bool, rules: Accounting) -> int:
+    """How far above its output the input of a convolution in place must start, in bytes.
+
+    Before the output's row i is whole, the input must be read up to that row: the distance is largest at the
+    first rows or at the last, in 8-bit layers at the end of the input. What is kept on top of it, for the edge,
+    differs by version.
+    """
+    op = step.operator
+    rows, conv_rows = image(op.input_shapes[0])[0], image(op.output_shape)[0]
+    rows_out, width, _ = image(step.map_shape)
+    conv_stride: int = op.attributes["strides"][0]
+    stride: int = conv_stride * (step.pool.attributes["strides"][0] if step.pool else 1)
+    row_out, row_in = result // rows_out, source // rows
+    last = rows if int8 and from_7_2(rules) else conv_rows * conv_stride + 1
+    distance = max((-(-i // stride) + 1) * row_out - i * row_in for i in (0, 1, last))
+    pads = op.attributes["pads"]
+    top: int = pads[0][0]
+    sides: int = sum(pads[1]) if len(pads) > 1 else 0
+    beyond = 0 if int8 and (top or not from_7_2(rules)) else rules.edge_padded
+    padded = any(map(any, pads)) if from_7_2(rules) else any(before for before, _ in pads)
+    edge = top * (width + sides) + beyond if padded else rules.edge_unpadded  # pixels
+    return max(distance + edge * (row_out // width), 0)
