@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Fractions = Mapping[str, int]  # the fraction of each grid, by the name of its layer: its step is 2**-fraction
 
 # The quantizers of each precision, as QKeras spells them. alpha="auto" gives every output channel its own scale,
-# fitted to the latent weights; biases and narrow outputs are on a fixed grid (+-8), since a scale that follows the batch would
-# differ between training and the device.
+# fitted to the latent weights; biases and narrow outputs are on a fixed grid (+-8), since a scale that follows the
+# batch would differ between training and the device.
 WEIGHTS = {
     Precision.INT8: "quantized_bits(8, 0, 1, alpha='auto')",
     Precision.INT4: "quantized_bits(4, 0, 1, alpha='auto')",
