@@ -1,0 +1,33 @@
+#include "hybridq.h"
+
+#include "hq_kernels.h"
+#include "hq_mfcc.h"
+
+static hq_mfcc front_end;
+
+/* The front end works where the network's tensors lie: neither needs anything from one call to the next. */
+static union {
+    hq_mfcc_work work;
+    int8_t arena[HYBRIDQ_ARENA_BYTES];
+} memory;
+
+void hybridq_init(void)
+{
+    hq_mfcc_init(&front_end, &memory.work);
+}
+
+int hybridq_push_audio(const int16_t *samples, size_t count)
+{
+    return hq_mfcc_push(&front_end, samples, count);
+}
+
+int hybridq_classify(int16_t logits[HYBRIDQ_CLASSES])
+{
+    hybridq_run_network(memory.arena, logits);
+    return (int)hq_argmax(logits, HYBRIDQ_CLASSES);
+}
+
+void hybridq_input_row(uint32_t row, int8_t *to)
+{
+    hq_mfcc_row(&front_end, row, to);
+}

@@ -1,0 +1,252 @@
+"""Integer networks to try, and their emitted C on this machine and in images: what tests of export share."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import strategies as st
+
+from hybridq.deploy import toolchain
+from hybridq.deploy.checks import check
+from hybridq.deploy.emit import emit, kernel_files
+from hybridq.deploy.network import (
+    INT8,
+    INT16,
+    Add,
+    Affine,
+    AveragePool,
+    Convolution,
+    Dense,
+    Depthwise,
+    IntegerNetwork,
+    Layer,
+    MaxPool,
+    Requantization,
+    Shape,
+    Width,
+)
+from hybridq.deploy.plan import Plan, plan
+
+# The loader knows a library by its inode, which a new file may have from a deleted one: none is deleted before the end.
+LIBRARIES = tempfile.TemporaryDirectory()
+NUMBERS = itertools.count()
+
+HARNESS = """
+#include "hq_kernels.h"
+#include "network.h"
+int8_t bench_input[HYBRIDQ_INPUT_ROWS * HYBRIDQ_INPUT_ROW_BYTES];
+int16_t bench_logits[HYBRIDQ_CLASSES];
+static int8_t arena[HYBRIDQ_ARENA_BYTES] __attribute__((aligned(4)));
+void hybridq_input_row(uint32_t row, int8_t to[HYBRIDQ_INPUT_ROW_BYTES])
+{
+    for (uint32_t k = 0; k < HYBRIDQ_INPUT_ROW_BYTES; k++) {
+        to[k] = bench_input[row * HYBRIDQ_INPUT_ROW_BYTES + k];
+    }
+}
+int bench_run(void);
+int bench_run(void)
+{
+    hybridq_run_network(arena, bench_logits);
+    return (int)hq_argmax(bench_logits, HYBRIDQ_CLASSES);
+}
+int main(void)
+{
+    for (uint32_t k = 0; k < HYBRIDQ_ARENA_BYTES; k++) {
+        arena[k] = 0x5a;
+    }
+    return bench_run() < 0;
+}
+"""
+
+
+def written(network: IntegerNetwork, folder: Path, planned: Plan | None = None) -> tuple[list[Path], tuple[str, ...]]:
+    """The C files of a network with the harness, and the flags that they are compiled with."""
+    planned = planned or plan(network)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in {**emit(network, planned), "harness.c": HARNESS}.items():
+        (folder / name).write_text(text)
+    kernels = [toolchain.SOURCES / name for name in kernel_files(network, planned) if name.endswith(".c")]
+    return [folder / "network.c", folder / "harness.c", *kernels], (f"-I{folder.resolve()}",)
+
+
+class OnHost:
+    """A network's C as a library of this machine."""
+
+    def __init__(self, network: IntegerNetwork, *flags: str) -> None:
+        compiler = toolchain.host()
+        assert compiler is not None
+        folder = Path(LIBRARIES.name) / str(next(NUMBERS))
+        sources, include = written(network, folder)
+        output = folder / "network.so"
+        library = ctypes.CDLL(str(compiler.build(sources, output, ("-O1", "-shared", "-fPIC", *include, *flags))))
+        self._run = library.main, library.bench_run
+        self._input = (ctypes.c_int8 * int(np.prod(network.input_shape))).in_dll(library, "bench_input")
+        self._logits = (ctypes.c_int16 * network.layers[-1].shape[-1]).in_dll(library, "bench_logits")
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """Of clips one after the other: the arena holds junk at first, then what the clip before left."""
+        found = []
+        for number, one in enumerate(inputs):
+            ctypes.memmove(self._input, one.astype(np.int8).tobytes(), one.size)
+            self._run[number > 0]()
+            found.append(list(self._logits))
+        return np.array(found, np.int16)
+
+
+def random_input(network: IntegerNetwork, clips: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-128, 128, (clips, *network.input_shape)).astype(np.int8)
+
+
+class Made:
+    """A network in the making, of random weights whose outputs fill the int8 range."""
+
+    def __init__(self, shape: Shape, seed: int) -> None:
+        self.shape = shape
+        self.random = np.random.default_rng(seed)
+        self.layers: list[Layer] = []
+        self.shapes: dict[str, Shape] = {"input": shape}
+
+    def network(self, **about: object) -> IntegerNetwork:
+        found = IntegerNetwork("input", self.shape, 4, tuple(self.layers), about)
+        check(found)
+        return found
+
+    def conv(
+        self,
+        source: str,
+        outputs: int,
+        window: tuple[int, int] = (3, 3),
+        strides: tuple[int, int] = (1, 1),
+        pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+        width: Width = Width.INT8,
+        depthwise: bool = False,
+        behind: int = 0,
+    ) -> str:
+        *size, inputs = self.shapes[source]
+        outputs = inputs if depthwise else outputs
+        places = [
+            (n + sum(pad) - k) // stride + 1 for n, pad, k, stride in zip(size, pads, window, strides, strict=True)
+        ]
+        weights = self._weights((*window, inputs) if depthwise else (*window, inputs, outputs), width)
+        fields = {"strides": strides, "pads": pads, **self._finish(weights, width, behind)}
+        return self._add(
+            (Depthwise if depthwise else Convolution)(self._name(), (source,), (*places, outputs), 0, **fields)
+        )
+
+    def dense(self, source: str, outputs: int, width: Width = Width.INT8, logits: bool = False, behind: int = 0) -> str:
+        weights = self._weights((int(np.prod(self.shapes[source])), outputs), width)
+        fields = self._finish(weights, width, 0 if logits else behind)
+        if logits:
+            out = fields["out"]
+            fields["out"] = Requantization(out.multiplier, np.maximum(out.shift - 5, 0), *INT16)
+        return self._add(Dense(self._name(), (source,), (outputs,), 0, **fields))
+
+    def max_pool(self, source: str, window: tuple[int, int] = (2, 2), strides: tuple[int, int] = (2, 2)) -> str:
+        *size, channels = self.shapes[source]
+        places = [(n - k) // stride + 1 for n, k, stride in zip(size, window, strides, strict=True)]
+        return self._add(MaxPool(self._name(), (source,), (*places, channels), 0, window, strides))
+
+    def average(self, source: str) -> str:
+        shape = self.shapes[source]
+        scale = 2.0 / np.sqrt(np.prod(shape[:-1]))
+        channels = shape[-1:] if self.random.integers(2) else (1, 1, *shape[-1:])
+        return self._add(AveragePool(self._name(), (source,), channels, 0, _scaling(np.array([scale]))))
+
+    def add(self, a: str, b: str) -> str:
+        scales = tuple(map(int, self.random.integers(1, 200, 2)))
+        low = int(self.random.choice([-128, 0]))
+        return self._add(
+            Add(self._name(), (a, b), self.shapes[a], 0, scales, int(self.random.integers(0, 9)), low, 127)
+        )
+
+    def _name(self) -> str:
+        return f"{self.random.choice(['conv2d', 'a/b', 'für 3*/', 'int'])}_{len(self.layers)}"
+
+    def _add(self, layer: Layer) -> str:
+        self.layers.append(layer)
+        self.shapes[layer.name] = layer.shape
+        return layer.name
+
+    def _weights(self, shape: Shape, width: Width) -> np.ndarray:
+        if width is Width.BINARY:
+            return self.random.choice([-1, 1], shape)
+        return self.random.integers(-width.largest, width.largest + 1, shape)
+
+    def _finish(self, weights: np.ndarray, width: Width, behind: int) -> dict[str, object]:
+        """`behind`: bit 0 for a table, bit 1 for a batch norm, bit 2 for a ReLU."""
+        channels = weights.shape[-1]
+        spread = 74 * np.sqrt((weights.reshape(-1, channels) ** 2).sum(0)) + 1
+        found: dict[str, object] = {"weights": weights, "width": width}
+        found["bias"] = (self.random.standard_normal(channels) * spread).astype(np.int64)
+        found["out"] = _scaling(60 / spread, 0 if behind & 4 else INT8[0])
+        if behind & 1:
+            found["table"] = self.random.integers(-128, 128, 256)
+        if behind & 2:
+            scale, offset = self.random.integers(-300, 300, channels), self.random.integers(-20000, 20000, channels)
+            found["affine"] = Affine(scale, offset, 8)
+        return found
+
+
+def _scaling(scale: np.ndarray, low: int = INT8[0]) -> Requantization:
+    """Multipliers and shifts for factors; those of 1/2 and more become a little less than 1/2."""
+    mantissa, exponent = np.frexp(np.minimum(scale, 0.4999))  # scale = m * 2**31 / 2**(32 + s) with m in [1/2, 1)
+    return Requantization((mantissa * 2**31).astype(np.int64), np.clip(-1 - exponent, 0, 31).astype(np.int64), low)
+
+
+def reference(seed: int = 0, **about: object) -> IntegerNetwork:
+    """The shape of the hybrid reference network: its last two convolutions in 4 bits, two binary dense layers."""
+    made = Made((38, 55, 1), seed)
+    x = made.conv("input", 16, behind=3)
+    x = made.max_pool(made.conv(x, 16, behind=3))
+    x = made.conv(x, 32, behind=3)
+    x = made.max_pool(made.conv(x, 32, behind=3))
+    x = made.conv(x, 64, width=Width.INT4, behind=3)
+    x = made.conv(x, 64, width=Width.INT4, behind=3)
+    x = made.dense(x, 64, Width.BINARY, behind=1)
+    x = made.dense(x, 64, Width.BINARY, behind=3)
+    made.dense(x, 10, logits=True)
+    return made.network(**about)
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> IntegerNetwork:
+    """Up to ten layers of all kinds; many of one shape, so that there are sums of what lies far apart."""
+    shape = (draw(st.integers(1, 20)), draw(st.integers(1, 12)), draw(st.integers(1, 5)))
+    made = Made(draw(st.sampled_from([shape, shape, shape, (shape[0],)])), draw(st.integers(0, 2**32 - 1)))
+    small = st.integers(1, 3)
+    for _ in range(draw(st.integers(0, 10))):
+        names = list(made.shapes)
+        source = draw(st.sampled_from([names[-1], names[-1], draw(st.sampled_from(names))]))
+        alike = [name for name in names if made.shapes[name] == made.shapes[source]]
+        kinds = ["dense", "add", "add"]
+        if len(made.shapes[source]) == 3:
+            kinds = ["same", "same", "conv", "conv", "depthwise", "pool", "average", *kinds]
+        kind, width, behind = draw(st.sampled_from(kinds)), draw(st.sampled_from(Width)), draw(st.integers(0, 7))
+        rows, columns = made.shapes[source][:2] if len(made.shapes[source]) == 3 else (1, 1)
+        if kind == "add":
+            made.add(source, draw(st.sampled_from(alike)))
+        elif kind == "same":
+            window = draw(st.sampled_from([(3, 3), (1, 3), (5, 1), (1, 1)]))
+            pads = tuple((k // 2, k // 2) for k in window)
+            made.conv(source, made.shapes[source][-1], window, (1, 1), pads, width, behind=behind)
+        elif kind in ("conv", "depthwise"):
+            (above, below), (left, right) = ((draw(st.integers(0, 4)), draw(st.integers(0, 4))) for _ in range(2))
+            window = (
+                draw(st.integers(1, min(5, rows + above + below))),
+                draw(st.integers(1, min(5, columns + left + right))),
+            )
+            strides, pads = (draw(small), draw(small)), ((above, below), (left, right))
+            made.conv(source, draw(st.integers(1, 9)), window, strides, pads, width, kind == "depthwise", behind)
+        elif kind == "pool":
+            window = draw(st.integers(1, min(3, rows))), draw(st.integers(1, min(3, columns)))
+            made.max_pool(source, window, (draw(small), draw(small)))
+        elif kind == "average":
+            made.average(source)
+        else:
+            made.dense(source, draw(st.integers(1, 20)), width, behind=behind)
+    made.dense(list(made.shapes)[-1], draw(st.integers(1, 12)), draw(st.sampled_from(Width)), logits=True)
+    return made.network()
