@@ -47,7 +47,7 @@ void hybridq_input_row(uint32_t row, int8_t to[HYBRIDQ_INPUT_ROW_BYTES])
         to[k] = bench_input[row * HYBRIDQ_INPUT_ROW_BYTES + k];
     }
 }
-int bench_run(void);
+__attribute__((noinline)) int bench_run(void);
 int bench_run(void)
 {
     hybridq_run_network(arena, bench_logits);

@@ -1,10 +1,11 @@
 """In what order an integer network runs on the device, and where its tensors lie in one static arena.
 
-A network runs in stages, each a run of consecutive layers. The layers of a stage run depth first, a row at a time: a map
-that nobody outside the stage reads is never there as a whole; only the rows that are still needed are kept, in a ring.
-A map that later stages read is kept whole. Stages share the arena, so where to cut is a matter of exact bytes: of all
-ways to cut, those whose fullest stage is smallest, and of these one with as many stages as there can be, as layer by
-layer is simpler. Each convolution then gets as much scratch as the fullest stage leaves room for: it saves instructions.
+A network runs in stages, each a run of consecutive layers. The layers of a stage run depth first, a row at a time: a
+map that nobody outside the stage reads is never there as a whole; only the rows that are still needed are kept, in a
+ring. A map that later stages read is kept whole. Stages share the arena, so where to cut is a matter of exact bytes: of
+all ways to cut, those whose fullest stage is smallest, and of these one with as many stages as there can be, as layer
+by layer is simpler. Each convolution then gets as much scratch as the fullest stage leaves room for: that saves
+instructions.
 
 The network's input counts as a first layer, whose rows the caller hands over one by one.
 """
@@ -28,8 +29,8 @@ ALIGNMENT = 4  # bytes
 class Step:
     """A layer as the planner sees it: it runs a number of times, each time on a window of rows of its inputs.
 
-    Run r reads the rows r * stride - before to r * stride - before + window - 1 of those that there are. It makes row r;
-    a global average makes its one row in its last run.
+    Run r reads the rows r * stride - before to r * stride - before + window - 1 of those that there are. It makes row
+    r; a global average makes its one row in its last run.
     """
 
     name: str

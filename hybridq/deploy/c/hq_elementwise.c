@@ -12,8 +12,15 @@ void hq_add(const hq_addition *layer, const int8_t *a, const int8_t *b, uint32_t
 
 void hq_table(const int8_t table[256], int8_t *x, uint32_t count)
 {
-    for (uint32_t k = 0; k < count; k++) {
-        x[k] = table[x[k] + 128];
+    const int8_t *const of_zero = table + 128;
+    for (; count >= 4; count -= 4, x += 4) {
+        x[0] = of_zero[x[0]];
+        x[1] = of_zero[x[1]];
+        x[2] = of_zero[x[2]];
+        x[3] = of_zero[x[3]];
+    }
+    for (; count > 0; count--, x++) {
+        *x = of_zero[*x];
     }
 }
 

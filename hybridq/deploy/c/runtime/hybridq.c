@@ -27,7 +27,7 @@ int hybridq_classify(int16_t logits[HYBRIDQ_CLASSES])
     return (int)hq_argmax(logits, HYBRIDQ_CLASSES);
 }
 
-void hybridq_input_row(uint32_t row, int8_t *to)
+void hybridq_input_row(uint32_t row, int8_t to[HYBRIDQ_INPUT_ROW_BYTES])
 {
     hq_mfcc_row(&front_end, row, to);
 }

@@ -1,0 +1,115 @@
+"""An exported keyword spotter as something to call: built for this machine, or for the Cortex-M4 in the emulator."""
+
+from __future__ import annotations
+
+import ctypes
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.deploy import toolchain
+from hybridq.deploy.emulator import Board
+from hybridq.deploy.network import Shape
+from hybridq.errors import ENVIRONMENT, UserError
+
+# The front end gives the same bits everywhere only where no product and sum are fused.
+FLAGS = ("-ffp-contract=off",)
+# The loader knows a library by its inode, which a new file may have from a deleted one: none is deleted before the end.
+_LIBRARIES = tempfile.TemporaryDirectory(prefix="hybridq-")
+Heard = tuple[NDArray[np.int8], NDArray[np.int16], int]
+
+
+class Machine(Protocol):
+    """Hears sounds with an exported keyword spotter."""
+
+    def hear(self, sound: NDArray[np.int16], shape: Shape, classes: int) -> Heard:
+        """From a fresh start: what the network reads (of that shape), its logits, its class."""
+
+
+class Host:
+    """The C as a library of this machine."""
+
+    def __init__(self, sources: Path) -> None:
+        compiler = toolchain.host()
+        if compiler is None:
+            raise UserError("no C compiler for this machine: install gcc or clang", ENVIRONMENT)
+        output = Path(tempfile.mkdtemp(dir=_LIBRARIES.name)) / "spotter.so"
+        flags = ("-O2", "-shared", "-fPIC", *FLAGS)
+        self._library = ctypes.CDLL(str(compiler.build(_c_files(sources), output, flags)))
+
+    def hear(self, sound: NDArray[np.int16], shape: Shape, classes: int) -> Heard:
+        """From a fresh start: what the network reads (of that shape), its logits, its class."""
+
+
+class Host:
+    """The C as a library of this machine."""
+
+    def __init__(self, sources: Path) -> None:
+        compiler = toolchain.host()
+        if compiler is None:
+            raise UserError("no C compiler for this machine: install gcc or clang", ENVIRONMENT)
+        # A folder of its own that stays: the loader knows a library by its file, and forgets none.
+        output = Path(tempfile.mkdtemp(prefix="hybridq-")) / "spotter.so"
+        try:
+            flags = ("-O2", "-shared", "-fPIC", *FLAGS)
+            self._library = ctypes.CDLL(str(compiler.build(_c_files(sources), output, flags)))
+        finally:
+            output.unlink(missing_ok=True)
+            output.parent.rmdir()
+
+    def hear(self, sound: NDArray[np.int16], shape: Shape, classes: int) -> Heard:
+        """See Machine."""
+        library, sound = self._library, np.ascontiguousarray(sound, np.int16)
+        matrix, logits = np.zeros(shape[:2], np.int8), np.zeros(classes, np.int16)
+        library.hybridq_init()
+        library.hybridq_push_audio(_pointer(sound), ctypes.c_size_t(len(sound)))
+        for number, row in enumerate(matrix):
+            library.hybridq_input_row(ctypes.c_uint32(number), _pointer(row))
+        return matrix.reshape(shape), logits, int(library.hybridq_classify(_pointer(logits)))
+
+
+class CortexM4:
+    """An image in the emulator; the last call's instructions, and the deepest stack of all."""
+
+    def __init__(self, elf: Path) -> None:
+        self.board = Board(elf)
+        self.board.run()  # sets the variables
+        self.stack_bytes = self.board.stack_bytes
+        self.push_instructions = self.classify_instructions = 0
+
+    def hear(self, sound: NDArray[np.int16], shape: Shape, classes: int) -> Heard:
+        """See Machine."""
+        board = self.board
+        room = board.free
+        self._call("hybridq_init")
+        board.write(room, np.asarray(sound, "<i2").tobytes())
+        self.push_instructions = self._call("hybridq_push_audio", room, len(sound))[1]
+        matrix = np.zeros(shape[:2], np.int8)
+        for number in range(len(matrix)):
+            self._call("hybridq_input_row", number, room)
+            matrix[number] = np.frombuffer(board.read(room, matrix.shape[1]), np.int8)
+        found, self.classify_instructions = self._call("hybridq_classify", room)
+        return matrix.reshape(shape), np.frombuffer(board.read(room, 2 * classes), "<i2").astype(np.int16), found
+
+    def _call(self, function: str, *arguments: int) -> tuple[int, int]:
+        found = self.board.call(function, *arguments)
+        self.stack_bytes = max(self.stack_bytes, self.board.stack_bytes)
+        return found
+
+
+def image(compiler: toolchain.Compiler, folder: Path, output: Path, flags: Sequence[str] = ()) -> Path:
+    """An exported folder as an ELF for the board; UserError where it does not fit, saying by how much."""
+    sources = [*_c_files(folder / "src"), folder.resolve() / "board" / "main.c"]
+    return toolchain.build_image(compiler, sources, output, (*FLAGS, f"-I{folder.resolve() / 'src'}", *flags))
+
+
+def _c_files(sources: Path) -> list[Path]:
+    return sorted(sources.resolve().glob("*.c"))
+
+
+def _pointer(array: NDArray[np.int8] | NDArray[np.int16]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)

@@ -1,0 +1,286 @@
+"""What `hybridq verify` does: build an exported folder, run it, and compare all that it says with the integer network.
+
+Every sound is heard by the C on this machine, some also by the image for the Cortex-M4 in the emulator. From what
+the C front end made of a sound, the logits of both must be the integer network's to the last bit. Beside that
+stand the classes of the whole chain against Python's front end, which may differ where a feature is rounded otherwise.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.dataset import Dataset
+from hybridq.deploy import arithmetic, front_end, machines, toolchain
+from hybridq.deploy.artefact import digest, load_network
+from hybridq.deploy.emulator import RAM
+from hybridq.deploy.export import NETWORK, SOURCES, chain_of, constants_bytes, macc_of
+from hybridq.deploy.network import Convolution, Dense, IntegerNetwork, Width
+from hybridq.deploy.plan import Plan, plan
+from hybridq.errors import RUN_FAILED, UserError
+from hybridq.features import FrontEnd
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+BATCH = 64  # clips at a time in the integer network
+MARKED = ("-DHQ_MARK=board_mark", "-include", "board.h")
+LARGEST = 3  # layers named where something does not fit
+
+
+@dataclass(frozen=True)
+class LayerCount:
+    """What one layer took of one inference: its instructions, and of these how many a MACC (None: it has none)."""
+
+    name: str
+    kind: str
+    macc: int
+    instructions: int
+    constants_bytes: int
+
+    @property
+    def per_macc(self) -> float | None:
+        """Instructions per MACC."""
+        return self.instructions / self.macc if self.macc else None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Sounds, and of these how many had another input, other logits or another class than they should."""
+
+    sounds: int
+    differing: int
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All that was found; bytes are the linker's, instructions the emulator's."""
+
+    digest: str
+    compiler: str
+    flash: dict[str, int]
+    ram: dict[str, int]
+    stack_bytes: int
+    column_instructions: int
+    classify_instructions: int
+    layers: tuple[LayerCount, ...]
+    host: Agreement  # logits on this machine against the integer network
+    board: Agreement  # input, logits and class in the emulator against the same
+    chain: Agreement  # classes against those by Python's front end
+    accuracy: float | None  # percent of the sounds on this machine, where there are words
+
+    @property
+    def exact(self) -> bool:
+        """Whether both machines computed what the integer network computes."""
+        return self.host.differing == self.board.differing == 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self) | {"exact": self.exact, "groups": self.groups()}
+
+    def groups(self) -> dict[str, float]:
+        """Instructions per MACC over all convolutions, and over the binary dense layers, where there are such."""
+        found = {}
+        for kind in ("Convolution", "Binary dense"):
+            some = [layer for layer in self.layers if layer.kind == kind]
+            if some:
+                found[kind] = sum(layer.instructions for layer in some) / sum(layer.macc for layer in some)
+        return found
+
+    def to_rich(self) -> RenderableType:
+        """For the terminal."""
+        from rich.console import Group
+        from rich.table import Table
+
+        memory = Table("memory", "bytes", title=f"image by {self.compiler}, network {self.digest[:16]}")
+        for title, parts in (("flash", self.flash), ("RAM", self.ram)):
+            for name, count in parts.items():
+                memory.add_row(f"{title}: {name}", f"{count:,}")
+            memory.add_row(f"{title}, together", f"{sum(parts.values()):,}")
+        memory.add_row("deepest stack", f"{self.stack_bytes:,}")
+        layers = Table("layer", "kind", "MACC", "instructions", "per MACC", "constants B")
+        for layer in self.layers:
+            ratio = "" if layer.per_macc is None else f"{layer.per_macc:.3f}"
+            macc, constants = (f"{count:,}" if count else "" for count in (layer.macc, layer.constants_bytes))
+            layers.add_row(layer.name, layer.kind, macc, f"{layer.instructions:,}", ratio, constants)
+        for name, ratio in self.groups().items():
+            layers.add_row(f"all: {name.lower()}", "", "", "", f"{ratio:.3f}", "")
+        said = [
+            f"one inference: {self.classify_instructions:,} instructions; a column of the front end: "
+            f"{self.column_instructions:,}",
+            f"logits equal to the integer network's: this machine {_share(self.host)}; emulated {_share(self.board)}",
+            f"class equal to that by Python's front end: {_share(self.chain)}",
+        ]
+        if self.accuracy is not None:
+            said.append(f"accuracy: {self.accuracy:.2f} % of {self.host.sounds} test clips")
+        return Group(memory, layers, "\n".join(said))
+
+
+def verify(
+    folder: Path,
+    data: str | None = None,
+    clips: int = 1000,
+    emulated: int = 4,
+    compiler: str | None = None,
+) -> Verification:
+    """Build and check an exported folder. `data`: a source of clips as in recipes; without one, made-up hostile sounds.
+
+    clips: on this machine; emulated: of these, on the board. Raises UserError where the image does not fit, saying
+    which layers take most, and where the folder holds no export.
+    """
+    if not (folder / NETWORK).is_file():
+        raise UserError(f"{folder}: nothing exported here; `hybridq export RUN --out {folder}` writes it")
+    network = load_network(folder / NETWORK)
+    planned = plan(network)
+    end, normalisation, labels = chain_of(network)
+    sounds, truth = _sounds(end, labels, data, clips)
+    chosen = toolchain.a_cortex_m4_compiler(compiler)
+    with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
+        elf = _built(chosen, folder, Path(place) / "image.elf", network, planned)
+        layers = _counted(machines.image(chosen, folder, Path(place) / "marked.elf", MARKED), network)
+        board = machines.CortexM4(elf)
+        flash, ram = _flash(elf, network), _ram(elf, end)
+        column = board.board.call("hybridq_push_audio", board.board.symbols["bench_block"].address, end.hop)[1]
+        found, wanted, matrices = _heard(machines.Host(folder / SOURCES), network, sounds)
+        few = _spread(len(sounds), emulated)
+        differing = 0
+        for one in few:
+            matrix, logits, answer = board.hear(sounds[one], network.input_shape, len(labels))
+            same = np.array_equal(matrix, matrices[one]) and np.array_equal(logits, wanted[one])
+            differing += not (same and answer == np.argmax(wanted[one]))
+    answers = found.argmax(1)
+    python = front_end.matrix(end, normalisation, network.input_fraction, sounds)
+    expected = _logits(network, python.reshape(-1, *network.input_shape)).argmax(1)
+    return Verification(
+        digest(network),
+        chosen.name,
+        flash,
+        ram,
+        board.stack_bytes,
+        column,
+        board.classify_instructions,
+        layers,
+        Agreement(len(sounds), int((found != wanted).any(1).sum())),
+        Agreement(len(few), differing),
+        Agreement(len(sounds), int((answers != expected).sum())),
+        None if truth is None else 100 * float(np.mean(answers == truth)),
+    )
+
+
+def _built(compiler: toolchain.Compiler, folder: Path, elf: Path, network: IntegerNetwork, planned: Plan) -> Path:
+    """The image; where it does not fit, the message says by how much, and what takes most."""
+    try:
+        return machines.image(compiler, folder, elf)
+    except UserError as error:
+        if "overflowed" not in str(error):
+            raise
+        raise UserError(f"{error}\n{advice(network, planned, 'FLASH' in str(error))}", RUN_FAILED) from None
+
+
+def advice(network: IntegerNetwork, planned: Plan, flash: bool) -> str:
+    """Which layers to shrink where the flash or the RAM is too small."""
+    if flash:
+        sizes = {layer.name: constants_bytes(layer) for layer in network.layers}
+        where = "flash: the largest layers are"
+    else:
+        fullest = max(planned.buffers, key=lambda one: one.offset + one.bytes).first
+        sizes = {one.name: one.bytes for one in planned.buffers if one.first <= fullest <= one.last}
+        where = f"RAM: of the arena of {planned.arena_bytes:,} bytes, its fullest stage keeps"
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:LARGEST]
+    return f"too little {where} {', '.join(f'{name} ({count:,} bytes)' for name, count in largest)}: shrink these first"
+
+
+def _counted(elf: Path, network: IntegerNetwork) -> tuple[LayerCount, ...]:
+    """Instructions of each layer in the program's own inference, from a build with marks."""
+    counts = machines.Board(elf).run().between()
+    found = [LayerCount("(input)", "", 0, counts.get(0, 0), 0)]
+    for number, layer in enumerate(network.layers, 1):
+        binary = isinstance(layer, Dense) and layer.width is Width.BINARY
+        kind = "Binary dense" if binary else type(layer).__name__
+        found.append(LayerCount(layer.name, kind, macc_of(layer), counts.get(number, 0), constants_bytes(layer)))
+    return tuple(found)
+
+
+def _flash(elf: Path, network: IntegerNetwork) -> dict[str, int]:
+    """Flash by purpose: the linker's sections, of the constants those of the network and of the front end apart."""
+    sizes, symbols = toolchain.sizes(elf), toolchain.symbols(elf)
+    constants = {name: one.bytes for name, one in symbols.items() if not one.is_function and one.address < RAM}
+    network_ = sum(count for name, count in constants.items() if name.startswith("l") and name[1:2].isdigit())
+    tables = sum(count for name, count in constants.items() if name.startswith("hq_mfcc"))
+    return {
+        "code": sizes.code,
+        "weights and tables of the network": network_,
+        "tables of the front end": tables,
+        "other constants": sizes.constants - network_ - tables,
+        "initial values of variables": sizes.initialized,
+    }
+
+
+def _ram(elf: Path, end: FrontEnd) -> dict[str, int]:
+    """RAM by purpose."""
+    sizes, symbols = toolchain.sizes(elf), toolchain.symbols(elf)
+    fifo, window = end.coefficients * end.frames, 2 * end.window
+    block, arena = symbols["bench_block"].bytes, symbols["memory"].bytes
+    return {
+        "tensors (the front end works there too)": arena,
+        "FIFO of columns": fifo,
+        "samples of the window": window,
+        "block of samples from the microphone": block,
+        "other variables": sizes.initialized + sizes.zeroed - arena - fifo - window - block,
+        "stack": sizes.stack,
+    }
+
+
+def _heard(
+    machine: machines.Machine, network: IntegerNetwork, sounds: NDArray[np.int16]
+) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int8]]:
+    """What a machine says, what it should say of the inputs that it made, and these inputs."""
+    heard = [machine.hear(sound, network.input_shape, network.layers[-1].shape[-1]) for sound in sounds]
+    matrices = np.stack([matrix for matrix, _, _ in heard])
+    return np.stack([logits for _, logits, _ in heard]), _logits(network, matrices), matrices
+
+
+def _logits(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int16]:
+    batches = [inputs[first : first + BATCH] for first in range(0, len(inputs), BATCH)]
+    return np.concatenate([arithmetic.logits(network, batch) for batch in batches])
+
+
+def _sounds(
+    end: FrontEnd, labels: tuple[str, ...], data: str | None, count: int
+) -> tuple[NDArray[np.int16], NDArray[np.int64] | None]:
+    """Sounds (clips, samples) and their words: test clips evenly spread, or hostile ones without words."""
+    if data is None:
+        return _hostile(end), None
+    from hybridq.audio import open_source
+    from hybridq.augment import centred
+    from hybridq.paths import cache_root
+
+    split = Dataset(open_source(data), labels, end, cache_root()).split("test")
+    chosen = _spread(len(split.sounds), count)
+    cropped = np.rint(centred(split.sounds[chosen], end.samples) * front_end.FULL_SCALE)
+    return cropped.astype(np.int16), split.labels[chosen]
+
+
+def _hostile(end: FrontEnd) -> NDArray[np.int16]:
+    """Silence, a constant, squares and tones at full scale, clicks, and noise of all levels."""
+    random, time = np.random.default_rng(0), np.arange(end.samples)
+    square = np.where(time // 20 % 2 == 0, 32767, -32768)
+    tones = [32767 * np.sin(2 * np.pi * time * hertz / end.sample_rate) for hertz in (50, 440, 3000)]
+    sweep = 32767 * np.sin(np.pi * time**2 / len(time) / 2)
+    clicks = np.where(time % 4000 == 0, -32768, 0)
+    noise = [random.normal(0, 2.0**level, len(time)) for level in range(0, 16, 2)]
+    every = [0 * time, 0 * time - 32768, square, clicks, sweep, *tones, *noise]
+    return np.clip(np.rint(np.stack(every)), -32768, 32767).astype(np.int16)
+
+
+def _spread(count: int, most: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, count - 1, min(count, max(most, 0))).astype(np.int64))
+
+
+def _share(of: Agreement) -> str:
+    return f"{of.sounds - of.differing} of {of.sounds}"
