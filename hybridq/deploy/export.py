@@ -55,8 +55,9 @@ arm-none-eabi-gcc -std=c99 -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi
 ```
 
 or let `hybridq verify` of this folder build it, run it in an emulator, and compare every logit with the integer
-network. Keep `-ffp-contract=off`: with it the front end gives the same bits everywhere. The tensors take {arena:,} bytes
-of static memory, the weights and tables of the layers {constants:,} bytes of flash; `build.json` says where they go.
+network. Keep `-ffp-contract=off`: with it the front end gives the same bits everywhere. The tensors take
+{arena:,} bytes of static memory, the weights and tables of the layers {constants:,} bytes of flash;
+`build.json` says where they go.
 """
 
 

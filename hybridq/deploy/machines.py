@@ -28,6 +28,7 @@ class Machine(Protocol):
 
     def hear(self, sound: NDArray[np.int16], shape: Shape, classes: int) -> Heard:
         """From a fresh start: what the network reads (of that shape), its logits, its class."""
+        ...
 
 
 class Host:
@@ -40,26 +41,6 @@ class Host:
         output = Path(tempfile.mkdtemp(dir=_LIBRARIES.name)) / "spotter.so"
         flags = ("-O2", "-shared", "-fPIC", *FLAGS)
         self._library = ctypes.CDLL(str(compiler.build(_c_files(sources), output, flags)))
-
-    def hear(self, sound: NDArray[np.int16], shape: Shape, classes: int) -> Heard:
-        """From a fresh start: what the network reads (of that shape), its logits, its class."""
-
-
-class Host:
-    """The C as a library of this machine."""
-
-    def __init__(self, sources: Path) -> None:
-        compiler = toolchain.host()
-        if compiler is None:
-            raise UserError("no C compiler for this machine: install gcc or clang", ENVIRONMENT)
-        # A folder of its own that stays: the loader knows a library by its file, and forgets none.
-        output = Path(tempfile.mkdtemp(prefix="hybridq-")) / "spotter.so"
-        try:
-            flags = ("-O2", "-shared", "-fPIC", *FLAGS)
-            self._library = ctypes.CDLL(str(compiler.build(_c_files(sources), output, flags)))
-        finally:
-            output.unlink(missing_ok=True)
-            output.parent.rmdir()
 
     def hear(self, sound: NDArray[np.int16], shape: Shape, classes: int) -> Heard:
         """See Machine."""

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from hybridq.dataset import Dataset
 from hybridq.deploy import arithmetic, front_end, machines, toolchain
 from hybridq.deploy.artefact import digest, load_network
-from hybridq.deploy.emulator import RAM
+from hybridq.deploy.emulator import RAM, Board
 from hybridq.deploy.export import NETWORK, SOURCES, chain_of, constants_bytes, macc_of
-from hybridq.deploy.network import Convolution, Dense, IntegerNetwork, Width
+from hybridq.deploy.network import Dense, IntegerNetwork, Width
 from hybridq.deploy.plan import Plan, plan
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.features import FrontEnd
@@ -108,8 +108,8 @@ class Verification:
             ratio = "" if layer.per_macc is None else f"{layer.per_macc:.3f}"
             macc, constants = (f"{count:,}" if count else "" for count in (layer.macc, layer.constants_bytes))
             layers.add_row(layer.name, layer.kind, macc, f"{layer.instructions:,}", ratio, constants)
-        for name, ratio in self.groups().items():
-            layers.add_row(f"all: {name.lower()}", "", "", "", f"{ratio:.3f}", "")
+        for name, mean in self.groups().items():
+            layers.add_row(f"all: {name.lower()}", "", "", "", f"{mean:.3f}", "")
         said = [
             f"one inference: {self.classify_instructions:,} instructions; a column of the front end: "
             f"{self.column_instructions:,}",
@@ -197,7 +197,7 @@ def advice(network: IntegerNetwork, planned: Plan, flash: bool) -> str:
 
 def _counted(elf: Path, network: IntegerNetwork) -> tuple[LayerCount, ...]:
     """Instructions of each layer in the program's own inference, from a build with marks."""
-    counts = machines.Board(elf).run().between()
+    counts = Board(elf).run().between()
     found = [LayerCount("(input)", "", 0, counts.get(0, 0), 0)]
     for number, layer in enumerate(network.layers, 1):
         binary = isinstance(layer, Dense) and layer.width is Width.BINARY
@@ -246,8 +246,10 @@ def _heard(
 
 
 def _logits(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int16]:
-    batches = [inputs[first : first + BATCH] for first in range(0, len(inputs), BATCH)]
-    return np.concatenate([arithmetic.logits(network, batch) for batch in batches])
+    """The integer network's logits, a few clips at a time."""
+    parts = [arithmetic.logits(network, inputs[first : first + BATCH]) for first in range(0, len(inputs), BATCH)]
+    every: NDArray[np.int16] = np.concatenate(parts)  # type: ignore[no-untyped-call]
+    return every
 
 
 def _sounds(
@@ -279,7 +281,9 @@ def _hostile(end: FrontEnd) -> NDArray[np.int16]:
 
 
 def _spread(count: int, most: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, count - 1, min(count, max(most, 0))).astype(np.int64))
+    """The positions of at most so many, evenly spread over all of them."""
+    chosen: NDArray[np.int64] = np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+    return chosen
 
 
 def _share(of: Agreement) -> str:

@@ -17,6 +17,17 @@ static inline int32_t hq_clamp(int32_t value, int32_t low, int32_t high)
     return value > high ? high : value;
 }
 
+/* Within int8. */
+static inline int8_t hq_int8(int32_t value)
+{
+#if HQ_DSP
+    __asm__("ssat %0, #8, %0" : "+r"(value)); /* gcc 12 does not see it in a clamp */
+    return (int8_t)value;
+#else
+    return (int8_t)hq_clamp(value, -128, 127);
+#endif
+}
+
 /* value / 2**shift, rounded half up. */
 static inline int32_t hq_shifted(int32_t value, uint32_t shift)
 {

@@ -5,11 +5,13 @@ static void bits(const hq_dense *layer, const int8_t *x, int32_t *sums, hq_bit_o
 {
     const uint32_t quads = (layer->inputs + 3u) / 4, all = hq_sum_of(x, layer->inputs);
     const uint32_t *weights = layer->weights;
-    for (int32_t *const end = sums + layer->outputs; sums < end; weights += (quads + 7) / 8 * 4) {
-        int32_t found[4];
-        const uint32_t count = outputs(weights, x, quads, all, found);
-        for (uint32_t o = 0; o < count && sums != end; o++) {
-            *sums++ = found[o];
+    uint32_t count;
+    for (uint32_t first = 0; first < layer->outputs; first += count, weights += (quads + 7) / 8 * 4) {
+        const uint32_t left = layer->outputs - first;
+        int32_t found[4], *const to = left < 4 ? found : sums + first;
+        count = outputs(weights, x, quads, all, to);
+        for (uint32_t o = 0; to == found && o < count && o < left; o++) {
+            sums[first + o] = found[o];
         }
     }
 }

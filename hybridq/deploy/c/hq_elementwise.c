@@ -26,11 +26,11 @@ void hq_table(const int8_t table[256], int8_t *x, uint32_t count)
 
 void hq_affine(const hq_norm *by, int8_t *x, uint32_t columns, uint32_t channels)
 {
-    const hq_norm local = *by;
+    const uint32_t shift = by->shift;
     for (uint32_t c = 0; c < columns; c++) {
-        for (uint32_t channel = 0; channel < channels; channel++, x++) {
-            const int32_t value = *x * local.scale[channel] + local.offset[channel];
-            *x = (int8_t)hq_clamp(hq_shifted(value, local.shift), -128, 127);
+        const int32_t *scale = by->scale, *offset = by->offset;
+        for (const int8_t *const end = x + channels; x != end; x++) {
+            *x = hq_int8(hq_shifted(*x * *scale++ + *offset++, shift));
         }
     }
 }
