@@ -248,7 +248,7 @@ def _heard(
 def _logits(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int16]:
     """The integer network's logits, a few clips at a time."""
     parts = [arithmetic.logits(network, inputs[first : first + BATCH]) for first in range(0, len(inputs), BATCH)]
-    every: NDArray[np.int16] = np.concatenate(parts)  # type: ignore[no-untyped-call]
+    every: NDArray[np.int16] = np.concatenate(parts)
     return every
 
 
@@ -277,7 +277,8 @@ def _hostile(end: FrontEnd) -> NDArray[np.int16]:
     clicks = np.where(time % 4000 == 0, -32768, 0)
     noise = [random.normal(0, 2.0**level, len(time)) for level in range(0, 16, 2)]
     every = [0 * time, 0 * time - 32768, square, clicks, sweep, *tones, *noise]
-    return np.clip(np.rint(np.stack(every)), -32768, 32767).astype(np.int16)
+    sounds: NDArray[np.int16] = np.clip(np.rint(np.stack(every)), -32768, 32767).astype(np.int16)
+    return sounds
 
 
 def _spread(count: int, most: int) -> NDArray[np.int64]:

@@ -1,0 +1,149 @@
+"""`hybridq export` and `hybridq verify`: from an integer network to an image, built, run and compared."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from network_builds import Made, reference
+
+from hybridq.deploy import toolchain
+from hybridq.deploy.artefact import save_network
+from hybridq.deploy.export import export
+from hybridq.deploy.network import IntegerNetwork
+from hybridq.deploy.verify import verify
+from hybridq.errors import UserError
+
+pytest.importorskip("elftools", reason="needs pip install hybridq[deploy]")
+pytest.importorskip("unicorn", reason="needs pip install hybridq[deploy]")
+
+LABELS = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"]
+FRONT_END = {"sample_rate": 16000, "window": 512, "hop": 256, "transform": 512, "mel_bands": 40, "low_hz": 20.0}
+ABOUT = {
+    "labels": LABELS,
+    "front_end": FRONT_END | {"high_hz": 8000.0, "coefficients": 38, "frames": 55, "floor": 1e-6},
+    "normalisation": {"mean": [0.0] * 38, "deviation": [30.0] * 38},
+}
+SMALL = ABOUT | {"labels": ["yes", "no"]}
+
+
+def small(**about: object) -> IntegerNetwork:
+    made = Made((38, 55, 1), 0)
+    made.dense(made.max_pool(made.conv("input", 4)), 2, logits=True)
+    return made.network(**about)
+
+
+def exported(network: IntegerNetwork, folder: Path) -> Path:
+    save_network(network, folder / "trained.hqn")
+    export(str(folder / "trained.hqn"), folder / "out")
+    return folder / "out"
+
+
+@pytest.fixture(params=["zig", "gcc"])
+def compiler(request: pytest.FixtureRequest) -> str:
+    if request.param not in toolchain.cortex_m4() or toolchain.host() is None:
+        pytest.skip(f"{request.param} for the Cortex-M4, or a compiler for this machine, is not installed")
+    name: str = request.param
+    return name
+
+
+def test_the_reference_network_fits_and_is_exact(compiler: str, tmp_path: Path) -> None:
+    """Under the published 0.076 MiB of weights alone, with all else; under 24 KB of RAM, the stack included."""
+    folder = exported(reference(**ABOUT), tmp_path)
+    found = verify(folder, emulated=1, compiler=compiler)
+    assert found.exact
+    assert (found.host.sounds, found.board.sounds) == (16, 1)
+    assert sum(found.flash.values()) < 79_691
+    assert sum(found.ram.values()) < 24 * 1024
+    assert found.stack_bytes < 500 < found.ram["stack"]
+    groups = found.groups()
+    assert groups["Convolution"] < 1.45
+    assert groups["Binary dense"] < 1.05
+    build = json.loads((folder / "build.json").read_text())
+    assert found.ram["tensors (the front end works there too)"] == build["arena_bytes"]
+    planned = sum(layer["constants_bytes"] for layer in build["layers"])
+    structs = found.flash["weights and tables of the network"] - planned
+    assert 0 < structs < 600
+    counted = sum(layer.instructions for layer in found.layers)
+    assert counted == pytest.approx(found.classify_instructions, rel=0.01)  # the marks themselves
+
+
+def test_two_exports_are_the_same_files(tmp_path: Path) -> None:
+    first, second = (exported(small(**SMALL), tmp_path / name) for name in "ab")
+    names = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to(second) for path in second.rglob("*") if path.is_file())
+    assert all((first / name).read_bytes() == (second / name).read_bytes() for name in names)
+    assert not (first / "src" / "hq_depthwise.c").exists()
+
+
+def test_an_export_can_be_exported_again(tmp_path: Path) -> None:
+    folder = exported(small(**SMALL), tmp_path)
+    before = (folder / "src" / "network.c").read_bytes()
+    (folder / "src" / "left_over.c").write_text("not C")
+    export(str(folder), folder)
+    assert (folder / "src" / "network.c").read_bytes() == before
+    assert not (folder / "src" / "left_over.c").exists()
+
+
+def test_the_readmes_command_builds(tmp_path: Path) -> None:
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    folder = exported(small(**SMALL), tmp_path)
+    command = re.findall(r"```sh\n(.*?)```", (folder / "README.md").read_text(), re.S)[0]
+    subprocess.run(["sh", "-e", "-c", command], cwd=folder, check=True)
+    assert toolchain.sizes(folder / "image.elf").flash > 5_000
+
+
+def test_a_wrong_weight_is_found(compiler: str, tmp_path: Path) -> None:
+    folder = exported(small(**SMALL), tmp_path)
+    constants = folder / "src" / "network_constants.h"
+    constants.write_text(re.sub(r"(weights\[\d+\] = \{\n    0x)..", r"\g<1>77", constants.read_text(), count=2))
+    found = verify(folder, emulated=2, compiler=compiler)
+    assert not found.exact
+    assert found.host.differing > 0 < found.board.differing
+
+
+def test_what_does_not_fit_is_said_with_the_layers_to_shrink(compiler: str, tmp_path: Path) -> None:
+    made = Made((38, 55, 1), 0)
+    big = made.dense("input", 600)
+    made.dense(big, 2, logits=True)
+    folder = exported(made.network(**SMALL), tmp_path)
+    with pytest.raises(
+        UserError, match=rf"overflowed by \d+ bytes\ntoo little flash.* {re.escape(big)} \(1,25\d,\d+ b"
+    ):
+        verify(folder, compiler=compiler)
+
+
+def test_networks_that_do_not_say_what_they_hear(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not say what it hears"):
+        exported(small(), tmp_path)
+    with pytest.raises(UserError, match="2 outputs and 10 labels"):
+        exported(small(**ABOUT), tmp_path)
+    with pytest.raises(UserError, match="nothing exported here"):
+        verify(tmp_path)
+
+
+def test_the_commands(tmp_path: Path) -> None:
+    if not toolchain.cortex_m4() or toolchain.host() is None:
+        pytest.skip("no compilers")
+    save_network(small(**SMALL), tmp_path / "trained.hqn")
+    hybridq = [sys.executable, "-m", "hybridq"]
+    done = subprocess.run(
+        [*hybridq, "export", str(tmp_path / "trained.hqn"), "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "tensors of" in done.stdout
+    command = [*hybridq, "verify", str(tmp_path / "out"), "--emulated", "1", "--format"]
+    found = json.loads(subprocess.run([*command, "json"], capture_output=True, text=True, check=True).stdout)
+    assert found["exact"]
+    assert np.isclose(found["groups"]["Convolution"], found["layers"][1]["instructions"] / found["layers"][1]["macc"])
+    shown = subprocess.run([*command, "table"], capture_output=True, text=True, check=True).stdout
+    assert "emulated 1 of 1" in shown
