@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import prod
+from math import inf, prod
 
 from hybridq.deploy.network import Add, AveragePool, Convolution, Dense, Depthwise, IntegerNetwork, Layer, MaxPool
 from hybridq.deploy.packing import scratch_bytes
@@ -195,6 +195,13 @@ class _Costs:
         for number, step in enumerate(steps):
             self.last.update(dict.fromkeys(step.inputs, number))
         self.last[steps[-1].name] = len(steps)
+        self._scratch = [_up(step.scratch(TILE)) for step in steps]
+        made = {step.name: step for step in steps}
+        self._window = {step.name: 0 for step in steps}  # bytes of the rows that one run of a reader needs at once
+        for step in steps:
+            for source in (made[name] for name in step.inputs):
+                rows = max(step.needs(run, source.rows) - step.oldest(run) for run in range(step.runs))
+                self._window[source.name] = max(self._window[source.name], _up(rows * source.row_bytes))
         self._bytes: dict[tuple[int, int], int] = {}
 
     def allowed(self, first: int, end: int) -> bool:
@@ -206,12 +213,10 @@ class _Costs:
         )
 
     def least(self, first: int, end: int) -> int:
-        """The bytes of what a stage keeps whole."""
-        return sum(
-            self.whole[step.name]
-            for number, step in enumerate(self.steps[:end])
-            if self.last[step.name] >= (end if number >= first else first)
-        )
+        """Bytes that a stage takes at least: what it keeps whole, the windows of its layers, the scratch."""
+        inside = range(first, end)
+        rings = sum(self._window[step.name] for step in self.steps[first:end] if self.last[step.name] < end)
+        return self._whole(first, end) + rings + max(self._scratch[number] for number in inside)
 
     def bytes(self, first: int, end: int) -> int:
         """All bytes alive during a stage, each convolution with the least scratch."""
@@ -219,15 +224,23 @@ class _Costs:
             parts = self.parts(first, end)
             inside = [step for step in self.steps[first:end] if self.last[step.name] < end]
             rings = sum(_up(parts.kept[step.name] * step.row_bytes) for step in inside)
-            self._bytes[first, end] = self.least(first, end) + rings + parts.scratch + parts.sums
+            self._bytes[first, end] = self._whole(first, end) + rings + parts.scratch + parts.sums
         return self._bytes[first, end]
 
     def parts(self, first: int, end: int) -> _Parts:
         """What a stage takes besides what earlier ones left."""
         inside = self.steps[first:end]
         outputs = {step.name for step in inside if self.last[step.name] >= end}
-        scratch = max(_up(step.scratch(TILE)) for step in inside)
+        scratch = max(self._scratch[first:end])
         return _Parts(rows_kept(inside, outputs), scratch, sum(step.sums for step in inside))
+
+    def _whole(self, first: int, end: int) -> int:
+        """The bytes of what is kept whole during a stage."""
+        return sum(
+            self.whole[step.name]
+            for number, step in enumerate(self.steps[:end])
+            if self.last[step.name] >= (end if number >= first else first)
+        )
 
 
 def rows_kept(steps: Sequence[Step], outputs: Iterable[str]) -> dict[str, int]:
@@ -264,20 +277,16 @@ def rows_kept(steps: Sequence[Step], outputs: Iterable[str]) -> dict[str, int]:
 
 def _cuts(costs: _Costs, count: int) -> list[tuple[int, int]]:
     """The stages, as (first step, step behind the last): the smallest fullest stage, then the most stages."""
-    best = [0] + [-1] * count  # the smallest fullest stage of the first so many steps; -1: none known
+    best: list[float] = [0.0] + [inf] * count  # the smallest fullest stage of the first so many steps
     for end in range(1, count + 1):
         for first in range(end - 1, -1, -1):
-            if not costs.allowed(first, end):
-                continue
-            if best[end] >= 0 and max(costs.least(first, end), best[first]) >= best[end]:
-                continue
-            fullest = max(best[first], costs.bytes(first, end))
-            best[end] = fullest if best[end] < 0 else min(best[end], fullest)
-    number, start = [0] + [-1] * count, [0] * (count + 1)
+            if costs.allowed(first, end) and max(best[first], costs.least(first, end)) < best[end]:
+                best[end] = min(best[end], max(best[first], costs.bytes(first, end)))
+    number, start = [0] + [-1] * count, [0] * (count + 1)  # the most stages of the first so many steps; -1: no way
     for end in range(1, count + 1):
-        for first in range(end):
-            fits = costs.allowed(first, end) and costs.least(first, end) <= best[count]
-            if fits and number[first] >= max(number[end], 0) and costs.bytes(first, end) <= best[count]:
+        for first in range(end - 1, -1, -1):
+            better = 0 <= number[first] >= number[end] and costs.allowed(first, end)
+            if better and costs.least(first, end) <= best[count] and costs.bytes(first, end) <= best[count]:
                 number[end], start[end] = number[first] + 1, first
     found = []
     while count > 0:
