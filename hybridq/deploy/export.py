@@ -18,7 +18,8 @@ from hybridq.dataset import Normalisation
 from hybridq.deploy import front_end, toolchain
 from hybridq.deploy.artefact import SUFFIX, digest, load_network, save_network
 from hybridq.deploy.checks import check
-from hybridq.deploy.emit import Weighted, emit, kernel_files
+from hybridq.deploy.constants import Weighted
+from hybridq.deploy.emit import emit, kernel_files
 from hybridq.deploy.network import IntegerNetwork, Layer
 from hybridq.deploy.packing import pack
 from hybridq.deploy.plan import Map, Plan, plan

@@ -120,30 +120,27 @@ def plan(network: IntegerNetwork) -> Plan:
     costs = _Costs(steps)
     cuts = _cuts(costs, len(steps))
     most = max(costs.bytes(first, end) for first, end in cuts)
-    made = [costs.parts(first, end) for first, end in cuts]
+    stages: list[Stage] = []
     maps: dict[str, Map] = {}
     for number, (first, end) in enumerate(cuts):
-        for step in steps[first:end]:
-            if step is not steps[-1]:
-                last = next(k for k, (_, stop) in enumerate(cuts) if costs.last[step.name] < stop)
-                kept = made[number].kept[step.name]
-                size = _up(kept * step.row_bytes)
-                maps[step.name] = Map(step.name, size, number, last, 0, step.rows, step.row_bytes, kept)
-    stages = []
-    for number, (first, end) in enumerate(cuts):
-        inside = tuple(steps[first:end])
-        room = most - costs.bytes(first, end) + made[number].scratch
+        inside, parts = tuple(steps[first:end]), costs.parts(first, end)
+        room = parts.scratch + most - costs.bytes(first, end)
         tiles = {step.name: _tile(step.layer, room) for step in inside if isinstance(step.layer, Convolution)}
-        scratch = max((_up(step.scratch(tiles.get(step.name, TILE))) for step in inside), default=0)
+        scratch = max(_up(step.scratch(tiles.get(step.name, TILE))) for step in inside)
         stages.append(
             Stage(
-                inside,
-                tuple(step for step in inside if costs.last[step.name] >= end),
-                tiles,
-                Buffer(f"scratch {number + 1}", scratch, number, number),
-                Buffer(f"sums {number + 1}", made[number].sums, number, number),
+                steps=inside,
+                outputs=tuple(step for step in inside if costs.last[step.name] >= end),
+                tiles=tiles,
+                scratch=Buffer(f"scratch {number + 1}", scratch, number, number),
+                sums=Buffer(f"sums {number + 1}", parts.sums, number, number),
             )
         )
+        for step in inside if end < len(steps) else inside[:-1]:  # the last step of all makes the logits
+            kept = parts.kept[step.name]
+            last = next(k for k, (_, stop) in enumerate(cuts) if costs.last[step.name] < stop)
+            size = _up(kept * step.row_bytes)
+            maps[step.name] = Map(step.name, size, number, last, 0, step.rows, step.row_bytes, kept)
     return _placed(stages, maps)
 
 
@@ -214,9 +211,8 @@ class _Costs:
 
     def least(self, first: int, end: int) -> int:
         """Bytes that a stage takes at least: what it keeps whole, the windows of its layers, the scratch."""
-        inside = range(first, end)
         rings = sum(self._window[step.name] for step in self.steps[first:end] if self.last[step.name] < end)
-        return self._whole(first, end) + rings + max(self._scratch[number] for number in inside)
+        return self._whole(first, end) + rings + max(self._scratch[first:end])
 
     def bytes(self, first: int, end: int) -> int:
         """All bytes alive during a stage, each convolution with the least scratch."""
