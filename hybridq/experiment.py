@@ -18,7 +18,7 @@ from hybridq.features import FrontEnd
 from hybridq.graph import Graph, read_graph
 from hybridq.models import build_model
 from hybridq.paths import cache_root
-from hybridq.quantize import quantize
+from hybridq.quantize import calibrated, copy_weights, quantize
 
 if TYPE_CHECKING:
     import keras
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hybridq.recipe import Recipe
     from hybridq.tracking import RunView, Store
 
+CALIBRATION = 400  # training clips, about, that say where the grids lie
 log = logging.getLogger("hybridq")
 
 
@@ -65,12 +66,15 @@ def open_dataset(recipe: Recipe) -> Dataset:
 
 def network(recipe: Recipe, classes: int) -> keras.Model:
     """The untrained network of a recipe, quantized by its plan; its first weights depend on the seed alone."""
-    load_tensorflow()
-    import keras
+    return quantize(_float_network(recipe, classes), recipe.plan)
 
-    keras.utils.clear_session()  # a sweep builds many networks in one process
-    keras.utils.set_random_seed(recipe.training.seed)
-    return quantize(build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes), recipe.plan)
+
+def network_from(parent: keras.Model, recipe: Recipe, data: Dataset) -> keras.Model:
+    """The network of a recipe with the weights of another one, whose tensors say where its grids of 8 bits lie."""
+    model = _float_network(recipe, len(data.words))
+    copy_weights(parent, model)
+    clips = data.inputs("training")[0]
+    return quantize(model, recipe.plan, calibrated(model, recipe.plan, clips[:: -(-len(clips) // CALIBRATION)]))
 
 
 def graph_of(recipe: Recipe) -> Graph:
@@ -87,6 +91,15 @@ def run_name(recipe: Recipe) -> str:
 @cache
 def _audio(source: str, voices: int) -> AudioSet:
     return open_source(source, voices=voices)
+
+
+def _float_network(recipe: Recipe, classes: int) -> keras.Model:
+    load_tensorflow()
+    import keras
+
+    keras.utils.clear_session()  # a sweep builds many networks in one process
+    keras.utils.set_random_seed(recipe.training.seed)
+    return build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes)
 
 
 def _positions(labels: Sequence[str], words: Sequence[str]) -> Any:

@@ -23,10 +23,10 @@ from hybridq.bundle import load_bundle, save_bundle, weights_digest
 from hybridq.dataset import Dataset
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.evaluation import Evaluation, evaluate
-from hybridq.experiment import network, open_dataset, run_name
+from hybridq.experiment import network, network_from, open_dataset, run_name
 from hybridq.paths import locked
 from hybridq.profiler import Profile, profile
-from hybridq.quantize import copy_weights
+from hybridq.quantize import is_grid
 from hybridq.training import Epoch, History, Watcher, best_weights, train
 from hybridq.yamlfile import to_yaml
 
@@ -87,9 +87,8 @@ class Laboratory:
     ) -> str:
         with self._start(recipe, data, fingerprint, parent, tutor, folder) as run, _explained(recipe):
             self._log_inputs(run, recipe, data)
-            model = network(recipe, len(data.words))
-            if parent:
-                copy_weights(self._network_of(parent), model)
+            start = self._network_of(parent) if parent else None
+            model = network_from(start, recipe, data) if start else network(recipe, len(data.words))
             cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
             run.metrics(_sizes(cost))
             teacher = self._network_of(tutor) if tutor else None
@@ -100,6 +99,8 @@ class Laboratory:
                 if best_weights(folder / CHECKPOINT, model):
                     self._log_bundle(run, recipe, data, model)
                 raise
+            if any(map(is_grid, model.layers)):
+                _settled(model)
             self._log_result(run, recipe, data, model, history, cost)
         shutil.rmtree(folder, ignore_errors=True)
         return run.id
@@ -234,6 +235,16 @@ def _explained(recipe: Recipe) -> Iterator[None]:
         if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
             raise
         raise UserError(f"out of memory; try a training.batch below {recipe.training.batch}", RUN_FAILED) from error
+
+
+def _settled(model: keras.Model) -> None:
+    """Biases as the integer network has them, so that what is measured is what the device computes."""
+    from hybridq.deploy.convert import settle
+
+    try:
+        settle(model)
+    except UserError as error:  # a plan may put some tensors on grids and others not
+        log.info("there is no integer network: %s", error)
 
 
 def fingerprint_of(recipe: Recipe, data: Dataset, reproduces: str | None = None) -> str:

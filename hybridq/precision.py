@@ -4,6 +4,7 @@ A plan is data, an ordered mapping from layer-name patterns to precisions::
 
     "conv*": 8-bit                                # weights only
     "dense*": {weights: binary, bias: float32}
+    "*": {outputs: 8-bit}                         # every tensor between layers
     dense_2: 8-bit                                # a later rule wins over an earlier one
 
 Nothing else in the project knows a bit width.
@@ -90,10 +91,16 @@ class PrecisionPlan:
         """The places of the other rules."""
         return tuple(place for place, (pattern, _) in enumerate(self.rules) if WILD & set(pattern))
 
-    def check(self, layers: Iterable[str]) -> None:
-        """Raise UserError for the first pattern that matches none of the layers."""
-        names = list(layers)
-        for pattern, _ in self.rules:
+    def check(self, weighted: Iterable[str], every: Iterable[str] = ()) -> None:
+        """Raise UserError for the first pattern that matches no layer.
+
+        A rule is about the layers with weights; one that names outputs may be about any of `every` layer.
+        """
+        with_weights, with_outputs = list(weighted), list(every)
+        for pattern, parts in self.rules:
+            names = with_weights
+            if "outputs" in dict(parts):
+                names = names + [name for name in with_outputs if name not in names]
             if not any(fnmatchcase(name, pattern) for name in names):
                 near = difflib.get_close_matches(pattern.strip("*?"), names, n=1, cutoff=0.0)
                 hint = f"; the nearest layer is '{near[0]}'" if near else ""

@@ -2,21 +2,33 @@
 
 The model is rebuilt layer by layer from the float one, so there is one definition of each network. Weights keep their
 names and shapes: a quantized network starts from a float network's weights by copying them.
+
+Where a plan names 8-bit outputs, the tensors between layers are put on the grids of the integer network
+(`hybridq.deploy`): a Grid stands wherever that network stores a tensor, and its step is found by `calibrated`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hybridq.errors import UserError
+from hybridq.graph import Graph, Operator, read_graph
+from hybridq.keras_layers import UNCHANGED
 from hybridq.precision import Precision, PrecisionPlan
 
 if TYPE_CHECKING:
     import keras
 
+Fractions = Mapping[str, int]  # the fraction of each grid, by the name of its layer: its step is 2**-fraction
+
 # The quantizers of each precision, as QKeras spells them. alpha="auto" gives every output channel its own scale,
-# fitted to the latent weights; biases and outputs are on a fixed grid (+-8), since a scale that follows the batch would
-# differ between training and the device.
+# fitted to the latent weights; biases and narrow outputs are on a fixed grid (+-8), since a scale that follows the
+# batch would differ between training and the device.
 WEIGHTS = {
     Precision.INT8: "quantized_bits(8, 0, 1, alpha='auto')",
     Precision.INT4: "quantized_bits(4, 0, 1, alpha='auto')",
@@ -27,9 +39,18 @@ BIAS = {
     Precision.INT8: "quantized_bits(8, 3, 1, alpha=1.0)",
     Precision.INT4: "quantized_bits(4, 3, 1, alpha=1.0)",
 }
-OUTPUTS = BIAS | {
+OUTPUTS = {
+    Precision.INT8: "Grid",  # of hybridq.grid; its step is calibrated
+    Precision.INT4: "quantized_bits(4, 3, 1, alpha=1.0)",
     Precision.TERNARY: "ternary(alpha=1.0)",
     Precision.BINARY: "binary(alpha=1.0)",
+}
+# The quantizers of hybridq.grid for the weights of a depthwise layer, and their settings.
+DEPTHWISE: dict[Precision, tuple[str, dict[str, Any]]] = {
+    Precision.INT8: ("DepthwiseBits", {"bits": 8, "integer": 0, "symmetric": 1, "alpha": "auto"}),
+    Precision.INT4: ("DepthwiseBits", {"bits": 4, "integer": 0, "symmetric": 1, "alpha": "auto"}),
+    Precision.TERNARY: ("DepthwiseTernary", {"alpha": "auto"}),
+    Precision.BINARY: ("DepthwiseBinary", {"alpha": "auto"}),
 }
 
 # Keras layers with weights that a plan can name: their QKeras counterpart and the name of its weight quantizer.
@@ -40,30 +61,67 @@ COUNTERPARTS = {
     "Dense": ("QDense", "kernel_quantizer"),
 }
 
+RESHAPES = frozenset({"Flatten", "Reshape", "Permute"})
+POOLS = frozenset(f"{form}MaxPooling{n}D" for form in ("", "Global") for n in (1, 2))
+KEEP_GRID = RESHAPES | POOLS | frozenset(UNCHANGED)  # these make no new values
+ACTIVATIONS = frozenset({"Activation", "ReLU", "ELU", "LeakyReLU"})
+WEIGHTED = frozenset({*COUNTERPARTS, "DepthwiseConv1D"})
+CLIPS = frozenset({"relu", "relu6"})  # nonlinearities that are no more than bounds of an integer
+DEFAULT_FRACTION = 4  # of a grid that was not calibrated: +-8, in steps of 1/16
+SAMPLE = 500_000  # values of a tensor that calibration looks at
+
 
 def quantizable(model: keras.Model) -> list[str]:
-    """The names of the layers that a plan can name."""
+    """The names of the layers whose weights a plan can name."""
     return [layer.name for layer in model.layers if type(layer).__name__ in COUNTERPARTS]
 
 
-def quantize(model: keras.Model, plan: PrecisionPlan) -> keras.Model:
+def quantize(model: keras.Model, plan: PrecisionPlan, fractions: Fractions | None = None) -> keras.Model:
     """A copy of the model, its weights included, with the layers as the plan represents them.
 
-    Raises UserError for a pattern that matches no layer, or a precision that a part of a layer cannot have.
+    `fractions` are those of the grids of 8-bit outputs, as `calibrated` finds them. Raises UserError for a pattern that
+    matches no layer, or a precision that a part of a layer cannot have.
     """
-    named = quantizable(model)
-    plan.check(named)
-    if not plan.rules:
-        return model
+    plan.check(quantizable(model), [layer.name for layer in model.layers])
+    return _rebuilt(model, plan, {} if fractions is None else fractions) if plan.rules else model
+
+
+def calibrated(model: keras.Model, plan: PrecisionPlan, inputs: NDArray[np.float32]) -> dict[str, int]:
+    """The fraction of each grid that the plan asks for: the one with the least squared error on these inputs.
+
+    `model` is the trained network to start from, with weights as they are: the grids find the ranges of its tensors.
+    inputs: (clips, *shape), some hundred; a share of each tensor's values, evenly spaced, is looked at.
+    """
+    outputs_alone = PrecisionPlan(
+        tuple((pattern, tuple(part for part in parts if part[0] == "outputs")) for pattern, parts in plan.rules)
+    )
+    open_grids = _rebuilt(model, outputs_alone, None)
+    grids = [layer for layer in open_grids.layers if is_grid(layer)]
+    if not grids:
+        return {}
     import keras
 
-    copy = keras.models.clone_model(
-        model,
-        clone_function=lambda layer: _clone(layer, plan),
-        call_function=lambda layer, *args, **kwargs: _call(plan, set(named), layer, *args, **kwargs),
-    )
-    copy_weights(model, copy)
-    return copy
+    values = keras.Model(open_grids.inputs, [grid.output for grid in grids]).predict(inputs, batch_size=64, verbose=0)
+    values = values if isinstance(values, list) else [values]
+    return {grid.name: best_fraction(value) for grid, value in zip(grids, values, strict=True)}
+
+
+def best_fraction(values: NDArray[np.float32]) -> int:
+    """The fraction of the int8 grid that comes nearest to the values, by the mean of their squared differences."""
+    sample = values.ravel()[:: max(1, values.size // SAMPLE)].astype(np.float64)
+    largest = max(float(np.abs(values).max()), 2.0**-10)
+    whole = int(np.floor(np.log2(127 / largest)))  # nothing is clipped
+
+    def error(fraction: int) -> float:
+        on_grid = np.clip(np.floor(sample * 2.0**fraction + 0.5), -128, 127) * 2.0**-fraction
+        return float(np.mean((on_grid - sample) ** 2))
+
+    return min(range(whole, whole + 5), key=error)
+
+
+def is_grid(layer: Any) -> bool:
+    """Whether a layer puts what it reads on a grid of 8 bits."""
+    return type(getattr(layer, "activation", None)).__name__ == "Grid"
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
@@ -84,6 +142,90 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
         layer.set_weights(theirs[: len(mine)])
 
 
+def needs_grid(op: Operator, graph: Graph, users: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether the integer network stores what this layer makes, on a grid of its own.
+
+    It does not where a batch norm follows that folds into this layer's weights, or a ReLU that is a bound on its
+    results; and the logits that leave the network are not int8.
+    """
+    if op.kind in KEEP_GRID or op.kind == "Softmax" or op.name in graph.outputs or not users[op.name]:
+        return False
+    linear = op.attributes.get("activation", "linear") == "linear"
+    if len(users[op.name]) > 1 or not linear or op.kind in ACTIVATIONS:
+        return True
+    user = next(other for other in graph.operators if other.name == users[op.name][0])
+    function = user.attributes.get("activation")
+    if user.kind in ACTIVATIONS | {"Softmax"}:
+        clips = function in CLIPS and op.kind in WEIGHTED | {"BatchNormalization", "Add"}
+        return not clips and not (function == "softmax" and user.name in graph.outputs)
+    return not (user.kind == "BatchNormalization" and op.kind in WEIGHTED)
+
+
+@dataclass
+class _Grids:
+    """Puts grids behind layers, as they are called one by one; open ones (fractions None) let everything pass."""
+
+    fractions: Fractions | None
+    made: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, tensor: Any, of: str, what: str = "outputs") -> Any:
+        import qkeras
+
+        from hybridq.grid import Grid
+
+        name = f"{of}_{what}"
+        if name in self.made:
+            raise UserError(f"precision: {of} is used more than once, so its outputs cannot be 8-bit")
+        fraction = None if self.fractions is None else self.fractions.get(name, DEFAULT_FRACTION)
+        self.made[name] = qkeras.QActivation(Grid(fraction), name=name)(tensor)
+        return self.made[name]
+
+    def of_input(self, tensor: Any, stored: Mapping[str, Operator]) -> Any:
+        """An input of the network on its grid; any other tensor itself."""
+        import keras
+
+        maker = getattr(getattr(tensor, "_keras_history", None), "operation", None)
+        if not isinstance(maker, keras.layers.InputLayer) or maker.name not in stored:
+            return tensor
+        made = self.made.get(f"{maker.name}_outputs")
+        return self(tensor, maker.name) if made is None else made
+
+
+def _rebuilt(model: keras.Model, plan: PrecisionPlan, fractions: Fractions | None) -> keras.Model:
+    import keras
+
+    graph = read_graph(model)
+    users, grids = graph.consumers(), _Grids(fractions)
+    # A layer that a model inside the model holds is not called here, and has no grid.
+    stored = {
+        op.name: op
+        for op in graph.operators
+        if plan.of(op.name).outputs is Precision.INT8 and needs_grid(op, graph, users)
+    }
+    split = {name for name, op in stored.items() if _holds_table(op)}
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        args = keras.tree.map_structure(lambda x: grids.of_input(x, stored), args)
+        if layer.name in split:
+            function, layer.activation = layer.activation, keras.activations.linear
+            sums = grids(layer(*args, **kwargs), layer.name, "sums")
+            result = keras.layers.Activation(function, name=f"{layer.name}_function")(sums)
+        else:
+            result = layer(*args, **kwargs)
+        if layer.name in stored:
+            return grids(result, layer.name)
+        return _narrow(result, layer, plan)
+
+    copy = keras.models.clone_model(model, clone_function=lambda layer: _clone(layer, plan), call_function=call)
+    copy_weights(model, copy)
+    return copy
+
+
+def _holds_table(op: Operator) -> bool:
+    """Whether a layer with weights ends in a nonlinearity that reads what the integer network stores."""
+    return op.kind in WEIGHTED and op.attributes["activation"] not in CLIPS | {"linear"}
+
+
 def _clone(layer: Any, plan: PrecisionPlan) -> Any:
     kind = type(layer).__name__
     wanted = plan.of(layer.name)
@@ -96,14 +238,19 @@ def _clone(layer: Any, plan: PrecisionPlan) -> Any:
     if config.pop("groups", 1) != 1:
         raise UserError(f"precision: {layer.name} is a grouped convolution, which QKeras cannot quantize")
     config[weights_key] = _quantizer(WEIGHTS, wanted.weights, f"{layer.name}: weights")
+    if kind == "DepthwiseConv2D" and wanted.weights in DEPTHWISE:
+        from hybridq import grid
+
+        name, settings = DEPTHWISE[wanted.weights]
+        config[weights_key] = getattr(grid, name)(**settings)
     config["bias_quantizer"] = _quantizer(BIAS, wanted.bias, f"{layer.name}: bias")
     return getattr(qkeras, counterpart)(**config)
 
 
-def _call(plan: PrecisionPlan, named: set[str], layer: Any, *args: Any, **kwargs: Any) -> Any:
-    result = layer(*args, **kwargs)
-    outputs = plan.of(layer.name).outputs if layer.name in named else Precision.FLOAT32
-    if outputs is Precision.FLOAT32:
+def _narrow(result: Any, layer: Any, plan: PrecisionPlan) -> Any:
+    """Outputs of fewer than 8 bits, behind the layers with weights that a plan names."""
+    outputs = plan.of(layer.name).outputs
+    if outputs in (Precision.FLOAT32, Precision.INT8) or type(layer).__name__.removeprefix("Q") not in COUNTERPARTS:
         return result
     import qkeras
 

@@ -9,7 +9,7 @@ from hybridq.errors import UserError
 from hybridq.models import build_model
 from hybridq.models.config import ReferenceConfig, TCResNetConfig
 from hybridq.precision import Precision, PrecisionPlan
-from hybridq.quantize import copy_weights, quantizable, quantize
+from hybridq.quantize import best_fraction, calibrated, copy_weights, is_grid, quantizable, quantize
 
 HYBRID = PrecisionPlan.from_data({"conv2d*": "8-bit", "dense*": "binary", "dense_2": "8-bit"})
 
@@ -95,11 +95,84 @@ def test_bias_and_outputs_are_quantized_where_the_plan_says():
     plan = PrecisionPlan.from_data({"conv2d": {"weights": "8-bit", "bias": "8-bit", "outputs": "8-bit"}})
     quantized = quantize(network(), plan)
     layers = [layer.name for layer in quantized.layers]
-    assert layers[layers.index("conv2d") + 1] == "conv2d_outputs"
+    first = layers.index("conv2d") + 1  # what the nonlinearity reads is stored too
+    assert layers[first : first + 3] == ["conv2d_sums", "conv2d_function", "conv2d_outputs"]
     import keras
 
     outputs = keras.Model(quantized.input, quantized.get_layer("conv2d_outputs").output).predict(inputs(), verbose=0)
     assert len(np.unique(outputs)) <= 256
+
+
+@given(
+    values=st.lists(st.floats(-300, 300, width=32), min_size=1, max_size=30),
+    fraction=st.integers(-2, 9),
+)
+def test_a_grid_rounds_halves_up_clips_to_int8_and_passes_gradients_inside(values, fraction):
+    import tensorflow as tf
+
+    from hybridq.grid import Grid
+
+    x = tf.constant(values)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = Grid(fraction)(x)
+    whole = np.array(values, np.float32) * np.float32(2.0**fraction)
+    np.testing.assert_array_equal(y * 2.0**fraction, np.clip(np.floor(whole + np.float32(0.5)), -128, 127))
+    gradient = np.array(tape.gradient(y, x))
+    assert (gradient[(whole > -128) & (whole < 127)] == 1).all()
+    assert (gradient[(whole < -128) | (whole > 127)] == 0).all()
+
+
+def test_a_plan_that_names_all_outputs_puts_a_grid_wherever_a_tensor_is_stored():
+    plan = PrecisionPlan.from_data({"*": {"outputs": "8-bit"}, "conv2d*": "8-bit"})
+    model = network()
+    fractions = calibrated(model, plan, inputs(16))
+    quantized = quantize(model, plan, fractions)
+    grids = [layer.name for layer in quantized.layers if is_grid(layer)]
+    assert grids == list(fractions)
+    assert {"mfcc_outputs", "conv2d_sums", "conv2d_outputs", "batch_normalization_outputs"} <= set(grids)
+    # folded into the convolution before it; kept by what makes no new values; logits
+    for name in ("conv2d_5_outputs", "max_pooling2d_outputs", "flatten_outputs", "dropout_outputs", "dense_2_outputs"):
+        assert name not in grids
+    assert {layer.activation.fraction for layer in quantized.layers if is_grid(layer)} == set(fractions.values())
+    assert np.abs(quantized.predict(inputs(), verbose=0) - model.predict(inputs(), verbose=0)).max() < 0.1
+
+
+def test_a_relu_has_the_grid_of_what_it_bounds():
+    quantized = quantize(network(activation="relu"), PrecisionPlan.from_data({"*": {"outputs": "8-bit"}}))
+    names = [layer.name for layer in quantized.layers]
+    assert "conv2d_sums" not in names
+    assert "batch_normalization_5_outputs" not in names
+    assert {"conv2d_outputs", "conv2d_5_activation_outputs"} <= set(names)
+
+
+@given(values=st.lists(st.floats(-50, 50, width=32), min_size=4, max_size=200))
+def test_the_best_grid_is_no_worse_than_its_neighbours(values):
+    def error(fraction):
+        x = np.array(values)
+        return np.mean((np.clip(np.floor(x * 2.0**fraction + 0.5), -128, 127) * 2.0**-fraction - x) ** 2)
+
+    found = best_fraction(np.array(values, np.float32))
+    assert error(found) <= min(error(found - 1), error(found + 1)) + 1e-12
+
+
+@pytest.mark.parametrize("precision", ["8-bit", "4-bit", "ternary", "binary"])
+def test_each_channel_of_a_depthwise_layer_has_a_scale_of_its_own(tmp_path, precision):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 6, 3))
+    model = keras.Model(inputs, keras.layers.DepthwiseConv2D(3, name="depthwise")(inputs))
+    layer = model.get_layer("depthwise")
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel * np.array([1.0, 0.1, 0.01])[:, None], bias])
+    quantized = quantize(model, PrecisionPlan.from_data({"depthwise": precision}))
+    quantized.save(tmp_path / "model.keras")
+    for one in (quantized, keras.models.load_model(tmp_path / "model.keras", compile=False)):
+        found = one.get_layer("depthwise")
+        acting = np.array(found.depthwise_quantizer_internal(found.depthwise_kernel))[..., 0]
+        largest = np.abs(acting).max((0, 1))
+        assert largest[0] > 3 * largest[1] > 9 * largest[2] > 0
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])

@@ -9,7 +9,7 @@ from typing import Any
 from hybridq.keras_layers.description import Config
 from hybridq.precision import LayerPrecision, Precision
 
-# QKeras quantizers: the function that each computes as an activation, and its bits if not configured.
+# Quantizers of QKeras and of hybridq.grid: the function that each computes as an activation, and its default bits.
 QUANTIZERS: dict[str, tuple[str, int]] = {
     "quantized_bits": ("linear", 8),
     "quantized_linear": ("linear", 8),
@@ -25,6 +25,10 @@ QUANTIZERS: dict[str, tuple[str, int]] = {
     "binary": ("linear", 1),
     "stochastic_binary": ("linear", 1),
     "bernoulli": ("linear", 1),
+    "Grid": ("linear", 8),
+    "DepthwiseBits": ("linear", 8),
+    "DepthwiseTernary": ("linear", 2),
+    "DepthwiseBinary": ("linear", 1),
 }
 POLICY_KINDS = frozenset({"Dense", "EinsumDense", "Embedding"})  # that `model.quantize` of Keras changes
 POLICY_MODES = {"int8": Precision.INT8, "int4": Precision.INT4}

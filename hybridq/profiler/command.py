@@ -57,7 +57,7 @@ def suggestion(path: Path, request: Request, to: str) -> Suggestion:
         raise UserError(f"--to: '{to}' is not one of {', '.join(narrow)}")
     graph, board, start, rules = _opened(path, request)
     if start:
-        start.check(op.name for op in graph.weighted)
+        start.check((op.name for op in graph.weighted), (op.name for op in graph.operators))
     return suggest(graph, board.flash_bytes, Precision(to), start, rules=rules)
 
 

@@ -170,7 +170,7 @@ def profile(
     board = target if isinstance(target, targets.Target) else targets.target(target)
     graph = read_graph(model)
     if plan:
-        plan.check(op.name for op in graph.weighted)
+        plan.check((op.name for op in graph.weighted), (op.name for op in graph.operators))
     counted = accounting if isinstance(accounting, Accounting) else rules.accounting(accounting)
     steps = merge(graph, counted, plan)
     rows, needed = _rows(steps, plan, counted), arena.ram(graph, steps, plan, counted)

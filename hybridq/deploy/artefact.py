@@ -1,0 +1,239 @@
+"""The file that an integer network travels in: `network.hqn`, a zip of `network.json` and an array a file.
+
+Arrays are raw, little-endian, in C order, of the types in DTYPES; the JSON says their shapes. How weights are packed on
+a device is not the file's concern (`hybridq.deploy.packing`). The digest is the SHA-256 of all members, so it does not
+depend on how the zip was made; and equal networks give equal files.
+
+A file may come from anywhere: sizes are bounded, nothing in it is executed, and what is read is checked as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.deploy.checks import check
+from hybridq.deploy.network import (
+    Add,
+    Affine,
+    AveragePool,
+    Convolution,
+    Dense,
+    Depthwise,
+    IntegerNetwork,
+    Layer,
+    MaxPool,
+    Requantization,
+    Width,
+)
+from hybridq.errors import NotWritable, UserError
+
+SUFFIX = ".hqn"
+DESCRIPTION = "network.json"
+SCHEMA = 1
+KINDS: dict[str, type[Layer]] = {
+    kind.__name__: kind for kind in (Convolution, Depthwise, Dense, MaxPool, AveragePool, Add)
+}
+DTYPES = {
+    **dict.fromkeys(("weights", "table", "out.shift"), "int8"),
+    **dict.fromkeys(("bias", "out.multiplier", "affine.scale", "affine.offset"), "int32"),
+}
+LARGEST_FILE = 64 * 2**20  # bytes, also of the members together
+LARGEST_DESCRIPTION = 4 * 2**20
+MOST_LAYERS = 1_000
+MOST_MEMBERS = 1 + MOST_LAYERS * len(DTYPES)
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the time that every member bears
+PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
+
+Members = dict[str, bytes]
+
+
+def save_network(network: IntegerNetwork, path: Path) -> str:
+    """Write the file and return its digest. Raises NotWritable, and UserError for a network that contradicts itself."""
+    check(network)
+    members = _members(network)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in sorted(members):
+                entry = zipfile.ZipInfo(name, EPOCH)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, members[name])
+    except OSError as error:
+        raise NotWritable(path.parent, error) from error
+    return _digest(members)
+
+
+def load_network(path: Path) -> IntegerNetwork:
+    """The network in a file. Raises UserError for what is no such file, is damaged, or contradicts itself."""
+    members = _read(path)
+    try:
+        network = _network(json.loads(members[DESCRIPTION]), members)
+    except MALFORMED as error:
+        raise UserError(
+            f"{path}: damaged, or not an integer network ({type(error).__name__}: {error!s:.200})"
+        ) from None
+    try:
+        check(network)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return network
+
+
+def digest(network: IntegerNetwork) -> str:
+    """SHA-256 (hex) of the file that the network travels in."""
+    return _digest(_members(network))
+
+
+def _digest(members: Members) -> str:
+    whole = hashlib.sha256()
+    for name in sorted(members):
+        whole.update(f"{name}\0{len(members[name])}\0".encode() + members[name])
+    return whole.hexdigest()
+
+
+# ----------------------------------------------------------------------------------------------------- write
+
+
+def _members(network: IntegerNetwork) -> Members:
+    members: Members = {}
+    said = {
+        "schema": SCHEMA,
+        "input": {
+            "name": network.input_name,
+            "shape": list(network.input_shape),
+            "fraction": network.input_fraction,
+        },
+        "layers": [
+            {"kind": type(layer).__name__, **_said(layer, f"{number:03}", "", members)}
+            for number, layer in enumerate(network.layers)
+        ],
+        "about": dict(network.about),
+    }
+    members[DESCRIPTION] = json.dumps(said, indent=1, sort_keys=True).encode()
+    return members
+
+
+def _said(part: Any, file: str, prefix: str, members: Members) -> dict[str, Any]:
+    """The fields of a dataclass as plain data; its arrays go to the members, their shapes stay."""
+    found: dict[str, Any] = {}
+    for one in fields(part):
+        value, key = getattr(part, one.name), prefix + one.name
+        if isinstance(value, np.ndarray):
+            members[f"{file}.{key}"] = value.astype(np.dtype(DTYPES[key]).newbyteorder("<")).tobytes()
+            found[one.name] = list(value.shape)
+        elif is_dataclass(value):
+            found[one.name] = _said(value, file, f"{key}.", members)
+        else:
+            found[one.name] = value.name if isinstance(value, Width) else value
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------ read
+
+
+def _read(path: Path) -> Members:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"{path}: more than {LARGEST_FILE:,} bytes: no network for a microcontroller")
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            sizes = sum(entry.file_size for entry in entries)
+            plain = all(entry.compress_type in PLAIN for entry in entries)
+            if len(entries) > MOST_MEMBERS or sizes > LARGEST_FILE or not plain:
+                raise UserError(f"{path}: not a {SUFFIX} file: too many or too large members")
+            if DESCRIPTION not in archive.namelist() or archive.getinfo(DESCRIPTION).file_size > LARGEST_DESCRIPTION:
+                raise UserError(f"{path}: not a {SUFFIX} file: no {DESCRIPTION} of a sensible size in it")
+            return {entry.filename: _content(archive, entry) for entry in entries}
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+    except Exception as error:  # a damaged archive raises whatever its reader trips over: struct.error, zlib.error
+        raise UserError(f"{path}: damaged, or not a {SUFFIX} file ({error!s:.200})") from None
+
+
+def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """No more than the member says that it has; its checksum is compared at its end."""
+    with archive.open(entry) as member:
+        content = member.read(entry.file_size + 1)
+    if len(content) != entry.file_size:
+        raise ValueError(f"{entry.filename} has another size than it says")
+    return content
+
+
+def _network(said: Any, members: Members) -> IntegerNetwork:
+    if said["schema"] != SCHEMA:
+        raise ValueError(f"schema {said['schema']!r}, not {SCHEMA}")
+    if len(said["layers"]) > MOST_LAYERS:
+        raise ValueError("too many layers")
+    start = said["input"]
+    layers = tuple(_layer(layer, f"{number:03}", members) for number, layer in enumerate(said["layers"]))
+    about = said["about"]
+    if not isinstance(about, dict):
+        raise ValueError("about is no mapping")
+    return IntegerNetwork(_text(start["name"]), _numbers(start["shape"]), _number(start["fraction"]), layers, about)
+
+
+def _layer(said: Mapping[str, Any], file: str, members: Members) -> Layer:
+    kind = KINDS[said["kind"]]
+    found: Layer = _made(kind, said, file, "", members)
+    return found
+
+
+def _made(kind: Any, said: Mapping[str, Any], file: str, prefix: str, members: Members) -> Any:
+    return kind(**{one.name: _value(said[one.name], file, prefix + one.name, members) for one in fields(kind)})
+
+
+def _value(said: Any, file: str, key: str, members: Members) -> Any:
+    if key in DTYPES:
+        return None if said is None else _array(members[f"{file}.{key}"], _numbers(said), DTYPES[key])
+    if key in NESTED:
+        return None if said is None else _made(NESTED[key], said, file, f"{key}.", members)
+    return SIMPLE[key.rpartition(".")[2]](said)
+
+
+def _array(content: bytes, shape: tuple[int, ...], dtype: str) -> NDArray[np.int64]:
+    stored = np.dtype(dtype).newbyteorder("<")
+    if prod(shape) * stored.itemsize != len(content):
+        raise ValueError(f"{len(content)} bytes are no {dtype} of shape {shape}")
+    return np.frombuffer(content, stored).reshape(shape).astype(np.int64)
+
+
+def _text(said: Any) -> str:
+    if not isinstance(said, str) or not said.isprintable() or not 0 < len(said) <= 200:
+        raise ValueError(f"{said!r:.40} is no name")
+    return said
+
+
+def _number(said: Any) -> int:
+    if type(said) is not int or abs(said) > 2**31:
+        raise ValueError(f"{said!r:.40} is no whole number of 32 bits")
+    return said
+
+
+def _numbers(said: Any) -> tuple[int, ...]:
+    return tuple(_number(item) for item in said)
+
+
+NESTED: dict[str, Any] = {"out": Requantization, "affine": Affine}
+SIMPLE: dict[str, Callable[[Any], Any]] = {
+    "name": _text,
+    "inputs": lambda said: tuple(_text(item) for item in said),
+    "width": lambda said: Width[said],
+    "pads": lambda said: tuple(_numbers(item) for item in said),
+    **dict.fromkeys(("shape", "strides", "window", "scales"), _numbers),
+    **dict.fromkeys(("fraction", "shift", "low", "high"), _number),
+}

@@ -1,0 +1,68 @@
+"""Real scales and offsets as the integers of the integer network: multipliers, shifts, biases.
+
+Half up, twice: `arithmetic.requantized` rounds the product, then the shifted product, which together is
+floor(acc * scale + 1/2 + 2**-(shift + 1)). The bias takes that last part away again, so one rounding remains.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.deploy.network import INT8, Affine, Integers, Requantization
+from hybridq.errors import UserError
+
+Reals = NDArray[np.float64]
+LARGEST = 2**31 - 1  # of an int32
+LARGEST_SCALE = 0.5  # of a requantization; less than this
+FINEST_SHIFT = 31
+MOST_SHIFT = 30  # of an affine or an add
+
+
+def requantization(where: str, scale: Reals, low: int = INT8[0], high: int = INT8[1]) -> Requantization:
+    """The integers of a positive scale for each channel, 2**-33 to 1/2; UserError naming the layer beyond that."""
+    fractions, exponents = np.frexp(scale)
+    multiplier = np.floor(fractions * 2.0**31 + 0.5).astype(np.int64)
+    carried = multiplier == 2**31
+    multiplier, exponents = np.where(carried, 2**30, multiplier), exponents + carried
+    shift = -(exponents.astype(np.int64) + 1)
+    if (shift < 0).any() or (scale <= 0).any():
+        raise UserError(
+            f"{where}: its results are on a grid finer than its sums; calibrate anew, or give it wider weights"
+        )
+    if (shift > FINEST_SHIFT).any():
+        raise UserError(f"{where}: a channel's weights are too small to count (a scale of {scale.min():.3g})")
+    return Requantization(multiplier, shift, low, high)
+
+
+def bias(offset: Reals, scale: Reals, by: Requantization) -> Integers:
+    """What to add to the accumulator so that its requantization adds `offset`, in units of the result."""
+    twice_rounded = np.where(by.shift > 0, 2.0**31 / np.maximum(by.multiplier, 1), 0)
+    return np.floor(offset / scale - twice_rounded + 0.5).astype(np.int64)
+
+
+def affine(where: str, scale: Reals, offset: Reals) -> Affine:
+    """r = q * scale + offset, by channel, as integers: the finest shift whose products stay within int32."""
+    for shift in range(MOST_SHIFT, -1, -1):
+        a, b = (np.floor(value * 2.0**shift + 0.5) for value in (scale, offset))
+        if (np.abs(a) * 128 + np.abs(b) + 2.0 ** (shift - 1) <= LARGEST).all():
+            return Affine(a.astype(np.int64), b.astype(np.int64), shift)
+    raise UserError(f"{where}: its scale of {np.abs(scale).max():.3g} does not fit 32 bits")
+
+
+def sum_scales(where: str, before: tuple[int, int], after: int) -> tuple[tuple[int, int], int]:
+    """The scales and the shift that add two tensors of those fractions into one: powers of two, so exact."""
+    shift = max(0, *(fraction - after for fraction in before))
+    scales = (1 << (shift + after - before[0]), 1 << (shift + after - before[1]))
+    if shift > MOST_SHIFT or 128 * sum(scales) + (1 << shift) > LARGEST:
+        raise UserError(f"{where}: the grids of its inputs ({before}) and of its result ({after}) are too far apart")
+    return scales, shift
+
+
+def check_sums(where: str, weights: Integers, added: Integers) -> None:
+    """Raise UserError where an accumulator (int32) could overflow: inputs of -128, bias included, by output channel."""
+    worst = int((128 * np.abs(weights).reshape(-1, weights.shape[-1]).sum(0) + np.abs(added)).max())
+    if worst > LARGEST:
+        raise UserError(
+            f"{where}: its sums can reach {worst:,}, more than 32 bits hold; give it fewer inputs or narrower weights"
+        )

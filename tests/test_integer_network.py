@@ -1,0 +1,230 @@
+"""The integer network computes what the Keras network on grids computes: random networks, and a trained one."""
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hybridq.bundle import load_bundle
+from hybridq.deploy.arithmetic import classes, computed, every_tensor, quantized
+from hybridq.deploy.artefact import digest, load_network, save_network
+from hybridq.deploy.chains import chains_of
+from hybridq.deploy.checks import check
+from hybridq.deploy.convert import convert, integer_network, settle
+from hybridq.deploy.network import Add, Dense, MaxPool, Width
+from hybridq.experiment import open_dataset
+from hybridq.laboratory import Laboratory
+from hybridq.models import build_model
+from hybridq.models.config import TCResNetConfig
+from hybridq.precision import PrecisionPlan
+from hybridq.quantize import DEFAULT_FRACTION, calibrated, is_grid, quantize
+from hybridq.recipe import load_recipe
+from hybridq.tracking import open_store
+
+WIDTHS = st.sampled_from(["8-bit", "4-bit", "ternary", "binary"])
+FUNCTIONS = st.sampled_from(
+    ["linear", "relu", "relu6", "elu", "selu", "tanh", "sigmoid", "swish", "gelu", "leaky_relu"]
+)
+BLOCKS = st.lists(st.sampled_from(["conv", "depthwise", "pool", "residual", "norm", "act"]), min_size=1, max_size=4)
+
+
+@st.composite
+def networks(draw):
+    """A small random network of all supported layers on its grids, with random weights, and inputs for it."""
+    import keras
+    from keras import layers
+
+    keras.backend.clear_session()
+    seed = draw(st.integers(0, 10_000))
+    keras.utils.set_random_seed(seed)
+    shape = (draw(st.integers(5, 9)), draw(st.integers(5, 11)), draw(st.integers(1, 3)))
+    plan = {"*": {"outputs": "8-bit"}}
+
+    def weighted(make, kind, x, function, **settings):
+        name = f"{kind}_{len(plan)}"
+        plan[name] = {"weights": draw(WIDTHS), "outputs": "8-bit"}
+        normed = draw(st.booleans())
+        after = not normed or draw(st.booleans())  # the batch norm behind the nonlinearity, or before it
+        x = make(name=name, activation=function if after else None, **settings)(x)
+        x = layers.BatchNormalization(name=f"{name}_norm")(x) if normed else x
+        return x if after else layers.Activation(function, name=f"{name}_act")(x)
+
+    inputs = x = keras.Input(shape, name="mfcc")
+    for block in draw(BLOCKS):
+        small = min(x.shape[1:3]) < 3
+        if block == "conv":
+            settings = {
+                "kernel_size": (1, 1) if small else (draw(st.integers(1, 3)), draw(st.integers(1, 3))),
+                "strides": draw(st.sampled_from([1, 1, 2])),
+                "padding": draw(st.sampled_from(["same", "valid"])),
+                "filters": draw(st.integers(1, 5)),
+            }
+            x = weighted(layers.Conv2D, "conv", x, draw(FUNCTIONS), **settings)
+        elif block == "depthwise":
+            x = weighted(layers.DepthwiseConv2D, "depthwise", x, draw(FUNCTIONS), kernel_size=3, padding="same")
+        elif block == "pool" and not small:
+            x = layers.MaxPooling2D(2)(x)
+        elif block == "residual":
+            side = weighted(layers.Conv2D, "conv", x, draw(FUNCTIONS), filters=x.shape[-1], kernel_size=1)
+            x = layers.Add(name=f"{side._keras_history.operation.name}_add")([x, side])
+            x = layers.ReLU(name=f"{x._keras_history.operation.name}_relu")(x) if draw(st.booleans()) else x
+        elif block == "norm":
+            x = layers.BatchNormalization()(x)
+        elif block == "act":
+            x = layers.Activation(draw(FUNCTIONS))(x)
+    x = layers.GlobalAveragePooling2D()(x) if draw(st.booleans()) else layers.Dropout(0.2)(layers.Flatten()(x))
+    if draw(st.booleans()):
+        x = weighted(layers.Dense, "dense", x, draw(FUNCTIONS), units=draw(st.integers(1, 6)))
+    plan["last"] = {"weights": "8-bit"}
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax", name="last")(x))
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            n = layer.gamma.shape[0]
+            layer.set_weights([rng.normal(0, 1, n), rng.normal(0, 1, n), rng.normal(0, 1, n), rng.uniform(0.1, 2, n)])
+        elif layer.weights:
+            layer.set_weights([w if w.ndim > 1 else rng.normal(0, 0.3, w.shape) for w in layer.get_weights()])
+    clips = rng.normal(0, draw(st.sampled_from([0.1, 1.0, 30.0])), (8, *shape)).astype(np.float32)
+    found = PrecisionPlan.from_data(plan)
+    return quantize(model, found, calibrated(model, found, clips)), clips
+
+
+def stored_by_keras(model, network, clips):
+    """What the Keras network stores under the names of the integer network, as integers."""
+    import keras
+
+    chains = chains_of(model)[:-1]
+    values = keras.Model(model.inputs, [model.get_layer(chain.end).output for chain in chains]).predict(
+        clips, verbose=0
+    )
+    values = values if len(chains) > 1 else [values]
+    fractions = {network.input_name: network.input_fraction} | {one.name: one.fraction for one in network.layers}
+    found = {}
+    for chain, value in zip(chains, values, strict=True):
+        whole = value * 2.0 ** fractions[chain.name]
+        np.testing.assert_array_equal(whole, np.rint(whole), err_msg=chain.name)  # it is on the grid
+        found[chain.name] = whole.astype(np.int64).reshape(len(clips), *network.shapes[chain.name])
+    return found
+
+
+def keras_logits(model, clips):
+    import keras
+
+    probabilities = model.predict(clips, verbose=0)
+    kept, model.layers[-1].activation = model.layers[-1].activation, keras.activations.linear
+    found = keras.Model(model.inputs, model.layers[-1](model.layers[-1].input)).predict(clips, verbose=0)
+    model.layers[-1].activation = kept
+    np.testing.assert_array_equal(found.argmax(1), probabilities.argmax(1))
+    return found
+
+
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
+@given(case=networks())
+def test_every_layer_makes_what_keras_makes(case):
+    """From the same inputs: within one step, and all but a few values (ties in float32) the same."""
+    model, clips = case
+    settle(model)
+    network = integer_network(model)
+    check(network)
+    stored = stored_by_keras(model, network, clips)
+    np.testing.assert_array_equal(quantized(clips, network.input_fraction), stored[network.input_name])
+    for layer in network.layers[:-1]:
+        made = computed(layer, tuple(stored[name] for name in layer.inputs))
+        apart = np.abs(made.reshape(stored[layer.name].shape) - stored[layer.name])
+        assert (apart > 0).mean() < 0.02, layer
+        if isinstance(layer, Add | MaxPool):
+            assert not apart.any()
+        elif getattr(layer, "table", None) is None and getattr(layer, "affine", None) is None:
+            assert apart.max() <= 1, layer
+    last = network.layers[-1]
+    made = computed(last, (stored[last.inputs[0]],)) * 2.0**-last.fraction
+    np.testing.assert_allclose(made, keras_logits(model, clips), atol=1.01 * 2.0**-last.fraction, rtol=1e-5)
+
+
+@settings(max_examples=4, suppress_health_check=list(HealthCheck))
+@given(case=networks())
+def test_a_network_survives_its_file_and_a_saved_model(case, tmp_path_factory):
+    import keras
+
+    model, clips = case
+    folder = tmp_path_factory.mktemp("network")
+    network = integer_network(model)
+    sha = save_network(network, folder / "network.hqn")
+    again = load_network(folder / "network.hqn")
+    assert digest(again) == digest(network) == sha
+    inputs = quantized(clips, network.input_fraction)
+    for name, values in every_tensor(network, inputs).items():
+        np.testing.assert_array_equal(values, every_tensor(again, inputs)[name])
+    model.save(folder / "model.keras")
+    assert digest(integer_network(keras.models.load_model(folder / "model.keras", compile=False))) == sha
+
+
+def test_a_residual_network_along_time_is_an_integer_network():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = build_model(TCResNetConfig(channels=(8, 12, 12)), (38, 55), 4)
+    clips = np.random.default_rng(0).standard_normal((40, 38, 55, 1)).astype(np.float32)
+    plan = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}, "conv1d_2": "ternary"})
+    quantized_model = quantize(model, plan, calibrated(model, plan, clips))
+    settle(quantized_model)
+    network = integer_network(quantized_model)
+    check(network)
+    assert network.shapes["conv1d"] == (1, 55, 8)
+    assert sum(isinstance(layer, Add) for layer in network.layers) == 2
+    heard = quantized_model.predict(clips, verbose=0).argmax(1)
+    assert (classes(network, quantized(clips, network.input_fraction)) == heard).mean() >= 0.95
+
+
+def test_a_recipe_trained_on_grids_is_heard_alike_by_both_networks(folder, tmp_path, monkeypatch):
+    """The whole way: a float parent, calibration, training on the grids, the bundle, the integer network."""
+    monkeypatch.setenv("HYBRIDQ_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "float.yaml").write_text(
+        f"""
+name: float
+data: {{source: {folder}}}
+model: {{filters: [4, 4, 4, 4, 8, 8], dense: [8, 8]}}
+training: {{epochs: 2, batch: 16}}
+"""
+    )
+    (tmp_path / "deploy.yaml").write_text(
+        """
+extends: float.yaml
+start_from: float.yaml
+precision:
+  "*": {outputs: 8-bit}
+  "conv2d*": 8-bit
+  "conv2d_[45]": 4-bit
+  "dense*": binary
+  dense_2: 8-bit
+training: {epochs: 1}
+"""
+    )
+    recipe = load_recipe(tmp_path / "deploy.yaml")
+    store = open_store(tmp_path / "mlruns")
+    run = Laboratory(store, lambda recipe, data: Silent()).run(recipe)
+    bundle = load_bundle(store.download(run, "model"))
+    model, network = bundle.model(), convert(bundle)
+    x, truth = open_dataset(recipe).inputs("all", bundle.normalisation)
+    heard, found = model.predict(x, verbose=0).argmax(1), classes(network, quantized(x, network.input_fraction))
+    assert (heard == found).mean() >= 0.98  # one clip of 80
+    assert abs((heard == truth).mean() - (found == truth).mean()) <= 0.02
+    assert network.about["labels"] == list(bundle.labels)
+    assert {layer.name: layer.width for layer in network.layers if isinstance(layer, Dense)} == {
+        "dense": Width.BINARY,
+        "dense_1": Width.BINARY,
+        "dense_2": Width.INT8,
+    }
+    # The grids were laid by the float parent, not left where an untrained network has them.
+    assert {layer.activation.fraction for layer in model.layers if is_grid(layer)} != {DEFAULT_FRACTION}
+
+
+class Silent:
+    def begin(self, epochs):
+        pass
+
+    def batch(self, epoch, share, accuracy):
+        pass
+
+    def epoch(self, row):
+        pass
