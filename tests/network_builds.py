@@ -197,17 +197,19 @@ def _scaling(scale: np.ndarray, low: int = INT8[0]) -> Requantization:
     return Requantization((mantissa * 2**31).astype(np.int64), np.clip(-1 - exponent, 0, 31).astype(np.int64), low)
 
 
-def reference(seed: int = 0, **about: object) -> IntegerNetwork:
-    """The shape of the hybrid reference network: its last two convolutions in 4 bits, two binary dense layers."""
-    made = Made((38, 55, 1), seed)
-    x = made.conv("input", 16, behind=3)
-    x = made.max_pool(made.conv(x, 16, behind=3))
-    x = made.conv(x, 32, behind=3)
-    x = made.max_pool(made.conv(x, 32, behind=3))
-    x = made.conv(x, 64, width=Width.INT4, behind=3)
-    x = made.conv(x, 64, width=Width.INT4, behind=3)
-    x = made.dense(x, 64, Width.BINARY, behind=1)
-    x = made.dense(x, 64, Width.BINARY, behind=3)
+def reference(
+    first: Width = Width.INT8, last: Width = Width.INT4, dense: Width = Width.BINARY, **about: object
+) -> IntegerNetwork:
+    """The shape of the reference network: the widths of its first four and last two convolutions, and dense layers."""
+    made = Made((38, 55, 1), 0)
+    x = made.conv("input", 16, width=first, behind=3)
+    x = made.max_pool(made.conv(x, 16, width=first, behind=3))
+    x = made.conv(x, 32, width=first, behind=3)
+    x = made.max_pool(made.conv(x, 32, width=first, behind=3))
+    x = made.conv(x, 64, width=last, behind=3)
+    x = made.conv(x, 64, width=last, behind=3)
+    x = made.dense(x, 64, dense, behind=1)
+    x = made.dense(x, 64, dense, behind=3)
     made.dense(x, 10, logits=True)
     return made.network(**about)
 

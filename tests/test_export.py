@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from network_builds import Made, reference
 
-from hybridq.deploy import toolchain
+from hybridq.deploy import emulator, machines, toolchain
 from hybridq.deploy.artefact import save_network
 from hybridq.deploy.export import export
-from hybridq.deploy.network import IntegerNetwork
+from hybridq.deploy.network import IntegerNetwork, Width
 from hybridq.deploy.verify import verify
 from hybridq.errors import UserError
 
@@ -72,6 +72,25 @@ def test_the_reference_network_fits_and_is_exact(compiler: str, tmp_path: Path) 
     assert 0 < structs < 600
     counted = sum(layer.instructions for layer in found.layers)
     assert counted == pytest.approx(found.classify_instructions, rel=0.01)  # the marks themselves
+
+
+@pytest.mark.parametrize("width", [Width.INT8, Width.INT4, Width.TERNARY, Width.BINARY])
+def test_plans_of_one_width_are_exact(width: Width, tmp_path: Path) -> None:
+    if not toolchain.cortex_m4() or toolchain.host() is None:
+        pytest.skip("no compilers")
+    found = verify(exported(reference(width, width, width, **ABOUT), tmp_path), emulated=1)
+    assert found.exact
+    assert sum(found.ram.values()) < 24 * 1024
+
+
+def test_qemu_says_the_same(compiler: str, tmp_path: Path) -> None:
+    if shutil.which("qemu-system-arm") is None:
+        pytest.skip("qemu-system-arm is not installed")
+    folder = exported(reference(**ABOUT), tmp_path)
+    elf = machines.image(toolchain.cortex_m4()[compiler], folder, tmp_path / "image.elf")
+    run = emulator.Board(elf).run()
+    assert run.output in LABELS
+    assert emulator.run_in_qemu(elf) == (run.output, run.exit_code) == (run.output, 0)
 
 
 def test_two_exports_are_the_same_files(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def chain_of(network: IntegerNetwork) -> tuple[FrontEnd, Normalisation, tuple[st
         labels = tuple(map(str, network.about["labels"]))
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"the network does not say what it hears ({error!r}): no keyword spotter") from None
-    if network.input_shape not in ((*end.shape, 1), end.shape):
+    if network.input_shape != (*end.shape, 1):
         raise UserError(f"the network reads {network.input_shape}, its front end makes {end.shape}")
     if len(labels) != network.layers[-1].shape[-1]:
         raise UserError(f"the network has {network.layers[-1].shape[-1]} outputs and {len(labels)} labels")
