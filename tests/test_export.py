@@ -137,6 +137,18 @@ def test_what_does_not_fit_is_said_with_the_layers_to_shrink(compiler: str, tmp_
         verify(folder, compiler=compiler)
 
 
+def test_too_little_ram_is_said_with_what_is_kept(compiler: str, tmp_path: Path) -> None:
+    made = Made((38, 55, 1), 0)
+    big = made.conv("input", 200, (1, 1))
+    mean = made.dense(made.average(big), 4)  # reads its whole input before anything else reads the map again
+    made.dense(made.add(mean, made.dense(made.max_pool(big, (30, 30), (30, 30)), 4)), 2, logits=True)
+    folder = exported(made.network(**SMALL), tmp_path)
+    with pytest.raises(
+        UserError, match=rf"overflowed by \d+ bytes\ntoo little RAM: .* {re.escape(big)} \(418,000 bytes"
+    ):
+        verify(folder, compiler=compiler)
+
+
 def test_networks_that_do_not_say_what_they_hear(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not say what it hears"):
         exported(small(), tmp_path)
