@@ -1,6 +1,7 @@
 """Sweeps: which runs are made, in which order, by which engine; what failed, and what a second start does."""
 
 import json
+import logging
 import sqlite3
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hybridq.recipe import load_recipe
 from hybridq.reproduce import logged_recipe, reproduction
 from hybridq.sweeps.events import Died, Failed, Finished
 from hybridq.sweeps.schedule import MOST_DEATHS
+from hybridq.sweeps.worker import Task, work
 from hybridq.tracking import open_store
 
 SMALL = """
@@ -255,3 +257,15 @@ def test_a_run_is_reproduced_to_the_last_bit_and_only_on_its_own_clips(recipes, 
     experiment._audio.cache_clear()  # as in a new process
     with pytest.raises(UserError, match="not the clips"):
         logged_recipe(store, "float")
+
+
+def test_a_machine_that_does_not_know_the_server_makes_no_store_of_its_own(recipes, monkeypatch):
+    said = logging.getLogger("hybridq")  # which a worker, being a process of its own, takes for itself
+    for name in ("handlers", "propagate", "level"):
+        monkeypatch.setattr(said, name, getattr(said, name))
+    (job,) = planned(recipes, "float").jobs
+    told = []
+    work(Task(job.number, job.recipe.resolved(), None, None, False), told.append)
+    assert [type(event) for event in told] == [Failed]
+    assert "MLFLOW_TRACKING_URI is not set" in told[0].reason
+    assert not (recipes / "mlruns").exists()

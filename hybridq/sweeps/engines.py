@@ -41,7 +41,7 @@ class Crew:
 
     def task(self, job: Job, schedule: Schedule) -> Task:
         """A job as plain data."""
-        where = str(self.store.root or self.store.uri)
+        where = str(self.store.root) if self.store.root else None
         resume = self.resume or schedule.entries[job.number].died or not job.asked
         return Task(
             job.number,

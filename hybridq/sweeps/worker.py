@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hybridq.errors import RUN_FAILED, UserError
+from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
 from hybridq.sweeps.events import EpochDone, Event, Failed, Finished, Progress, Ready, Said
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Task:
 
     job: int
     recipe: dict[str, Any]  # resolved
-    store: str  # the folder of the store, or its address
+    store: str | None  # the folder of the store; None: at `MLFLOW_TRACKING_URI`, which may hold a password
     sweep: str | None  # id of the parent run
     resume: bool
     done: dict[str, str] = field(default_factory=dict)  # fingerprint -> run id
@@ -112,7 +113,9 @@ def work(task: Task, tell: Tell) -> None:
     said.handlers, said.propagate = [_Forwarding(task.job, tell)], False
     said.setLevel(logging.INFO)
     try:
-        perform(task, recipe_of(task.recipe), open_store(Path(task.store), wait=True), tell)
+        if task.store is None and not os.environ.get("MLFLOW_TRACKING_URI"):
+            raise UserError(f"MLFLOW_TRACKING_URI is not set on {socket.gethostname()}, which makes a run", ENVIRONMENT)
+        perform(task, recipe_of(task.recipe), open_store(Path(task.store or "mlruns"), wait=True), tell)
     except UserError as error:
         tell(Failed(task.job, str(error), error.exit_code))
 
