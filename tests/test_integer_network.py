@@ -1,7 +1,7 @@
 """The integer network computes what the Keras network on grids computes: random networks, and a trained one."""
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from hybridq.bundle import load_bundle
@@ -11,6 +11,7 @@ from hybridq.deploy.chains import chains_of
 from hybridq.deploy.checks import check
 from hybridq.deploy.convert import convert, integer_network, settle
 from hybridq.deploy.network import Add, Dense, MaxPool, Width
+from hybridq.errors import UserError
 from hybridq.experiment import open_dataset
 from hybridq.laboratory import Laboratory
 from hybridq.models import build_model
@@ -106,6 +107,16 @@ def stored_by_keras(model, network, clips):
     return found
 
 
+def accepted(model):
+    """The integer network; a random one may have a grid that is finer than its sums, which is refused by name."""
+    try:
+        return integer_network(model)
+    except UserError as error:
+        if "finer than its sums" not in str(error):
+            raise
+        reject()
+
+
 def keras_logits(model, clips):
     import keras
 
@@ -123,7 +134,7 @@ def test_every_layer_makes_what_keras_makes(case):
     """From the same inputs: within one step, and all but a few values (ties in float32) the same."""
     model, clips = case
     settle(model)
-    network = integer_network(model)
+    network = accepted(model)
     check(network)
     stored = stored_by_keras(model, network, clips)
     np.testing.assert_array_equal(quantized(clips, network.input_fraction), stored[network.input_name])
@@ -147,7 +158,7 @@ def test_a_network_survives_its_file_and_a_saved_model(case, tmp_path_factory):
 
     model, clips = case
     folder = tmp_path_factory.mktemp("network")
-    network = integer_network(model)
+    network = accepted(model)
     sha = save_network(network, folder / "network.hqn")
     again = load_network(folder / "network.hqn")
     assert digest(again) == digest(network) == sha
