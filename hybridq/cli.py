@@ -273,11 +273,12 @@ def evaluate(
 def export(
     run_or_artefact: Annotated[str, typer.Argument(help="A run, a model's folder, or an integer network (.hqn).")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
+    tflite: Annotated[bool, typer.Option("--tflite", help="Also write network.tflite, for LiteRT.")] = False,
 ) -> None:
     """Write a trained network as C99 for a microcontroller, with its weights packed, and how to build it."""
     from hybridq.deploy.export import export as write
 
-    build = write(run_or_artefact, out, None if Path(run_or_artefact).exists() else _store())
+    build = write(run_or_artefact, out, None if Path(run_or_artefact).exists() else _store(), tflite)
     constants = sum(layer["constants_bytes"] for layer in build["layers"])
     print(f"{out}: weights and tables of {constants:,} bytes, tensors of {build['arena_bytes']:,} bytes")
     print(f"`hybridq verify {shlex.quote(str(out))}` builds it, runs it in an emulator, and measures it")

@@ -14,9 +14,8 @@ step off where it lies near the middle between two.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import singledispatchmethod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,6 @@ from hybridq.deploy.network import (
     INT8,
     INT16,
     Add,
-    Affine,
     AveragePool,
     Convolution,
     Dense,
@@ -37,31 +35,18 @@ from hybridq.deploy.network import (
     Integers,
     Layer,
     MaxPool,
-    Requantization,
     Shape,
 )
 from hybridq.deploy.scaling import Reals
+from hybridq.deploy.tflite_numbers import VALID, Sums, clip, elu_of, norm, padding_of, scale_of, sums_of
 from hybridq.deploy.tflite_writer import Operation, Tensor, packed
-from hybridq.errors import NotWritable, UserError
+from hybridq.errors import UserError
 
-SAME, VALID = 0, 1  # paddings by their number in the schema
-ACTIVATIONS = {INT8: 0, INT16: 0, (0, INT8[1]): 1}  # none or RELU, by what they leave
-LARGEST = 2**31 - 1  # of an int32
+ACTIVATIONS = {INT8: 0, INT16: 0, (0, INT8[1]): 1}  # none or RELU by their number in the schema, by what they leave
 ALMOST = 1e-6  # relative: by how much the scales of a mean or sum may differ from those of its grids
-FAINT = 2.0**-12  # a batch norm's scale that moves no result by a step
-FRACTIONS = range(-8, 24)  # to try for ELU
 
 Places = tuple[tuple[int, int], tuple[int, int]]  # (before, after) by axis
 Type = type[np.signedinteger[Any]]
-
-
-def save_tflite(network: IntegerNetwork, path: Path) -> None:
-    """Write the file. Raises NotWritable, and UserError naming a layer that has no form in TFLite."""
-    content = tflite(network)
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise NotWritable(path.parent, error) from error
 
 
 def tflite(network: IntegerNetwork) -> bytes:
@@ -71,17 +56,6 @@ def tflite(network: IntegerNetwork) -> bytes:
     """
     check(network)
     return Forms(network).content()
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """What a convolution adds up, and by what a sum becomes a result: channels are the weights' `axis`."""
-
-    weights: Integers  # four axes, in TFLite's order
-    axis: int
-    bias: Integers
-    scale: Reals
-    bounds: tuple[int, int] = INT8
 
 
 class Forms:
@@ -125,7 +99,8 @@ class Forms:
         if self.tensors[source].shape != row:
             source = self.reshaped(f"{layer.name} (row)", source, row)
         if is_logits(layer.out):
-            source = self.as_type(f"{layer.name} (int16)", source, np.int16)
+            wide = replace(self.tensors[source], name=f"{layer.name} (int16)", type=np.int16)
+            source = self.run("CAST", (source,), self.tensor(wide))
         return self.finished(layer, source, layer.weights.T[:, None, None], 0)
 
     @add.register
@@ -140,12 +115,12 @@ class Forms:
     def _(self, layer: AveragePool) -> int:
         rows, columns = self.tensors[self.made[layer.inputs[0]]].shape[1:3]
         grids = 2.0 ** (layer.fraction - self.fractions[layer.inputs[0]])
-        self.require(layer, np.allclose(_scale(layer.out) * rows * columns, grids, rtol=ALMOST))
+        self.require(layer, np.allclose(scale_of(layer.out) * rows * columns, grids, rtol=ALMOST))
         axes = self.constant(f"{layer.name} (axes)", np.array([1, 2]), np.int32)
         result = self.image(layer.name, layer.shape, layer.fraction)
         self.run("MEAN", (self.made[layer.inputs[0]], axes), result, keepDims=True)
         bounds = layer.out.low, layer.out.high
-        return result if bounds == INT8 else self.looked_up(layer.name, result, _clip(bounds), layer.fraction)
+        return result if bounds == INT8 else self.looked_up(layer.name, result, clip(bounds), layer.fraction)
 
     @add.register
     def _(self, layer: Add) -> int:
@@ -156,7 +131,7 @@ class Forms:
         result = self.image(layer.name, layer.shape, layer.fraction)
         inputs = tuple(self.made[name] for name in layer.inputs)
         self.run("ADD", inputs, result, fusedActivationFunction=ACTIVATIONS.get(bounds, 0))
-        return result if bounds in ACTIVATIONS else self.looked_up(layer.name, result, _clip(bounds), layer.fraction)
+        return result if bounds in ACTIVATIONS else self.looked_up(layer.name, result, clip(bounds), layer.fraction)
 
     def require(self, layer: Layer, holds: Any) -> None:
         if not holds:
@@ -167,7 +142,7 @@ class Forms:
     def windowed(self, layer: Convolution | Depthwise, weights: Integers, axis: int) -> int:
         """A layer that moves a window over an image; zeros around it by PAD where TFLite has no name for them."""
         source = self.made[layer.inputs[0]]
-        padding = _padding(self.tensors[source].shape, layer)
+        padding = padding_of(self.tensors[source].shape, layer)
         if padding is None:
             source, padding = self.padded(f"{layer.name} (padded)", source, layer.pads), VALID
         return self.finished(layer, source, weights, axis, padding, layer.strides)
@@ -183,15 +158,16 @@ class Forms:
     ) -> int:
         """The sums requantized, then the table and the batch norm where there are such."""
         name, shape, table, affine = layer.name, layer.shape, layer.table, layer.affine
-        sums = _sums(weights, axis, layer.bias, layer.out)
+        sums = sums_of(weights, axis, layer.bias, layer.out)
         if sums.bounds not in ACTIVATIONS:
-            clip = _clip(sums.bounds)
-            table = clip if table is None else table[clip + 128]
+            kept = clip(sums.bounds)
+            table = kept if table is None else table[kept + 128]
         # The grids between the parts are not known. They matter to ELU alone: all else is relative.
-        elu = None if table is None else _elu(table, layer.fraction if affine is None else None)
+        elu = None if table is None else elu_of(table, layer.fraction if affine is None else None)
         before, after = elu or (layer.fraction, layer.fraction)
+        type_: Type = np.int16 if is_logits(layer.out) else np.int8
         summed = name if table is None and affine is None else f"{name} (sums)"
-        result = self.convolved(self.image(summed, shape, before, _type(layer.out)), source, sums, padding, strides)
+        result = self.convolved(self.image(summed, shape, before, type_), source, sums, padding, strides)
         if table is not None:
             named = name if affine is None else f"{name} (function)"
             if elu:
@@ -199,11 +175,11 @@ class Forms:
             else:
                 result = self.looked_up(named, result, table, after)
         if affine is not None:
-            result = self.convolved(self.image(name, shape, layer.fraction), result, _norm(affine))
+            result = self.convolved(self.image(name, shape, layer.fraction), result, norm(affine))
         return result
 
     def convolved(
-        self, result: int, source: int, sums: _Sums, padding: int = VALID, strides: tuple[int, int] = (1, 1)
+        self, result: int, source: int, sums: Sums, padding: int = VALID, strides: tuple[int, int] = (1, 1)
     ) -> int:
         """A convolution, a depthwise one where the channels are the last axis of its weights."""
         made, read = self.tensors[result], self.scale(source)
@@ -220,7 +196,7 @@ class Forms:
     def looked_up(self, name: str, source: int, table: Integers, fraction: int) -> int:
         """An exact function of int8: the integers as int32, plus 128, are places in the table."""
         shape = self.tensors[source].shape
-        wide = self.as_type(f"{name} (int32)", source, np.int32)
+        wide = self.run("CAST", (source,), self.tensor(Tensor(f"{name} (int32)", shape, np.int32)))
         middle = self.constant(f"{name} (128)", np.array([128]), np.int32)
         places = self.run("ADD", (wide, middle), self.tensor(Tensor(f"{name} (places)", shape, np.int32)))
         values = self.constant(f"{name} (table)", table, np.int8, np.array([2.0**-fraction]))
@@ -238,10 +214,6 @@ class Forms:
         wanted = self.constant(f"{name} (shape)", np.array(shape), np.int32)
         result = self.tensor(replace(self.tensors[source], name=name, shape=shape))
         return self.run("RESHAPE", (source, wanted), result, newShape=list(shape))
-
-    def as_type(self, name: str, source: int, type_: Type) -> int:
-        """The same numbers in another type."""
-        return self.run("CAST", (source,), self.tensor(replace(self.tensors[source], name=name, type=type_)))
 
     # ------------------------------------------------------------------------------------------ the lists
 
@@ -266,79 +238,3 @@ class Forms:
         scales = self.tensors[index].scales
         assert scales is not None
         return float(scales[0])
-
-
-def _sums(weights: Integers, axis: int, bias: Integers, out: Requantization) -> _Sums:
-    """The scale by channel, and the bias. Half of a step was taken off the bias for rounding twice: it comes back.
-
-    What is added is the last term of the formula in `scaling`, in steps of the sums. Narrow weights are multiplied by
-    what int8 has room for: the finer the sums, the fewer of them lie where runtimes round differently. A channel of
-    multiplier 0 is 0.
-    """
-    dead = np.broadcast_to(out.multiplier == 0, bias.shape)
-    others = tuple(place for place in range(4) if place != axis)
-    largest = np.abs(weights).max(others)
-    room = np.minimum(127 // np.maximum(largest, 1), LARGEST // (np.abs(bias) + 128 * np.abs(weights).sum(others) + 2))
-    factor = np.where(dead, 0, np.maximum(room, 1))
-    twice = np.where(out.shift > 0, 2.0**31 / np.maximum(out.multiplier, 1), 0)
-    added = np.clip(bias * factor + np.floor(twice * factor + 0.5), -LARGEST, LARGEST).astype(np.int64)
-    scale = _scale(out) / np.maximum(factor, 1)
-    return _Sums(weights * np.expand_dims(factor, others), axis, added, np.where(dead, 1.0, scale), (out.low, out.high))
-
-
-def _norm(by: Affine) -> _Sums:
-    """A batch norm. Its offset is in steps of the sums: of the weights from 64 to 127, the one that suits it best."""
-    real = by.scale * 2.0**-by.shift
-    faint = np.abs(real) < FAINT
-    gain = np.where(faint, 1.0, np.abs(real))
-    enough = 128 / gain + 129  # clips every result
-    offset = np.clip(by.offset * 2.0**-by.shift / gain, -enough, enough)
-    weights = np.arange(127, 63, -1)[:, None]
-    best = np.abs(np.floor(offset * weights + 0.5) / weights - offset).argmin(0)
-    chosen = weights[best, 0]
-    signed = np.where(faint, 0, chosen * np.sign(by.scale))[None, None, None]
-    return _Sums(signed, 3, np.floor(offset * chosen + 0.5).astype(np.int64), gain / chosen)
-
-
-def _scale(by: Requantization) -> Reals:
-    """What a requantization multiplies by."""
-    found: Reals = by.multiplier * 2.0 ** -(32 + by.shift)
-    return found
-
-
-def _type(by: Requantization) -> Type:
-    return np.int16 if is_logits(by) else np.int8
-
-
-def _padding(source: Shape, layer: Convolution | Depthwise) -> int | None:
-    """VALID for no zeros, SAME for those that TFLite puts around by that name, else None."""
-    if not any(map(any, layer.pads)):
-        return VALID
-    for n, places, k, stride, pads in zip(
-        source[1:3], layer.shape, layer.weights.shape, layer.strides, layer.pads, strict=False
-    ):
-        total = max((places - 1) * stride + k - n, 0)
-        if places != -(-n // stride) or pads != (total // 2, total - total // 2):
-            return None
-    return SAME
-
-
-def _clip(bounds: tuple[int, int]) -> Integers:
-    """The table that keeps int8 within bounds."""
-    return np.clip(np.arange(-128, 128), *bounds)
-
-
-def _elu(table: Integers, after: int | None) -> tuple[int, int] | None:
-    """The fractions before and behind an ELU of these 256 values, as runtimes compute them; None: it is no such table.
-
-    A result coarser than what is read is not tried: there are values in the middle between two, rounded in more than
-    one way.
-    """
-    x = np.arange(-128, 128)
-    for before in FRACTIONS:
-        real = x * 2.0**-before
-        for behind in FRACTIONS if after is None else [after]:
-            found = np.where(x < 0, np.expm1(np.minimum(real, 0)), real) * 2.0**behind
-            if behind >= before and np.array_equal(np.clip(np.rint(found), *INT8), table):
-                return before, behind
-    return None

@@ -1,7 +1,7 @@
 """Whatever is installed here that runs a `.tflite` file; each rounds in its own way.
 
 LiteRT comes with `pip install ai-edge-litert`, TensorFlow Lite for Microcontrollers with `pip install --pre
-tflite-micro`. TensorFlow has an interpreter too, announced to go.
+tflite-micro`.
 """
 
 from __future__ import annotations
@@ -23,28 +23,20 @@ def runtimes(content: bytes, outputs: int = 1) -> dict[str, Run]:
     """The runtimes by name and version, each with the file loaded, of a network of so many outputs."""
     found: dict[str, Run] = {}
     if find_spec("ai_edge_litert"):
-        from ai_edge_litert import interpreter as litert
+        from ai_edge_litert.interpreter import OpResolverType
 
-        found |= _interpreters(f"LiteRT {version('ai-edge-litert')}", litert, content)
-    from tensorflow.lite.python import interpreter as lite
-
-    found |= _interpreters(f"TensorFlow {version('tensorflow')}", lite, content)
+        name = f"LiteRT {version('ai-edge-litert')}"
+        found[f"{name}, XNNPACK"] = _litert(content, OpResolverType.BUILTIN)
+        found[f"{name}, own kernels"] = _litert(content, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     if find_spec("tflite_micro"):
         found[f"tflite-micro {version('tflite-micro')}"] = _micro(content, outputs)
     return found
 
 
-def _interpreters(name: str, module: Any, content: bytes) -> dict[str, Run]:
-    """An interpreter with each of its two sets of kernels."""
-    sets = {
-        f"{name}, XNNPACK": module.OpResolverType.BUILTIN,
-        f"{name}, own kernels": module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    }
-    return {title: _interpreter(module, content, kernels) for title, kernels in sets.items()}
+def _litert(content: bytes, kernels: Any) -> Run:
+    from ai_edge_litert.interpreter import Interpreter
 
-
-def _interpreter(module: Any, content: bytes, kernels: Any) -> Run:
-    made = module.Interpreter(model_content=content, experimental_op_resolver_type=kernels, num_threads=1)
+    made = Interpreter(model_content=content, experimental_op_resolver_type=kernels, num_threads=1)
     made.allocate_tensors()
     (source,), results = made.get_input_details(), made.get_output_details()
 
