@@ -31,6 +31,9 @@ METRICS: dict[str, Metric] = {
     "test accuracy low %": Metric("%", "higher", 1),
     "test accuracy high %": Metric("%", "higher", 1),
     "test mean word accuracy %": Metric("%", "higher", 1),
+    "integer test accuracy %": Metric("%", "higher", 1),  # of the integer network, as a device computes it
+    "Keras test accuracy %": Metric("%", "higher", 1),  # of the same network, as Keras computes it
+    "integer agreement %": Metric("%", "higher", 2),  # of the test clips that both of them hear alike
     "validation accuracy best %": Metric("%", "higher", 1),
     "flash KiB": Metric("KiB", "lower", 1),
     "flash as published KiB": Metric("KiB", "lower", 1),

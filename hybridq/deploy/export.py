@@ -16,7 +16,7 @@ import numpy as np
 
 from hybridq.dataset import Normalisation
 from hybridq.deploy import front_end, toolchain
-from hybridq.deploy.artefact import SUFFIX, digest, load_network, save_network
+from hybridq.deploy.artefact import SUFFIX, digest, save_network
 from hybridq.deploy.checks import check
 from hybridq.deploy.constants import Weighted
 from hybridq.deploy.emit import emit, kernel_files
@@ -122,15 +122,12 @@ def macc_of(layer: Layer) -> int:
 
 
 def _network(run_or_artefact: str, store: Store | None) -> IntegerNetwork:
-    path = Path(run_or_artefact)
-    if path.suffix == SUFFIX:
-        return load_network(path)
-    if (path / NETWORK).is_file():
-        return load_network(path / NETWORK)
-    from hybridq.deploy.convert import convert
-    from hybridq.experiment import find_bundle
+    from hybridq.trained import find_trained
 
-    return convert(find_bundle(run_or_artefact, store)[0])
+    found = find_trained(run_or_artefact, store)
+    if found.integers is None:
+        raise UserError(found.lacking or f"{found.name} is not quantized: nothing to export")
+    return found.integers
 
 
 def _write(folder: Path, texts: dict[str, str], kernels: list[str]) -> None:
