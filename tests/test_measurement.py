@@ -1,4 +1,4 @@
-"""A trained network in integers: in its run, in `evaluate`, `compare` and `export`. Real trainings of a tiny network."""
+"""A trained network in integers: in its run, in `evaluate`, `compare`, `export`. Real trainings of a tiny network."""
 
 import json
 import shutil
