@@ -1,4 +1,4 @@
-"""A trained network in integers: in its run, in `evaluate`, `compare`, `export`. Real trainings of a tiny network."""
+"""A trained network in integers: its run, `evaluate`, `compare`, `export`, `verify`. Real trainings of a tiny network."""
 
 import json
 import shutil
@@ -8,7 +8,9 @@ import pytest
 from conftest import write_tones
 
 from hybridq import cli
+from hybridq.deploy import toolchain
 from hybridq.deploy.artefact import digest, load_network
+from hybridq.metrics import METRICS
 from hybridq.tracking import open_store
 
 RECIPES = {
@@ -174,3 +176,71 @@ def test_another_network_in_the_place_of_the_logged_one_is_refused(laboratory, r
         assert "is not the one of its tag network.sha256" in refusal("evaluate", "grids")
     finally:
         file.write_bytes(kept)
+
+
+@pytest.fixture
+def image(laboratory, run, tmp_path):
+    """What `export grids` wrote; skips where it cannot be built and run."""
+    for name in ("elftools", "unicorn"):
+        pytest.importorskip(name, reason="needs pip install hybridq[deploy]")
+    if not toolchain.cortex_m4() or toolchain.host() is None:
+        pytest.skip("no compilers")
+    run("export", "grids", "--out", tmp_path / "image")
+    return tmp_path / "image"
+
+
+def verified(monkeypatch, capsys, folder):
+    """What `verify` found, and what it said besides."""
+    assert status(monkeypatch, "verify", folder, "--emulated", 1, "--format", "json") == 0
+    said = capsys.readouterr()
+    return json.loads(said.out), said.err
+
+
+def test_what_verify_measures_stands_in_the_run_beside_the_estimates(laboratory, image, monkeypatch, capsys):
+    before = views(laboratory)["grids"]
+    found, said = verified(monkeypatch, capsys, image)
+    assert f"logged to grids ({before.id[:8]})" in said
+    after = views(laboratory)["grids"]
+    assert (after.status, after.ended) == ("FINISHED", before.ended)
+    assert {name for name in after.metrics if name.startswith("image")} <= set(METRICS)
+    kept = open_store(laboratory / "mlruns").download(after.id, "verification.json")
+    assert json.loads(kept.read_text()) == found
+    sizes, metrics = found["sizes"], after.metrics
+    assert metrics["image flash KiB"] * 1024 == sizes["flash, together"] == sum(found["flash"].values())
+    assert metrics["image RAM KiB"] * 1024 == sizes["RAM, together"] == sum(found["ram"].values())
+    assert metrics["image stack KiB"] * 1024 == found["stack_bytes"]
+    assert metrics["image instructions M"] * 1e6 == pytest.approx(found["classify_instructions"])
+    assert metrics["image exact %"] == 100
+    for what, total in (("flash", "flash_bytes"), ("RAM", "ram_bytes")):
+        more = sizes[f"{what}, together"] - found["estimate"][total]
+        assert metrics[f"image {what} beyond estimate KiB"] * 1024 == more
+    report = open_store(laboratory / "mlruns").download(after.id, "profile.json")
+    assert found["estimate"]["macc"] == json.loads(report.read_text())["totals"]["macc"]
+    assert status(monkeypatch, "verify", image, "--emulated", 1) == 0
+    assert "estimated   difference" in capsys.readouterr().out
+
+
+def test_an_image_that_belongs_to_no_run_is_verified_and_not_logged(laboratory, image, run, monkeypatch, capsys):
+    again = image.with_name("again")
+    run("export", image, "--out", again)  # an export of an export is still the run's
+    build = json.loads((again / "build.json").read_text())
+    assert build == json.loads((image / "build.json").read_text())
+    (again / "build.json").write_text(json.dumps(build | {"run": "0" * 32}))
+    assert "not logged: no run '0000" in verified(monkeypatch, capsys, again)[1]
+    other = views(laboratory)["weights"].id
+    (again / "build.json").write_text(json.dumps(build | {"run": other}))
+    assert f"not logged: weights ({other[:8]}) has another network" in verified(monkeypatch, capsys, again)[1]
+    run("export", image / "network.hqn", "--out", image.with_name("file"))
+    found, said = verified(monkeypatch, capsys, image.with_name("file"))
+    assert "not logged: the network was not exported from a run" in said
+    assert not found["estimates"]
+    nowhere = image.with_name("nowhere")
+    nowhere.mkdir()
+    monkeypatch.chdir(nowhere)
+    assert "not logged: no runs are kept in" in verified(monkeypatch, capsys, image)[1]
+    assert not list(nowhere.iterdir())
+
+
+def test_a_damaged_build_json_is_said(image, refusal):
+    (image / "build.json").write_text("[")
+    assert "build.json: not what `hybridq export` wrote" in refusal("verify", image, "--emulated", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -35,11 +36,13 @@ def verify(
     format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
 ) -> None:
     """Build an exported network for the Cortex-M4, run it in an emulator, and compare it with the integer network."""
+    from hybridq.deploy.recording import record
     from hybridq.deploy.verify import verify as check
 
     if format_ not in (Format.table, Format.json):
         raise UserError("verify prints --format table or json")
     result = check(folder, source_of(data), clips, emulated, compiler)
     print_result(result, format_)
+    print(record(result), file=sys.stderr)
     if not result.exact:
         raise typer.Exit(RUN_FAILED)

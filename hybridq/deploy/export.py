@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hybridq.bundle import MODEL
 from hybridq.dataset import Normalisation
 from hybridq.deploy import front_end, toolchain
 from hybridq.deploy.artefact import SUFFIX, digest, save_network
@@ -25,9 +26,12 @@ from hybridq.deploy.packing import pack
 from hybridq.deploy.plan import Map, Plan, plan
 from hybridq.errors import NotWritable, UserError
 from hybridq.features import FrontEnd
+from hybridq.precision import PrecisionPlan
+from hybridq.profiler.accounting import OWN
 
 if TYPE_CHECKING:
     from hybridq.tracking import Store
+    from hybridq.trained import Trained
 
 NETWORK, BUILD, SOURCES, BOARD = f"network{SUFFIX}", "build.json", "src", "board"
 
@@ -67,12 +71,17 @@ def export(run_or_artefact: str, folder: Path, store: Store | None = None) -> di
 
     Raises UserError where the network has no form in integers, or no front end.
     """
-    network = _network(run_or_artefact, store)
+    from hybridq.trained import find_trained
+
+    found = find_trained(run_or_artefact, store)
+    if found.integers is None:
+        raise UserError(found.lacking or f"{found.name} is not quantized: nothing to export")
+    network = found.integers
     check(network)
     end, normalisation, _ = chain_of(network)
     planned = plan(network)
     texts = emit(network, planned) | front_end.sources(end, normalisation, network.input_fraction)
-    build = _planned(network, planned)
+    build = _planned(network, planned) | _origin(found)
     about = {
         "name": network.about.get("name") or "network",
         "digest": build["digest"],
@@ -121,13 +130,27 @@ def macc_of(layer: Layer) -> int:
     return int(np.prod(layer.shape[:-1], dtype=np.int64)) * layer.weights.size
 
 
-def _network(run_or_artefact: str, store: Store | None) -> IntegerNetwork:
-    from hybridq.trained import find_trained
+def origin(folder: Path) -> dict[str, Any]:
+    """What an exported folder says of the network: `run`, its id, and `estimate`, the memory report; where known."""
+    try:
+        build = json.loads((folder / BUILD).read_text())
+        return {key: build[key] for key in ("run", "estimate") if key in build}
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{folder / BUILD}: not what `hybridq export` wrote ({error})") from None
 
-    found = find_trained(run_or_artefact, store)
-    if found.integers is None:
-        raise UserError(found.lacking or f"{found.name} is not quantized: nothing to export")
-    return found.integers
+
+def _origin(found: Trained) -> dict[str, Any]:
+    """The same of a trained network; the report is of its layers in 8 bits where the recipe left them in float."""
+    if found.bundle is None:
+        return origin(Path(found.name)) if Path(found.name).is_dir() else {}
+    from hybridq.deploy.convert import EVERYTHING
+    from hybridq.profiler import profile
+
+    recipe = found.bundle.recipe
+    plan = PrecisionPlan((*EVERYTHING.rules, *PrecisionPlan.from_data(recipe.get("precision", {})).rules))
+    totals = profile(found.bundle.folder / MODEL, recipe["target"], plan, OWN).totals
+    estimate = {"flash_bytes": totals.flash_bytes, "ram_bytes": totals.ram_bytes, "macc": totals.macc}
+    return {"estimate": estimate} | ({"run": found.run} if found.run else {})
 
 
 def _write(folder: Path, texts: dict[str, str], kernels: list[str]) -> None:
