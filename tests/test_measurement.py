@@ -1,4 +1,4 @@
-"""A trained network in integers: its run, `evaluate`, `compare`, `export`, `verify`. Real trainings of a tiny network."""
+"""A trained network in integers: in `evaluate`, `compare`, `export`, `verify` and its run. Real, tiny trainings."""
 
 import json
 import shutil

@@ -76,6 +76,8 @@ def _set_up() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # BLAS threads wait for each other in a loop: beside a training they cost more than the training itself.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Where the root has no handler, a library that warns gives it one, which would print our lines a second time.
+    logging.getLogger().addHandler(logging.NullHandler())
     said = logging.getLogger("hybridq")
     said.handlers = [logging.StreamHandler(sys.stderr)]
     said.setLevel(logging.INFO)

@@ -50,7 +50,13 @@ def convert(bundle: Bundle, clips: NDArray[np.float32] | None = None) -> Integer
 
 
 def on_grids(model: keras.Model, clips: NDArray[np.float32]) -> keras.Model:
-    """A network with 8-bit weights where it has float ones, and its tensors on grids calibrated on the clips."""
+    """A network with 8-bit weights where it has float ones, and its tensors on grids calibrated on the clips.
+
+    Raises UserError where its plan gives some outputs fewer bits.
+    """
+    narrow = [layer.name for layer in model.layers if type(layer).__name__ == "QActivation"]
+    if narrow:
+        raise UserError(f"{narrow[0]}: its results have fewer than 8 bits; only 8-bit outputs can be converted")
     found = quantize(model, EVERYTHING, calibrated(model, EVERYTHING, clips))
     settle(found)
     return found
