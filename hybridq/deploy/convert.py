@@ -17,6 +17,7 @@ from hybridq.deploy.chains import GRID, NORM, chains_of
 from hybridq.deploy.layers import acting, finest_grid, integer_network, sums
 from hybridq.deploy.network import AveragePool, Convolution, Dense, Depthwise, IntegerNetwork
 from hybridq.deploy.weights import weights_of
+from hybridq.errors import UserError
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize import WEIGHTED, calibrated, is_grid, quantize
 
