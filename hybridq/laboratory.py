@@ -23,14 +23,13 @@ from hybridq.bundle import Bundle, load_bundle, save_bundle, weights_digest
 from hybridq.dataset import Dataset
 from hybridq.deploy.artefact import save_network
 from hybridq.deploy.convert import settle
-from hybridq.deploy.export import NETWORK
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.experiment import network, network_from, open_dataset, run_name
 from hybridq.measurement import measured
 from hybridq.paths import locked
 from hybridq.profiler import Profile, profile
 from hybridq.quantize import is_grid
-from hybridq.trained import NETWORK_DIGEST, Trained, with_integers
+from hybridq.trained import NETWORK, NETWORK_DIGEST, Trained, with_integers
 from hybridq.training import Epoch, History, Watcher, best_weights, train
 from hybridq.yamlfile import to_yaml
 

@@ -12,7 +12,6 @@ from hybridq.dataset import Dataset, Normalisation
 from hybridq.deploy.artefact import SUFFIX, digest, load_network
 from hybridq.deploy.checks import check
 from hybridq.deploy.convert import convert
-from hybridq.deploy.export import NETWORK, chain_of
 from hybridq.deploy.network import IntegerNetwork
 from hybridq.errors import UserError
 from hybridq.experiment import calibration_clips, open_dataset
@@ -24,7 +23,8 @@ from hybridq.recipe import recipe_of
 if TYPE_CHECKING:
     from hybridq.tracking import Store
 
-NETWORK_DIGEST = "network.sha256"  # tag: of the integer network, in the artifact `network.hqn` of the run
+NETWORK = f"network{SUFFIX}"  # the integer network of a run, or of an exported folder
+NETWORK_DIGEST = "network.sha256"  # tag of the run: the digest of that network
 
 
 @dataclass(frozen=True)
@@ -95,3 +95,19 @@ def with_integers(bundle: Bundle, name: str, data: Callable[[], Dataset] | None 
         return Trained(name, bundle, network, run=run)
     except UserError as error:
         return Trained(name, bundle, lacking=str(error), run=run)
+
+
+def chain_of(network: IntegerNetwork) -> tuple[FrontEnd, Normalisation, tuple[str, ...]]:
+    """What an integer network says of its sound: the front end, the normalisation, the labels; UserError without."""
+    try:
+        end = FrontEnd(**network.about["front_end"])
+        numbers = {key: tuple(map(float, one)) for key, one in network.about["normalisation"].items()}
+        normalisation = Normalisation(**numbers)
+        labels = tuple(map(str, network.about["labels"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"the network does not say what it hears ({error!r}): no keyword spotter") from None
+    if network.input_shape != (*end.shape, 1):
+        raise UserError(f"the network reads {network.input_shape}, its front end makes {end.shape}")
+    if len(labels) != network.layers[-1].shape[-1]:
+        raise UserError(f"the network has {network.layers[-1].shape[-1]} outputs and {len(labels)} labels")
+    return end, normalisation, labels

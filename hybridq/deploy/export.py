@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridq.bundle import MODEL
-from hybridq.dataset import Normalisation
 from hybridq.deploy import front_end, toolchain
-from hybridq.deploy.artefact import SUFFIX, digest, save_network
+from hybridq.deploy.artefact import digest, save_network
 from hybridq.deploy.checks import check
 from hybridq.deploy.constants import Weighted
 from hybridq.deploy.emit import emit, kernel_files
@@ -25,15 +24,14 @@ from hybridq.deploy.network import IntegerNetwork, Layer
 from hybridq.deploy.packing import pack
 from hybridq.deploy.plan import Map, Plan, plan
 from hybridq.errors import NotWritable, UserError
-from hybridq.features import FrontEnd
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler.accounting import OWN
+from hybridq.trained import NETWORK, Trained, chain_of, find_trained
 
 if TYPE_CHECKING:
     from hybridq.tracking import Store
-    from hybridq.trained import Trained
 
-NETWORK, BUILD, SOURCES, BOARD = f"network{SUFFIX}", "build.json", "src", "board"
+BUILD, SOURCES, BOARD = "build.json", "src", "board"
 
 README = """# {name}
 
@@ -71,8 +69,6 @@ def export(run_or_artefact: str, folder: Path, store: Store | None = None) -> di
 
     Raises UserError where the network has no form in integers, or no front end.
     """
-    from hybridq.trained import find_trained
-
     found = find_trained(run_or_artefact, store)
     if found.integers is None:
         raise UserError(found.lacking or f"{found.name} is not quantized: nothing to export")
@@ -97,21 +93,6 @@ def export(run_or_artefact: str, folder: Path, store: Store | None = None) -> di
     except OSError as error:
         raise NotWritable(folder, error) from error
     return build
-
-
-def chain_of(network: IntegerNetwork) -> tuple[FrontEnd, Normalisation, tuple[str, ...]]:
-    """What an integer network says of its sound: the front end, the normalisation, the labels; UserError without."""
-    try:
-        end = FrontEnd(**network.about["front_end"])
-        normalisation = Normalisation(**{key: tuple(one) for key, one in network.about["normalisation"].items()})
-        labels = tuple(map(str, network.about["labels"]))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"the network does not say what it hears ({error!r}): no keyword spotter") from None
-    if network.input_shape != (*end.shape, 1):
-        raise UserError(f"the network reads {network.input_shape}, its front end makes {end.shape}")
-    if len(labels) != network.layers[-1].shape[-1]:
-        raise UserError(f"the network has {network.layers[-1].shape[-1]} outputs and {len(labels)} labels")
-    return end, normalisation, labels
 
 
 def constants_bytes(layer: Layer) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hybridq.deploy.verification import Verification
 from hybridq.errors import UserError
+from hybridq.trained import NETWORK_DIGEST
 
 ARTIFACT = "verification.json"
 
@@ -15,7 +16,6 @@ def record(found: Verification) -> str:
     else than the network of the run.
     """
     from hybridq.tracking import open_store
-    from hybridq.trained import NETWORK_DIGEST
 
     if not found.run:
         return "not logged: the network was not exported from a run"

@@ -18,12 +18,13 @@ from hybridq.dataset import Dataset
 from hybridq.deploy import arithmetic, front_end, machines, toolchain
 from hybridq.deploy.artefact import digest, load_network
 from hybridq.deploy.emulator import RAM, Board
-from hybridq.deploy.export import NETWORK, SOURCES, chain_of, constants_bytes, macc_of, origin
+from hybridq.deploy.export import SOURCES, constants_bytes, macc_of, origin
 from hybridq.deploy.network import Dense, IntegerNetwork, Width
 from hybridq.deploy.plan import Plan, plan
 from hybridq.deploy.verification import CODE, TENSORS, WEIGHTS, Agreement, LayerCount, Verification
 from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
 from hybridq.features import FrontEnd
+from hybridq.trained import NETWORK, chain_of
 
 BATCH = 64  # clips at a time in the integer network
 MARKED = ("-DHQ_MARK=board_mark", "-include", "board.h")
