@@ -19,12 +19,14 @@ from hybridq.deploy import front_end, toolchain
 from hybridq.deploy.artefact import digest, save_network
 from hybridq.deploy.checks import check
 from hybridq.deploy.constants import Weighted
+from hybridq.deploy.convert import EVERYTHING
 from hybridq.deploy.emit import emit, kernel_files
 from hybridq.deploy.network import IntegerNetwork, Layer
 from hybridq.deploy.packing import pack
 from hybridq.deploy.plan import Map, Plan, plan
 from hybridq.errors import NotWritable, UserError
 from hybridq.precision import PrecisionPlan
+from hybridq.profiler import profile
 from hybridq.profiler.accounting import OWN
 from hybridq.trained import NETWORK, Trained, chain_of, find_trained
 
@@ -116,6 +118,8 @@ def origin(folder: Path) -> dict[str, Any]:
     try:
         build = json.loads((folder / BUILD).read_text())
         return {key: build[key] for key in ("run", "estimate") if key in build}
+    except FileNotFoundError:
+        return {}
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{folder / BUILD}: not what `hybridq export` wrote ({error})") from None
 
@@ -124,9 +128,6 @@ def _origin(found: Trained) -> dict[str, Any]:
     """The same of a trained network; the report is of its layers in 8 bits where the recipe left them in float."""
     if found.bundle is None:
         return origin(Path(found.name)) if Path(found.name).is_dir() else {}
-    from hybridq.deploy.convert import EVERYTHING
-    from hybridq.profiler import profile
-
     recipe = found.bundle.recipe
     plan = PrecisionPlan((*EVERYTHING.rules, *PrecisionPlan.from_data(recipe.get("precision", {})).rules))
     totals = profile(found.bundle.folder / MODEL, recipe["target"], plan, OWN).totals
