@@ -45,6 +45,7 @@ def verify(
     """
     if not (folder / NETWORK).is_file():
         raise UserError(f"{folder}: nothing exported here; `hybridq export RUN --out {folder}` writes it")
+    known = origin(folder)
     missing = [name for name in ("elftools", "unicorn") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"verify needs {' and '.join(missing)}: pip install hybridq[deploy]", ENVIRONMENT)
@@ -79,7 +80,7 @@ def verify(
         Agreement(len(few), int(on_board.sum())),
         Agreement(len(sounds), int((answers != expected).sum())),
         None if truth is None else 100 * float(np.mean(answers == truth)),
-        **origin(folder),
+        **known,
     )
 
 
