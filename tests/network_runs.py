@@ -18,14 +18,12 @@ from hybridq.deploy.emit import emit
 from hybridq.deploy.network import IntegerNetwork
 from hybridq.deploy.plan import plan
 
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g")
+CHECKS = "address,undefined,float-cast-overflow,float-divide-by-zero"
+SANITIZERS = (f"-fsanitize={CHECKS}", "-fno-sanitize-recover=all", "-O1", "-g")
 PORTABLE = "-U__ARM_FEATURE_DSP"  # the kernels in plain C, also where there is SIMD
 
-# Prints the logits and the class for each of the inputs. The arena holds junk at first, then what the run before left.
-PROGRAM = """
-#include "hq_kernels.h"
-#include "network.h"
-#include "inputs.h"
+# A program prints its numbers with `say`, here and on the board.
+SAY = """
 #ifdef __arm__
 #include "board.h"
 static void say(int32_t number)
@@ -40,6 +38,13 @@ static void say(int32_t number)
     printf("%d ", (int)number);
 }
 #endif
+"""
+# Prints the logits and the class for each of the inputs. The arena holds junk at first, then what the run before left.
+PROGRAM = """
+#include "hq_kernels.h"
+#include "network.h"
+#include "inputs.h"
+#include "say.h"
 static int8_t arena[HYBRIDQ_ARENA_BYTES] __attribute__((aligned(4)));
 static const int8_t *input;
 void hybridq_input_row(uint32_t row, int8_t to[HYBRIDQ_INPUT_ROW_BYTES])
@@ -68,7 +73,7 @@ OBJECTS = tempfile.TemporaryDirectory(prefix="hybridq-")
 
 
 class Machine:
-    """Something that builds programs and runs them. All kernels are compiled once, for all programs."""
+    """Something that builds programs and runs them. The kernels are compiled once, for all networks."""
 
     def __init__(self, build: Build, run: Callable[[Path], str], compiler: toolchain.Compiler, *flags: str) -> None:
         self.build, self.run, self.flags = build, run, flags
@@ -78,9 +83,14 @@ class Machine:
     def answers(self, network: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
         """The logits (clips, classes) and behind them the class, (clips, classes + 1) in all."""
         with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
-            sources, include = written(network, Path(place), inputs)
-            said = self.run(self.build([*sources, self.kernels], Path(place) / "program", (include, *self.flags)))
-        return np.array(said.split(), np.int64).reshape(len(inputs), -1)
+            said = self.said([*written(network, Path(place), inputs), self.kernels], Path(place))
+        return said.reshape(len(inputs), -1)
+
+    def said(self, sources: list[Path], folder: Path, *flags: str) -> np.ndarray:
+        """The numbers that a program prints, which is built in that folder."""
+        (folder / "say.h").write_text(SAY)
+        program = self.build(sources, folder / "program", (f"-I{folder}", *flags, *self.flags))
+        return np.array(self.run(program).split(), np.int64)
 
 
 @functools.cache
@@ -116,14 +126,19 @@ def expected(network: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
     return np.column_stack([wanted, wanted.argmax(1)])
 
 
-def written(network: IntegerNetwork, folder: Path, inputs: np.ndarray) -> tuple[list[Path], str]:
-    """The C files, but for the kernels, of a program that runs a network on inputs, and the flag that they need."""
-    rows = "".join(f"    {{{', '.join(map(str, one))}}},\n" for one in inputs.reshape(len(inputs), -1))
-    declared = f"static const int8_t inputs[CLIPS][{inputs[0].size}] = {{\n{rows}}};\n"
-    texts = {"inputs.h": f"#define CLIPS {len(inputs)}\n{declared}", "main.c": PROGRAM, **emit(network, plan(network))}
+def written(network: IntegerNetwork, folder: Path, inputs: np.ndarray) -> list[Path]:
+    """The C files, but for the kernels, of a program that runs a network on inputs."""
+    clips = constants("int8_t", "inputs", inputs.reshape(len(inputs), -1))
+    texts = {"inputs.h": f"#define CLIPS {len(inputs)}\n{clips}", "main.c": PROGRAM, **emit(network, plan(network))}
     for name, text in texts.items():
         (folder / name).write_text(text)
-    return [folder / "network.c", folder / "main.c"], f"-I{folder.resolve()}"
+    return [folder / "network.c", folder / "main.c"]
+
+
+def constants(kind: str, name: str, rows: np.ndarray) -> str:
+    """An array of C with two axes."""
+    inside = "".join(f"    {{{', '.join(map(str, row))}}},\n" for row in rows)
+    return f"static const {kind} {name}[{len(rows)}][{len(rows[0])}] = {{\n{inside}}};\n"
 
 
 def has_sanitizers() -> bool:

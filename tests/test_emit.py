@@ -89,10 +89,10 @@ def test_labels_are_any_text(tmp_path: Path) -> None:
     made.dense("input", 3, logits=True)
     labels = ['"yes"\\', "für??/", "*/\n%s"]
     network = made.network(labels=labels)
-    sources, include = written(network, tmp_path, some_inputs(network))
+    sources = written(network, tmp_path, some_inputs(network))
     (tmp_path / "main.c").write_text(LABELS)
     kernels = [toolchain.SOURCES / name for name in kernel_files(network, plan(network)) if name.endswith(".c")]
-    program = compiler.build([*sources, *kernels], tmp_path / "program", (include,))
+    program = compiler.build([*sources, *kernels], tmp_path / "program", (f"-I{tmp_path}",))
     assert subprocess.run([program], capture_output=True, check=True).stdout.decode().split("\0")[:-1] == labels
 
 

@@ -94,9 +94,10 @@ def chain_of(network: IntegerNetwork) -> tuple[FrontEnd, Normalisation, tuple[st
     """What an integer network says of its sound: the front end, the normalisation, the labels; UserError without."""
     try:
         end = FrontEnd(**network.about["front_end"])
-        normalisation = Normalisation(**{key: tuple(one) for key, one in network.about["normalisation"].items()})
+        numbers = {key: tuple(map(float, one)) for key, one in network.about["normalisation"].items()}
+        normalisation = Normalisation(**numbers)
         labels = tuple(map(str, network.about["labels"]))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"the network does not say what it hears ({error!r}): no keyword spotter") from None
     if network.input_shape != (*end.shape, 1):
         raise UserError(f"the network reads {network.input_shape}, its front end makes {end.shape}")
