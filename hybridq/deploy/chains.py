@@ -147,7 +147,7 @@ def _part(op: Operator, layer: Any) -> Part:
     if op.kind == "BatchNormalization":
         return Part(NORM, _norm(layer), layer)
     if is_grid(layer):
-        return Part(GRID, layer.activation.fraction)
+        return Part(GRID, layer.activation.fraction, layer)
     if op.attributes["activation"] == "linear":
         raise UserError(f"{op.name}: its results have fewer than 8 bits; only 8-bit outputs can be converted")
     return _activation(op, layer)
