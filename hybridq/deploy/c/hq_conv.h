@@ -34,7 +34,7 @@ void hq_conv_pairs_row(const hq_conv *layer, const int8_t *const rows[], int8_t 
 #if HQ_DSP
 
 /* An hq_dot_pair in assembly, as compilers spill there: weights in r0, x0 in r1, x1 in r2, the end in r3. */
-#define HQ_DOT_PAIR(name)                                                             \
+#define HQ_DOT_PAIR(name)                                                                    \
     __attribute__((naked)) static void name(__attribute__((unused)) const uint32_t *weights, \
                                             __attribute__((unused)) const int16_t *x0,       \
                                             __attribute__((unused)) const int16_t *x1,       \

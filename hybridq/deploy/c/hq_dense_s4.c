@@ -4,8 +4,8 @@
 #if HQ_DSP
 
 /* 16 MACC in 25 instructions. */
-#define LOAD(pair)                    \
-    "ldr    r9, [" pair "], #4\n"     \
+#define LOAD(pair)                \
+    "ldr    r9, [" pair "], #4\n" \
     "and    r8, r11, r9, lsl #4\n"
 HQ_DOT_FOUR(dot, LOAD)
 

@@ -115,7 +115,8 @@ static float log2_of(float x)
     int32_t exponent = (int32_t)((m.bits + (one - root)) >> 23) - 127;
     m.bits -= (uint32_t)exponent << 23;
     float s = (m.value - 1.0f) / (m.value + 1.0f), square = s * s;
-    float series = 2.8853901f + square * (0.96179669f + square * (0.57707802f + square * 0.41219858f)); /* 2 / (n ln 2) */
+    /* 2 / (n ln 2) for n = 1, 3, 5, 7 */
+    float series = 2.8853901f + square * (0.96179669f + square * (0.57707802f + square * 0.41219858f));
     return (float)exponent + s * series;
 }
 
