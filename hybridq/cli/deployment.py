@@ -31,7 +31,7 @@ def verify(
     folder: Annotated[Path, typer.Argument(help="What `hybridq export` wrote.")],
     data: Data = None,
     clips: Annotated[int, typer.Option(min=1, help="Test clips of --data to hear on this machine.")] = 1000,
-    emulated: Annotated[int, typer.Option(min=1, help="Of these, to hear on the emulated board.")] = 4,
+    emulated: Annotated[int | None, typer.Option(min=1, help="Of these, on the emulated board; else all.")] = None,
     compiler: Annotated[str | None, typer.Option(help="zig or gcc; else the first that is installed.")] = None,
     format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
 ) -> None:
