@@ -16,12 +16,13 @@ from hybridq.errors import RUN_FAILED, UserError
 def export(
     run_or_artefact: Annotated[str, typer.Argument(help="A run, a model's folder, or an integer network (.hqn).")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
+    tflite: Annotated[bool, typer.Option("--tflite", help="Also write network.tflite, for LiteRT.")] = False,
 ) -> None:
     """Write a trained network as C99 for a microcontroller, with its weights packed, and how to build it."""
     from hybridq.deploy.export import export as write
     from hybridq.trained import is_path
 
-    build = write(run_or_artefact, out, None if is_path(run_or_artefact) else the_store())
+    build = write(run_or_artefact, out, None if is_path(run_or_artefact) else the_store(), tflite)
     constants = sum(layer["constants_bytes"] for layer in build["layers"])
     print(f"{out}: weights and tables of {constants:,} bytes, tensors of {build['arena_bytes']:,} bytes")
     print(f"`hybridq verify {shlex.quote(str(out))}` builds it, runs it in an emulator, and measures it")
