@@ -31,11 +31,7 @@ def weights_of(layer: Any, op: Operator) -> Weights:
 
     Raises UserError for settings that have no form in integers.
     """
-    for setting, plain in (("groups", 1), ("dilation", 1), ("depth_multiplier", 1)):
-        depthwise_groups = setting == "groups" and "Depthwise" in op.kind
-        value = op.attributes.get(setting, plain)
-        if not depthwise_groups and set(np.ravel(value)) != {plain}:
-            raise UserError(f"{op.name}: {setting} {value} has no form in integers; only {plain} has")
+    check_settings(op)
     if getattr(layer, "_mask", None) is not None:
         raise UserError(f"{op.name}: a mask on its kernel has no form in integers")
     acting, step, width = _acting(layer, op.name)
@@ -46,6 +42,15 @@ def weights_of(layer: Any, op: Operator) -> Weights:
     if off or np.abs(integers).max() > width.largest or (width is Width.BINARY and not integers.all()):
         raise UserError(f"{op.name}: its weights are not {width.bits}-bit integers of one step for each channel")
     return Weights(integers, width, step, _bias(layer, channels))
+
+
+def check_settings(op: Operator) -> None:
+    """Raise UserError for settings of a layer with weights that have no form in integers."""
+    for setting, plain in (("groups", 1), ("dilation", 1), ("depth_multiplier", 1)):
+        depthwise_groups = setting == "groups" and "Depthwise" in op.kind
+        value = op.attributes.get(setting, plain)
+        if not depthwise_groups and set(np.ravel(value)) != {plain}:
+            raise UserError(f"{op.name}: {setting} {value} has no form in integers; only {plain} has")
 
 
 def _acting(layer: Any, name: str) -> tuple[Reals, Reals, Width]:
