@@ -124,6 +124,11 @@ def is_grid(layer: Any) -> bool:
     return type(getattr(layer, "activation", None)).__name__ == "Grid"
 
 
+def makes_grid(op: Operator) -> bool:
+    """The same of an operator of a graph."""
+    return "fraction" in op.attributes
+
+
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Copy the weights of the layers that bear the same name; raises UserError where they do not fit."""
     there = {layer.name: layer for layer in source.layers}
@@ -148,9 +153,10 @@ def needs_grid(op: Operator, graph: Graph, users: Mapping[str, tuple[str, ...]])
     It does not where a batch norm follows that folds into this layer's weights, or a ReLU that is a bound on its
     results; and the logits that leave the network are not int8.
     """
-    if op.kind in KEEP_GRID or op.kind == "Softmax" or op.name in graph.outputs or not users[op.name]:
-        return False
     linear = op.attributes.get("activation", "linear") == "linear"
+    keeps = op.kind in KEEP_GRID or (op.kind == "Activation" and linear)
+    if keeps or op.kind == "Softmax" or op.name in graph.outputs or not users[op.name]:
+        return False
     if len(users[op.name]) > 1 or not linear or op.kind in ACTIVATIONS:
         return True
     user = next(other for other in graph.operators if other.name == users[op.name][0])

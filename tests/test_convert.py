@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hybridq.deploy import scaling
 from hybridq.deploy.arithmetic import classes, quantized, requantized
 from hybridq.deploy.artefact import DESCRIPTION, digest, load_network, save_network
-from hybridq.deploy.convert import integer_network, on_grids
+from hybridq.deploy.convert import on_grids
+from hybridq.deploy.layers import integer_network
 from hybridq.errors import UserError
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize import calibrated, quantize

@@ -16,7 +16,7 @@ from hybridq.deploy.scaling import Reals
 from hybridq.errors import UserError
 from hybridq.graph import Graph, Operator, read_graph
 from hybridq.keras_layers import UNCHANGED
-from hybridq.quantize import ACTIVATIONS, CLIPS, POOLS, RESHAPES, WEIGHTED
+from hybridq.quantize import ACTIVATIONS, CLIPS, POOLS, RESHAPES, WEIGHTED, makes_grid
 
 if TYPE_CHECKING:
     import keras
@@ -153,15 +153,10 @@ def _read(op: Operator, read: tuple[Source, ...], is_last: bool) -> Source:
     return Source(chain)
 
 
-def is_grid_operator(op: Operator) -> bool:
-    """Whether an operator puts what it reads on a grid of 8 bits."""
-    return "fraction" in op.attributes
-
-
 def _part(op: Operator) -> Part:
     if op.kind == "BatchNormalization":
         return Part(NORM, op)
-    if is_grid_operator(op):
+    if makes_grid(op):
         return Part(GRID, op, op.attributes["fraction"])
     if op.attributes["activation"] == "linear":
         raise UserError(f"{op.name}: its results have fewer than 8 bits; only 8-bit outputs can be converted")

@@ -75,7 +75,7 @@ def layer_precision(config: Config) -> LayerPrecision:
 
 
 def quantizers_of(config: Config) -> dict[str, Any]:
-    """The classes of the quantizers of a QKeras layer: of its kernel, and of its results with the fraction of a Grid."""
+    """The quantizers of a QKeras layer by their classes: of its kernel, of its results; and the fraction of a Grid."""
     kernels = [_quantizer(config[key])[0] for key in QUANTIZER_KEYS if config.get(key) is not None]
     found: dict[str, Any] = {"kernel_quantizer": kernels[0]} if kernels else {}
     name, settings = _quantizer(config.get("activation"))
