@@ -18,10 +18,9 @@ from hybridq.dataset import Normalisation
 from hybridq.deploy import front_end, toolchain
 from hybridq.deploy.artefact import SUFFIX, digest, load_network, save_network
 from hybridq.deploy.checks import check
-from hybridq.deploy.constants import Weighted
+from hybridq.deploy.constants import Weighted, constants_bytes
 from hybridq.deploy.emit import emit, kernel_files
 from hybridq.deploy.network import IntegerNetwork, Layer
-from hybridq.deploy.packing import pack
 from hybridq.deploy.plan import Map, Plan, plan
 from hybridq.errors import NotWritable, UserError
 from hybridq.features import FrontEnd
@@ -103,15 +102,6 @@ def chain_of(network: IntegerNetwork) -> tuple[FrontEnd, Normalisation, tuple[st
     if len(labels) != network.layers[-1].shape[-1]:
         raise UserError(f"the network has {network.layers[-1].shape[-1]} outputs and {len(labels)} labels")
     return end, normalisation, labels
-
-
-def constants_bytes(layer: Layer) -> int:
-    """Flash for a layer's weights and tables, packed: what the emitted arrays take."""
-    if not isinstance(layer, Weighted):
-        return 0
-    channels = layer.shape[-1]
-    behind = (layer.table is not None) * 256 + (layer.affine is not None) * 8 * channels
-    return len(pack(layer.weights, layer.width)) + 9 * channels + behind
 
 
 def macc_of(layer: Layer) -> int:

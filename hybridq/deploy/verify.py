@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from hybridq.dataset import Dataset
 from hybridq.deploy import arithmetic, front_end, machines, toolchain
 from hybridq.deploy.artefact import digest, load_network
+from hybridq.deploy.constants import constants_bytes
 from hybridq.deploy.emulator import RAM, Board
-from hybridq.deploy.export import NETWORK, SOURCES, chain_of, constants_bytes, macc_of
+from hybridq.deploy.export import NETWORK, SOURCES, chain_of, macc_of
 from hybridq.deploy.network import Dense, IntegerNetwork, Width
 from hybridq.deploy.plan import Plan, plan
 from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
