@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hybridq.deploy.layers import integer_network
 from hybridq.deploy.outline import outline
 from hybridq.deploy.plan import plan
 from hybridq.experiment import graph_of
-from hybridq.graph import Graph, read_graph
+from hybridq.graph import Graph, Operator, read_graph
 from hybridq.models import build_model
 from hybridq.models.config import TCResNetConfig
 from hybridq.precision import Precision, PrecisionPlan
@@ -126,7 +127,7 @@ def test_the_recipes_count_as_their_images(path):
     network = outline(structure(quantized_graph(graph_of(recipe), recipe.plan)))
     constants, planned = exported(network)
     assert reported(found) == (constants, planned.arena_bytes)
-    assert found.planner == "depth first"
+    assert found.planner == "depth first (conv2d to max_pooling2d_1 row by row)"
 
 
 def test_the_reference_network_is_the_measured_image():
@@ -152,6 +153,24 @@ def test_why_figures_are_not_an_images_is_said():
     narrow = PrecisionPlan.from_data({"*": {"outputs": "8-bit"}, "conv2d": {"outputs": "4-bit"}})
     found = profile(graph_of(recipe), plan=narrow, accounting="packed")
     assert found.no_image.startswith("conv2d_outputs: its results have fewer than 8 bits")
+
+
+def test_a_network_of_absurd_size_is_not_planned():
+    shape, deep = (2**31, 1, 1), {"kernel": (1, 1), "strides": (1, 1), "groups": 1, "activation": "relu"}
+    graph = Graph(
+        "absurd",
+        (
+            Operator("in", "InputLayer", (), (), shape),
+            Operator("conv", "Conv2D", ("in",), (shape,), shape, {"pads": ((0, 0), (0, 0)), **deep}, 1, 1),
+            Operator("flat", "Flatten", ("conv",), (shape,), (2**31,)),
+            Operator("dense", "Dense", ("flat",), ((2**31,),), (2,), {"activation": "linear"}, 2**32, 2),
+        ),
+        ("dense",),
+    )
+    plan = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}})
+    start = time.process_time()
+    assert "rows are more than an image is planned for" in profile(graph, plan=plan, accounting="packed").no_image
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("to", [Precision.BINARY, Precision.TERNARY, Precision.INT4])

@@ -23,6 +23,7 @@ from hybridq.quantize import WEIGHTED
 from hybridq.quantized_graph import quantized_graph
 
 PLANNER = "depth first"
+MOST_ROWS = 1_024  # of a tensor; beyond them a file is damaged or hostile, and planning takes minutes
 PRECISIONS = {width: precision for precision, width in WIDTHS.items() if precision is not Precision.FLOAT32}
 
 
@@ -71,7 +72,7 @@ class Image:
             buffers=planned.maps[self.network.input_name].bytes,
             buffers_inside=True,
             peak=self.network.layers[rows[taken.index(max(taken))][0]].name,
-            planner=PLANNER,
+            planner=_planner(planned),
             lifetimes=tuple(
                 Lifetime(one.name, rows[one.first][0], rows[one.last][-1], one.offset, one.bytes)
                 for one in planned.buffers
@@ -83,9 +84,20 @@ def image_of(graph: Graph, plan: PrecisionPlan | None) -> Image | str:
     """The image of a network under a precision plan; or why there is none, naming the layer."""
     try:
         chains = structure(quantized_graph(graph, plan))
-        return Image(tuple(chains), outline(chains))
+        network = outline(chains)
+        most, name = max((shape[0] if len(shape) == 3 else 1, name) for name, shape in network.shapes.items())
+        if most > MOST_ROWS:
+            return f"{name}: {most:,} rows are more than an image is planned for, {MOST_ROWS:,}"
+        return Image(tuple(chains), network)
     except UserError as error:
         return str(error)
+
+
+def _planner(planned: Plan) -> str:
+    """How the arena was planned, with the layers that run in turns, a row at a time."""
+    stages = [[step.name for step in stage.steps if step.layer] for stage in planned.stages]
+    together = [f"{names[0]} to {names[-1]}" for names in stages if len(names) > 1]
+    return f"{PLANNER} ({', '.join(together)} row by row)" if together else PLANNER
 
 
 def _rows_of_stages(planned: Plan, layers: list[str]) -> list[list[int]]:
