@@ -17,6 +17,7 @@ from hybridq.deploy.convert import settle
 from hybridq.deploy.layers import integer_network
 from hybridq.deploy.outline import outline
 from hybridq.deploy.plan import plan
+from hybridq.errors import UserError
 from hybridq.experiment import graph_of
 from hybridq.graph import Graph, Operator, read_graph
 from hybridq.models import build_model
@@ -153,6 +154,20 @@ def test_why_figures_are_not_an_images_is_said():
     narrow = PrecisionPlan.from_data({"*": {"outputs": "8-bit"}, "conv2d": {"outputs": "4-bit"}})
     found = profile(graph_of(recipe), plan=narrow, accounting="packed")
     assert found.no_image.startswith("conv2d_outputs: its results have fewer than 8 bits")
+
+
+def test_a_quantizer_that_has_no_form_in_integers_is_named():
+    import keras
+    import qkeras
+
+    inputs = keras.Input((4,), name="in")
+    x = qkeras.QDense(3, kernel_quantizer=qkeras.quantized_po2(4), name="powers")(inputs)
+    model = quantize(keras.Model(inputs, x), PrecisionPlan.from_data({"in": {"outputs": "8-bit"}}))
+    message = "powers: weights by quantized_po2 have no form in integers"
+    assert message in profile(model, accounting="packed").no_image
+    for refused in (integer_network, settle):
+        with pytest.raises(UserError, match=message):
+            refused(model)
 
 
 def test_a_network_of_absurd_size_is_not_planned():

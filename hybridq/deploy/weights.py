@@ -45,8 +45,8 @@ def weights_of(layer: Any, op: Operator) -> Weights:
     """
     if getattr(layer, "_mask", None) is not None:
         raise UserError(f"{op.name}: a mask on its kernel has no form in integers")
-    acting, step = _acting(layer)
     width = width_of(op)
+    acting, step = _acting(layer)
     channels = acting.shape[-1]
     step = np.broadcast_to(np.maximum(step, TINY).ravel(), (channels,))
     integers = np.floor(acting / step + 0.5).astype(np.int64)
