@@ -18,11 +18,10 @@ from hybridq.bundle import MODEL
 from hybridq.deploy import front_end, toolchain
 from hybridq.deploy.artefact import digest, save_network
 from hybridq.deploy.checks import check
-from hybridq.deploy.constants import Weighted
+from hybridq.deploy.constants import Weighted, constants_bytes
 from hybridq.deploy.convert import EVERYTHING
 from hybridq.deploy.emit import emit, kernel_files
 from hybridq.deploy.network import IntegerNetwork, Layer
-from hybridq.deploy.packing import pack
 from hybridq.deploy.plan import Map, Plan, plan
 from hybridq.deploy.tflite import tflite
 from hybridq.errors import NotWritable, UserError
@@ -103,15 +102,6 @@ def export(run_or_artefact: str, folder: Path, store: Store | None = None, with_
     except OSError as error:
         raise NotWritable(folder, error) from error
     return build
-
-
-def constants_bytes(layer: Layer) -> int:
-    """Flash for a layer's weights and tables, packed: what the emitted arrays take."""
-    if not isinstance(layer, Weighted):
-        return 0
-    channels = layer.shape[-1]
-    behind = (layer.table is not None) * 256 + (layer.affine is not None) * 8 * channels
-    return len(pack(layer.weights, layer.width)) + 9 * channels + behind
 
 
 def macc_of(layer: Layer) -> int:

@@ -19,8 +19,9 @@ from hybridq.audio.progress import bar
 from hybridq.dataset import Dataset
 from hybridq.deploy import arithmetic, front_end, machines, toolchain
 from hybridq.deploy.artefact import digest, load_network
+from hybridq.deploy.constants import constants_bytes
 from hybridq.deploy.emulator import RAM, Board
-from hybridq.deploy.export import SOURCES, constants_bytes, macc_of, origin
+from hybridq.deploy.export import SOURCES, macc_of, origin
 from hybridq.deploy.network import Dense, IntegerNetwork, Width
 from hybridq.deploy.plan import Plan, plan
 from hybridq.deploy.verification import CODE, TENSORS, WEIGHTS, Agreement, LayerCount, Verification
