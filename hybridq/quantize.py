@@ -124,6 +124,11 @@ def is_grid(layer: Any) -> bool:
     return type(getattr(layer, "activation", None)).__name__ == "Grid"
 
 
+def makes_grid(op: Operator) -> bool:
+    """The same of an operator of a graph."""
+    return "fraction" in op.attributes
+
+
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Copy the weights of the layers that bear the same name; raises UserError where they do not fit."""
     there = {layer.name: layer for layer in source.layers}
@@ -162,6 +167,24 @@ def needs_grid(op: Operator, graph: Graph, users: Mapping[str, tuple[str, ...]])
     return not (user.kind == "BatchNormalization" and op.kind in WEIGHTED)
 
 
+def grids_of(graph: Graph, plan: PrecisionPlan) -> dict[str, Operator]:
+    """The operators behind which a plan puts a grid, by name.
+
+    A layer that a model inside the model holds ("outer/inner") has none: it is not called by itself.
+    """
+    users = graph.consumers()
+    return {
+        op.name: op
+        for op in graph.operators
+        if plan.of(op.name).outputs is Precision.INT8 and "/" not in op.name and needs_grid(op, graph, users)
+    }
+
+
+def holds_table(op: Operator) -> bool:
+    """Whether a layer with weights ends in a nonlinearity that reads what the integer network stores."""
+    return op.kind in WEIGHTED and op.attributes["activation"] not in CLIPS | {"linear"}
+
+
 @dataclass
 class _Grids:
     """Puts grids behind layers, as they are called one by one; open ones (fractions None) let everything pass."""
@@ -196,14 +219,8 @@ def _rebuilt(model: keras.Model, plan: PrecisionPlan, fractions: Fractions | Non
     import keras
 
     graph = read_graph(model)
-    users, grids = graph.consumers(), _Grids(fractions)
-    # A layer that a model inside the model holds is not called here, and has no grid.
-    stored = {
-        op.name: op
-        for op in graph.operators
-        if plan.of(op.name).outputs is Precision.INT8 and needs_grid(op, graph, users)
-    }
-    split = {name for name, op in stored.items() if _holds_table(op)}
+    grids, stored = _Grids(fractions), grids_of(graph, plan)
+    split = {name for name, op in stored.items() if holds_table(op)}
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         args = keras.tree.map_structure(lambda x: grids.of_input(x, stored), args)
@@ -220,11 +237,6 @@ def _rebuilt(model: keras.Model, plan: PrecisionPlan, fractions: Fractions | Non
     copy = keras.models.clone_model(model, clone_function=lambda layer: _clone(layer, plan), call_function=call)
     copy_weights(model, copy)
     return copy
-
-
-def _holds_table(op: Operator) -> bool:
-    """Whether a layer with weights ends in a nonlinearity that reads what the integer network stores."""
-    return op.kind in WEIGHTED and op.attributes["activation"] not in CLIPS | {"linear"}
 
 
 def _clone(layer: Any, plan: PrecisionPlan) -> Any:

@@ -101,7 +101,8 @@ class Recipe(Section):
     target: str = Field(default="stm32l496", min_length=1, description="the board that sizes are measured against")
     accounting: str = Field(
         default=accounting.NAME,
-        description="how MACC and RAM are counted: x-cube-ai (its newest version), x-cube-ai:5.2 (that version)",
+        description="how MACC, flash and RAM are counted: x-cube-ai (its newest version), x-cube-ai:5.2 (that version) "
+        "or packed (the image that `hybridq export` makes)",
     )
     published: Published | None = Field(default=None, description="published figures to show beside the run's own")
 

@@ -28,6 +28,7 @@ def test_unpacking_gives_back_the_weights(width: Width, shape: tuple[int, ...], 
     weights = weights_of(width, shape, seed)
     packed = packing.pack(weights, width)
     assert len(packed) % 4 == 0
+    assert len(packed) == packing.packed_bytes(shape, width)
     assert np.array_equal(packing.unpack(packed, shape, width), weights)
 
 

@@ -1,12 +1,13 @@
-"""What the integer network computes as one layer: an operator of the Keras network with what follows it.
+"""What the integer network computes as one layer: an operator of the network with what follows it.
 
 A chain begins at an operator that reads other tensors, and ends where a tensor is stored, on a grid of 8 bits. What
-stands between is a word of the letters below; the words that a layer of the integer network can be are few.
+stands between is a word of the letters below; the words that a layer of the integer network can be are few. The graph
+alone says which chains there are (`structure`); the figures of their parts are those of Keras layers (`chains_of`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hybridq.deploy.scaling import Reals
 from hybridq.errors import UserError
 from hybridq.graph import Graph, Operator, read_graph
 from hybridq.keras_layers import UNCHANGED
-from hybridq.quantize import ACTIVATIONS, CLIPS, POOLS, RESHAPES, WEIGHTED, is_grid
+from hybridq.quantize import ACTIVATIONS, CLIPS, POOLS, RESHAPES, WEIGHTED, makes_grid
 
 if TYPE_CHECKING:
     import keras
@@ -41,11 +42,13 @@ FLAT, TURNED = "flat", "turned"  # how a tensor is looked at: as a row; as a mat
 class Part:
     """A letter of a chain's word, and its figures.
 
-    NORM: scale and offset by channel; CLIP: the upper bound or None; FUNCTION: what computes it; GRID: the fraction.
+    NORM: scale and offset by channel; CLIP: the upper bound or None; FUNCTION: what computes it; GRID: the fraction,
+    the one figure that is in the graph.
     """
 
     letter: str
-    value: Any
+    operator: Operator | None = None  # None: a grid that is there already, and is read
+    value: Any = None
     layer: Any = None  # the Keras layer
 
 
@@ -56,13 +59,19 @@ class Chain:
     operator: Operator
     inputs: tuple[Source, ...]
     parts: list[Part] = field(default_factory=list)
-    end: str = ""  # the Keras layer that makes the stored tensor
+    others: list[Operator] = field(default_factory=list)  # that run in it besides the first, in order
     closed: bool = False  # it is read more than once
 
     @property
     def name(self) -> str:
         """The name of the operator and of the tensor."""
         return self.operator.name
+
+    @property
+    def end(self) -> str:
+        """The Keras layer that makes the stored tensor."""
+        made = [part.operator.name for part in self.parts if part.operator]
+        return made[-1] if made else self.name
 
     @property
     def word(self) -> str:
@@ -92,38 +101,39 @@ class Source:
     view: str = ""
 
 
-def chains_of(model: keras.Model) -> list[Chain]:
-    """The chains of a network in running order, its input first and its logits last.
+def structure(graph: Graph) -> list[Chain]:
+    """The chains of a network in running order, its input first and its logits last, without the figures of layers.
 
     Raises UserError naming the layer that has no form in integers.
     """
-    graph = read_graph(model)
     users, sources, found = graph.consumers(), dict[str, Source](), list[Chain]()
     if len(graph.outputs) != 1 or [op.kind for op in graph.operators].count("InputLayer") != 1:
         raise UserError(f"{graph.name}: only a network of one input and one output can be converted")
     for op in graph.operators:
         read = tuple(sources[name] for name in op.inputs)
-        if op.kind in RESHAPES | frozenset(UNCHANGED) or _is_answer(op, graph) or _is_nothing(op, model):
-            sources[op.name] = Source(read[0].chain, _view(op, read[0].view))
+        if op.kind in RESHAPES | frozenset(UNCHANGED) or _is_answer(op, graph) or _is_nothing(op):
+            source = Source(read[0].chain, _view(op, read[0].view))
         else:
-            source = _read(op, read, model, op.name in graph.outputs)
-            sources[op.name] = source
-            source.chain.end = op.name
-            found += [source.chain] if source.chain.operator is op else []
-        sources[op.name].chain.closed |= len(users[op.name]) > 1
+            source = _read(op, read, op.name in graph.outputs)
+        sources[op.name] = source
+        if source.chain.operator is op:
+            found.append(source.chain)
+        else:
+            source.chain.others.append(op)
+        source.chain.closed |= len(users[op.name]) > 1
     last = sources[graph.outputs[0]].chain
     if last.operator.kind != "Dense" or last.word not in LOGITS or last is not found[-1]:
         raise UserError(f"{last.name}: the network must end in a dense layer, with softmax or nothing behind it")
     return found
 
 
-def _read(op: Operator, read: tuple[Source, ...], model: keras.Model, is_last: bool) -> Source:
+def _read(op: Operator, read: tuple[Source, ...], is_last: bool) -> Source:
     """The tensor that an operator makes: its own, or the one that it reads with a part more."""
     if op.kind in IDENTITIES:
-        part = _part(op, model.get_layer(op.name))
+        part = _part(op)
         (source,) = read
         if source.view or not source.chain.takes(part.letter):
-            stored = Part(GRID, source.chain.fraction)
+            stored = Part(GRID, value=source.chain.fraction)
             source = Source(
                 Chain(op, read, [stored] if part.letter == FUNCTION else [])
             )  # a table reads what is stored
@@ -134,44 +144,32 @@ def _read(op: Operator, read: tuple[Source, ...], model: keras.Model, is_last: b
             f"{op.name}: a {op.kind.removeprefix('unknown: ')} layer has no form in integers; "
             f"there are {', '.join(sorted(WORDS_OF.keys() - {'InputLayer'}))}"
         )
-    chain = Chain(op, read, end=op.name)
+    chain = Chain(op, read)
     for source in read:
         _ = source.chain.fraction  # must be stored by now
     function = op.attributes.get("activation", "linear")
     if op.kind in WEIGHTED and function != "linear" and not (function == "softmax" and is_last):
-        chain.parts.append(_activation(op, model.get_layer(op.name)))
+        chain.parts.append(_activation(op))
     return Source(chain)
 
 
-def _part(op: Operator, layer: Any) -> Part:
+def _part(op: Operator) -> Part:
     if op.kind == "BatchNormalization":
-        return Part(NORM, _norm(layer), layer)
-    if is_grid(layer):
-        return Part(GRID, layer.activation.fraction, layer)
+        return Part(NORM, op)
+    if makes_grid(op):
+        return Part(GRID, op, op.attributes["fraction"])
     if op.attributes["activation"] == "linear":
         raise UserError(f"{op.name}: its results have fewer than 8 bits; only 8-bit outputs can be converted")
-    return _activation(op, layer)
+    return _activation(op)
 
 
-def _activation(op: Operator, layer: Any) -> Part:
+def _activation(op: Operator) -> Part:
     function = op.attributes["activation"]
-    if type(getattr(layer, "activation", None)).__module__.startswith("qkeras"):
+    if "quantizer" in op.attributes:
         raise UserError(f"{op.name}: its activation is a quantizer; give it the plain function, and 8-bit outputs")
     if function == "softmax":
         raise UserError(f"{op.name}: softmax has no form in integers except as the last layer")
-    if function in CLIPS and not getattr(layer, "threshold", 0):
-        highest = getattr(layer, "max_value", None) if op.kind == "ReLU" else {"relu6": 6.0}.get(function)
-        return Part(CLIP, None if highest is None else float(highest))
-    return Part(FUNCTION, layer)
-
-
-def _norm(layer: Any) -> tuple[Reals, Reals]:
-    """A batch norm at inference as scale and offset, by channel."""
-    mean, variance = (np.asarray(v, np.float64) for v in (layer.moving_mean, layer.moving_variance))
-    scale = 1 / np.sqrt(variance + layer.epsilon)
-    scale = scale * np.asarray(layer.gamma, np.float64) if layer.scale else scale
-    offset = np.asarray(layer.beta, np.float64) if layer.center else np.zeros_like(mean)
-    return scale, offset - mean * scale
+    return Part(CLIP if function in CLIPS and not op.attributes.get("threshold") else FUNCTION, op)
 
 
 def _is_answer(op: Operator, graph: Graph) -> bool:
@@ -180,9 +178,8 @@ def _is_answer(op: Operator, graph: Graph) -> bool:
     return softmax and op.name in graph.outputs
 
 
-def _is_nothing(op: Operator, model: keras.Model) -> bool:
-    linear = op.kind == "Activation" and op.attributes["activation"] == "linear"
-    return linear and type(model.get_layer(op.name)).__name__ == "Activation"
+def _is_nothing(op: Operator) -> bool:
+    return op.kind == "Activation" and op.attributes["activation"] == "linear" and "quantizer" not in op.attributes
 
 
 def _view(op: Operator, before: str) -> str:
@@ -196,3 +193,37 @@ def _view(op: Operator, before: str) -> str:
     if op.kind == "Reshape" and not before and [n for n in given if n > 1] == [n for n in made if n > 1]:
         return ""
     raise UserError(f"{op.name}: no layer of the integer network changes shapes so ({given} to {made})")
+
+
+# ------------------------------------------------------------------------------------------ figures of Keras layers
+
+
+def chains_of(model: keras.Model) -> list[Chain]:
+    """`structure` of a Keras network, with the figures of its layers."""
+    found = structure(read_graph(model))
+    for chain in found:
+        chain.parts = [_measured(part, model) for part in chain.parts]
+    return found
+
+
+def _measured(part: Part, model: keras.Model) -> Part:
+    op = part.operator
+    if op is None:
+        return part
+    layer, value = model.get_layer(op.name), part.value
+    if part.letter == NORM:
+        value = _norm(layer)
+    elif part.letter == CLIP:
+        value = layer.max_value if op.kind == "ReLU" else {"relu6": 6.0}.get(op.attributes["activation"])
+    elif part.letter == FUNCTION:
+        value = layer
+    return replace(part, value=value, layer=layer)
+
+
+def _norm(layer: Any) -> tuple[Reals, Reals]:
+    """A batch norm at inference as scale and offset, by channel."""
+    mean, variance = (np.asarray(v, np.float64) for v in (layer.moving_mean, layer.moving_variance))
+    scale = 1 / np.sqrt(variance + layer.epsilon)
+    scale = scale * np.asarray(layer.gamma, np.float64) if layer.scale else scale
+    offset = np.asarray(layer.beta, np.float64) if layer.center else np.zeros_like(mean)
+    return scale, offset - mean * scale

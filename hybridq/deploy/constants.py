@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.deploy.network import Add, AveragePool, Convolution, Dense, Depthwise, Layer, MaxPool, Shape, Width
-from hybridq.deploy.packing import pack, packed_bias
+from hybridq.deploy.packing import pack, packed_bias, packed_bytes
 from hybridq.errors import UserError
 
 Weighted = Convolution | Depthwise | Dense
@@ -110,6 +110,15 @@ class Constants:
     def _struct(self, layer: Layer, kind: str, fields: dict[str, Any]) -> str:
         inside = "".join(f"    .{name} = {value},\n" for name, value in fields.items())
         return f"static const {kind} {self.ids[layer.name]} = {{\n{inside}}};\n"
+
+
+def constants_bytes(layer: Layer) -> int:
+    """Flash for a layer's weights and tables, packed: what the emitted arrays take."""
+    if not isinstance(layer, Weighted):
+        return 0
+    channels = layer.shape[-1]
+    behind = (layer.table is not None) * 256 + (layer.affine is not None) * 8 * channels
+    return packed_bytes(layer.weights.shape, layer.width) + 9 * channels + behind
 
 
 def _array(kind: str, name: str, values: Sequence[Any] | NDArray[Any], per_line: int = WORDS_PER_LINE) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from math import floor, log2, prod
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from hybridq.deploy import arithmetic, scaling
 from hybridq.deploy.chains import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, Chain, chains_of
+from hybridq.deploy.constants import Weighted
 from hybridq.deploy.network import (
     INT8,
     INT16,
@@ -23,14 +25,13 @@ from hybridq.deploy.network import (
     IntegerNetwork,
     Integers,
     Layer,
-    MaxPool,
     Shape,
     Width,
 )
+from hybridq.deploy.outline import image_shape, mean_scale, outline
 from hybridq.deploy.scaling import Reals
 from hybridq.deploy.weights import TINY, Weights, weights_of
 from hybridq.errors import UserError
-from hybridq.operators import Operator
 from hybridq.quantize import WEIGHTED
 
 if TYPE_CHECKING:
@@ -42,69 +43,31 @@ log = logging.getLogger("hybridq")
 
 def integer_network(model: keras.Model, about: Mapping[str, Any] | None = None) -> IntegerNetwork:
     """The integer network of a Keras network on grids; a layer has the name of the Keras layer that it begins with."""
-    start, *chains = chains_of(model)
-    layers: list[Layer] = []
-    shapes: dict[str, Shape] = {start.name: stored_shape(start.operator.output_shape)}
-    for chain in chains:
-        layer = _layer(chain, shapes[chain.inputs[0].chain.name], model, last=chain is chains[-1])
-        shapes[chain.name] = layer.shape
-        layers.append(layer)
-    return IntegerNetwork(start.name, shapes[start.name], start.fraction, tuple(layers), about or {})
+    chains = chains_of(model)
+    found = outline(chains)
+    pairs = zip(found.layers, chains[1:], strict=True)
+    layers = tuple(_valued(layer, chain, model, last=chain is chains[-1]) for layer, chain in pairs)
+    return replace(found, layers=layers, about=about or {})
 
 
-def stored_shape(shape: Shape) -> Shape:
-    """The shape of a Keras tensor in the integer network: a sequence (steps, channels) is an image of one row."""
-    return (1, *shape) if len(shape) == 2 else shape
-
-
-def _layer(chain: Chain, source: Shape, model: keras.Model, last: bool) -> Layer:
-    op, shape = chain.operator, stored_shape(chain.operator.output_shape)
-    before = [source.chain.fraction for source in chain.inputs]
-    if any(source.view == TURNED for source in chain.inputs) and op.kind != "Conv1D":
-        raise UserError(f"{op.name}: only a 1-D convolution can read what a Permute makes")
-    if op.kind == "InputLayer":
-        raise UserError(f"{op.name}: only a network of one input can be converted")
-    if op.kind in IDENTITIES and (len(source) != 3 or chain.inputs[0].view):
-        raise UserError(f"{op.name}: put it directly behind a convolution or dense layer; here it reads a row")
-    given = acting(chain, model)
-    if given is not None and op.kind in AVERAGES:
-        return _average(chain, shape, source, given)
-    if given is not None:
-        return _weighted(chain, shape, source, given, last)
-    name, inputs = chain.name, tuple(read.chain.name for read in chain.inputs)
-    if op.kind == "Add":
-        if len(inputs) != 2 or len(set(op.input_shapes)) != 1 or any(read.view for read in chain.inputs):
-            raise UserError(f"{op.name}: it must add two tensors of one shape")
-        scales, shift = scaling.sum_scales(name, (before[0], before[1]), chain.fraction)
+def _valued(layer: Layer, chain: Chain, model: keras.Model, last: bool) -> Layer:
+    """A layer of the outline with its values."""
+    if isinstance(layer, AveragePool):
+        return replace(layer, out=scaling.requantization(layer.name, np.array([mean_scale(chain)]), *_bounds(chain)))
+    if isinstance(layer, Add):
+        one, other = (source.chain.fraction for source in chain.inputs)
+        scales, shift = scaling.sum_scales(layer.name, (one, other), layer.fraction)
         low, high = _bounds(chain)
-        return Add(name, inputs, shape, chain.fraction, scales, shift, low, high)
-    kernel, strides = _window(op, source)
-    if any(map(any, op.attributes.get("pads", ()))):
-        raise UserError(f"{op.name}: a pool with padding has no form in integers; use padding 'valid'")
-    shape = shape if len(shape) == 3 else (1, 1, *shape)
-    return MaxPool(name, inputs, shape, before[0], window=kernel, strides=strides)
-
-
-def _window(op: Operator, source: Shape) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Window and strides over rows and columns; a global pool's window is all of its input."""
-    if op.kind.startswith("Global"):
-        return (source[0], source[1]), (source[0], source[1])
-    kernel, strides = (tuple(op.attributes[key]) for key in ("kernel", "strides"))
-    return ((1, *kernel), (1, *strides)) if len(kernel) == 1 else (kernel, strides)
-
-
-def _average(chain: Chain, shape: Shape, source: Shape, spread: Weights) -> Layer:
-    """The mean as a sum and a scale; where it has too few places for that, as a convolution of equal weights."""
-    scale = np.array([2.0 ** (chain.fraction - chain.inputs[0].chain.fraction) / prod(source[:-1])])
-    if scale[0] >= scaling.LARGEST_SCALE:
-        return _weighted(chain, (1, 1, source[-1]), source, spread, last=False)
-    out = scaling.requantization(chain.name, scale, *_bounds(chain))
-    return AveragePool(chain.name, (chain.inputs[0].chain.name,), shape, chain.fraction, out)
+        return replace(layer, scales=scales, shift=shift, low=low, high=high)
+    given = acting(chain, model)
+    if isinstance(layer, Convolution | Depthwise | Dense) and given is not None:
+        return _weighted(layer, chain, given, last)
+    return layer
 
 
 def acting(chain: Chain, model: keras.Model) -> Weights | None:
     """What a chain multiplies its input by; None where it only moves or adds values."""
-    op, source = chain.operator, stored_shape(chain.operator.input_shapes[0])
+    op, source = chain.operator, image_shape(chain.operator.input_shapes[0])
     if op.kind in WEIGHTED:
         return weights_of(model.get_layer(op.name), op)
     if op.kind in IDENTITIES:
@@ -130,7 +93,7 @@ def _constant(shape: Shape, value: float) -> Weights:
 # ------------------------------------------------------------------------------------------ layers with weights
 
 
-def _weighted(chain: Chain, shape: Shape, source: Shape, given: Weights, last: bool) -> Layer:
+def _weighted(layer: Weighted, chain: Chain, given: Weights, last: bool) -> Layer:
     """A layer with weights: the parts behind it as scale, offset, bounds, table and affine."""
     name, parts = chain.name, chain.parts
     integers, scale, offset = sums(chain, given)
@@ -141,26 +104,12 @@ def _weighted(chain: Chain, shape: Shape, source: Shape, given: Weights, last: b
     added = scaling.bias(_within_reach(integers, scale, offset * 2.0**stored, high), scale, out)
     scaling.check_sums(name, integers, added)
     table, affine, fraction = _behind(chain, stored) if not last else (None, None, stored)
-    op, inputs = chain.operator, (chain.inputs[0].chain.name,)
-    if op.kind == "Dense" and len(op.input_shapes[0]) == 1:
-        return Dense(name, inputs, shape, fraction, integers, width, added, out, table, affine)
-    strides, pads = (1, 1), ((0, 0), (0, 0))
-    if op.kind == "Dense":  # at each place of an image by itself
-        integers = integers[None, None]
-    elif op.kind in WEIGHTED:
-        (_, strides), pads = _window(op, source), tuple(op.attributes["pads"])
-        if len(pads) == 1:
-            integers, pads = _of_sequence(integers, chain.inputs[0].view == TURNED), ((0, 0), *pads)
-    kind = Depthwise if integers.ndim == 3 else Convolution
-    return kind(name, inputs, shape, fraction, integers, width, added, out, table, affine, strides, pads)
-
-
-def _of_sequence(kernel: Integers, turned: bool) -> Integers:
-    """The kernel (steps, inputs, outputs), or (steps, channels) of a depthwise one, over an image.
-
-    As one row; or, turned, over a matrix whose rows are the channels: all of them at once.
-    """
-    return kernel.transpose(1, 0, 2)[:, :, None, :] if turned else kernel[None]
+    if chain.inputs[0].view == TURNED:  # the rows of the image are the channels
+        integers = integers.swapaxes(0, 1)
+    weights = integers.reshape(layer.weights.shape)
+    return replace(
+        layer, fraction=fraction, weights=weights, width=width, bias=added, out=out, table=table, affine=affine
+    )
 
 
 def _bounds(chain: Chain) -> tuple[int, int]:

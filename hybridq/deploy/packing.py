@@ -21,6 +21,7 @@ Depthwise weights (rows, columns, channels) are a byte each, in this order, what
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,23 @@ def pack(weights: Integers, width: Width) -> bytes:
             return _pack_bits(matrix == 1)
         case Width.TERNARY:
             return _pack_bits(np.stack([matrix == 1, matrix == -1], axis=1).reshape(-1, matrix.shape[1]))
+
+
+def packed_bytes(shape: Shape, width: Width) -> int:
+    """How many bytes `pack` makes of weights of that shape."""
+    if len(shape) == 3:
+        return _up(prod(shape), 4)
+    columns, each = (1, shape[0]) if len(shape) == 2 else (shape[1], shape[0] * shape[2])
+    outputs, length = shape[-1], columns * _up(each, 4)
+    match width:
+        case Width.INT8:
+            return _up(outputs, 2) * length
+        case Width.INT4:
+            return _up(_up(outputs, 2) * length // 2, 4)
+        case Width.BINARY:
+            return _up(outputs, 4) * _up(length, 32) // 8
+        case Width.TERNARY:
+            return _up(2 * outputs, 4) * _up(length, 32) // 8
 
 
 def unpack(data: bytes, shape: Shape, width: Width) -> Integers:

@@ -1,141 +1,54 @@
 """What `hybridq verify` does: build an exported folder, run it, and compare all that it says with the integer network.
 
-Every sound is heard by the C on this machine, some also by the image for the Cortex-M4 in the emulator. From what
-the C front end made of a sound, the logits of both must be the integer network's to the last bit. Beside that
-stand the classes of the whole chain against Python's front end, which may differ where a feature is rounded otherwise.
+Every sound is heard by the C on this machine and by the image for the Cortex-M4 in the emulator. Both must make the
+same input of it, and of that the integer network's logits, to the last bit. Beside that stand the classes of the whole
+chain against Python's front end, which may differ where a feature is rounded otherwise.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.audio.progress import bar
 from hybridq.dataset import Dataset
 from hybridq.deploy import arithmetic, front_end, machines, toolchain
 from hybridq.deploy.artefact import digest, load_network
+from hybridq.deploy.constants import constants_bytes
 from hybridq.deploy.emulator import RAM, Board
-from hybridq.deploy.export import NETWORK, SOURCES, chain_of, constants_bytes, macc_of
+from hybridq.deploy.export import SOURCES, macc_of, origin
 from hybridq.deploy.network import Dense, IntegerNetwork, Width
 from hybridq.deploy.plan import Plan, plan
+from hybridq.deploy.verification import CODE, TENSORS, WEIGHTS, Agreement, LayerCount, Verification
 from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
 from hybridq.features import FrontEnd
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from hybridq.trained import NETWORK, chain_of
 
 BATCH = 64  # clips at a time in the integer network
 MARKED = ("-DHQ_MARK=board_mark", "-include", "board.h")
 LARGEST = 3  # layers named where something does not fit
 
 
-@dataclass(frozen=True)
-class LayerCount:
-    """What one layer took of one inference: its instructions, and of these how many a MACC (None: it has none)."""
-
-    name: str
-    kind: str
-    macc: int
-    instructions: int
-    constants_bytes: int
-
-    @property
-    def per_macc(self) -> float | None:
-        """Instructions per MACC."""
-        return self.instructions / self.macc if self.macc else None
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Sounds, and of these how many had another input, other logits or another class than they should."""
-
-    sounds: int
-    differing: int
-
-
-@dataclass(frozen=True)
-class Verification:
-    """All that was found; bytes are the linker's, instructions the emulator's."""
-
-    digest: str
-    compiler: str
-    flash: dict[str, int]
-    ram: dict[str, int]
-    stack_bytes: int
-    column_instructions: int
-    classify_instructions: int
-    layers: tuple[LayerCount, ...]
-    host: Agreement  # logits on this machine against the integer network
-    board: Agreement  # input, logits and class in the emulator against the same
-    chain: Agreement  # classes against those by Python's front end
-    accuracy: float | None  # percent of the sounds on this machine, where there are words
-
-    @property
-    def exact(self) -> bool:
-        """Whether both machines computed what the integer network computes."""
-        return self.host.differing == self.board.differing == 0
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self) | {"exact": self.exact, "groups": self.groups()}
-
-    def groups(self) -> dict[str, float]:
-        """Instructions per MACC over all convolutions, and over the binary dense layers, where there are such."""
-        found = {}
-        for kind in ("Convolution", "Binary dense"):
-            some = [layer for layer in self.layers if layer.kind == kind]
-            if some:
-                found[kind] = sum(layer.instructions for layer in some) / sum(layer.macc for layer in some)
-        return found
-
-    def to_rich(self) -> RenderableType:
-        """For the terminal."""
-        from rich.console import Group
-        from rich.table import Table
-
-        memory = Table("memory", "bytes", title=f"image by {self.compiler}, network {self.digest[:16]}")
-        for title, parts in (("flash", self.flash), ("RAM", self.ram)):
-            for name, count in parts.items():
-                memory.add_row(f"{title}: {name}", f"{count:,}")
-            memory.add_row(f"{title}, together", f"{sum(parts.values()):,}")
-        memory.add_row("deepest stack", f"{self.stack_bytes:,}")
-        layers = Table("layer", "kind", "MACC", "instructions", "per MACC", "constants B")
-        for layer in self.layers:
-            ratio = "" if layer.per_macc is None else f"{layer.per_macc:.3f}"
-            macc, constants = (f"{count:,}" if count else "" for count in (layer.macc, layer.constants_bytes))
-            layers.add_row(layer.name, layer.kind, macc, f"{layer.instructions:,}", ratio, constants)
-        for name, mean in self.groups().items():
-            layers.add_row(f"all: {name.lower()}", "", "", "", f"{mean:.3f}", "")
-        said = [
-            f"one inference: {self.classify_instructions:,} instructions; a column of the front end: "
-            f"{self.column_instructions:,}",
-            f"logits equal to the integer network's: this machine {_share(self.host)}; emulated {_share(self.board)}",
-            f"class equal to that by Python's front end: {_share(self.chain)}",
-        ]
-        if self.accuracy is not None:
-            said.append(f"accuracy: {self.accuracy:.2f} % of {self.host.sounds} test clips")
-        return Group(memory, layers, "\n".join(said))
-
-
 def verify(
     folder: Path,
     data: str | None = None,
     clips: int = 1000,
-    emulated: int = 4,
+    emulated: int | None = None,
     compiler: str | None = None,
 ) -> Verification:
     """Build and check an exported folder. `data`: a source of clips as in recipes; without one, made-up hostile sounds.
 
-    clips: on this machine; emulated: of these, on the board. Raises UserError where the image does not fit, saying
-    which layers take most, and where the folder holds no export.
+    clips: on this machine; emulated: of these, on the board (None: all). Raises UserError where the image does not fit,
+    saying which layers take most, and where the folder holds no export.
     """
     if not (folder / NETWORK).is_file():
         raise UserError(f"{folder}: nothing exported here; `hybridq export RUN --out {folder}` writes it")
+    known = origin(folder)
     missing = [name for name in ("elftools", "unicorn") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"verify needs {' and '.join(missing)}: pip install hybridq[deploy]", ENVIRONMENT)
@@ -147,13 +60,13 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
         elf = _built(chosen, folder, Path(place) / "image.elf", network, planned)
         layers = _counted(machines.image(chosen, folder, Path(place) / "marked.elf", MARKED), network)
-        board = machines.CortexM4(elf)
+        column, classify = _instructions(elf, end)
         flash, ram = _flash(elf, network), _ram(elf, end)
-        column = board.board.call("hybridq_push_audio", board.board.symbols["bench_block"].address, end.hop)[1]
-        on_host, wanted, matrices = _heard(machines.Host(folder / SOURCES), network, sounds)
-        few = _spread(len(sounds), emulated)
-        on_board, _, same = _heard(board, network, sounds[few])
-        on_board |= (same != matrices[few]).any((1, 2, 3))
+        on_host = _heard(machines.Host(folder / SOURCES), network, sounds, "on this machine")
+        few = _spread(len(sounds), len(sounds) if emulated is None else emulated)
+        board = machines.CortexM4(elf)
+        on_board = _heard(board, network, sounds[few], "on the emulated board")
+    wanted = _logits(network, on_host.inputs)
     answers = wanted.argmax(1)
     python = front_end.matrix(end, normalisation, network.input_fraction, sounds)
     expected = _logits(network, python.reshape(-1, *network.input_shape)).argmax(1)
@@ -164,12 +77,13 @@ def verify(
         ram,
         board.stack_bytes,
         column,
-        board.classify_instructions,
+        classify,
         layers,
-        Agreement(len(sounds), int(on_host.sum())),
-        Agreement(len(few), int(on_board.sum())),
+        on_host.agreement(on_host.inputs, wanted),
+        on_board.agreement(on_host.inputs[few], wanted[few]),
         Agreement(len(sounds), int((answers != expected).sum())),
         None if truth is None else 100 * float(np.mean(answers == truth)),
+        **known,
     )
 
 
@@ -196,9 +110,19 @@ def advice(network: IntegerNetwork, planned: Plan, flash: bool) -> str:
     return f"too little {where} {', '.join(f'{name} ({count:,} bytes)' for name, count in largest)}: shrink these first"
 
 
+def _instructions(elf: Path, end: FrontEnd) -> tuple[int, int]:
+    """Instructions of a column of the front end, and of an inference. Neither depends on the sound."""
+    board = Board(elf, counting=True)
+    board.run()
+    board.call("hybridq_push_audio", board.symbols["bench_block"].address, end.hop)
+    column = board.instructions
+    board.call("hybridq_classify", board.symbols["bench_logits"].address)
+    return column, board.instructions
+
+
 def _counted(elf: Path, network: IntegerNetwork) -> tuple[LayerCount, ...]:
     """Instructions of each layer in the program's own inference, from a build with marks."""
-    counts = Board(elf).run().between()
+    counts = Board(elf, counting=True).run().between()
     found = [LayerCount("(input)", "", 0, counts.get(0, 0), 0)]
     for number, layer in enumerate(network.layers, 1):
         binary = isinstance(layer, Dense) and layer.width is Width.BINARY
@@ -214,8 +138,8 @@ def _flash(elf: Path, network: IntegerNetwork) -> dict[str, int]:
     network_ = sum(count for name, count in constants.items() if name.startswith("l") and name[1:2].isdigit())
     tables = sum(count for name, count in constants.items() if name.startswith("hq_mfcc"))
     return {
-        "code": sizes.code,
-        "weights and tables of the network": network_,
+        CODE: sizes.code,
+        WEIGHTS: network_,
         "tables of the front end": tables,
         "other constants": sizes.constants - network_ - tables,
         "initial values of variables": sizes.initialized,
@@ -228,7 +152,7 @@ def _ram(elf: Path, end: FrontEnd) -> dict[str, int]:
     fifo, window = end.coefficients * end.frames, 2 * end.window
     block, arena = symbols["bench_block"].bytes, symbols["memory"].bytes
     return {
-        "tensors (the front end works there too)": arena,
+        TENSORS: arena,
         "FIFO of columns": fifo,
         "samples of the window": window,
         "block of samples from the microphone": block,
@@ -237,19 +161,29 @@ def _ram(elf: Path, end: FrontEnd) -> dict[str, int]:
     }
 
 
-def _heard(
-    machine: machines.Machine, network: IntegerNetwork, sounds: NDArray[np.int16]
-) -> tuple[NDArray[np.bool_], NDArray[np.int16], NDArray[np.int8]]:
-    """Of each sound: whether a machine says something else of the input that it made than it should; what it should
-    say, and that input."""
-    heard = [machine.hear(sound, network.input_shape, network.layers[-1].shape[-1]) for sound in sounds]
-    matrices = np.stack([matrix for matrix, _, _ in heard])
-    wanted = _logits(network, matrices)
-    differs = [
-        answer != right.argmax() or not np.array_equal(logits, right)
-        for (_, logits, answer), right in zip(heard, wanted, strict=True)
-    ]
-    return np.array(differs), wanted, matrices
+@dataclass(frozen=True)
+class _Heard:
+    """What a machine made of sounds: inputs (sounds, *shape), logits (sounds, classes), classes (sounds,)."""
+
+    inputs: NDArray[np.int8]
+    logits: NDArray[np.int16]
+    classes: NDArray[np.int64]
+
+    def agreement(self, inputs: NDArray[np.int8], logits: NDArray[np.int16]) -> Agreement:
+        """With what it should have made of them."""
+        same_input = (self.inputs == inputs).all((1, 2, 3))
+        same = same_input & (self.logits == logits).all(1) & (self.classes == logits.argmax(1))
+        return Agreement(len(same), int((~same).sum()))
+
+
+def _heard(machine: machines.Machine, network: IntegerNetwork, sounds: NDArray[np.int16], where: str) -> _Heard:
+    heard = []
+    with bar(f"hearing clips {where}", len(sounds)) as done:
+        for sound in sounds:
+            heard.append(machine.hear(sound, network.input_shape, network.layers[-1].shape[-1]))
+            done(len(heard))
+    inputs, logits, classes = zip(*heard, strict=True)
+    return _Heard(np.stack(inputs), np.stack(logits), np.array(classes))
 
 
 def _logits(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int16]:
@@ -292,7 +226,3 @@ def _spread(count: int, most: int) -> NDArray[np.int64]:
     """The positions of at most so many, evenly spread over all of them."""
     chosen: NDArray[np.int64] = np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
     return chosen
-
-
-def _share(of: Agreement) -> str:
-    return f"{of.sounds - of.differing} of {of.sounds}"

@@ -11,9 +11,21 @@ from hybridq.deploy.network import Integers, Width
 from hybridq.deploy.scaling import Reals
 from hybridq.errors import UserError
 from hybridq.operators import Operator
+from hybridq.precision import LayerPrecision, Precision
 
 TINY = 1e-30  # a step of a channel of zeros
 NEAR = 1e-3  # of a step: how far from a whole number of steps an acting weight may be, for rounding in float32
+# How the weights of each precision are stored; float32 ones are rounded to 8 bits.
+WIDTHS = {
+    Precision.FLOAT32: Width.INT8,
+    Precision.INT8: Width.INT8,
+    Precision.INT4: Width.INT4,
+    Precision.TERNARY: Width.TERNARY,
+    Precision.BINARY: Width.BINARY,
+}
+# The quantizers that have a form in integers, by their classes.
+BITS = frozenset({"quantized_bits", "DepthwiseBits"})
+OF_ONE_BIT_OR_TWO = frozenset({"ternary", "DepthwiseTernary", "binary", "DepthwiseBinary"})
 
 
 @dataclass(frozen=True)
@@ -31,14 +43,10 @@ def weights_of(layer: Any, op: Operator) -> Weights:
 
     Raises UserError for settings that have no form in integers.
     """
-    for setting, plain in (("groups", 1), ("dilation", 1), ("depth_multiplier", 1)):
-        depthwise_groups = setting == "groups" and "Depthwise" in op.kind
-        value = op.attributes.get(setting, plain)
-        if not depthwise_groups and set(np.ravel(value)) != {plain}:
-            raise UserError(f"{op.name}: {setting} {value} has no form in integers; only {plain} has")
     if getattr(layer, "_mask", None) is not None:
         raise UserError(f"{op.name}: a mask on its kernel has no form in integers")
-    acting, step, width = _acting(layer, op.name)
+    width = width_of(op)
+    acting, step = _acting(layer)
     channels = acting.shape[-1]
     step = np.broadcast_to(np.maximum(step, TINY).ravel(), (channels,))
     integers = np.floor(acting / step + 0.5).astype(np.int64)
@@ -48,8 +56,18 @@ def weights_of(layer: Any, op: Operator) -> Weights:
     return Weights(integers, width, step, _bias(layer, channels))
 
 
-def _acting(layer: Any, name: str) -> tuple[Reals, Reals, Width]:
-    """The kernel as it multiplies, its channels last; the step of each; and the width that holds it."""
+def width_of(op: Operator) -> Width:
+    """How the weights of a layer are stored; raises UserError for a quantizer that has no form in integers."""
+    quantizer, precision = op.attributes.get("kernel_quantizer"), (op.precision or LayerPrecision()).weights
+    if quantizer in BITS and precision is not Precision.FLOAT32:
+        return Width.INT4 if precision.bits <= Width.INT4.bits else Width.INT8
+    if quantizer is None or quantizer in OF_ONE_BIT_OR_TWO:
+        return WIDTHS[precision]
+    raise UserError(f"{op.name}: weights by {quantizer} have no form in integers; at most 8 bits have")
+
+
+def _acting(layer: Any) -> tuple[Reals, Reals]:
+    """The kernel as it multiplies, its channels last; and the step of each."""
     depthwise = "Depthwise" in type(layer).__name__
     kernel = layer.depthwise_kernel if hasattr(layer, "depthwise_kernel") else layer.kernel
     quantizer = getattr(layer, "depthwise_quantizer_internal" if depthwise else "kernel_quantizer_internal", None)
@@ -57,16 +75,10 @@ def _acting(layer: Any, name: str) -> tuple[Reals, Reals, Width]:
     acting = acting[..., 0] if depthwise else acting
     if quantizer is None:
         step = np.abs(acting).max(axis=tuple(range(acting.ndim - 1))) / Width.INT8.largest
-        return np.floor(acting / np.maximum(step, TINY) + 0.5) * step, step, Width.INT8
-    scale, kind = np.asarray(quantizer.scale, np.float64), type(quantizer).__name__
-    if kind in ("ternary", "DepthwiseTernary"):
-        return acting, scale, Width.TERNARY
-    if kind in ("binary", "DepthwiseBinary"):
-        return acting, scale, Width.BINARY
-    if kind in ("quantized_bits", "DepthwiseBits") and quantizer.bits <= Width.INT8.bits:
-        width = Width.INT4 if quantizer.bits <= Width.INT4.bits else Width.INT8
-        return acting, scale * 2.0 ** (quantizer.integer - quantizer.bits + 1), width
-    raise UserError(f"{name}: weights by {quantizer} have no form in integers")
+        return np.floor(acting / np.maximum(step, TINY) + 0.5) * step, step
+    scale = np.asarray(quantizer.scale, np.float64)
+    bits = type(quantizer).__name__ in BITS
+    return acting, scale * 2.0 ** (quantizer.integer - quantizer.bits + 1) if bits else scale
 
 
 def _bias(layer: Any, channels: int) -> Reals:

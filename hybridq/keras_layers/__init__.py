@@ -20,7 +20,7 @@ from hybridq.keras_layers.description import checked as checked
 from hybridq.keras_layers.plain import OPERATION_MODULES, holds_array, is_of_keras
 from hybridq.keras_layers.plain import plain as plain
 from hybridq.keras_layers.quantizers import activation_of as activation_of
-from hybridq.keras_layers.quantizers import layer_precision, policy_precision
+from hybridq.keras_layers.quantizers import layer_precision, policy_precision, quantizers_of
 from hybridq.keras_layers.quantizers import precision_of as precision_of
 from hybridq.keras_layers.shapes import UNCHANGED as UNCHANGED
 
@@ -45,8 +45,12 @@ def describe(layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape 
     found = LAYERS[kind](config, inputs)
     if found.kind:  # a rule that does not cover these settings
         return replace(found, output_shape=recorded or found.output_shape)
-    precision = layer_precision(config) if class_name.startswith("Q") else policy_precision(kind, config)
-    return verified(replace(found, kind=kind, precision=precision), recorded)
+    if class_name.startswith("Q"):
+        attributes = {**found.attributes, **quantizers_of(config)}
+        found = replace(found, precision=layer_precision(config), attributes=attributes)
+    else:
+        found = replace(found, precision=policy_precision(kind, config))
+    return verified(replace(found, kind=kind), recorded)
 
 
 def plain_kind(layer: Mapping[str, Any]) -> str:

@@ -58,8 +58,11 @@ def _embedding(config: Config, inputs: Sequence[Shape]) -> Description:
 
 
 def _activation(kind: str) -> Rule:
-    name = ACTIVATION_LAYERS[kind]
-    return lambda config, inputs: Description("", one(inputs), {"activation": name(config)})
+    def read(config: Config, inputs: Sequence[Shape]) -> Description:
+        threshold = {"threshold": config["threshold"]} if config.get("threshold") else {}
+        return Description("", one(inputs), {"activation": ACTIVATION_LAYERS[kind](config), **threshold})
+
+    return read
 
 
 def _prelu(config: Config, inputs: Sequence[Shape]) -> Description:

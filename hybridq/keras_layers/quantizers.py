@@ -33,6 +33,7 @@ QUANTIZERS: dict[str, tuple[str, int]] = {
 POLICY_KINDS = frozenset({"Dense", "EinsumDense", "Embedding"})  # that `model.quantize` of Keras changes
 POLICY_MODES = {"int8": Precision.INT8, "int4": Precision.INT4}
 QUANTIZER_KEYS = ("kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer", "recurrent_quantizer")
+FINEST = 64  # fraction of a Grid
 LONGEST_NAME = 60  # characters of the name of a function that is not known here
 CALL = re.compile(r"(\w+)\s*(?:\((.*)\))?\s*", re.DOTALL)  # "quantized_bits(8, 0, 1)", read, never evaluated
 
@@ -71,6 +72,19 @@ def layer_precision(config: Config) -> LayerPrecision:
         bias=precision_of(config.get("bias_quantizer")),
         outputs=precision_of(config.get("activation")),
     )
+
+
+def quantizers_of(config: Config) -> dict[str, Any]:
+    """The quantizers of a QKeras layer by their classes: of its kernel, of its results; and the fraction of a Grid."""
+    kernels = [_quantizer(config[key])[0] for key in QUANTIZER_KEYS if config.get(key) is not None]
+    found: dict[str, Any] = {"kernel_quantizer": kernels[0]} if kernels else {}
+    name, settings = _quantizer(config.get("activation"))
+    if name in QUANTIZERS:
+        found["quantizer"] = name
+    fraction = settings.get("fraction")
+    if name == "Grid" and type(fraction) is int and abs(fraction) <= FINEST:
+        found["fraction"] = fraction
+    return found
 
 
 def policy_precision(kind: str, config: Config) -> LayerPrecision | None:

@@ -55,7 +55,8 @@ VERSIONS = (
     Accounting((1, 0), True, True, True, False, True, 0, 1, True, 11, 0, 15),
     Accounting((2, 0), True, True, True, True, True, 0, 1, True, 11, 0, 15),  # folds_forward: seen in 2.2, not before
 )
-# Our image: its inputs and outputs are part of the arena; a convolution never writes over its input.
+# Our own, for what has no image (`profiler.image` has the figures of what has one): inputs and outputs are part of the
+# arena; a convolution never writes over its input.
 PACKED = Accounting((0, 0), False, True, True, False, False, 0, 0, True, 11, 0, 15, in_place=False, own=True)
 NEWEST = replace(VERSIONS[-1], version=(2, 2))
 

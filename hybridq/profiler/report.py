@@ -86,6 +86,7 @@ class Profile(Printed):
     widths: tuple[Width, ...]  # the widest first
     lifetimes: tuple[Lifetime, ...]  # where each tensor lies in the arena, and from which row to which
     plans: tuple[tuple[str, int], ...]  # for a float network: (plan, flash in bytes under it)
+    no_image: str = ""  # why figures that should be those of an image of our own are not
 
     @property
     def dominant(self) -> tuple[tuple[str, ...], float]:
@@ -121,6 +122,7 @@ class Profile(Printed):
             "name": self.name,
             "target": asdict(self.target),
             "accounting": self.accounting,
+            "no_image": self.no_image or None,
             "planner": self.planner,
             "io_in_activations": self.buffers_inside,
             "peak": self.peak,
@@ -172,8 +174,9 @@ def profile(
     if plan:
         plan.check((op.name for op in graph.weighted), (op.name for op in graph.operators))
     counted = accounting if isinstance(accounting, Accounting) else rules.accounting(accounting)
-    steps = merge(graph, counted, plan)
-    rows, needed = _rows(steps, plan, counted), arena.ram(graph, steps, plan, counted)
+    found = _counted(graph, plan, counted)
+    steps, shown, needed = found.steps, found.plan, found.ram
+    rows = _rows(found, counted)
     return Profile(
         name=graph.name,
         target=board,
@@ -181,13 +184,14 @@ def profile(
         planner=needed.planner,
         buffers_inside=needed.buffers_inside,
         peak=needed.peak,
-        widths=_widths(steps, plan, rows),
+        widths=_widths(steps, shown, rows),
         lifetimes=needed.lifetimes,
         totals=_totals(graph, plan, rows, needed, board),
         rows=rows,
         assumed=tuple(sorted({name for op in _operators(steps) if (name := macc.assumed(op))})),
         not_costed=tuple(filter(None, map(macc.not_costed, _operators(steps)))),
         plans=_plans(graph, rows, counted),
+        no_image=found.no_image,
     )
 
 
@@ -200,13 +204,38 @@ def standard_plans(graph: Graph) -> dict[str, PrecisionPlan]:
     return {label: PrecisionPlan.from_data(data) for label, data in plans.items()}
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """What an accounting makes of a network: its steps, their flash and the RAM."""
+
+    steps: tuple[Step, ...]
+    plan: PrecisionPlan | None  # that the steps are counted by; None: their own precisions
+    sizes: tuple[int, ...]
+    ram: arena.Ram
+    no_image: str = ""
+
+
+def _counted(graph: Graph, plan: PrecisionPlan | None, counted: Accounting) -> _Counted:
+    why = ""
+    if counted.own:
+        from hybridq.profiler.image import image_of
+
+        image = image_of(graph, plan)
+        if not isinstance(image, str):
+            return _Counted(image.steps, None, image.sizes, image.ram())
+        why = image
+    steps = merge(graph, counted, plan)
+    sizes = memory.weights_bytes(steps, plan, counted)
+    return _Counted(steps, plan, sizes, arena.ram(graph, steps, plan, counted), why)
+
+
 def _operators(steps: tuple[Step, ...]) -> list[Operator]:
     return [op for step in steps for op in step.operators]
 
 
-def _rows(steps: tuple[Step, ...], plan: PrecisionPlan | None, counted: Accounting) -> tuple[Row, ...]:
+def _rows(found: _Counted, counted: Accounting) -> tuple[Row, ...]:
+    steps, plan, sizes = found.steps, found.plan, found.sizes
     maccs = [macc.step_macc(step, counted) for step in steps]
-    sizes = memory.weights_bytes(steps, plan, counted)
     flash = [size if step.operator.known else None for step, size in zip(steps, sizes, strict=True)]
     all_macc, all_flash = sum(filter(None, maccs)), sum(filter(None, flash))
     return tuple(

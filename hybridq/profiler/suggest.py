@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridq.graph import Graph
 from hybridq.precision import PARTS, Precision, PrecisionPlan
@@ -17,6 +17,9 @@ from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.memory import weights_bytes
 from hybridq.profiler.merge import merge, precision_of
 from hybridq.profiler.tables import Bar, Column, Line, Note, Printed, Sheet, size
+
+if TYPE_CHECKING:
+    from hybridq.profiler.image import Image
 
 COLUMNS = (
     Column("Layer", "name"),
@@ -129,18 +132,21 @@ def suggest(
     """
     given = start.rules if start else _own_rules(graph)
     base = PrecisionPlan(given)
+    image = _image(graph, base, rules)
     steps = {op.name: step for step in merge(graph, rules, base) for op in step.operators}
 
     def flash(plan: PrecisionPlan) -> int:
         return sum(weights_bytes(merge(graph, rules, plan), plan, rules))
 
     def saving(name: str) -> int:
+        if image:
+            return image.saving(name, to)
         narrowed, step = PrecisionPlan((*given, _rule(name, to))), steps[name]
         if step.head:  # with narrow weights the batch norm before it is a step of its own
             return start_bytes - flash(narrowed)
         return sum(weights_bytes((step,), base, rules)) - sum(weights_bytes((step,), narrowed, rules))
 
-    total = start_bytes = flash(base)
+    total = start_bytes = sum(image.sizes) if image else flash(base)
     names = [op.name for op in graph.weighted if to.bits < base.of(op.name).weights.bits]
     savings = {name: saved for name in names if (saved := saving(name)) > 0}  # tables may eat it up
     if keep_last:
@@ -157,6 +163,16 @@ def suggest(
     plan = PrecisionPlan((*given, *(_rule(change.layer, to) for change in changes)))
     missing = tuple(filter(None, (macc.not_costed(op) for op in graph.operators if op.kind != "InputLayer")))
     return Suggestion(graph.name, plan, to, flash_bytes, start_bytes, tuple(changes), missing)
+
+
+def _image(graph: Graph, plan: PrecisionPlan, rules: Accounting) -> Image | None:
+    """The image that the bytes are those of, if they are."""
+    if not rules.own:
+        return None
+    from hybridq.profiler.image import image_of
+
+    found = image_of(graph, plan)
+    return None if isinstance(found, str) else found
 
 
 def _rule(layer: str, weights: Precision) -> tuple[str, tuple[tuple[str, Precision], ...]]:

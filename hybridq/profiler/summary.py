@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hybridq.precision import LayerPrecision, Precision
+from hybridq.profiler.accounting import OWN
 from hybridq.profiler.report import Profile, Row
 from hybridq.profiler.tables import PAGE, Bar, Column, Line, Look, Note, Sheet, count, listed, size
 from hybridq.profiler.targets import Limit
@@ -22,6 +23,9 @@ COLUMNS = (
     Column("Flash %"),
     Column("", "text", least=70),
 )
+# Bytes of an image besides its network, as the hybrid one has them: flash for code (6,548), the front end's tables
+# (3,140), structs and other constants (426); RAM for columns (2,090), samples (1,536), variables (42), stack (2,048).
+BESIDES, BESIDES_SOURCE = (10_114, 5_716), "as in docs/results/deploy.md"
 
 
 def sheet(report: Profile) -> Sheet:
@@ -97,6 +101,11 @@ def remarks(report: Profile) -> tuple[Note, ...]:
         said.append(f"With {label} weights: {size(flash)} of flash, {saved:.1f} % less")
     if report.assumed:
         said.append(f"Assumed, no published report has it: the MACC of {', '.join(report.assumed)}")
+    if report.no_image:
+        said.append(f"Not the figures of an image: {report.no_image}")
+    elif report.accounting == OWN:
+        more = f"{size(BESIDES[0])} of flash and {size(BESIDES[1])} of RAM"
+        said.append(f"Estimate: the rest of an image takes {more} ({BESIDES_SOURCE})")
     said.append(f"Accounting: {report.accounting}; RAM: {report.planner}")
     return tuple(one if isinstance(one, Note) else Note(one) for one in said)
 

@@ -1,0 +1,109 @@
+"""What an image of our own takes: the flash and the arena of what `hybridq export` would write, before it is trained.
+
+The layers, their sizes and the arena are those of `hybridq.deploy`, of the outline of the integer network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from hybridq.deploy.chains import NORM, Chain, structure
+from hybridq.deploy.constants import Weighted, constants_bytes
+from hybridq.deploy.network import IntegerNetwork
+from hybridq.deploy.outline import outline
+from hybridq.deploy.plan import Plan, plan
+from hybridq.deploy.weights import WIDTHS
+from hybridq.errors import UserError
+from hybridq.graph import Graph
+from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
+from hybridq.profiler.arena import Ram
+from hybridq.profiler.merge import Step
+from hybridq.profiler.planners import Lifetime
+from hybridq.quantize import WEIGHTED
+from hybridq.quantized_graph import quantized_graph
+
+PLANNER = "depth first"
+MOST_ROWS = 1_024  # of a tensor; beyond them a file is damaged or hostile, and planning takes minutes
+PRECISIONS = {width: precision for precision, width in WIDTHS.items() if precision is not Precision.FLOAT32}
+
+
+@dataclass(frozen=True)
+class Image:
+    """The chains of a network that has a form in integers, and its integer network without values."""
+
+    chains: tuple[Chain, ...]  # that of the network's input first
+    network: IntegerNetwork
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """A step for each layer of the image, with the precision in which its weights are stored."""
+        found = []
+        for chain, layer in zip(self.chains[1:], self.network.layers, strict=True):
+            op, parts = chain.operator, chain.parts
+            if isinstance(layer, Weighted) and op.kernel:
+                said = op.precision or LayerPrecision()
+                op = replace(op, precision=replace(said, weights=PRECISIONS[layer.width]))
+            folded = [part.operator for part in parts[:1] if part.operator and part.letter == NORM]
+            inputs = tuple(source.chain.name for source in chain.inputs)
+            found.append(Step(op, inputs, list(chain.others), folded if op.kind in WEIGHTED else []))
+        return tuple(found)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Flash of each step."""
+        return tuple(map(constants_bytes, self.network.layers))
+
+    def saving(self, name: str, to: Precision) -> int:
+        """Bytes of flash that a layer saves with weights of that precision."""
+        layer = next(one for one in self.network.layers if one.name == name)
+        if not isinstance(layer, Weighted):
+            return 0
+        return constants_bytes(layer) - constants_bytes(replace(layer, width=WIDTHS[to]))
+
+    def ram(self) -> Ram:
+        """The arena. A tensor is there during whole stages, each the rows of its layers."""
+        planned = plan(self.network)
+        rows = _rows_of_stages(planned, [layer.name for layer in self.network.layers])
+        taken = [
+            sum(one.bytes for one in planned.buffers if one.first <= stage <= one.last) for stage in range(len(rows))
+        ]
+        return Ram(
+            activations=planned.arena_bytes,
+            buffers=planned.maps[self.network.input_name].bytes,
+            buffers_inside=True,
+            peak=self.network.layers[rows[taken.index(max(taken))][0]].name,
+            planner=_planner(planned),
+            lifetimes=tuple(
+                Lifetime(one.name, rows[one.first][0], rows[one.last][-1], one.offset, one.bytes)
+                for one in planned.buffers
+            ),
+        )
+
+
+def image_of(graph: Graph, plan: PrecisionPlan | None) -> Image | str:
+    """The image of a network under a precision plan; or why there is none, naming the layer."""
+    try:
+        chains = structure(quantized_graph(graph, plan))
+        network = outline(chains)
+        most, name = max((shape[0] if len(shape) == 3 else 1, name) for name, shape in network.shapes.items())
+        if most > MOST_ROWS:
+            return f"{name}: {most:,} rows are more than an image is planned for, {MOST_ROWS:,}"
+        return Image(tuple(chains), network)
+    except UserError as error:
+        return str(error)
+
+
+def _planner(planned: Plan) -> str:
+    """How the arena was planned, with the layers that run in turns, a row at a time."""
+    stages = [[step.name for step in stage.steps if step.layer] for stage in planned.stages]
+    together = [f"{names[0]} to {names[-1]}" for names in stages if len(names) > 1]
+    return f"{PLANNER} ({', '.join(together)} row by row)" if together else PLANNER
+
+
+def _rows_of_stages(planned: Plan, layers: list[str]) -> list[list[int]]:
+    """For each stage the places of its layers; one in which the network's input alone is made counts with the next."""
+    found: list[list[int]] = []
+    for stage in reversed(planned.stages):
+        places = [layers.index(step.name) for step in stage.steps if step.name in layers]
+        found.insert(0, places or found[0][:1])
+    return found

@@ -1,0 +1,52 @@
+"""The graph of the network that `quantize` makes by a plan, made of the float graph: TensorFlow is not needed.
+
+The grids are not calibrated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hybridq.graph import Graph, Operator
+from hybridq.keras_layers import Shape
+from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
+from hybridq.quantize import COUNTERPARTS, DEFAULT_FRACTION, grids_of, holds_table, makes_grid
+
+
+def quantized_graph(graph: Graph, plan: PrecisionPlan | None) -> Graph:
+    """The network as the plan represents it; without a plan as it is. One that has grids keeps those, and no others."""
+    if plan is None:
+        return graph
+    gridded = any(map(makes_grid, graph.operators))
+    stored = {} if gridded else grids_of(graph, plan)
+    found: list[Operator] = []
+    now: dict[str, str] = {}  # operator of the float network -> the one that makes its result
+    for op in graph.operators:
+        said = plan.of(op.name)
+        attributes = {key: value for key, value in op.attributes.items() if key != "kernel_quantizer"}
+        inputs = tuple(now.get(name, name) for name in op.inputs)
+        precision = LayerPrecision(said.weights, said.bias) if op.kernel else op.precision
+        made = [replace(op, inputs=inputs, attributes=attributes, precision=precision)]
+        if op.name in stored and holds_table(op):
+            function = {"activation": op.attributes["activation"]}
+            made[0] = replace(made[0], attributes={**attributes, "activation": "linear"})
+            made.append(_quantizer(f"{op.name}_sums", op.name, op.output_shape))
+            made.append(_activation(f"{op.name}_function", made[-1].name, op.output_shape, function))
+        if op.name in stored:
+            made.append(_quantizer(f"{op.name}_outputs", made[-1].name, op.output_shape))
+        elif not gridded and op.kind in COUNTERPARTS and said.outputs not in (Precision.FLOAT32, Precision.INT8):
+            made.append(_quantizer(f"{op.name}_outputs", op.name, op.output_shape, said.outputs))
+        found += made
+        now[op.name] = made[-1].name
+    return Graph(graph.name, tuple(found), tuple(now[name] for name in graph.outputs))
+
+
+def _quantizer(name: str, source: str, shape: Shape, outputs: Precision = Precision.INT8) -> Operator:
+    """A Grid, or a quantizer of fewer bits."""
+    grid = {"quantizer": "Grid", "fraction": DEFAULT_FRACTION}
+    attributes = {"activation": "linear"} | (grid if outputs is Precision.INT8 else {"quantizer": outputs.value})
+    return replace(_activation(name, source, shape, attributes), precision=LayerPrecision(outputs=outputs))
+
+
+def _activation(name: str, source: str, shape: Shape, attributes: dict[str, object]) -> Operator:
+    return Operator(name, "Activation", (source,), (shape,), shape, attributes)
