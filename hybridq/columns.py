@@ -29,6 +29,7 @@ TAGS: dict[str, Callable[[RunView], str | None]] = {
 }
 ALIASES = {
     "accuracy": "test accuracy %",
+    "integer accuracy": "integer test accuracy %",
     "word accuracy": "test mean word accuracy %",
     "flash": "flash KiB",
     "ram": "RAM KiB",

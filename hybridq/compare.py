@@ -148,6 +148,8 @@ def _row(runs: Sequence[RunView], network: str) -> Row:
         high=mean("test accuracy high %"),
         word_accuracy=mean("test mean word accuracy %"),
         word_accuracy_spread=spread("test mean word accuracy %"),
+        integer_accuracy=mean("integer test accuracy %"),
+        integer_accuracy_spread=spread("integer test accuracy %"),
         flash_kib=mean("flash KiB"),
         flash_published_rule_kib=mean("flash as published KiB"),
         ram_kib=mean("RAM KiB"),

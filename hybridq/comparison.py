@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -35,6 +35,8 @@ class Row:
     high: float | None
     word_accuracy: float | None
     word_accuracy_spread: float | None
+    integer_accuracy: float | None  # of the integer network, where there is one
+    integer_accuracy_spread: float | None
     flash_kib: float | None
     flash_published_rule_kib: float | None
     ram_kib: float | None
@@ -54,11 +56,14 @@ class Column(NamedTuple):
     published: str | None = None  # key of Row.published
 
 
+MEAN_WORD = Column("mean word\naccuracy %", lambda r: with_spread(r.word_accuracy, r.word_accuracy_spread))
+INTEGER = Column("integer\naccuracy %", lambda r: with_spread(r.integer_accuracy, r.integer_accuracy_spread))
 COLUMNS = (
     Column("network", lambda r: r.network, "label"),
     Column("accuracy\n%", lambda r: with_spread(r.accuracy, r.accuracy_spread), "accuracy"),
     Column("95 %\ninterval", lambda r: "-" if r.low is None else f"{r.low:.1f}-{r.high:.1f}"),
-    Column("mean word\naccuracy %", lambda r: with_spread(r.word_accuracy, r.word_accuracy_spread)),
+    MEAN_WORD,
+    INTEGER,
     Column("flash\nKiB", lambda r: number(r.flash_kib, 1)),
     Column("flash\nMiB", lambda r: number(mib(r.flash_kib), 3)),
     Column("publ.\nrule\nMiB", lambda r: number(mib(r.flash_published_rule_kib), 3), "flash_mb"),
@@ -67,18 +72,16 @@ COLUMNS = (
     Column("% of\nflash\n/ RAM", lambda r: f"{number(r.flash_share, 0)} / {number(r.ram_share, 0)}"),
     Column("fits", lambda r: {True: "yes", False: "NO", None: "-"}[r.fits]),
 )
-
-
 # What is there only to be compared with published figures.
-BESIDE_PUBLISHED = (COLUMNS[5], COLUMNS[6])
+BESIDE_PUBLISHED = (COLUMNS[6], COLUMNS[7])
 EACH_COLUMNS = (  # a row is one run: which, and how long it took; of the flash only KiB, of the shares none
     COLUMNS[0],
     Column("run", lambda r: r.runs[0][:8]),
     Column("seed", lambda r: r.seeds[0] or "-"),
-    *COLUMNS[1:5],
-    *COLUMNS[7:9],
+    *COLUMNS[1:6],
+    *COLUMNS[8:10],
     Column("training\nminutes", lambda r: number(r.minutes, 1)),
-    COLUMNS[10],
+    COLUMNS[11],
 )
 
 
@@ -102,18 +105,23 @@ class Comparison:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """The columns of the printed table."""
-        if self.each:
-            return EACH_COLUMNS
+        """The columns of the printed table; those in which no row would have anything are left out."""
         published = any(row.published for row in self.rows)
-        return COLUMNS if published else tuple(column for column in COLUMNS if column not in BESIDE_PUBLISHED)
+        empty = (() if published else BESIDE_PUBLISHED) + (() if self.has_integers else (INTEGER,))
+        return tuple(column for column in (EACH_COLUMNS if self.each else COLUMNS) if column not in empty)
 
-    def lines(self) -> Iterator[tuple[Row | None, list[str]]]:
+    @property
+    def has_integers(self) -> bool:
+        """Whether any network was measured in integers."""
+        return any(row.integer_accuracy is not None for row in self.rows)
+
+    def lines(self, columns: Sequence[Column] = ()) -> Iterator[tuple[Row | None, list[str]]]:
         """The printed table, cell by cell: each row, and beneath it the published one, which has no `Row`."""
+        columns = columns or self.columns
         for row in self.rows:
-            yield row, [column.cell(row) for column in self.columns]
+            yield row, [column.cell(row) for column in columns]
             if row.published and not self.each:
-                yield None, _published_cells(row)
+                yield None, _published_cells(row, columns)
 
     def against_largest(self, row: Row) -> dict[str, float]:
         """Accuracy in points above the largest network's, flash and RAM as the factor by which they are smaller."""
@@ -145,6 +153,9 @@ class Comparison:
                 found.append(f"Not the ten standard commands: without {', '.join(missing)}.")
         if any(len(row.runs) > 1 for row in self.rows):
             found.append("± is the standard deviation over the seeds; the interval is that of a single run.")
+        if self.has_integers:
+            same = "with 8-bit outputs it is the accuracy"
+            found.append(f"Integer accuracy: in integers alone, as an image computes it; {same}.")
         if any(row.published for row in self.rows) and not self.each:
             sources = dict.fromkeys(row.published.get("source", "") for row in self.rows if row.published)
             named = f" ({'; '.join(source for source in sources if source)})" if any(sources) else ""
@@ -187,17 +198,18 @@ class Comparison:
         return "\n".join([*loud, *lines, "", *against, *(f"- {note}" for note in self.notes())]) + "\n"
 
     def to_rich(self) -> RenderableType:
-        """The table for a terminal of 100 columns."""
+        """The table for a terminal of 100 columns: a mean over the words finds no place beside the integers."""
         from rich.box import SIMPLE_HEAD
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         grid = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        for at, column in enumerate(self.columns):
+        columns = [column for column in self.columns if not (self.has_integers and column is MEAN_WORD)]
+        for at, column in enumerate(columns):
             justify: Literal["left", "right"] = "right" if at else "left"
             grid.add_column(column.heading, justify=justify, no_wrap=at > 0, overflow="fold")
-        for row, cells in self.lines():
+        for row, cells in self.lines(columns):
             name = cells[0] if row else "  published"  # by its label the column would be too wide
             grid.add_row(*map(Text, (name, *cells[1:])), style="" if row else "dim")
         loud = Text(SYNTHETIC_NOTE, style="bold yellow")
@@ -224,9 +236,9 @@ def mib(kib: float | None) -> float | None:
     return None if kib is None else kib / KIB_IN_MIB
 
 
-def _published_cells(row: Row) -> list[str]:
+def _published_cells(row: Row, columns: Sequence[Column]) -> list[str]:
     label = row.published.get("label", "published")
-    figures = [row.published.get(column.published or "", "") for column in COLUMNS[1:]]
+    figures = [row.published.get(column.published or "", "") for column in columns[1:]]
     return [label if label.startswith("published") else f"published {label}", *figures]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.table import Table
 
@@ -11,6 +13,7 @@ from hybridq.audio import SPLITS, AudioSet, info
 
 if TYPE_CHECKING:
     from hybridq.evaluation import Evaluation
+    from hybridq.measurement import Measurement
 
 WIDTH = 100
 
@@ -32,16 +35,18 @@ def console() -> Console:
     return out if out.is_terminal else Console(width=WIDTH)
 
 
-def evaluation_table(result: Evaluation, name: str, split: str) -> None:
-    """Print an evaluation: the accuracy, each word's, and the words it is most often taken for."""
-    low, high = result.interval
-    out = console()
+def measurement_table(found: Measurement, name: str, split: str) -> None:
+    """Print a measurement: the accuracy, of which network; each word's, and the words it is most often taken for."""
+    result, out = found.result, console()
+    which = f" ({found.counts})" if found.integer else ""
     out.print(
-        f"{name}: {result.accuracy:.1f} % of {result.clips} {split} clips (95 % interval {low:.1f} to {high:.1f}); "
-        f"mean of the words {result.mean_word_accuracy:.1f} %",
+        f"{name}{which}: {_accuracy(result)} of {result.clips} {split} clips; mean of the words "
+        f"{result.mean_word_accuracy:.1f} %",
         highlight=False,
     )
-    rows = Table("word", "clips", "accuracy %", "most often heard as")
+    for line in _networks(found):
+        out.print(f"  {line}", highlight=False, soft_wrap=True)
+    rows = Table("word", "clips", "accuracy %", "most often heard as", box=SIMPLE_HEAD, pad_edge=False)
     for i, word in enumerate(result.labels):
         counts = result.confusion[i].copy()
         total, right = int(counts.sum()), int(counts[i])
@@ -51,13 +56,28 @@ def evaluation_table(result: Evaluation, name: str, split: str) -> None:
     out.print(rows)
 
 
+def _networks(found: Measurement) -> Iterator[str]:
+    """Of a quantized network: each of its two forms, and how they compare."""
+    if found.integer:
+        yield f"integer network: {_accuracy(found.integer)}, SHA-256 {found.digest}"
+        if found.keras:
+            yield f"Keras model: {_accuracy(found.keras)}; it hears {found.agreement:.2f} % of the clips alike"
+    elif found.lacking:
+        yield f"there is no integer network: {found.lacking}"
+
+
+def _accuracy(of: Evaluation) -> str:
+    low, high = of.interval
+    return f"{of.accuracy:.1f} % (95 % interval {low:.1f} to {high:.1f})"
+
+
 def data_table(audio: AudioSet) -> None:
     """Print the clips of each word in each split."""
     out = console()
     label = " (synthetic voices: for trying the tool, not a result)" if audio.synthetic else ""
     out.print(f"{audio.name}{label}: {audio.root}", highlight=False, soft_wrap=True)
     out.print(f"splits: {audio.split_rule}; digest {audio.digest[:16]}", highlight=False)
-    table = Table("word", *SPLITS, "speakers")
+    table = Table("word", *SPLITS, "speakers", box=SIMPLE_HEAD, pad_edge=False)
     for row in info(audio):
         table.add_row(row.word, str(row.training), str(row.validation), str(row.test), str(row.speakers))
     out.print(table)

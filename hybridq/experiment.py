@@ -1,19 +1,13 @@
-"""What a recipe stands for: its data set, its network, its operators; and a trained network measured on other clips."""
+"""What a recipe stands for: its data set, its network, its operators."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hybridq.audio import AudioSet, choose_words, open_source
 from hybridq.backend import load_tensorflow
-from hybridq.bundle import Bundle, load_bundle
-from hybridq.dataset import Dataset
-from hybridq.errors import UserError
-from hybridq.evaluation import Evaluation, evaluate
+from hybridq.dataset import Dataset, Floats, Normalisation
 from hybridq.features import FrontEnd
 from hybridq.graph import Graph, read_graph
 from hybridq.models import build_model
@@ -24,40 +18,19 @@ if TYPE_CHECKING:
     import keras
 
     from hybridq.recipe import Recipe
-    from hybridq.tracking import RunView, Store
 
 CALIBRATION = 400  # training clips, about, that say where the grids lie
-log = logging.getLogger("hybridq")
 
 
-def evaluate_bundle(bundle: Bundle, source: str, split: str, voices: int = 240) -> Evaluation:
-    """The accuracy of a trained network on the clips of its words in another data set.
-
-    Words that the folder lacks are left out of the count. Raises UserError where it has none of them.
-    """
-    audio = _audio(source, voices)
-    words = [word for word in bundle.labels if any(clip.word == word for clip in audio.clips)]
-    if not words:
-        raise UserError(f"{audio.root}: no clips of {', '.join(bundle.labels)}, the words that this network knows")
-    if len(words) < len(bundle.labels):
-        log.warning("%s has no clips of %s", audio.name, ", ".join(w for w in bundle.labels if w not in words))
-    data = Dataset(audio, words, bundle.front_end, cache_root())
-    x, truth = data.inputs(split, bundle.normalisation)
-    return evaluate(bundle.model(), x, _positions(bundle.labels, words)[truth], bundle.labels)
-
-
-def find_bundle(run_or_model: str, store: Store | None) -> tuple[Bundle, RunView | None]:
-    """A trained network by a path, or by the id or name of a run in the store."""
-    path = Path(run_or_model)
-    if path.exists() or path.suffix == ".keras" or store is None:
-        return load_bundle(path), None
-    view = store.find(run_or_model)
-    return load_bundle(store.download(view.id, "model")), view
+@cache
+def open_audio(source: str, voices: int) -> AudioSet:
+    """The clips of a source; `voices`: how many synthetic ones."""
+    return open_source(source, voices=voices)
 
 
 def open_dataset(recipe: Recipe) -> Dataset:
     """The data set that a recipe trains on, with its words chosen."""
-    audio = _audio(recipe.data.source, recipe.data.voices)
+    audio = open_audio(recipe.data.source, recipe.data.voices)
     words = choose_words(audio, recipe.data.words)
     return Dataset(
         audio, words, FrontEnd.of(recipe.features), cache_root(), recipe.data.balance, recipe.features.normalisation
@@ -73,8 +46,13 @@ def network_from(parent: keras.Model, recipe: Recipe, data: Dataset) -> keras.Mo
     """The network of a recipe with the weights of another one, whose tensors say where its grids of 8 bits lie."""
     model = _float_network(recipe, len(data.words))
     copy_weights(parent, model)
-    clips = data.inputs("training")[0]
-    return quantize(model, recipe.plan, calibrated(model, recipe.plan, clips[:: -(-len(clips) // CALIBRATION)]))
+    return quantize(model, recipe.plan, calibrated(model, recipe.plan, calibration_clips(data)))
+
+
+def calibration_clips(data: Dataset, normalisation: Normalisation | None = None) -> Floats:
+    """Some training clips as inputs (clips, coefficients, frames, 1), evenly spaced, that show where the grids lie."""
+    clips = data.inputs("training", normalisation)[0]
+    return clips[:: -(-len(clips) // CALIBRATION)]
 
 
 def graph_of(recipe: Recipe) -> Graph:
@@ -88,11 +66,6 @@ def run_name(recipe: Recipe) -> str:
     return f"{recipe.name} seed {recipe.training.seed}" if recipe.training.seed else recipe.name
 
 
-@cache
-def _audio(source: str, voices: int) -> AudioSet:
-    return open_source(source, voices=voices)
-
-
 def _float_network(recipe: Recipe, classes: int) -> keras.Model:
     load_tensorflow()
     import keras
@@ -100,9 +73,3 @@ def _float_network(recipe: Recipe, classes: int) -> keras.Model:
     keras.utils.clear_session()  # a sweep builds many networks in one process
     keras.utils.set_random_seed(recipe.training.seed)
     return build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes)
-
-
-def _positions(labels: Sequence[str], words: Sequence[str]) -> Any:
-    import numpy as np
-
-    return np.array([labels.index(word) for word in words])

@@ -12,21 +12,24 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridq import pictures
 from hybridq.backend import threads
-from hybridq.bundle import load_bundle, save_bundle, weights_digest
+from hybridq.bundle import Bundle, load_bundle, save_bundle, weights_digest
 from hybridq.dataset import Dataset
+from hybridq.deploy.artefact import save_network
+from hybridq.deploy.convert import settle
 from hybridq.errors import RUN_FAILED, UserError
-from hybridq.evaluation import Evaluation, evaluate
 from hybridq.experiment import network, network_from, open_dataset, run_name
+from hybridq.measurement import measured
 from hybridq.paths import locked
 from hybridq.profiler import Profile, profile
 from hybridq.quantize import is_grid
+from hybridq.trained import NETWORK, NETWORK_DIGEST, Trained, with_integers
 from hybridq.training import Epoch, History, Watcher, best_weights, train
 from hybridq.yamlfile import to_yaml
 
@@ -42,6 +45,7 @@ FINGERPRINT = "fingerprint"  # tag: what decides the result of a run, so that an
 WEIGHTS = "weights.sha256"  # tag: of the trained weights
 THREADS = "threads"  # tag: TensorFlow's, which decide the last digits
 REPRODUCES = "reproduces"  # tag: id of the run that this one repeats
+NO_INTEGERS = "no integer network"  # tag: why a quantized network has no form in integers
 log = logging.getLogger("hybridq")
 
 
@@ -97,7 +101,8 @@ class Laboratory:
                 history = train(model, data, recipe.training, folder / CHECKPOINT, watcher, self.resume, teacher)
             except KeyboardInterrupt:
                 if best_weights(folder / CHECKPOINT, model):
-                    self._log_bundle(run, recipe, data, model)
+                    with _bundled(recipe, data, model) as bundle:
+                        run.artifact(bundle.folder)
                 raise
             if any(map(is_grid, model.layers)):
                 _settled(model)
@@ -169,20 +174,17 @@ class Laboratory:
             clips={split: len(data.split(split)) for split in ("training", "validation", "test")},
         )
 
-    def _log_bundle(self, run: Run, recipe: Recipe, data: Dataset, model: keras.Model) -> None:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "model"
-            save_bundle(folder, model, data.words, data.front_end, data.normalisation, recipe.resolved())
-            run.artifact(folder)
-
     def _log_result(
         self, run: Run, recipe: Recipe, data: Dataset, model: keras.Model, history: History, cost: Profile
     ) -> None:
-        self._log_bundle(run, recipe, data, model)
         run.tags({WEIGHTS: weights_digest(model)})
-        x, truth = data.inputs("test")
-        result = evaluate(model, x, truth, data.words)
-        run.json("evaluation.json", result.to_json())
+        with _bundled(recipe, data, model) as bundle:
+            run.artifact(bundle.folder)
+            trained = with_integers(bundle, run.name, lambda: data)
+            _log_integers(run, trained, bundle.folder.parent)
+            found = measured(trained, *data.inputs("test"), data.words)
+        result = found.result
+        run.json("evaluation.json", found.to_json())
         run.json("profile.json", cost.to_json())
         synthetic = data.audio.synthetic
         run.figure(
@@ -191,7 +193,13 @@ class Laboratory:
         )
         run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
         run.figure(pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer")
-        run.metrics(_results(result, history))
+        run.metrics(
+            found.metrics()
+            | {
+                "validation accuracy best %": history.best.validation_accuracy,
+                "training minutes": history.minutes,
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -239,12 +247,26 @@ def _explained(recipe: Recipe) -> Iterator[None]:
 
 def _settled(model: keras.Model) -> None:
     """Biases as the integer network has them, so that what is measured is what the device computes."""
-    from hybridq.deploy.convert import settle
-
-    try:
+    with suppress(UserError):  # a plan may put some tensors on grids and others not: no integer network
         settle(model)
-    except UserError as error:  # a plan may put some tensors on grids and others not
-        log.info("there is no integer network: %s", error)
+
+
+@contextmanager
+def _bundled(recipe: Recipe, data: Dataset, model: keras.Model) -> Iterator[Bundle]:
+    """The trained network as a folder, for as long as it takes to log it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        yield save_bundle(folder, model, data.words, data.front_end, data.normalisation, recipe.resolved())
+
+
+def _log_integers(run: Run, trained: Trained, scratch: Path) -> None:
+    """The integer network of a quantized one, or why there is none."""
+    if trained.integers:
+        run.tags({NETWORK_DIGEST: save_network(trained.integers, scratch / NETWORK)})
+        run.artifact(scratch / NETWORK)
+    elif trained.lacking:
+        log.info("%s: there is no integer network: %s", run.name, trained.lacking)
+        run.tags({NO_INTEGERS: trained.lacking})
 
 
 def fingerprint_of(recipe: Recipe, data: Dataset, reproduces: str | None = None) -> str:
@@ -265,15 +287,4 @@ def _sizes(cost: Profile) -> dict[str, float]:
         "flash share %": 100 * totals["flash_bytes"] / target["flash_bytes"],
         "RAM share %": 100 * totals["ram_bytes"] / target["ram_bytes"],
         "fits": float(totals["fits"]),
-    }
-
-
-def _results(result: Evaluation, history: History) -> dict[str, float]:
-    return {
-        "test accuracy %": result.accuracy,
-        "test accuracy low %": result.interval[0],
-        "test accuracy high %": result.interval[1],
-        "test mean word accuracy %": result.mean_word_accuracy,
-        "validation accuracy best %": history.best.validation_accuracy,
-        "training minutes": history.minutes,
     }

@@ -31,6 +31,9 @@ METRICS: dict[str, Metric] = {
     "test accuracy low %": Metric("%", "higher", 1),
     "test accuracy high %": Metric("%", "higher", 1),
     "test mean word accuracy %": Metric("%", "higher", 1),
+    "integer test accuracy %": Metric("%", "higher", 1),  # of the integer network, as a device computes it
+    "Keras test accuracy %": Metric("%", "higher", 1),  # of the same network, as Keras computes it
+    "integer agreement %": Metric("%", "higher", 2),  # of the test clips that both of them hear alike
     "validation accuracy best %": Metric("%", "higher", 1),
     "flash KiB": Metric("KiB", "lower", 1),
     "flash as published KiB": Metric("KiB", "lower", 1),
@@ -40,6 +43,22 @@ METRICS: dict[str, Metric] = {
     "RAM share %": Metric("%", "lower", 1),
     "fits": Metric("", "higher", 0),
     "training minutes": Metric("min", "lower", 1),
+    # Of an image for the board, as `hybridq verify` measures it; the estimate is the memory report's ("packed").
+    "image flash KiB": Metric("KiB", "lower", 1),
+    "image flash beyond estimate KiB": Metric("KiB", "lower", 1),
+    "image weights KiB": Metric("KiB", "lower", 1),
+    "image weights beyond estimate KiB": Metric("KiB", "lower", 1),
+    "image code KiB": Metric("KiB", "lower", 1),
+    "image RAM KiB": Metric("KiB", "lower", 1),
+    "image RAM beyond estimate KiB": Metric("KiB", "lower", 1),
+    "image tensors KiB": Metric("KiB", "lower", 1),
+    "image tensors beyond estimate KiB": Metric("KiB", "lower", 1),
+    "image stack KiB": Metric("KiB", "lower", 2),
+    "image instructions M": Metric("million", "lower", 2),  # of one inference, the front end not counted
+    "image exact %": Metric("%", "higher", 2),  # of the sounds: input, logits and class are the integer network's
+    "image agreement %": Metric("%", "higher", 2),  # of the sounds: the class by Python's front end
+    "image accuracy %": Metric("%", "higher", 1),  # of the test clips that it heard, `image clips`
+    "image clips": Metric("", None, 0),
 }
 
 EPOCH_SECTION = "training/"

@@ -24,10 +24,14 @@ def gsc() -> Path:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Clips of two words by forty speakers, tones of different pitch, and a background noise."""
+    return write_tones(tmp_path / "clips")
+
+
+def write_tones(root: Path) -> Path:
+    """What the fixture `folder` gives, in a folder of one's own."""
     import soundfile
 
     rng = np.random.default_rng(0)
-    root = tmp_path / "clips"
     for i, word in enumerate(("yes", "no")):
         (root / word).mkdir(parents=True)
         for speaker in range(40):

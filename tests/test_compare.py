@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,26 @@ def test_seeds_become_one_row_with_spread() -> None:
     assert row.accuracy == pytest.approx(92.6)
     assert row.accuracy_spread == pytest.approx(0.4583, abs=1e-4)
     assert "92.6 ± 0.5" in printed(comparison)
+
+
+def test_networks_in_integers_have_a_column_that_fits() -> None:
+    integers = {"fp32": None, "int8": 90.6, "hybrid": 90.2}
+    runs = []
+    for at, (name, accuracy) in enumerate(integers.items()):
+        for seed in range(3):
+            run = view(name, seed, shift=0.3 * seed, minutes=3 * at + seed)
+            more = {} if accuracy is None else {"integer test accuracy %": accuracy + 0.5 * seed}
+            runs.append(replace(run, metrics={**run.metrics, **more}))
+    comparison = table(runs)
+    assert [row.integer_accuracy for row in comparison.rows] == [None, pytest.approx(91.1), pytest.approx(90.7)]
+    for shown in (printed(comparison), printed(table(runs, each=True))):
+        assert max(map(len, shown.splitlines())) <= 100
+        assert "Integer accuracy: in integers alone" in shown
+    assert "91.1 ± 0.5" in printed(comparison)
+    assert "| mean word accuracy % | integer accuracy % |" in comparison.to_markdown()
+    rows = [line.count("|") for line in comparison.to_markdown().splitlines() if line.startswith("|")]
+    assert len(set(rows)) == 1
+    assert "integer" not in printed(table([view("fp32")]))
 
 
 def test_other_settings_are_another_row_and_newest_picks_one() -> None:

@@ -130,6 +130,12 @@ def test_a_channel_of_hardly_any_weight_keeps_its_offset():
     assert (classes(integers, quantized(x, integers.input_fraction)) == heard).mean() >= 0.98
 
 
+def test_outputs_of_fewer_bits_are_refused():
+    plan = PrecisionPlan.from_data({"conv": {"weights": "8-bit", "outputs": "4-bit"}})
+    with pytest.raises(UserError, match="conv_outputs: its results have fewer than 8 bits"):
+        on_grids(quantize(small(), plan), clips())
+
+
 # ----------------------------------------------------------------------------------------------- the file
 
 

@@ -254,7 +254,7 @@ def test_a_run_is_reproduced_to_the_last_bit_and_only_on_its_own_clips(recipes, 
     assert "not the same" in other.verdict
 
     next(folder.glob("yes/*")).unlink()
-    experiment._audio.cache_clear()  # as in a new process
+    experiment.open_audio.cache_clear()  # as in a new process
     with pytest.raises(UserError, match="not the clips"):
         logged_recipe(store, "float")
 

@@ -9,4 +9,5 @@ plan.py         in what order the layers run, and where their tensors lie in one
 emit.py         the network as C, its constants by constants.py; export.py: the folder with all that a program needs
 toolchain.py    compilers and what the linker made; emulator.py: runs an image and counts
 verify.py       builds an exported folder and compares it with the definition, on the machines of machines.py
+verification.py what it found, beside the estimates; recording.py: logged to the run that the network is of
 """

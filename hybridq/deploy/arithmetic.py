@@ -1,7 +1,7 @@
 """What an integer network computes. This is the definition: the C code must give the same, to the last bit.
 
 Every step is exact arithmetic on integers. Accumulators are int32 on the device; the converter makes sure that none
-overflows, so int64 here gives the same.
+overflows, so int64 here gives the same; and so does float64 in a matrix product, where it is several times faster.
 """
 
 from __future__ import annotations
@@ -30,11 +30,14 @@ from hybridq.deploy.network import (
 )
 
 Tensors = tuple[Integers, ...]  # what a layer reads, each (clips, *shape)
+BATCH = 32  # clips at a time: the tensors of all would fill the memory
 
 
 def logits(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int16]:
     """The logits (clips, classes) for inputs (clips, *input_shape)."""
-    found: NDArray[np.int16] = every_tensor(network, inputs)[network.layers[-1].name].astype(np.int16)
+    last = network.layers[-1].name
+    parts = [every_tensor(network, inputs[at : at + BATCH])[last] for at in range(0, len(inputs), BATCH)]
+    found: NDArray[np.int16] = np.concatenate(parts).astype(np.int16)
     return found
 
 
@@ -70,7 +73,7 @@ def _(layer: Convolution, inputs: Tensors) -> Integers:
     rows, columns, _, _ = layer.weights.shape
     found = layer.bias
     for patch, kernel in _windows(inputs[0], (rows, columns), layer, layer.weights):
-        found = found + patch @ kernel
+        found = found + product(patch, kernel)
     return _finished(layer, found)
 
 
@@ -86,7 +89,7 @@ def _(layer: Depthwise, inputs: Tensors) -> Integers:
 @computed.register
 def _(layer: Dense, inputs: Tensors) -> Integers:
     flat = inputs[0].reshape(len(inputs[0]), -1)
-    return _finished(layer, flat @ layer.weights + layer.bias)
+    return _finished(layer, product(flat, layer.weights) + layer.bias)
 
 
 @computed.register
@@ -111,6 +114,12 @@ def _(layer: AveragePool, inputs: Tensors) -> Integers:
 def _(layer: Add, inputs: Tensors) -> Integers:
     a, b = inputs
     return np.clip(shifted(a * layer.scales[0] + b * layer.scales[1], layer.shift), layer.low, layer.high)
+
+
+def product(values: Integers, weights: Integers) -> Integers:
+    """values @ weights, exactly: the sums are below 2**31, and float64 holds every integer up to 2**53."""
+    found: Integers = (values.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
+    return found
 
 
 def requantized(accumulator: Integers, by: Requantization) -> Integers:

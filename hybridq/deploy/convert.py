@@ -17,6 +17,7 @@ from hybridq.deploy.chains import GRID, NORM, chains_of
 from hybridq.deploy.layers import acting, finest_grid, integer_network, sums
 from hybridq.deploy.network import AveragePool, Convolution, Dense, Depthwise, IntegerNetwork
 from hybridq.deploy.weights import weights_of
+from hybridq.errors import UserError
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize import WEIGHTED, calibrated, is_grid, quantize
 
@@ -50,7 +51,13 @@ def convert(bundle: Bundle, clips: NDArray[np.float32] | None = None) -> Integer
 
 
 def on_grids(model: keras.Model, clips: NDArray[np.float32]) -> keras.Model:
-    """A network with 8-bit weights where it has float ones, and its tensors on grids calibrated on the clips."""
+    """A network with 8-bit weights where it has float ones, and its tensors on grids calibrated on the clips.
+
+    Raises UserError where its plan gives some outputs fewer bits.
+    """
+    narrow = [layer.name for layer in model.layers if type(layer).__name__ == "QActivation"]
+    if narrow:
+        raise UserError(f"{narrow[0]}: its results have fewer than 8 bits; only 8-bit outputs can be converted")
     found = quantize(model, EVERYTHING, calibrated(model, EVERYTHING, clips))
     settle(found)
     return found

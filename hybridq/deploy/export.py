@@ -14,21 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridq.dataset import Normalisation
+from hybridq.bundle import MODEL
 from hybridq.deploy import front_end, toolchain
-from hybridq.deploy.artefact import SUFFIX, digest, load_network, save_network
+from hybridq.deploy.artefact import digest, save_network
 from hybridq.deploy.checks import check
 from hybridq.deploy.constants import Weighted, constants_bytes
+from hybridq.deploy.convert import EVERYTHING
 from hybridq.deploy.emit import emit, kernel_files
 from hybridq.deploy.network import IntegerNetwork, Layer
 from hybridq.deploy.plan import Map, Plan, plan
 from hybridq.errors import NotWritable, UserError
-from hybridq.features import FrontEnd
+from hybridq.precision import PrecisionPlan
+from hybridq.profiler import profile
+from hybridq.profiler.accounting import OWN
+from hybridq.trained import NETWORK, Trained, chain_of, find_trained
 
 if TYPE_CHECKING:
     from hybridq.tracking import Store
 
-NETWORK, BUILD, SOURCES, BOARD = f"network{SUFFIX}", "build.json", "src", "board"
+BUILD, SOURCES, BOARD = "build.json", "src", "board"
 
 README = """# {name}
 
@@ -66,12 +70,15 @@ def export(run_or_artefact: str, folder: Path, store: Store | None = None) -> di
 
     Raises UserError where the network has no form in integers, or no front end.
     """
-    network = _network(run_or_artefact, store)
+    found = find_trained(run_or_artefact, store)
+    if found.integers is None:
+        raise UserError(found.lacking or f"{found.name} is not quantized: nothing to export")
+    network = found.integers
     check(network)
     end, normalisation, _ = chain_of(network)
     planned = plan(network)
     texts = emit(network, planned) | front_end.sources(end, normalisation, network.input_fraction)
-    build = _planned(network, planned)
+    build = _planned(network, planned) | _origin(found)
     about = {
         "name": network.about.get("name") or "network",
         "digest": build["digest"],
@@ -89,21 +96,6 @@ def export(run_or_artefact: str, folder: Path, store: Store | None = None) -> di
     return build
 
 
-def chain_of(network: IntegerNetwork) -> tuple[FrontEnd, Normalisation, tuple[str, ...]]:
-    """What an integer network says of its sound: the front end, the normalisation, the labels; UserError without."""
-    try:
-        end = FrontEnd(**network.about["front_end"])
-        normalisation = Normalisation(**{key: tuple(one) for key, one in network.about["normalisation"].items()})
-        labels = tuple(map(str, network.about["labels"]))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"the network does not say what it hears ({error!r}): no keyword spotter") from None
-    if network.input_shape != (*end.shape, 1):
-        raise UserError(f"the network reads {network.input_shape}, its front end makes {end.shape}")
-    if len(labels) != network.layers[-1].shape[-1]:
-        raise UserError(f"the network has {network.layers[-1].shape[-1]} outputs and {len(labels)} labels")
-    return end, normalisation, labels
-
-
 def macc_of(layer: Layer) -> int:
     """Multiplications of a layer, those with padding included."""
     if not isinstance(layer, Weighted):
@@ -111,16 +103,26 @@ def macc_of(layer: Layer) -> int:
     return int(np.prod(layer.shape[:-1], dtype=np.int64)) * layer.weights.size
 
 
-def _network(run_or_artefact: str, store: Store | None) -> IntegerNetwork:
-    path = Path(run_or_artefact)
-    if path.suffix == SUFFIX:
-        return load_network(path)
-    if (path / NETWORK).is_file():
-        return load_network(path / NETWORK)
-    from hybridq.deploy.convert import convert
-    from hybridq.experiment import find_bundle
+def origin(folder: Path) -> dict[str, Any]:
+    """What an exported folder says of the network: `run`, its id, and `estimate`, the memory report; where known."""
+    try:
+        build = json.loads((folder / BUILD).read_text())
+        return {key: build[key] for key in ("run", "estimate") if key in build}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{folder / BUILD}: not what `hybridq export` wrote ({error})") from None
 
-    return convert(find_bundle(run_or_artefact, store)[0])
+
+def _origin(found: Trained) -> dict[str, Any]:
+    """The same of a trained network; the report is of its layers in 8 bits where the recipe left them in float."""
+    if found.bundle is None:
+        return origin(Path(found.name)) if Path(found.name).is_dir() else {}
+    recipe = found.bundle.recipe
+    plan = PrecisionPlan((*EVERYTHING.rules, *PrecisionPlan.from_data(recipe.get("precision", {})).rules))
+    totals = profile(found.bundle.folder / MODEL, recipe["target"], plan, OWN).totals
+    estimate = {"flash_bytes": totals.flash_bytes, "ram_bytes": totals.ram_bytes, "macc": totals.macc}
+    return {"estimate": estimate} | ({"run": found.run} if found.run else {})
 
 
 def _write(folder: Path, texts: dict[str, str], kernels: list[str]) -> None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,106 +19,17 @@ from hybridq.deploy import arithmetic, front_end, machines, toolchain
 from hybridq.deploy.artefact import digest, load_network
 from hybridq.deploy.constants import constants_bytes
 from hybridq.deploy.emulator import RAM, Board
-from hybridq.deploy.export import NETWORK, SOURCES, chain_of, macc_of
+from hybridq.deploy.export import SOURCES, macc_of, origin
 from hybridq.deploy.network import Dense, IntegerNetwork, Width
 from hybridq.deploy.plan import Plan, plan
+from hybridq.deploy.verification import CODE, TENSORS, WEIGHTS, Agreement, LayerCount, Verification
 from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
 from hybridq.features import FrontEnd
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from hybridq.trained import NETWORK, chain_of
 
 BATCH = 64  # clips at a time in the integer network
 MARKED = ("-DHQ_MARK=board_mark", "-include", "board.h")
 LARGEST = 3  # layers named where something does not fit
-
-
-@dataclass(frozen=True)
-class LayerCount:
-    """What one layer took of one inference: its instructions, and of these how many a MACC (None: it has none)."""
-
-    name: str
-    kind: str
-    macc: int
-    instructions: int
-    constants_bytes: int
-
-    @property
-    def per_macc(self) -> float | None:
-        """Instructions per MACC."""
-        return self.instructions / self.macc if self.macc else None
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Sounds, and of these how many had another input, other logits or another class than they should."""
-
-    sounds: int
-    differing: int
-
-
-@dataclass(frozen=True)
-class Verification:
-    """All that was found; bytes are the linker's, instructions the emulator's."""
-
-    digest: str
-    compiler: str
-    flash: dict[str, int]
-    ram: dict[str, int]
-    stack_bytes: int
-    column_instructions: int
-    classify_instructions: int
-    layers: tuple[LayerCount, ...]
-    host: Agreement  # logits on this machine against the integer network
-    board: Agreement  # input, logits and class in the emulator against the same
-    chain: Agreement  # classes against those by Python's front end
-    accuracy: float | None  # percent of the sounds on this machine, where there are words
-
-    @property
-    def exact(self) -> bool:
-        """Whether both machines computed what the integer network computes."""
-        return self.host.differing == self.board.differing == 0
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self) | {"exact": self.exact, "groups": self.groups()}
-
-    def groups(self) -> dict[str, float]:
-        """Instructions per MACC over all convolutions, and over the binary dense layers, where there are such."""
-        found = {}
-        for kind in ("Convolution", "Binary dense"):
-            some = [layer for layer in self.layers if layer.kind == kind]
-            if some:
-                found[kind] = sum(layer.instructions for layer in some) / sum(layer.macc for layer in some)
-        return found
-
-    def to_rich(self) -> RenderableType:
-        """For the terminal."""
-        from rich.console import Group
-        from rich.table import Table
-
-        memory = Table("memory", "bytes", title=f"image by {self.compiler}, network {self.digest[:16]}")
-        for title, parts in (("flash", self.flash), ("RAM", self.ram)):
-            for name, count in parts.items():
-                memory.add_row(f"{title}: {name}", f"{count:,}")
-            memory.add_row(f"{title}, together", f"{sum(parts.values()):,}")
-        memory.add_row("deepest stack", f"{self.stack_bytes:,}")
-        layers = Table("layer", "kind", "MACC", "instructions", "per MACC", "constants B")
-        for layer in self.layers:
-            ratio = "" if layer.per_macc is None else f"{layer.per_macc:.3f}"
-            macc, constants = (f"{count:,}" if count else "" for count in (layer.macc, layer.constants_bytes))
-            layers.add_row(layer.name, layer.kind, macc, f"{layer.instructions:,}", ratio, constants)
-        for name, mean in self.groups().items():
-            layers.add_row(f"all: {name.lower()}", "", "", "", f"{mean:.3f}", "")
-        said = [
-            f"one inference: {self.classify_instructions:,} instructions; a column of the front end: "
-            f"{self.column_instructions:,}",
-            f"logits equal to the integer network's: this machine {_share(self.host)}; emulated {_share(self.board)}",
-            f"class equal to that by Python's front end: {_share(self.chain)}",
-        ]
-        if self.accuracy is not None:
-            said.append(f"accuracy: {self.accuracy:.2f} % of {self.host.sounds} test clips")
-        return Group(memory, layers, "\n".join(said))
 
 
 def verify(
@@ -137,6 +46,7 @@ def verify(
     """
     if not (folder / NETWORK).is_file():
         raise UserError(f"{folder}: nothing exported here; `hybridq export RUN --out {folder}` writes it")
+    known = origin(folder)
     missing = [name for name in ("elftools", "unicorn") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"verify needs {' and '.join(missing)}: pip install hybridq[deploy]", ENVIRONMENT)
@@ -171,6 +81,7 @@ def verify(
         Agreement(len(few), int(on_board.sum())),
         Agreement(len(sounds), int((answers != expected).sum())),
         None if truth is None else 100 * float(np.mean(answers == truth)),
+        **known,
     )
 
 
@@ -215,8 +126,8 @@ def _flash(elf: Path, network: IntegerNetwork) -> dict[str, int]:
     network_ = sum(count for name, count in constants.items() if name.startswith("l") and name[1:2].isdigit())
     tables = sum(count for name, count in constants.items() if name.startswith("hq_mfcc"))
     return {
-        "code": sizes.code,
-        "weights and tables of the network": network_,
+        CODE: sizes.code,
+        WEIGHTS: network_,
         "tables of the front end": tables,
         "other constants": sizes.constants - network_ - tables,
         "initial values of variables": sizes.initialized,
@@ -229,7 +140,7 @@ def _ram(elf: Path, end: FrontEnd) -> dict[str, int]:
     fifo, window = end.coefficients * end.frames, 2 * end.window
     block, arena = symbols["bench_block"].bytes, symbols["memory"].bytes
     return {
-        "tensors (the front end works there too)": arena,
+        TENSORS: arena,
         "FIFO of columns": fifo,
         "samples of the window": window,
         "block of samples from the microphone": block,
@@ -293,7 +204,3 @@ def _spread(count: int, most: int) -> NDArray[np.int64]:
     """The positions of at most so many, evenly spread over all of them."""
     chosen: NDArray[np.int64] = np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
     return chosen
-
-
-def _share(of: Agreement) -> str:
-    return f"{of.sounds - of.differing} of {of.sounds}"

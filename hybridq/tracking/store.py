@@ -48,8 +48,10 @@ class RunView:
     parent: str | None
 
 
-def open_store(root: Path = Path("mlruns"), *, experiment: str = EXPERIMENT, wait: bool = False) -> Store:
-    """Open the store at `MLFLOW_TRACKING_URI`, else the one under `root`, made on first use.
+def open_store(
+    root: Path = Path("mlruns"), *, experiment: str = EXPERIMENT, wait: bool = False, make: bool = True
+) -> Store:
+    """Open the store at `MLFLOW_TRACKING_URI`, else the one under `root`, made on first use but without `make`.
 
     Raises UserError, exit status 3, if the folder cannot be made, the database is damaged or nobody answers: at once,
     or with `wait`, for a process that joins work in progress, after the time in `HYBRIDQ_TRACKING_WAIT`.
@@ -57,6 +59,8 @@ def open_store(root: Path = Path("mlruns"), *, experiment: str = EXPERIMENT, wai
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         root = root.resolve()
+        if not (make or (root / DATABASE).exists()):
+            raise UserError(f"no runs are kept in {root}", ENVIRONMENT)
         return Store(open_local(root, experiment), experiment, root)
     if uri.split(":")[0] == "file" or ("://" not in uri and uri not in ("databricks", "uc")):
         shown = redacted(uri)
@@ -153,10 +157,14 @@ class Store:
 
     def resume_run(self, run_id: str) -> Run:
         """Go on with a run that was interrupted: it counts as running again, and what was logged stays."""
-        info = self.ask(lambda client: client.get_run(run_id)).info
-        run = Run(self, run_id, info.run_name, info.artifact_uri)
+        run = self.ended_run(run_id)
         run.take_over()
         return run
+
+    def ended_run(self, run_id: str) -> Run:
+        """A run that has ended, to log more to; that it has, and how, stays."""
+        info = self.ask(lambda client: client.get_run(run_id)).info
+        return Run(self, run_id, info.run_name, info.artifact_uri)
 
     def abandoned(self, view: RunView) -> bool:
         """Whether a run still counts as running although its process, on this machine, has ended.

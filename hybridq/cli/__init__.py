@@ -1,0 +1,84 @@
+"""The command line: parse, call, print. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from hybridq.cli import data, deployment, results, training
+from hybridq.errors import ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Hybrid binary/8-bit quantization of small neural networks: train, measure, compare.",
+)
+app.add_typer(data.app, name="data")
+for command in (
+    training.train,
+    training.reproduce,
+    training.sweep,
+    results.compare,
+    results.profile,
+    results.evaluate,
+    deployment.export,
+    deployment.verify,
+    results.ui,
+):
+    app.command()(command)
+
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Hybrid binary/8-bit quantization of small neural networks: train, measure, compare."""
+
+
+def main() -> None:
+    """Run the command line; an error is one or two plain lines and an exit status."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    _set_up()
+    try:
+        app(args=arguments, prog_name="hybridq")
+    except UserError as error:
+        _fail(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command with --resume goes on from the last whole epoch", INTERRUPTED, debug)
+    except OSError as error:
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}", ENVIRONMENT, debug)
+    except Exception as error:
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        _fail(f"unexpected {type(error).__name__}: {text} (--debug shows where)", RUN_FAILED, debug)
+
+
+def _fail(message: str, code: int, debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"hybridq: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _set_up() -> None:
+    """What must be said before anything is printed, and before numpy and TensorFlow are imported."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a bar or an umlaut must not end a command in a plain terminal
+            stream.reconfigure(errors="replace")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # BLAS threads wait for each other in a loop: beside a training they cost more than the training itself.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Where the root has no handler, a library that warns gives it one, which would print our lines a second time.
+    logging.getLogger().addHandler(logging.NullHandler())
+    said = logging.getLogger("hybridq")
+    said.handlers = [logging.StreamHandler(sys.stderr)]
+    said.setLevel(logging.INFO)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)

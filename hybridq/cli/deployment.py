@@ -1,0 +1,48 @@
+"""Commands that bring a network onto a microcontroller: `export`, `verify`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hybridq.cli.options import Data, Format, print_result, source_of, the_store
+from hybridq.errors import RUN_FAILED, UserError
+
+
+def export(
+    run_or_artefact: Annotated[str, typer.Argument(help="A run, a model's folder, or an integer network (.hqn).")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+) -> None:
+    """Write a trained network as C99 for a microcontroller, with its weights packed, and how to build it."""
+    from hybridq.deploy.export import export as write
+    from hybridq.trained import is_path
+
+    build = write(run_or_artefact, out, None if is_path(run_or_artefact) else the_store())
+    constants = sum(layer["constants_bytes"] for layer in build["layers"])
+    print(f"{out}: weights and tables of {constants:,} bytes, tensors of {build['arena_bytes']:,} bytes")
+    print(f"`hybridq verify {shlex.quote(str(out))}` builds it, runs it in an emulator, and measures it")
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="What `hybridq export` wrote.")],
+    data: Data = None,
+    clips: Annotated[int, typer.Option(min=1, help="Test clips of --data to hear on this machine.")] = 1000,
+    emulated: Annotated[int, typer.Option(min=1, help="Of these, to hear on the emulated board.")] = 4,
+    compiler: Annotated[str | None, typer.Option(help="zig or gcc; else the first that is installed.")] = None,
+    format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+) -> None:
+    """Build an exported network for the Cortex-M4, run it in an emulator, and compare it with the integer network."""
+    from hybridq.deploy.recording import record
+    from hybridq.deploy.verify import verify as check
+
+    if format_ not in (Format.table, Format.json):
+        raise UserError("verify prints --format table or json")
+    result = check(folder, source_of(data), clips, emulated, compiler)
+    print_result(result, format_)
+    print(record(result), file=sys.stderr)
+    if not result.exact:
+        raise typer.Exit(RUN_FAILED)

@@ -1,0 +1,80 @@
+"""What several commands share: options, and what is made of them."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from hybridq.tracking import Store
+
+
+class Format(str, Enum):
+    """How a result is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+Data = Annotated[
+    str | None,
+    typer.Option("--data", metavar="PATH|synthetic|v0.01|v0.02", help="The clips; else the recipe's own."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set any value of the recipe, e.g. training.epochs=3."),
+]
+Output = Annotated[Format, typer.Option("--format", help="How to print it.")]
+
+
+def source_of(data: str | None) -> str | None:
+    """The source that --data names, a folder by its whole path."""
+    if data is None or data in ("synthetic", "v0.01", "v0.02"):
+        return data
+    return str(Path(data).expanduser().absolute())
+
+
+def overrides_of(data: str | None, settings: list[str] | None) -> list[str]:
+    """--data and --set as settings of a recipe."""
+    source = source_of(data)
+    # Quoted as JSON, which YAML reads too: a folder's name may hold anything.
+    return [*([f"data.source={json.dumps(source)}"] if source else []), *(settings or [])]
+
+
+def the_store() -> Store:
+    """The tracking store of all commands."""
+    from hybridq.tracking import open_store
+
+    return open_store()
+
+
+def print_result(result: Any, format_: Format) -> None:
+    """Print what has all the forms of `Format`, or at least the one asked for."""
+    if format_ is Format.json:
+        print_json(result.to_json())
+    elif format_ is Format.csv:
+        print(result.to_csv(), end="")
+    elif format_ is Format.markdown:
+        print(result.to_markdown(), end="")
+    else:
+        from hybridq.console import show
+
+        show(result)
+
+
+def print_json(data: Any) -> None:
+    """Print plain data, indented."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def print_comparison(store: Store, runs: list[str], format_: Format) -> None:
+    """Print these runs side by side."""
+    from hybridq.compare import table
+
+    print_result(table(store.runs(ids_or_names=runs)), format_)

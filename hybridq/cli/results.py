@@ -1,0 +1,132 @@
+"""Commands that show what there is: `compare`, `profile`, `evaluate`, `ui`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hybridq.cli.options import Data, Format, Output, Settings, print_json, print_result, source_of, the_store
+from hybridq.errors import RUN_FAILED, UserError
+
+if TYPE_CHECKING:
+    from hybridq.profiler import Profile
+    from hybridq.profiler.diff import Diff
+    from hybridq.profiler.suggest import Suggestion
+
+
+class ReportFormat(str, Enum):
+    """How a memory report is printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+    html = "html"
+
+
+class SplitName(str, Enum):
+    """Which clips of a data set."""
+
+    training = "training"
+    validation = "validation"
+    test = "test"
+    all = "all"
+
+
+def compare(
+    runs: Annotated[list[str] | None, typer.Argument(help="Ids or names of runs or sweeps; else the newest.")] = None,
+    filter_: Annotated[
+        list[str] | None,
+        typer.Option("--filter", help="Only such runs, e.g. 'flash KiB<100', recipe=hybrid; may be given again."),
+    ] = None,
+    sort: Annotated[str, typer.Option(help="Column to sort by, e.g. accuracy; -accuracy: the largest first.")] = "",
+    each: Annotated[bool, typer.Option("--each", help="A line a run, in place of the mean over its seeds.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="What differs between two runs: recipe, data, figures.")] = False,
+    format_: Output = Format.table,
+) -> None:
+    """Print runs side by side, beside the published figures."""
+    store = the_store()
+    if diff:
+        if len(runs or ()) != 2 or filter_ or sort or each:
+            raise UserError("--diff takes two runs and no other option but --format: hybridq compare --diff RUN1 RUN2")
+        from hybridq.run_diff import run_diff
+
+        print_result(run_diff(store, *(runs or ())), format_)
+        return
+    from hybridq.columns import filtered
+    from hybridq.compare import newest, table
+
+    chosen = filtered(store.runs(ids_or_names=runs or ()), filter_ or ())
+    print_result(table(chosen if runs else newest(chosen), sort=sort, each=each), format_)
+
+
+def profile(
+    recipe_or_model: Path,
+    target: Annotated[str | None, typer.Option(help="The board to fit into.")] = None,
+    flash: Annotated[str | None, typer.Option(help="Flash to fit into, e.g. 1MiB; in place of a board's.")] = None,
+    ram: Annotated[str | None, typer.Option(help="RAM to fit into, e.g. 320KiB; in place of a board's.")] = None,
+    accounting: Annotated[
+        str | None, typer.Option(help="x-cube-ai (the newest version), x-cube-ai:8.1, x-cube-ai:2.2 (of Core).")
+    ] = None,
+    plan: Annotated[str | None, typer.Option(help="What if: int8, hybrid, or a YAML file with a plan.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="The fewest layers to narrow to fit the flash.")] = False,
+    to: Annotated[
+        str | None, typer.Option(help="What --suggest narrows them to: binary (the default), ternary, 4-bit, 8-bit.")
+    ] = None,
+    diff: Annotated[Path | None, typer.Option(help="Another recipe or model, to stand beside this one.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail where a layer has no rule.")] = False,
+    set_: Settings = None,
+    format_: Annotated[ReportFormat, typer.Option("--format", help="How to print it.")] = ReportFormat.table,
+) -> None:
+    """Print where flash, RAM and MACC go, layer by layer: of a recipe, a .keras, .h5 or .tflite file, a SavedModel."""
+    from hybridq.profiler import command
+
+    request = command.Request(target, flash, ram, accounting, plan, tuple(set_ or ()))
+    result: Profile | Diff | Suggestion
+    if suggest and diff:
+        raise UserError("--suggest and --diff: ask for one of them")
+    if to and not suggest:
+        raise UserError("--to is for --suggest")
+    if suggest:
+        result = command.suggestion(recipe_or_model, request, to or "binary")
+    elif diff:
+        result = command.side_by_side(recipe_or_model, diff, request)
+    else:
+        result = command.report(recipe_or_model, request)
+    if format_ is ReportFormat.html:
+        print(result.to_html(), end="")
+    else:
+        print_result(result, Format(format_.value))
+    if strict and result.not_costed:
+        raise UserError(f"--strict: no rule for {', '.join(result.not_costed)}", RUN_FAILED)
+
+
+def evaluate(
+    run_or_model: Annotated[str, typer.Argument(help="A run, a model's folder, or an integer network (.hqn).")],
+    data: Data = None,
+    split: SplitName = SplitName.test,
+    format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+) -> None:
+    """Measure a trained network on the clips of a data set: by Keras and, if quantized, in integers as on a device."""
+    from hybridq.console import measurement_table
+    from hybridq.measurement import measured_on
+    from hybridq.trained import find_trained, is_path
+
+    if format_ not in (Format.table, Format.json):
+        raise UserError("evaluate prints --format table or json")
+    trained = find_trained(run_or_model, None if is_path(run_or_model) else the_store())
+    result = measured_on(trained, source_of(data), split.value)
+    if format_ is Format.json:
+        print_json(result.to_json())
+    else:
+        measurement_table(result, trained.name, split.value)
+
+
+def ui(port: int = 5000) -> None:
+    """Show the runs in MLflow's pages, on this machine only."""
+    from hybridq.tracking import serve_ui
+
+    raise typer.Exit(serve_ui(the_store(), port=port))

@@ -1,0 +1,122 @@
+"""What a trained network scores on labelled clips: as Keras computes it and, where it is quantized, in integers."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.dataset import Dataset
+from hybridq.deploy import arithmetic
+from hybridq.deploy.artefact import digest
+from hybridq.errors import UserError
+from hybridq.evaluation import Evaluation, evaluation
+from hybridq.experiment import open_audio
+from hybridq.paths import cache_root
+from hybridq.quantize import is_grid
+from hybridq.trained import Trained
+
+INTEGER, KERAS = "integer network", "Keras model"
+VOICES = 240  # of the synthetic data set, where no recipe says how many
+log = logging.getLogger("hybridq")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A network on clips. `keras` is None for an integer network by itself, `integer` where there is none (`lacking`).
+
+    `digest` is the SHA-256 of the integer network; `agreement` the percentage of the clips that both hear alike.
+    `on_grids`: it was trained on grids of 8 bits, so that the integer network is what was trained.
+    """
+
+    keras: Evaluation | None
+    integer: Evaluation | None
+    digest: str | None
+    agreement: float | None
+    on_grids: bool
+    lacking: str = ""
+
+    @property
+    def result(self) -> Evaluation:
+        """The figures that count: the integer network's where it is what was trained, or all there is."""
+        found = self.integer if self.counts == INTEGER else self.keras
+        assert found
+        return found
+
+    @property
+    def counts(self) -> str:
+        """Which network's figures count: INTEGER or KERAS."""
+        return INTEGER if self.keras is None or (self.on_grids and self.integer) else KERAS
+
+    def metrics(self) -> dict[str, float]:
+        """For the run: see `hybridq.metrics`."""
+        found = {
+            "test accuracy %": self.result.accuracy,
+            "test accuracy low %": self.result.interval[0],
+            "test accuracy high %": self.result.interval[1],
+            "test mean word accuracy %": self.result.mean_word_accuracy,
+        }
+        if self.integer and self.keras and self.agreement is not None:
+            found["integer test accuracy %"] = self.integer.accuracy
+            found["Keras test accuracy %"] = self.keras.accuracy
+            found["integer agreement %"] = self.agreement
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures that count, and under `keras` and `integer` those of each network (null: there is none)."""
+        return self.result.to_json() | {
+            "counts": self.counts,
+            "keras": self.keras.to_json() if self.keras else None,
+            "integer": self.integer.to_json() | {"sha256": self.digest} if self.integer else None,
+            "agreement": self.agreement,
+            "no_integer_network": self.lacking or None,
+        }
+
+
+def measured(
+    trained: Trained, inputs: NDArray[np.float32], truth: NDArray[np.int64], labels: tuple[str, ...]
+) -> Measurement:
+    """Both networks over inputs (clips, coefficients, frames, 1); true labels (clips,) are indices into `labels`."""
+    by_keras = by_integers = None
+    on_grids = False
+    if trained.bundle:
+        model = trained.bundle.model()
+        on_grids = any(map(is_grid, model.layers))
+        by_keras = np.argmax(model.predict(inputs, batch_size=256, verbose=0), axis=1)
+    if trained.integers:
+        by_integers = arithmetic.classes(
+            trained.integers, arithmetic.quantized(inputs, trained.integers.input_fraction)
+        )
+    both = by_keras is not None and by_integers is not None
+    return Measurement(
+        keras=None if by_keras is None else evaluation(by_keras, truth, labels),
+        integer=None if by_integers is None else evaluation(by_integers, truth, labels),
+        digest=digest(trained.integers) if trained.integers else None,
+        agreement=100 * float(np.mean(by_keras == by_integers)) if both else None,
+        on_grids=on_grids,
+        lacking=trained.lacking,
+    )
+
+
+def measured_on(trained: Trained, source: str | None, split: str) -> Measurement:
+    """A network on the clips of its words in a data set; without one, in that of its recipe.
+
+    Words that the data set lacks are left out of the count. Raises UserError where it has none of them.
+    """
+    own = trained.bundle.recipe["data"] if trained.bundle else {}
+    if not (source or own):
+        raise UserError(
+            f"{trained.name}: an integer network does not say what it was trained on; --data names the clips"
+        )
+    audio = open_audio(source or own["source"], own.get("voices", VOICES))
+    end, normalisation, labels = trained.hears
+    words = [word for word in labels if any(clip.word == word for clip in audio.clips)]
+    if not words:
+        raise UserError(f"{audio.root}: no clips of {', '.join(labels)}, the words that this network knows")
+    if len(words) < len(labels):
+        log.warning("%s has no clips of %s", audio.name, ", ".join(word for word in labels if word not in words))
+    x, truth = Dataset(audio, words, end, cache_root()).inputs(split, normalisation)
+    return measured(trained, x, np.array([labels.index(word) for word in words])[truth], labels)
