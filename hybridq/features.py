@@ -24,17 +24,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.errors import UserError
+
 if TYPE_CHECKING:
     from hybridq.recipe import FeatureSettings
 
 Floats = NDArray[np.float32]
 
 CHUNK = 8  # clips transformed at once: their spectra stay in the processor's cache
+LARGEST = 192_000  # of all lengths and counts: a second at the highest sample rate
 
 
 @dataclass(frozen=True)
 class FrontEnd:
-    """The transform from samples to MFCC; lengths in samples, frequencies in Hz, `floor` a power."""
+    """The transform from samples to MFCC; lengths in samples, frequencies in Hz, `floor` a power.
+
+    Raises UserError for one that cannot be: a recipe's is checked before, that of a trained network's file is not.
+    """
 
     sample_rate: int = 16000
     window: int = 512
@@ -46,6 +52,26 @@ class FrontEnd:
     low_hz: float = 20.0
     high_hz: float = 8000.0
     floor: float = 1e-6
+
+    def __post_init__(self) -> None:
+        counts = self.sample_rate, self.window, self.hop, self.transform, self.coefficients, self.frames, self.mel_bands
+        if not all(isinstance(one, int) and 0 < one <= LARGEST for one in counts):
+            raise UserError(f"front end: its lengths and counts must be integers from 1 to {LARGEST} (are {counts})")
+        for holds, what in (
+            (1 < self.window <= self.transform, f"window {self.window} must be 2 to transform, {self.transform}"),
+            (self.transform.bit_count() == 1, f"transform {self.transform} must be a power of two"),
+            (
+                self.coefficients <= self.mel_bands,
+                f"coefficients {self.coefficients} must be at most mel_bands, {self.mel_bands}",
+            ),
+            (
+                0 <= self.low_hz < self.high_hz <= self.sample_rate / 2,
+                f"low_hz {self.low_hz} and high_hz {self.high_hz} must rise from 0 to half of {self.sample_rate}",
+            ),
+            (self.floor > 0, f"floor {self.floor} must be above 0"),
+        ):
+            if not holds:
+                raise UserError(f"front end: {what}")
 
     @classmethod
     def of(cls, settings: FeatureSettings) -> FrontEnd:

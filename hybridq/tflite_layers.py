@@ -317,6 +317,7 @@ RULES: dict[str, Callable[[Call], Description]] = {
     "LOGISTIC": _nonlinearity("Activation", {"activation": "sigmoid"}),
     "HARD_SWISH": _nonlinearity("Activation", {"activation": "hard_swish"}),
     "GELU": _nonlinearity("Activation", {"activation": "gelu"}),
+    "CAST": _same("Quantize"),
     "QUANTIZE": _same("Quantize"),
     "DEQUANTIZE": _same("Dequantize"),
     "RESHAPE": _reshape,

@@ -1,10 +1,6 @@
 """Builds of the front end in C: in this process, as a program, and on an emulated Cortex-M4F."""
 
 import ctypes
-import functools
-import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -12,11 +8,12 @@ import numpy as np
 import pytest
 
 from hybridq.dataset import Normalisation
+from hybridq.deploy import emulator, toolchain
 from hybridq.deploy.front_end import SOURCES, matrix, sources
 from hybridq.features import FrontEnd
 
 FRACTION = 5
-STRICT = "-ffp-contract=off -Wall -Wextra -Wconversion -Wdouble-promotion -Wpedantic -Wshadow -Werror"
+STRICT = "-ffp-contract=off -Wdouble-promotion -Wpedantic -Wshadow"
 
 # The loader knows a library by its inode, which a new file may have from a deleted one: none is deleted before the end.
 LIBRARIES = tempfile.TemporaryDirectory()
@@ -62,65 +59,76 @@ int main(void)
 }
 """
 
-# An image without a start-up: the emulator calls its functions.
+# An image whose functions the emulator calls.
 IMAGE = """
 #include "hq_mfcc.h"
 hq_mfcc state;
 hq_mfcc_work work;
 int16_t sound[1 << 14];
 int8_t columns[HQ_MFCC_COEFFICIENTS][HQ_MFCC_FRAMES];
-void start(void) { hq_mfcc_init(&state, &work); }
-int push(size_t count) { return hq_mfcc_push(&state, sound, count); }
-void rows(void)
+__attribute__((noinline)) void start(void) { hq_mfcc_init(&state, &work); }
+__attribute__((noinline)) int push(size_t count) { return hq_mfcc_push(&state, sound, count); }
+__attribute__((noinline)) void rows(void)
 {
     for (uint32_t k = 0; k < HQ_MFCC_COEFFICIENTS; k++)
         hq_mfcc_row(&state, k, columns[k]);
 }
-void *memset(void *to, int value, size_t count)
+int main(void)
 {
-    for (volatile char *at = to; count > 0; count--)
-        *at++ = (char)value;
-    return to;
-}
-void *memcpy(void *to, const void *from, size_t count)
-{
-    volatile char *at = to;
-    for (const char *other = from; count > 0; count--)
-        *at++ = *other++;
-    return to;
-}
-void *memmove(void *to, const void *from, size_t count) { return memcpy(to, from, count); }
-void __aeabi_memclr(void *to, size_t count) { memset(to, 0, count); }
-void __aeabi_memclr4(void *to, size_t count) { memset(to, 0, count); }
-void __aeabi_memcpy(void *to, const void *from, size_t count) { memcpy(to, from, count); }
-void __aeabi_memmove(void *to, const void *from, size_t count) { memcpy(to, from, count); }
-"""
-MEMORY = """
-SECTIONS {
-  . = 0x08000000; .text : { *(.text*) } .rodata : { *(.rodata*) }
-  . = 0x20000000; .bss : { *(.bss*) *(COMMON) }
-  /DISCARD/ : { *(.ARM.*) }
+    start();
+    push(0);
+    rows();
+    return 0;
 }
 """
 
 
-def build(compiler: list[str], text: str, files: dict[str, str], folder: Path, *flags: str | Path) -> Path:
-    """The C code of a front end and `text`, which uses or includes it."""
+def written(text: str, files: dict[str, str], folder: Path) -> list[Path]:
+    """The C files of a front end and `text`, which uses or includes it."""
     for name, content in {**files, "main.c": text}.items():
         (folder / name).write_text(content)
     ours = [] if '"hq_mfcc.c"' in text else [SOURCES / "hq_mfcc.c"]
-    # Full paths: with a relative -I, zig's cache gives one working folder what it made for another.
-    inputs = [f"-I{SOURCES}", f"-I{folder}", folder / "main.c", folder / "hq_mfcc_tables.c", *ours]
-    subprocess.run([*compiler, "-std=c99", *STRICT.split(), *inputs, *flags, "-o", folder / "made"], check=True)
-    return folder / "made"
+    return [folder / "main.c", folder / "hq_mfcc_tables.c", *ours]
 
 
-@functools.cache
-def host_compiler() -> list[str]:
-    found = shutil.which("cc")
-    if not found:
-        pytest.skip("no C compiler (cc) on this machine")
-    return [found]
+def flags(folder: Path) -> tuple[str, ...]:
+    return (*STRICT.split(), f"-I{SOURCES}", f"-I{folder}")
+
+
+def build(text: str, files: dict[str, str], folder: Path, *more: str) -> Path:
+    """The C code of a front end and `text`, for this machine."""
+    compiler = toolchain.host()
+    if compiler is None:
+        pytest.skip("no C compiler")
+    return compiler.build(written(text, files, folder), folder / "made", (*flags(folder), *more))
+
+
+def plain(end: FrontEnd) -> Normalisation:
+    """About what the coefficients of speech are: enough to see where int8 ends."""
+    k = np.arange(end.coefficients)
+    return Normalisation(tuple(-300.0 / (1 + k) ** 2), tuple(80.0 / (1 + k) ** 0.8))
+
+
+def hostile(count: int) -> dict[str, np.ndarray]:
+    """Sounds of so many samples, by name."""
+    i, rng = np.arange(count), np.random.default_rng(0)
+    sounds = {
+        "silence": 0 * i,
+        "highest": 0 * i + 32767,
+        "lowest": 0 * i - 32768,
+        "fastest square": np.where(i % 2, 32767, -32768),
+        "square": np.where(i // 8 % 2, 32767, -32768),
+        "slow square": np.where(i // 80 % 2, 32767, -32768),
+        "click": 32767 * (i == 5000),
+        "clicks": -32768 * (i % 1000 == 0),
+        "noise": rng.integers(-32768, 32768, count),
+        "coins": np.where(rng.random(count) < 0.5, -32768, 32767),
+        "last bit": rng.integers(-1, 2, count),
+        "tone": 32767 * np.sin(0.3 * i),
+        "tone on a bin": 32767 * np.sin(2 * np.pi * i / 8),
+        "sweep": 32767 * np.sin(1e-4 * i * i),
+    }
+    return {name: np.asarray(sound).astype(np.int16) for name, sound in sounds.items()}
 
 
 class OnHost:
@@ -130,7 +138,7 @@ class OnHost:
         self.end, self.normalisation, self.fraction = end, normalisation, fraction
         folder = Path(tempfile.mkdtemp(dir=LIBRARIES.name))
         files = sources(end, normalisation, fraction)
-        made = build(host_compiler(), PROBE, files, folder, "-O2", "-fPIC", "-shared")
+        made = build(PROBE, files, folder, "-O2", "-fPIC", "-shared")
         self.library = ctypes.CDLL(str(made))
 
         def size(name: str) -> int:
@@ -174,70 +182,24 @@ class OnHost:
         return largest, np.abs(self.matrix().astype(int) - expected)
 
 
-class Board:
-    """The Cortex-M4F of an STM32L496, whose floating-point unit is on in Unicorn; functions of an image are called."""
+class OnBoard:
+    """The same front end on the emulated Cortex-M4F."""
 
-    STACK = 0x20050000
-
-    def __init__(self, image: Path) -> None:
-        unicorn, arm = pytest.importorskip("unicorn"), pytest.importorskip("unicorn.arm_const")
-        elf = pytest.importorskip("elftools.elf.elffile").ELFFile(image.open("rb"))
-        self.arm, self.machine = arm, unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-        self.machine.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
-        self.machine.mem_map(0x08000000, 1 << 20)
-        self.machine.mem_map(0x20000000, 320 << 10)
-        for segment in elf.iter_segments():
-            if segment["p_filesz"] and segment["p_type"] == "PT_LOAD":
-                self.machine.mem_write(segment["p_paddr"], segment.data())
-        symbols = elf.get_section_by_name(".symtab").iter_symbols()
-        self.symbols = {symbol.name: (symbol["st_value"], symbol["st_size"]) for symbol in symbols}
-        self.instructions, self.lowest = 0, self.STACK
-        self.machine.hook_add(unicorn.UC_HOOK_BLOCK, self._block)
-
-    def _block(self, machine: object, address: int, size: int, _: object) -> None:
-        self.instructions += self._length(address, size)
-        self.lowest = min(self.lowest, self.machine.reg_read(self.arm.UC_ARM_REG_SP))
-
-    @functools.cache  # noqa: B019
-    def _length(self, address: int, size: int) -> int:
-        """The instructions of a block: those whose first five bits are 29 or more have four bytes, the others two."""
-        halves, count, at = np.frombuffer(self.machine.mem_read(address, size), "<u2"), 0, 0
-        while at < len(halves):
-            at += 2 if halves[at] >> 11 >= 29 else 1
-            count += 1
-        return count
-
-    def call(self, name: str, argument: int = 0) -> int:
-        """What the function returns; counts its instructions, those that a condition skips too, and its stack."""
-        back, self.instructions = 0x080FFFF0, 0
-        for register, value in (("SP", self.STACK), ("LR", back | 1), ("R0", argument)):
-            self.machine.reg_write(getattr(self.arm, f"UC_ARM_REG_{register}"), value)
-        self.machine.emu_start(self.symbols[name][0] | 1, back)
-        return self.machine.reg_read(self.arm.UC_ARM_REG_R0)
-
-    def read(self, name: str) -> bytes:
-        return bytes(self.machine.mem_read(*self.symbols[name]))
+    def __init__(self, ours: OnHost, compiler: str, optimised: str, folder: Path) -> None:
+        pytest.importorskip("elftools", reason="needs pip install hybridq[deploy]")
+        pytest.importorskip("unicorn", reason="needs pip install hybridq[deploy]")
+        chosen = toolchain.cortex_m4().get(compiler)
+        if chosen is None:
+            pytest.skip(f"{compiler} for the Cortex-M4 is not installed")
+        main, *others = written(IMAGE, sources(ours.end, ours.normalisation, ours.fraction), folder)
+        elf = toolchain.build_image(chosen, [main, *others], folder / "image.elf", (*flags(folder), optimised))
+        self.board = emulator.Board(elf, counting=True)
+        self.board.run()
 
     def push(self, samples: np.ndarray) -> int:
-        self.machine.mem_write(self.symbols["sound"][0], samples.tobytes())
-        return self.call("push", len(samples))
+        self.board.write(self.board.symbols["sound"].address, samples.tobytes())
+        return self.board.call("push", len(samples))
 
-
-def cortex_compiler(name: str) -> list[str]:
-    """The command that compiles for the Cortex-M4F."""
-    if name == "zig":
-        pytest.importorskip("ziglang")
-        target = "-target thumb-freestanding-eabihf -mcpu=cortex_m4+vfp4d16sp -fno-sanitize=undefined"
-        return [sys.executable, "-m", "ziglang", "cc", *target.split(), "-Wno-unused-command-line-argument"]
-    if not shutil.which("arm-none-eabi-gcc"):
-        pytest.skip("no arm-none-eabi-gcc on this machine")
-    target = "-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -ffreestanding"
-    return ["arm-none-eabi-gcc", *target.split()]
-
-
-def on_board(ours: OnHost, compiler: str, optimised: str, folder: Path) -> Board:
-    """The same front end on the Cortex-M4F."""
-    (folder / "memory.ld").write_text(MEMORY)
-    link = f"-nostdlib -g -Wl,-T,{folder}/memory.ld -Wl,--no-gc-sections -Wl,-e,start"
-    files = sources(ours.end, ours.normalisation, ours.fraction)
-    return Board(build(cortex_compiler(compiler), IMAGE, files, folder, optimised, *link.split()))
+    def read(self, name: str) -> bytes:
+        symbol = self.board.symbols[name]
+        return self.board.read(symbol.address, symbol.bytes)

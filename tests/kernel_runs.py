@@ -63,7 +63,7 @@ class Emulated:
             "int main(void)\n{\n    return kernels[0] == 0;\n}\n"
         )
         self.elf = toolchain.build_image(compiler, [main, *KERNELS], folder / f"{compiler.name}.elf")
-        self.board = Board(self.elf)
+        self.board = Board(self.elf, counting=True)
         self.clear()
 
     def clear(self) -> None:
@@ -79,7 +79,7 @@ class Emulated:
         return self.board.read(address, count)
 
     def call(self, name: str, *arguments: int) -> tuple[int, int]:
-        return self.board.call(name, *arguments)
+        return self.board.call(name, *arguments), self.board.instructions
 
 
 class Runner:

@@ -1,18 +1,11 @@
-"""Integer networks to try, and their emitted C on this machine and in images: what tests of export share."""
+"""Integer networks to try: what tests of export share."""
 
 from __future__ import annotations
-
-import ctypes
-import itertools
-import tempfile
-from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
 
-from hybridq.deploy import toolchain
 from hybridq.deploy.checks import check
-from hybridq.deploy.emit import emit, kernel_files
 from hybridq.deploy.network import (
     INT8,
     INT16,
@@ -29,76 +22,16 @@ from hybridq.deploy.network import (
     Shape,
     Width,
 )
-from hybridq.deploy.plan import Plan, plan
 
-# The loader knows a library by its inode, which a new file may have from a deleted one: none is deleted before the end.
-LIBRARIES = tempfile.TemporaryDirectory()
-NUMBERS = itertools.count()
-
-HARNESS = """
-#include "hq_kernels.h"
-#include "network.h"
-int8_t bench_input[HYBRIDQ_INPUT_ROWS * HYBRIDQ_INPUT_ROW_BYTES];
-int16_t bench_logits[HYBRIDQ_CLASSES];
-static int8_t arena[HYBRIDQ_ARENA_BYTES] __attribute__((aligned(4)));
-void hybridq_input_row(uint32_t row, int8_t to[HYBRIDQ_INPUT_ROW_BYTES])
-{
-    for (uint32_t k = 0; k < HYBRIDQ_INPUT_ROW_BYTES; k++) {
-        to[k] = bench_input[row * HYBRIDQ_INPUT_ROW_BYTES + k];
-    }
-}
-__attribute__((noinline)) int bench_run(void);
-int bench_run(void)
-{
-    hybridq_run_network(arena, bench_logits);
-    return (int)hq_argmax(bench_logits, HYBRIDQ_CLASSES);
-}
-int main(void)
-{
-    for (uint32_t k = 0; k < HYBRIDQ_ARENA_BYTES; k++) {
-        arena[k] = 0x5a;
-    }
-    return bench_run() < 0;
-}
-"""
+RELU6 = (0, 6 * 2**4)
 
 
-def written(network: IntegerNetwork, folder: Path, planned: Plan | None = None) -> tuple[list[Path], tuple[str, ...]]:
-    """The C files of a network with the harness, and the flags that they are compiled with."""
-    planned = planned or plan(network)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in {**emit(network, planned), "harness.c": HARNESS}.items():
-        (folder / name).write_text(text)
-    kernels = [toolchain.SOURCES / name for name in kernel_files(network, planned) if name.endswith(".c")]
-    return [folder / "network.c", folder / "harness.c", *kernels], (f"-I{folder.resolve()}",)
-
-
-class OnHost:
-    """A network's C as a library of this machine."""
-
-    def __init__(self, network: IntegerNetwork, *flags: str) -> None:
-        compiler = toolchain.host()
-        assert compiler is not None
-        folder = Path(LIBRARIES.name) / str(next(NUMBERS))
-        sources, include = written(network, folder)
-        output = folder / "network.so"
-        library = ctypes.CDLL(str(compiler.build(sources, output, ("-O1", "-shared", "-fPIC", *include, *flags))))
-        self._run = library.main, library.bench_run
-        self._input = (ctypes.c_int8 * int(np.prod(network.input_shape))).in_dll(library, "bench_input")
-        self._logits = (ctypes.c_int16 * network.layers[-1].shape[-1]).in_dll(library, "bench_logits")
-
-    def logits(self, inputs: np.ndarray) -> np.ndarray:
-        """Of clips one after the other: the arena holds junk at first, then what the clip before left."""
-        found = []
-        for number, one in enumerate(inputs):
-            ctypes.memmove(self._input, one.astype(np.int8).tobytes(), one.size)
-            self._run[number > 0]()
-            found.append(list(self._logits))
-        return np.array(found, np.int16)
-
-
-def random_input(network: IntegerNetwork, clips: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(-128, 128, (clips, *network.input_shape)).astype(np.int8)
+def some_inputs(network: IntegerNetwork, clips: int = 16, seed: int = 0) -> np.ndarray:
+    """Random ones, int8 (clips, *shape); before them silence, both extremes, and the two mixed."""
+    random, shape = np.random.default_rng(seed), network.input_shape
+    found = random.integers(-128, 128, (clips, *shape))
+    found[:4] = [np.zeros(shape), np.full(shape, -128), np.full(shape, 127), random.choice([-128, 127], shape)]
+    return found.astype(np.int8)
 
 
 class Made:
@@ -177,12 +110,12 @@ class Made:
         return self.random.integers(-width.largest, width.largest + 1, shape)
 
     def _finish(self, weights: np.ndarray, width: Width, behind: int) -> dict[str, object]:
-        """`behind`: bit 0 for a table, bit 1 for a batch norm, bit 2 for a ReLU."""
+        """`behind`: bit 0 for a table, bit 1 for a batch norm, bit 2 for a ReLU6."""
         channels = weights.shape[-1]
         spread = 74 * np.sqrt((weights.reshape(-1, channels) ** 2).sum(0)) + 1
         found: dict[str, object] = {"weights": weights, "width": width}
         found["bias"] = (self.random.standard_normal(channels) * spread).astype(np.int64)
-        found["out"] = _scaling(60 / spread, 0 if behind & 4 else INT8[0])
+        found["out"] = _scaling(60 / spread, *(RELU6 if behind & 4 else INT8))
         if behind & 1:
             found["table"] = self.random.integers(-128, 128, 256)
         if behind & 2:
@@ -191,10 +124,12 @@ class Made:
         return found
 
 
-def _scaling(scale: np.ndarray, low: int = INT8[0]) -> Requantization:
+def _scaling(scale: np.ndarray, low: int = INT8[0], high: int = INT8[1]) -> Requantization:
     """Multipliers and shifts for factors; those of 1/2 and more become a little less than 1/2."""
     mantissa, exponent = np.frexp(np.minimum(scale, 0.4999))  # scale = m * 2**31 / 2**(32 + s) with m in [1/2, 1)
-    return Requantization((mantissa * 2**31).astype(np.int64), np.clip(-1 - exponent, 0, 31).astype(np.int64), low)
+    return Requantization(
+        (mantissa * 2**31).astype(np.int64), np.clip(-1 - exponent, 0, 31).astype(np.int64), low, high
+    )
 
 
 def reference(
@@ -212,6 +147,23 @@ def reference(
     x = made.dense(x, 64, dense, behind=3)
     made.dense(x, 10, logits=True)
     return made.network(**about)
+
+
+def everything() -> IntegerNetwork:
+    """Every kind of layer in every width that it has, with strides, pads, sums, and all that may stand behind one."""
+    made = Made((18, 13, 3), 1)
+    x = "input"
+    for number, width in enumerate(Width):
+        before = made.conv(x, 6 + number, (3, 2), (1, 1), ((1, 1), (0, 1)), width, behind=number)
+        behind = made.conv(before, 6 + number, (3, 3), (1, 1), ((1, 1), (1, 1)), width, behind=7 - number)
+        x = made.add(behind, before)
+    x = made.conv(x, 8, (5, 2), (2, 3), ((4, 0), (2, 2)), depthwise=True, behind=3)
+    x = made.max_pool(made.conv(x, 12, (1, 1), width=Width.INT4), (2, 3), (1, 2))
+    flat, mean = made.dense(x, 9, behind=3), made.average(x)
+    for width in Width:
+        flat, mean = made.dense(flat, 9, width, behind=2), made.dense(mean, 9, width, behind=1)
+    made.dense(made.add(flat, mean), 5, Width.TERNARY, logits=True)
+    return made.network()
 
 
 @st.composite

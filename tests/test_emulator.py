@@ -60,15 +60,18 @@ def image(compiler: toolchain.Compiler, folder: Path, program: str) -> Path:
 
 def test_a_program_starts_counts_and_exits(compiler: toolchain.Compiler, tmp_path: Path) -> None:
     elf = image(compiler, tmp_path, PROGRAM)
-    board = emulator.Board(elf)
+    board = emulator.Board(elf, counting=True)
     for _ in range(2):  # a second run starts as fresh as the first
         run = board.run()
         assert (run.output, run.exit_code) == ("ready -5", 0)
         assert [mark for mark, _ in run.marks] == [1, 2]
         assert 22 < run.between()[1] < 30  # and the calls
-        assert 600 < run.stack_bytes < 720
-    assert board.call("twenty_two") == (0, 22)
+        assert 600 < board.stack_bytes < 720
+    assert (board.call("twenty_two"), board.instructions) == (0, 22)
     assert board.stack_bytes == 0
+    uncounted = emulator.Board(elf)
+    assert uncounted.run() == emulator.Finished("ready -5", 0, ())
+    assert (uncounted.call("twenty_two"), uncounted.instructions) == (0, 0)
     sizes = toolchain.sizes(elf)
     assert (sizes.initialized, sizes.stack) == (4, toolchain.STACK_BYTES)
     assert sizes.flash == sizes.code + sizes.constants + 4 < 1400
@@ -113,10 +116,12 @@ def test_what_the_device_would_not_allow(compiler: toolchain.Compiler, tmp_path:
         board.run()
 
 
-def test_a_program_that_hangs_is_ended(compiler: toolchain.Compiler, tmp_path: Path) -> None:
-    board = emulator.Board(image(compiler, tmp_path, "int main(void)\n{\n    for (;;) {\n    }\n}\n"))
-    with pytest.raises(emulator.Fault, match=r"no end after 10000 instructions by .* in main"):
-        board.run(limit=10_000)
+@pytest.mark.parametrize("counting", [False, True])
+def test_a_program_that_hangs_is_ended(compiler: toolchain.Compiler, tmp_path: Path, counting: bool) -> None:
+    elf = image(compiler, tmp_path, "int main(void)\n{\n    for (;;) {\n    }\n}\n")
+    board = emulator.Board(elf, counting)
+    with pytest.raises(emulator.Fault, match=r"no end after 0.5 s by .* in main"):
+        board.run(limit=0.5)
 
 
 @pytest.mark.parametrize(("kind", "bytes_"), [("const", 1 << 20), ("", 320 << 10)])

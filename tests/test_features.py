@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hybridq.errors import UserError
 from hybridq.features import FrontEnd
 
 TOLERANCE = 1e-3  # the agreement with librosa that users are promised, in every coefficient
@@ -93,6 +94,28 @@ def test_gain_moves_the_first_coefficient_alone(seed, gain):
     loud, soft = end.mfcc(sound), end.mfcc(sound * np.float32(gain))
     np.testing.assert_allclose(loud[1:], soft[1:], atol=0.05)
     np.testing.assert_allclose(loud[0] - soft[0], -20 * np.log10(gain) * np.sqrt(40), atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"coefficients": 41}, "coefficients 41 must be at most mel_bands, 40"),
+        ({"window": 513}, "window 513 must be 2 to transform, 512"),
+        ({"window": 1}, "window 1 must be 2 to transform, 512"),
+        ({"transform": 600}, "transform 600 must be a power of two"),
+        ({"hop": 0}, "lengths and counts must be integers from 1 to 192000"),
+        ({"frames": 55.0}, "lengths and counts must be integers"),
+        ({"transform": 1 << 40}, "lengths and counts must be integers from 1 to 192000"),
+        ({"low_hz": -1.0}, "low_hz -1.0 and high_hz 8000.0 must rise from 0 to half of 16000"),
+        ({"high_hz": 8001.0}, "must rise from 0 to half of 16000"),
+        ({"high_hz": 20.0}, "low_hz 20.0 and high_hz 20.0 must rise"),
+        ({"low_hz": float("nan")}, "low_hz nan"),
+        ({"floor": 0.0}, "floor 0.0 must be above 0"),
+    ],
+)
+def test_a_front_end_that_cannot_be_is_refused(settings, message):
+    with pytest.raises(UserError, match=f"front end: .*{message}"):
+        FrontEnd(**settings)
 
 
 def test_silence_is_finite_and_too_little_sound_is_refused():

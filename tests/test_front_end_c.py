@@ -6,9 +6,10 @@ import subprocess
 
 import numpy as np
 import pytest
-from front_end_builds import FRACTION, STREAM, OnHost, build, host_compiler, on_board
+from front_end_builds import FRACTION, STREAM, OnBoard, OnHost, build, hostile, plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from network_runs import SANITIZERS, has_sanitizers
 
 from hybridq.dataset import Normalisation
 from hybridq.deploy.front_end import Flanks, agreement, matrix, sources
@@ -19,37 +20,10 @@ from hybridq.features import FrontEnd
 TOLERANCE = 1e-3  # of the standardised features, in every coefficient
 
 
-def plain(end: FrontEnd) -> Normalisation:
-    """About what the coefficients of speech are: enough to see where int8 ends."""
-    k = np.arange(end.coefficients)
-    return Normalisation(tuple(-300.0 / (1 + k) ** 2), tuple(80.0 / (1 + k) ** 0.8))
-
-
 @functools.cache
 def reference() -> OnHost:
     """The front end of the recipes as they come."""
     return OnHost(FrontEnd(), plain(FrontEnd()))
-
-
-def hostile(count: int) -> dict[str, np.ndarray]:
-    i, rng = np.arange(count), np.random.default_rng(0)
-    sounds = {
-        "silence": 0 * i,
-        "highest": 0 * i + 32767,
-        "lowest": 0 * i - 32768,
-        "fastest square": np.where(i % 2, 32767, -32768),
-        "square": np.where(i // 8 % 2, 32767, -32768),
-        "slow square": np.where(i // 80 % 2, 32767, -32768),
-        "click": 32767 * (i == 5000),
-        "clicks": -32768 * (i % 1000 == 0),
-        "noise": rng.integers(-32768, 32768, count),
-        "coins": np.where(rng.random(count) < 0.5, -32768, 32767),
-        "last bit": rng.integers(-1, 2, count),
-        "tone": 32767 * np.sin(0.3 * i),
-        "tone on a bin": 32767 * np.sin(2 * np.pi * i / 8),
-        "sweep": 32767 * np.sin(1e-4 * i * i),
-    }
-    return {name: np.asarray(sound).astype(np.int16) for name, sound in sounds.items()}
 
 
 def test_real_clips_have_pythons_features(gsc):
@@ -176,8 +150,9 @@ def test_the_logarithm_is_within_its_bound_for_every_mantissa(exponent):
 @pytest.mark.parametrize("hop", [256, 600])
 def test_sanitizers_find_nothing(hop, tmp_path):
     end = FrontEnd(hop=hop, frames=20, window=400)
-    flags = "-O1 -g -fsanitize=address,undefined,float-cast-overflow,float-divide-by-zero -fno-sanitize-recover=all"
-    program = build(host_compiler(), STREAM, sources(end, plain(end), FRACTION), tmp_path, *flags.split())
+    if not has_sanitizers():
+        pytest.skip("no gcc with AddressSanitizer")
+    program = build(STREAM, sources(end, plain(end), FRACTION), tmp_path, *SANITIZERS)
     for sound in hostile(3000).values():
         for length in (1, 256, 3000):
             pieces = [sound[n : n + length] for n in range(0, len(sound), length)]
@@ -194,28 +169,27 @@ def test_sanitizers_find_nothing(hop, tmp_path):
 )
 def test_a_cortex_m4f_gives_the_same_bits(end, compiler, optimised, tmp_path):
     ours = OnHost(end, plain(end))
-    board = on_board(ours, compiler, optimised, tmp_path)
+    on_board = OnBoard(ours, compiler, optimised, tmp_path)
     for name in ("tone", "noise", "clicks"):
-        board.call("start")
+        on_board.board.call("start")
         ours.start()
         for piece in np.split(hostile(2000)[name], range(256, 2000, 256)):
-            assert board.push(piece) == ours.push(piece)
+            assert on_board.push(piece) == ours.push(piece)
         unrounded = -4 * end.mel_bands  # what the columns were last made of
-        assert board.read("work")[unrounded:] == ours.work.raw[unrounded:]
-        board.call("rows")
-        assert board.read("columns") == ours.matrix().tobytes()
+        assert on_board.read("work")[unrounded:] == ours.work.raw[unrounded:]
+        on_board.board.call("rows")
+        assert on_board.read("columns") == ours.matrix().tobytes()
 
 
 @pytest.mark.parametrize("compiler", ["zig", "gcc"])
 def test_it_is_as_small_and_quick_as_promised(compiler, tmp_path):
-    board = on_board(reference(), compiler, "-Os", tmp_path)
-    board.call("start")
-    counts = [board.push(piece) * board.instructions for piece in np.split(hostile(2048)["noise"], 8)]
-    flash = sum(size for name, (_, size) in board.symbols.items() if name.startswith("hq_mfcc_"))
+    ours = OnBoard(reference(), compiler, "-Os", tmp_path)
+    board = ours.board
+    counts = [ours.push(piece) * board.instructions for piece in np.split(hostile(2048)["noise"], 8)]
     assert 0 < max(counts) < 48_000
-    assert flash < 5_000
-    assert board.symbols["state"][1] + board.symbols["work"][1] < 5_500
-    assert board.STACK - board.lowest < 256
+    assert 0 < board.stack_bytes < 256
+    assert sum(symbol.bytes for name, symbol in board.symbols.items() if name.startswith("hq_mfcc_")) < 5_000
+    assert board.symbols["state"].bytes + board.symbols["work"].bytes < 5_500
 
 
 def test_agreement_is_the_share_of_equal_classes():
@@ -229,6 +203,27 @@ def test_agreement_is_the_share_of_equal_classes():
     others = some.copy()
     others[:20] = -others[:20]
     assert 0.5 <= agreement(network, some, others) < 0.7
+
+
+NUMBERS = tuple(range(1, 39))
+INF = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "message"),
+    [
+        (NUMBERS, NUMBERS[1:], "must be 38 means, and as many deviations above 0"),
+        (NUMBERS[1:], NUMBERS, "must be 38 means"),
+        (NUMBERS, (*NUMBERS[1:], 0.0), "deviations above 0"),
+        (NUMBERS, (*NUMBERS[1:], float("nan")), "deviations above 0"),
+        ((*NUMBERS[1:], float("nan")), NUMBERS, "need nan, which no float of the device holds"),
+        ((*NUMBERS[1:], INF), NUMBERS, "need -inf"),
+        (NUMBERS, (*NUMBERS[1:], 1e-40), r"need 2.*e\+41"),
+    ],
+)
+def test_a_normalisation_that_would_make_nan_is_refused(mean, deviation, message):
+    with pytest.raises(UserError, match=message):
+        sources(FrontEnd(), Normalisation(mean, deviation), FRACTION)
 
 
 @pytest.mark.parametrize(

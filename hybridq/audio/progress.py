@@ -1,4 +1,4 @@
-"""A progress bar for slow work on files, on a terminal only."""
+"""A progress bar for slow work, on a terminal only."""
 
 import sys
 from collections.abc import Callable, Iterator

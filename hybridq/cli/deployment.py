@@ -16,12 +16,13 @@ from hybridq.errors import RUN_FAILED, UserError
 def export(
     run_or_artefact: Annotated[str, typer.Argument(help="A run, a model's folder, or an integer network (.hqn).")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
+    tflite: Annotated[bool, typer.Option("--tflite", help="Also write network.tflite, for LiteRT.")] = False,
 ) -> None:
     """Write a trained network as C99 for a microcontroller, with its weights packed, and how to build it."""
     from hybridq.deploy.export import export as write
     from hybridq.trained import is_path
 
-    build = write(run_or_artefact, out, None if is_path(run_or_artefact) else the_store())
+    build = write(run_or_artefact, out, None if is_path(run_or_artefact) else the_store(), tflite)
     constants = sum(layer["constants_bytes"] for layer in build["layers"])
     print(f"{out}: weights and tables of {constants:,} bytes, tensors of {build['arena_bytes']:,} bytes")
     print(f"`hybridq verify {shlex.quote(str(out))}` builds it, runs it in an emulator, and measures it")
@@ -31,7 +32,7 @@ def verify(
     folder: Annotated[Path, typer.Argument(help="What `hybridq export` wrote.")],
     data: Data = None,
     clips: Annotated[int, typer.Option(min=1, help="Test clips of --data to hear on this machine.")] = 1000,
-    emulated: Annotated[int, typer.Option(min=1, help="Of these, to hear on the emulated board.")] = 4,
+    emulated: Annotated[int | None, typer.Option(min=1, help="Of these, on the emulated board; else all.")] = None,
     compiler: Annotated[str | None, typer.Option(help="zig or gcc; else the first that is installed.")] = None,
     format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
 ) -> None:

@@ -37,8 +37,8 @@ CONV_FILES = {
     Width.BINARY: ("hq_conv_bits.c", *BITS),
 }
 DENSE_FILES = {
-    Width.INT8: ("hq_dense_s8.c",),
-    Width.INT4: ("hq_dense_s4.c",),
+    Width.INT8: ("hq_dense.c", "hq_dense.h", "hq_dense_s8.c"),
+    Width.INT4: ("hq_dense.c", "hq_dense.h", "hq_dense_s4.c"),
     Width.TERNARY: ("hq_dense_bits.c", *BITS),
     Width.BINARY: ("hq_dense_bits.c", *BITS),
 }

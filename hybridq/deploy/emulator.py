@@ -1,7 +1,8 @@
 """Run an image for the STM32L496 in an emulator: Unicorn, which counts instructions, or qemu-system-arm.
 
 Unicorn sees the device's memory map alone: any access outside its flash and RAM ends the run with a plain error. What
-is counted is instructions, exactly; cycles are not modelled.
+is counted is instructions, exactly, also those that a condition skips; cycles are not modelled. Counting makes a run
+about ten times as long, so it is done only where it is asked for.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from hybridq.errors import RUN_FAILED, UserError
 
 FLASH, FLASH_BYTES = 0x08000000, 1 << 20
 RAM, RAM_BYTES = 0x20000000, 320 << 10
-LIMIT = 1_000_000_000  # instructions: minutes in the emulator
+LIMIT = 300.0  # seconds that a run or a call may take
 _SYSTEM, _SYSTEM_BYTES = 0xE0000000, 1 << 20  # the core's own registers, as plain memory
 _RETURN = FLASH + FLASH_BYTES - 2  # where a called function returns to: nothing lies there
 _PAINT = b"\xa5"
@@ -32,16 +34,14 @@ class Fault(UserError):
 
 @dataclass(frozen=True)
 class Finished:
-    """A run from reset to exit: what it printed, its exit status, its instructions, and those between its marks.
+    """A run from reset to exit: what it printed, its exit status, and where its instructions were counted its marks.
 
-    marks: (id, instructions executed when board_mark(id) was entered), in order; stack_bytes: the deepest it was.
+    marks: (id, instructions executed when board_mark(id) was entered), in order.
     """
 
     output: str
     exit_code: int
-    instructions: int
     marks: tuple[tuple[int, int], ...]
-    stack_bytes: int
 
     def between(self) -> dict[int, int]:
         """Instructions from each mark to the next, summed by the id of the first; the end of the run is not a mark."""
@@ -52,9 +52,12 @@ class Finished:
 
 
 class Board:
-    """An image loaded into the emulated device; `run` it as a whole, or `call` its functions one by one."""
+    """An image loaded into the emulated device; `run` it as a whole, or `call` its functions one by one.
 
-    def __init__(self, elf: Path) -> None:
+    instructions: of the last run or call, where they are counted; else 0.
+    """
+
+    def __init__(self, elf: Path, counting: bool = False) -> None:
         import unicorn
         from unicorn import arm_const
 
@@ -67,24 +70,25 @@ class Board:
         core.mem_map(_SYSTEM, _SYSTEM_BYTES)
         self.symbols = symbols(elf)
         self._load(elf)
-        core.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
+        if counting:
+            core.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
         core.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
         core.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
         self._mark = self._address("board_mark") if "board_mark" in self.symbols else None
         self._costs: dict[tuple[int, int], int] = {}
         self._clear()
 
-    def run(self, limit: int = LIMIT) -> Finished:
-        """From reset until the program exits. Raises Fault, also after more instructions than the limit."""
+    def run(self, limit: float = LIMIT) -> Finished:
+        """From reset until the program exits. Raises Fault, also after so many seconds."""
         stack, reset = struct.unpack("<II", self.read(FLASH, 8))
         self._clear()
         self._go(reset, stack, limit)
         if self._exit_code is None:
             raise Fault("the program stopped without an exit", RUN_FAILED)
-        return Finished(self._output, self._exit_code, self._instructions, tuple(self._marks), self.stack_bytes)
+        return Finished(self._output, self._exit_code, tuple(self._marks))
 
-    def call(self, function: str, *arguments: int) -> tuple[int, int]:
-        """Call a function with integers or addresses; what it returns (r0) and its instructions. Raises Fault.
+    def call(self, function: str, *arguments: int) -> int:
+        """Call a function with integers or addresses; what it returns (r0). Raises Fault.
 
         Variables are as `write` and earlier calls left them: those with a value are set by `run` only.
         """
@@ -99,7 +103,7 @@ class Board:
         self.write(stack, on_stack)
         self._core.reg_write(r.UC_ARM_REG_LR, _RETURN | 1)
         self._go(self._address(function), stack, LIMIT)
-        return int(self._core.reg_read(r.UC_ARM_REG_R0)), self._instructions
+        return int(self._core.reg_read(r.UC_ARM_REG_R0))
 
     def read(self, address: int, count: int) -> bytes:
         """Bytes of the device's memory."""
@@ -129,7 +133,7 @@ class Board:
                     self.write(segment["p_paddr"], segment.data())
 
     def _clear(self) -> None:
-        self._instructions = 0
+        self.instructions = 0
         self._output = ""
         self._marks: list[tuple[int, int]] = []
         self._exit_code: int | None = None
@@ -137,34 +141,37 @@ class Board:
         start, end = (self.symbols[f"board_stack_{name}"].address for name in ("start", "end"))
         self.write(start, _PAINT * (end - start))
 
-    def _go(self, start: int, stack: int, limit: int) -> None:
-        self._limit = limit
+    def _go(self, start: int, stack: int, limit: float) -> None:
         self._core.reg_write(self._registers.UC_ARM_REG_SP, stack)
+        watchdog = threading.Timer(limit, self._stop, [f"no end after {limit:g} s"])  # unicorn's own polls all the time
+        watchdog.start()
         try:
             self._core.emu_start(start | 1, _RETURN)
         except self._error as error:
             self._fault = self._fault or str(error)
+        finally:
+            watchdog.cancel()
         if self._fault is not None:
             at = int(self._core.reg_read(self._registers.UC_ARM_REG_PC))
             raise Fault(f"{self._fault} by the instruction at 0x{at:08x} in {self._function_at(at)}", RUN_FAILED)
 
+    def _stop(self, fault: str) -> None:
+        self._fault = fault
+        self._core.emu_stop()
+
     def _on_block(self, core: Any, address: int, size: int, _: object) -> None:
         if address == self._mark:
-            self._marks.append((int(core.reg_read(self._registers.UC_ARM_REG_R0)), self._instructions))
+            self._marks.append((int(core.reg_read(self._registers.UC_ARM_REG_R0)), self.instructions))
         cost = self._costs.get((address, size))
         if cost is None:
             cost = self._costs[address, size] = _instructions_in(self.read(address, size))
-        self._instructions += cost
-        if self._instructions > self._limit:
-            self._fault = f"no end after {self._limit} instructions"
-            core.emu_stop()
+        self.instructions += cost
 
     def _on_interrupt(self, core: Any, number: int, _: object) -> None:
         r = self._registers
         at, operation, argument = (int(core.reg_read(k)) for k in (r.UC_ARM_REG_PC, r.UC_ARM_REG_R0, r.UC_ARM_REG_R1))
         if self.read(at, 2) != _BREAKPOINT_AB or operation not in (_WRITE0, _EXIT):
-            self._fault = f"exception {number}"
-            core.emu_stop()
+            self._stop(f"exception {number}")
         elif operation == _EXIT:
             self._exit_code = int(argument != _EXITED_WELL)
             core.emu_stop()

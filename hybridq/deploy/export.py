@@ -2,7 +2,7 @@
 
 network.hqn   the integer network            build.json   what was planned: sizes, stages, the arena
 src/          the C to take into a program   board/       start-up, linker script and a small main
-README.md     how to build and call it
+README.md     how to build and call it          network.tflite  where asked for: the network for LiteRT
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hybridq.deploy.convert import EVERYTHING
 from hybridq.deploy.emit import emit, kernel_files
 from hybridq.deploy.network import IntegerNetwork, Layer
 from hybridq.deploy.plan import Map, Plan, plan
+from hybridq.deploy.tflite import tflite
 from hybridq.errors import NotWritable, UserError
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from hybridq.tracking import Store
 
 BUILD, SOURCES, BOARD = "build.json", "src", "board"
+TFLITE = "network.tflite"
 
 README = """# {name}
 
@@ -65,8 +67,10 @@ network. Keep `-ffp-contract=off`: with it the front end gives the same bits eve
 """
 
 
-def export(run_or_artefact: str, folder: Path, store: Store | None = None) -> dict[str, Any]:
+def export(run_or_artefact: str, folder: Path, store: Store | None = None, with_tflite: bool = False) -> dict[str, Any]:
     """Write a trained network, a run, a model's folder or an .hqn file, as C; returns what build.json says.
+
+    with_tflite: as a `.tflite` file too.
 
     Raises UserError where the network has no form in integers, or no front end.
     """
@@ -79,6 +83,7 @@ def export(run_or_artefact: str, folder: Path, store: Store | None = None) -> di
     planned = plan(network)
     texts = emit(network, planned) | front_end.sources(end, normalisation, network.input_fraction)
     build = _planned(network, planned) | _origin(found)
+    lite = tflite(network) if with_tflite else None
     about = {
         "name": network.about.get("name") or "network",
         "digest": build["digest"],
@@ -91,6 +96,9 @@ def export(run_or_artefact: str, folder: Path, store: Store | None = None) -> di
         save_network(network, folder / NETWORK)
         (folder / BUILD).write_text(json.dumps(build, indent=1) + "\n")
         (folder / "README.md").write_text(README.format(**about))
+        (folder / TFLITE).unlink(missing_ok=True)
+        if lite:
+            (folder / TFLITE).write_bytes(lite)
     except OSError as error:
         raise NotWritable(folder, error) from error
     return build

@@ -125,9 +125,12 @@ def _cosine(turn: int) -> Reals:
 
 def _standard(end: FrontEnd, normalisation: Normalisation, fraction: int) -> tuple[Reals, Reals]:
     """Scale and offset of each coefficient: of the DCT, of the decibel from log2, of mean and deviation, of int8."""
+    mean, deviation = normalisation.mean, normalisation.deviation
+    if not len(mean) == len(deviation) == end.coefficients or not all(one > 0 for one in deviation):
+        raise UserError(f"normalisation: must be {end.coefficients} means, and as many deviations above 0")
     orthonormal = np.where(np.arange(end.coefficients) == 0, np.sqrt(1 / end.mel_bands), np.sqrt(2 / end.mel_bands))
-    unit = 2.0**fraction / np.asarray(normalisation.deviation)
-    return orthonormal * 10 * np.log10(2) * unit, -np.asarray(normalisation.mean) * unit
+    unit = 2.0**fraction / np.asarray(deviation)
+    return orthonormal * 10 * np.log10(2) * unit, -np.asarray(mean) * unit
 
 
 def _table(declaration: str, *columns: NDArray[Any]) -> str:
@@ -139,7 +142,9 @@ def _table(declaration: str, *columns: NDArray[Any]) -> str:
 
 
 def _number(value: Any) -> str:
-    """A number in C: shortest decimals that give the same float."""
+    """A number in C: shortest decimals that give the same float. With finite ones the device meets no NaN."""
     if isinstance(value, np.integer):
         return str(value)
+    if not abs(value) <= np.finfo(np.float32).max:
+        raise UserError(f"the front end and its normalisation need {value:g}, which no float of the device holds")
     return np.format_float_scientific(np.float32(value), unique=True, trim="0") + "f"

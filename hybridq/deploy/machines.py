@@ -54,13 +54,12 @@ class Host:
 
 
 class CortexM4:
-    """An image in the emulator; the last call's instructions, and the deepest stack of all."""
+    """An image in the emulator; `stack_bytes` is the deepest that its stack was."""
 
     def __init__(self, elf: Path) -> None:
         self.board = Board(elf)
         self.board.run()  # sets the variables
         self.stack_bytes = self.board.stack_bytes
-        self.push_instructions = self.classify_instructions = 0
 
     def hear(self, sound: NDArray[np.int16], shape: Shape, classes: int) -> Heard:
         """See Machine."""
@@ -68,15 +67,15 @@ class CortexM4:
         room = board.free
         self._call("hybridq_init")
         board.write(room, np.asarray(sound, "<i2").tobytes())
-        self.push_instructions = self._call("hybridq_push_audio", room, len(sound))[1]
+        self._call("hybridq_push_audio", room, len(sound))
         matrix = np.zeros(shape[:2], np.int8)
         for number in range(len(matrix)):
             self._call("hybridq_input_row", number, room)
             matrix[number] = np.frombuffer(board.read(room, matrix.shape[1]), np.int8)
-        found, self.classify_instructions = self._call("hybridq_classify", room)
+        found = self._call("hybridq_classify", room)
         return matrix.reshape(shape), np.frombuffer(board.read(room, 2 * classes), "<i2").astype(np.int16), found
 
-    def _call(self, function: str, *arguments: int) -> tuple[int, int]:
+    def _call(self, function: str, *arguments: int) -> int:
         found = self.board.call(function, *arguments)
         self.stack_bytes = max(self.stack_bytes, self.board.stack_bytes)
         return found

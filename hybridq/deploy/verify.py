@@ -1,19 +1,21 @@
 """What `hybridq verify` does: build an exported folder, run it, and compare all that it says with the integer network.
 
-Every sound is heard by the C on this machine, some also by the image for the Cortex-M4 in the emulator. From what
-the C front end made of a sound, the logits of both must be the integer network's to the last bit. Beside that
-stand the classes of the whole chain against Python's front end, which may differ where a feature is rounded otherwise.
+Every sound is heard by the C on this machine and by the image for the Cortex-M4 in the emulator. Both must make the
+same input of it, and of that the integer network's logits, to the last bit. Beside that stand the classes of the whole
+chain against Python's front end, which may differ where a feature is rounded otherwise.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.audio.progress import bar
 from hybridq.dataset import Dataset
 from hybridq.deploy import arithmetic, front_end, machines, toolchain
 from hybridq.deploy.artefact import digest, load_network
@@ -36,13 +38,13 @@ def verify(
     folder: Path,
     data: str | None = None,
     clips: int = 1000,
-    emulated: int = 4,
+    emulated: int | None = None,
     compiler: str | None = None,
 ) -> Verification:
     """Build and check an exported folder. `data`: a source of clips as in recipes; without one, made-up hostile sounds.
 
-    clips: on this machine; emulated: of these, on the board. Raises UserError where the image does not fit, saying
-    which layers take most, and where the folder holds no export.
+    clips: on this machine; emulated: of these, on the board (None: all). Raises UserError where the image does not fit,
+    saying which layers take most, and where the folder holds no export.
     """
     if not (folder / NETWORK).is_file():
         raise UserError(f"{folder}: nothing exported here; `hybridq export RUN --out {folder}` writes it")
@@ -58,13 +60,13 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
         elf = _built(chosen, folder, Path(place) / "image.elf", network, planned)
         layers = _counted(machines.image(chosen, folder, Path(place) / "marked.elf", MARKED), network)
-        board = machines.CortexM4(elf)
+        column, classify = _instructions(elf, end)
         flash, ram = _flash(elf, network), _ram(elf, end)
-        column = board.board.call("hybridq_push_audio", board.board.symbols["bench_block"].address, end.hop)[1]
-        on_host, wanted, matrices = _heard(machines.Host(folder / SOURCES), network, sounds)
-        few = _spread(len(sounds), emulated)
-        on_board, _, same = _heard(board, network, sounds[few])
-        on_board |= (same != matrices[few]).any((1, 2, 3))
+        on_host = _heard(machines.Host(folder / SOURCES), network, sounds, "on this machine")
+        few = _spread(len(sounds), len(sounds) if emulated is None else emulated)
+        board = machines.CortexM4(elf)
+        on_board = _heard(board, network, sounds[few], "on the emulated board")
+    wanted = _logits(network, on_host.inputs)
     answers = wanted.argmax(1)
     python = front_end.matrix(end, normalisation, network.input_fraction, sounds)
     expected = _logits(network, python.reshape(-1, *network.input_shape)).argmax(1)
@@ -75,10 +77,10 @@ def verify(
         ram,
         board.stack_bytes,
         column,
-        board.classify_instructions,
+        classify,
         layers,
-        Agreement(len(sounds), int(on_host.sum())),
-        Agreement(len(few), int(on_board.sum())),
+        on_host.agreement(on_host.inputs, wanted),
+        on_board.agreement(on_host.inputs[few], wanted[few]),
         Agreement(len(sounds), int((answers != expected).sum())),
         None if truth is None else 100 * float(np.mean(answers == truth)),
         **known,
@@ -108,9 +110,19 @@ def advice(network: IntegerNetwork, planned: Plan, flash: bool) -> str:
     return f"too little {where} {', '.join(f'{name} ({count:,} bytes)' for name, count in largest)}: shrink these first"
 
 
+def _instructions(elf: Path, end: FrontEnd) -> tuple[int, int]:
+    """Instructions of a column of the front end, and of an inference. Neither depends on the sound."""
+    board = Board(elf, counting=True)
+    board.run()
+    board.call("hybridq_push_audio", board.symbols["bench_block"].address, end.hop)
+    column = board.instructions
+    board.call("hybridq_classify", board.symbols["bench_logits"].address)
+    return column, board.instructions
+
+
 def _counted(elf: Path, network: IntegerNetwork) -> tuple[LayerCount, ...]:
     """Instructions of each layer in the program's own inference, from a build with marks."""
-    counts = Board(elf).run().between()
+    counts = Board(elf, counting=True).run().between()
     found = [LayerCount("(input)", "", 0, counts.get(0, 0), 0)]
     for number, layer in enumerate(network.layers, 1):
         binary = isinstance(layer, Dense) and layer.width is Width.BINARY
@@ -149,19 +161,29 @@ def _ram(elf: Path, end: FrontEnd) -> dict[str, int]:
     }
 
 
-def _heard(
-    machine: machines.Machine, network: IntegerNetwork, sounds: NDArray[np.int16]
-) -> tuple[NDArray[np.bool_], NDArray[np.int16], NDArray[np.int8]]:
-    """Of each sound: whether a machine says something else of the input that it made than it should; what it should
-    say, and that input."""
-    heard = [machine.hear(sound, network.input_shape, network.layers[-1].shape[-1]) for sound in sounds]
-    matrices = np.stack([matrix for matrix, _, _ in heard])
-    wanted = _logits(network, matrices)
-    differs = [
-        answer != right.argmax() or not np.array_equal(logits, right)
-        for (_, logits, answer), right in zip(heard, wanted, strict=True)
-    ]
-    return np.array(differs), wanted, matrices
+@dataclass(frozen=True)
+class _Heard:
+    """What a machine made of sounds: inputs (sounds, *shape), logits (sounds, classes), classes (sounds,)."""
+
+    inputs: NDArray[np.int8]
+    logits: NDArray[np.int16]
+    classes: NDArray[np.int64]
+
+    def agreement(self, inputs: NDArray[np.int8], logits: NDArray[np.int16]) -> Agreement:
+        """With what it should have made of them."""
+        same_input = (self.inputs == inputs).all((1, 2, 3))
+        same = same_input & (self.logits == logits).all(1) & (self.classes == logits.argmax(1))
+        return Agreement(len(same), int((~same).sum()))
+
+
+def _heard(machine: machines.Machine, network: IntegerNetwork, sounds: NDArray[np.int16], where: str) -> _Heard:
+    heard = []
+    with bar(f"hearing clips {where}", len(sounds)) as done:
+        for sound in sounds:
+            heard.append(machine.hear(sound, network.input_shape, network.layers[-1].shape[-1]))
+            done(len(heard))
+    inputs, logits, classes = zip(*heard, strict=True)
+    return _Heard(np.stack(inputs), np.stack(logits), np.array(classes))
 
 
 def _logits(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int16]:

@@ -5,13 +5,13 @@
 
 /* The next bit of each byte to the GE flags, the bytes of r12 whose flag is set, their sum: 4 MACC in 3 instructions.
  * Compilers do not know that UADD8's result and its flags belong together, so nothing of it is left to them. */
-#define ROW(word, sum)                     \
+#define ROW(word, sum)                      \
     "uadd8  " word ", " word ", " word "\n" \
-    "sel    lr, r12, r3\n"                 \
+    "sel    lr, r12, r3\n"                  \
     "usada8 " sum ", lr, r3, " sum "\n"
-#define STEP                           \
-    "ldr    r12, [r1], #4\n"           \
-    "eor    r12, r12, #0x80808080\n"   \
+#define STEP                         \
+    "ldr    r12, [r1], #4\n"         \
+    "eor    r12, r12, #0x80808080\n" \
     ROW("r8", "r4") ROW("r9", "r5") ROW("r10", "r6") ROW("r11", "r7")
 
 __attribute__((naked)) void hq_bit_sums(__attribute__((unused)) const uint32_t *weights,

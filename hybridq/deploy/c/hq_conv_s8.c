@@ -3,30 +3,13 @@
 
 #if HQ_DSP
 
-/* 4 inputs: 16 MACC in 15 instructions. r8 and r9 are the weights of the two outputs, r12 and lr the inputs of a
- * position, r4 to r7 the sums. In assembly as compilers spill here. */
+/* 16 MACC in 15 instructions. */
 #define STEP                     \
     "ldrd   r8, r9, [r0], #8\n"  \
     "ldrd   r12, lr, [r1], #8\n" \
-    "sxtb16 r10, r8\n"           \
-    "sxtb16 r8, r8, ror #8\n"    \
-    "sxtb16 r11, r9\n"           \
-    "sxtb16 r9, r9, ror #8\n"    \
-    "smlad  r4, r10, r12, r4\n"  \
-    "smlad  r6, r11, r12, r6\n"  \
-    "smlad  r4, r8, lr, r4\n"    \
-    "smlad  r6, r9, lr, r6\n"    \
-    "ldrd   r12, lr, [r2], #8\n" \
-    "smlad  r5, r10, r12, r5\n"  \
-    "smlad  r7, r11, r12, r7\n"  \
-    "smlad  r5, r8, lr, r5\n"    \
-    "smlad  r7, r9, lr, r7\n"
+    HQ_DOT_4
 
-__attribute__((naked)) static void dot(__attribute__((unused)) const uint32_t *weights,
-                                       __attribute__((unused)) const int16_t *x0,
-                                       __attribute__((unused)) const int16_t *x1,
-                                       __attribute__((unused)) const int16_t *end,
-                                       __attribute__((unused)) int32_t sums[4])
+HQ_DOT_PAIR(dot)
 {
     __asm__("push   {r4-r11, lr}\n"
             "sub    r12, r3, r1\n"

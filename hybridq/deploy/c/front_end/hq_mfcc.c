@@ -51,8 +51,9 @@ static void windowed(const int16_t *samples, complex *points)
     for (uint32_t n = 0; n < TRANSFORM; n += 2) {
         points[reversed] = (complex){weighed(samples, n), weighed(samples, n + 1)};
         uint32_t bit = POINTS / 2; /* counts up, from the top bit down */
-        for (; reversed & bit; bit /= 2)
+        for (; reversed & bit; bit /= 2) {
             reversed -= bit;
+        }
         reversed += bit;
     }
 }
@@ -114,7 +115,8 @@ static float log2_of(float x)
     int32_t exponent = (int32_t)((m.bits + (one - root)) >> 23) - 127;
     m.bits -= (uint32_t)exponent << 23;
     float s = (m.value - 1.0f) / (m.value + 1.0f), square = s * s;
-    float series = 2.8853901f + square * (0.96179669f + square * (0.57707802f + square * 0.41219858f)); /* 2 / (n ln 2) */
+    /* 2 / (n ln 2) for n = 1, 3, 5, 7 */
+    float series = 2.8853901f + square * (0.96179669f + square * (0.57707802f + square * 0.41219858f));
     return (float)exponent + s * series;
 }
 
@@ -161,8 +163,9 @@ static float coefficient(const float *bands, uint32_t k)
     for (uint32_t n = (BANDS + 1) / 2, angle = k; n > 0; n--, band += inwards) {
         sum += *band * hq_mfcc_cosine[angle];
         angle += 2 * k;
-        if (angle >= 4 * BANDS)
+        if (angle >= 4 * BANDS) {
             angle -= 4 * BANDS;
+        }
     }
     return sum * hq_mfcc_standard[k][0] + hq_mfcc_standard[k][1];
 }
@@ -183,10 +186,10 @@ static void extended(hq_mfcc *state)
     powers(work->spectrum);
     heard(work->spectrum, work->bands);
     folded(work->bands);
-    for (uint32_t k = 0; k < COEFFICIENTS; k++)
+    for (uint32_t k = 0; k < COEFFICIENTS; k++) {
         state->columns[k][state->column] = stored(coefficient(work->bands, k));
+    }
     state->column = state->column + 1 < FRAMES ? state->column + 1 : 0;
-    state->filled += state->filled < FRAMES;
 }
 
 void hq_mfcc_init(hq_mfcc *state, hq_mfcc_work *work)
@@ -203,20 +206,22 @@ int hq_mfcc_push(hq_mfcc *state, const int16_t *samples, size_t count)
         if (state->skipped > 0) {
             state->skipped -= part;
         } else {
-            for (uint32_t i = 0; i < part; i++)
+            for (uint32_t i = 0; i < part; i++) {
                 state->samples[state->held + i] = samples[i];
+            }
             state->held += part;
         }
         samples += part;
         count -= part;
-        if (state->held < WINDOW)
-            continue;
-        extended(state);
-        made++;
-        state->held = KEPT;
-        state->skipped = SKIPPED;
-        for (uint32_t i = HOP; i < WINDOW; i++)
-            state->samples[i - HOP] = state->samples[i];
+        if (state->held == WINDOW) {
+            extended(state);
+            made++;
+            state->held = KEPT;
+            state->skipped = SKIPPED;
+            for (uint32_t i = HOP; i < WINDOW; i++) {
+                state->samples[i - HOP] = state->samples[i];
+            }
+        }
     }
     return made;
 }
@@ -224,8 +229,10 @@ int hq_mfcc_push(hq_mfcc *state, const int16_t *samples, size_t count)
 void hq_mfcc_row(const hq_mfcc *state, uint32_t coefficient, int8_t row[HQ_MFCC_FRAMES])
 {
     const int8_t *columns = state->columns[coefficient];
-    for (uint32_t at = state->column; at < FRAMES; at++)
+    for (uint32_t at = state->column; at < FRAMES; at++) {
         *row++ = columns[at];
-    for (uint32_t at = 0; at < state->column; at++)
+    }
+    for (uint32_t at = 0; at < state->column; at++) {
         *row++ = columns[at];
+    }
 }

@@ -28,7 +28,6 @@ typedef struct {
     uint32_t held;    /* samples of the next window that are there */
     uint32_t skipped; /* samples to pass over before it */
     uint32_t column;  /* where the next column goes, in place of the oldest one */
-    uint32_t filled;  /* columns made so far, at most HQ_MFCC_FRAMES */
     int16_t samples[HQ_MFCC_WINDOW];
     int8_t columns[HQ_MFCC_COEFFICIENTS][HQ_MFCC_FRAMES];
 } hq_mfcc;

@@ -1,0 +1,105 @@
+"""The integers of an integer network as TFLite has them: the scales by channel, the biases, what a table is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hybridq.deploy.arithmetic import normalised
+from hybridq.deploy.network import INT8, Affine, Convolution, Depthwise, Integers, Requantization, Shape
+from hybridq.deploy.scaling import Reals
+
+SAME, VALID = 0, 1  # paddings by their number in the schema
+LARGEST = 2**31 - 1  # of an int32
+INTEGERS = np.arange(INT8[0], INT8[1] + 1)  # what an int8 can be
+FAINT = 2.0**-12  # a batch norm's scale that moves no result by a step
+FRACTIONS = range(-8, 24)  # to try for ELU
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a convolution adds up, and by what a sum becomes a result: channels are the weights' `axis`."""
+
+    weights: Integers  # four axes, in TFLite's order
+    axis: int
+    bias: Integers
+    scale: Reals
+    bounds: tuple[int, int] = INT8
+
+
+def sums_of(weights: Integers, axis: int, bias: Integers, out: Requantization) -> Sums:
+    """The scale by channel, and the bias. Half of a step was taken off the bias for rounding twice: it comes back.
+
+    What is added is the last term of the formula in `scaling`, in steps of the sums. Narrow weights are multiplied by
+    what int8 has room for: the finer the sums, the fewer of them lie where runtimes round differently. A channel of
+    multiplier 0 is 0.
+    """
+    dead = np.broadcast_to(out.multiplier == 0, bias.shape)
+    others = tuple(place for place in range(4) if place != axis)
+    largest = np.abs(weights).max(others)
+    room = np.minimum(127 // np.maximum(largest, 1), LARGEST // (np.abs(bias) + 128 * np.abs(weights).sum(others) + 2))
+    factor = np.where(dead, 0, np.maximum(room, 1))
+    twice = np.where(out.shift > 0, 2.0**31 / np.maximum(out.multiplier, 1), 0)
+    added = np.clip(bias * factor + np.floor(twice * factor + 0.5), -LARGEST, LARGEST).astype(np.int64)
+    scale = scale_of(out) / np.maximum(factor, 1)
+    return Sums(weights * np.expand_dims(factor, others), axis, added, np.where(dead, 1.0, scale), (out.low, out.high))
+
+
+def norm(by: Affine) -> Sums:
+    """A batch norm. Its offset is in steps of the sums: the weights are the largest whose steps suit it best.
+
+    That is, with which the fewest of the 256 integers become another one, were nothing rounded but the result.
+    """
+    real = by.scale * 2.0**-by.shift
+    faint = np.abs(real) < FAINT
+    gain = np.where(faint, 1.0, np.abs(real))
+    enough = 128 / gain + 129  # clips every result
+    offset = np.clip(by.offset * 2.0**-by.shift / gain, -enough, enough)
+    wanted = normalised(INTEGERS[:, None], by)
+    weights = np.arange(127, 0, -1)[:, None]
+    bias = np.floor(offset * weights + 0.5)
+    signed = np.where(faint, 0, weights * np.sign(by.scale))
+    found = np.floor(gain / weights * (signed * INTEGERS[:, None, None] + bias) + 0.5)
+    wrong = (np.clip(found, *INT8) != wanted[:, None]).sum(0)  # weights by channels
+    best = wrong.argmin(0), np.arange(len(gain))
+    return Sums(signed[best][None, None, None], 3, bias[best].astype(np.int64), gain / weights[best[0], 0])
+
+
+def scale_of(by: Requantization) -> Reals:
+    """What a requantization multiplies by."""
+    found: Reals = by.multiplier * 2.0 ** -(32 + by.shift)
+    return found
+
+
+def padding_of(source: Shape, layer: Convolution | Depthwise) -> int | None:
+    """VALID for no zeros, SAME for those that TFLite puts around by that name, else None."""
+    if not any(map(any, layer.pads)):
+        return VALID
+    for n, places, k, stride, pads in zip(
+        source[1:3], layer.shape, layer.weights.shape, layer.strides, layer.pads, strict=False
+    ):
+        total = max((places - 1) * stride + k - n, 0)
+        if places != -(-n // stride) or pads != (total // 2, total - total // 2):
+            return None
+    return SAME
+
+
+def clip(bounds: tuple[int, int]) -> Integers:
+    """The table that keeps int8 within bounds."""
+    return np.clip(INTEGERS, *bounds)
+
+
+def elu_of(table: Integers, after: int | None) -> tuple[int, int] | None:
+    """The fractions before and behind an ELU of these 256 values, as runtimes compute them; None: it is no such table.
+
+    A result coarser than what is read is not tried: there are values in the middle between two, rounded in more than
+    one way.
+    """
+    for before in FRACTIONS:
+        real = INTEGERS * 2.0**-before
+        for behind in FRACTIONS if after is None else [after]:
+            found = np.where(real < 0, np.expm1(np.minimum(real, 0)), real) * 2.0**behind
+            if behind >= before and np.array_equal(np.clip(np.rint(found), *INT8), table):
+                return before, behind
+    return None

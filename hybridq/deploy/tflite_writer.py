@@ -1,0 +1,104 @@
+"""A `.tflite` file from tensors and operators as plain data; the schema (version 3) is TensorFlow's generated code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Shape = tuple[int, ...]
+
+# For each operator: its options in the schema, and the first version of it that computes int8.
+OPERATORS: dict[str, tuple[str, int]] = {
+    "ADD": ("AddOptions", 2),
+    "CAST": ("", 1),
+    "CONV_2D": ("Conv2DOptions", 3),
+    "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", 3),
+    "ELU": ("", 1),
+    "GATHER": ("GatherOptions", 2),
+    "MAX_POOL_2D": ("Pool2DOptions", 2),
+    "MEAN": ("ReducerOptions", 2),
+    "PAD": ("PadOptions", 2),
+    "RESHAPE": ("ReshapeOptions", 1),
+}
+SCHEMA = 3
+IDENTIFIER = b"TFL3"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An array of the network. It stands for (integer - zero_point) * scale.
+
+    `scales`: one for all, one for each place on `axis`, or none for plain integers; `values`: those of a constant.
+    """
+
+    name: str
+    shape: Shape
+    type: type[np.signedinteger[Any]] = np.int8
+    scales: NDArray[np.float64] | None = None
+    axis: int = 0
+    zero_point: int = 0
+    values: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operator; tensors by their place in the list. `options` are fields of its options in the schema."""
+
+    name: str
+    inputs: tuple[int, ...]
+    output: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def packed(
+    tensors: list[Tensor], operations: list[Operation], source: int, results: list[int], description: str
+) -> bytes:
+    """The file of a network that reads the tensor `source` and makes the tensors `results`."""
+    import flatbuffers
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    used = sorted({operation.name for operation in operations})
+    buffers = [schema.BufferT()]  # by convention the first one is empty: that of all that is computed
+    graph = schema.SubGraphT(inputs=[source], outputs=results, name="main")
+    graph.tensors = [_tensor(schema, tensor, buffers) for tensor in tensors]
+    graph.operators = [_operator(schema, operation, used) for operation in operations]
+    model = schema.ModelT(version=SCHEMA, description=description, subgraphs=[graph], buffers=buffers)
+    model.operatorCodes = [_code(schema, name) for name in used]
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _tensor(schema: Any, tensor: Tensor, buffers: list[Any]) -> Any:
+    found = schema.TensorT(shape=list(tensor.shape), name=tensor.name, buffer=0, hasRank=True)
+    found.type = getattr(schema.TensorType, np.dtype(tensor.type).name.upper())
+    if tensor.scales is not None:
+        found.quantization = schema.QuantizationParametersT(
+            scale=tensor.scales.astype(np.float32),
+            zeroPoint=np.full(len(tensor.scales), tensor.zero_point, np.int64),
+            quantizedDimension=tensor.axis,
+        )
+    if tensor.values is not None:
+        little = tensor.values.astype(np.dtype(tensor.type).newbyteorder("<"))
+        found.buffer = len(buffers)
+        buffers.append(schema.BufferT(data=np.frombuffer(little.tobytes(), np.uint8)))
+    return found
+
+
+def _operator(schema: Any, operation: Operation, used: list[str]) -> Any:
+    found = schema.OperatorT(opcodeIndex=used.index(operation.name))
+    found.inputs, found.outputs = list(operation.inputs), [operation.output]
+    options, _ = OPERATORS[operation.name]
+    if options:
+        found.builtinOptionsType = getattr(schema.BuiltinOptions, options)
+        found.builtinOptions = getattr(schema, f"{options}T")(**operation.options)
+    return found
+
+
+def _code(schema: Any, name: str) -> Any:
+    number = getattr(schema.BuiltinOperator, name)  # those used here fit both fields
+    return schema.OperatorCodeT(builtinCode=number, deprecatedBuiltinCode=number, version=OPERATORS[name][1])

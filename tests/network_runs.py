@@ -1,0 +1,167 @@
+"""Run a network's emitted C on this machine and on the emulated Cortex-M4: what tests of it share."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybridq.deploy import emulator, toolchain
+from hybridq.deploy.arithmetic import logits
+from hybridq.deploy.emit import emit
+from hybridq.deploy.network import IntegerNetwork
+from hybridq.deploy.plan import plan
+
+CHECKS = "address,undefined,float-cast-overflow,float-divide-by-zero"
+SANITIZERS = (f"-fsanitize={CHECKS}", "-fno-sanitize-recover=all", "-O1", "-g")
+PORTABLE = "-U__ARM_FEATURE_DSP"  # the kernels in plain C, also where there is SIMD
+
+# A program prints its numbers with `say`, here and on the board.
+SAY = """
+#ifdef __arm__
+#include "board.h"
+static void say(int32_t number)
+{
+    board_print_number(number);
+    board_print(" ");
+}
+#else
+#include <stdio.h>
+static void say(int32_t number)
+{
+    printf("%d ", (int)number);
+}
+#endif
+"""
+# Prints the logits and the class for each of the inputs. The arena holds junk at first, then what the run before left.
+PROGRAM = """
+#include "hq_kernels.h"
+#include "network.h"
+#include "inputs.h"
+#include "say.h"
+static int8_t arena[HYBRIDQ_ARENA_BYTES] __attribute__((aligned(4)));
+static const int8_t *input;
+void hybridq_input_row(uint32_t row, int8_t to[HYBRIDQ_INPUT_ROW_BYTES])
+{
+    __builtin_memcpy(to, input + row * HYBRIDQ_INPUT_ROW_BYTES, HYBRIDQ_INPUT_ROW_BYTES);
+}
+int main(void)
+{
+    int16_t logits[HYBRIDQ_CLASSES];
+    __builtin_memset(arena, 0x5a, sizeof arena);
+    for (uint32_t clip = 0; clip < CLIPS; clip++) {
+        input = inputs[clip];
+        hybridq_run_network(arena, logits);
+        for (uint32_t k = 0; k < HYBRIDQ_CLASSES; k++) {
+            say(logits[k]);
+        }
+        say((int32_t)hq_argmax(logits, HYBRIDQ_CLASSES));
+    }
+    return 0;
+}
+"""
+
+
+Build = Callable[[list[Path], Path, tuple[str, ...]], Path]
+OBJECTS = tempfile.TemporaryDirectory(prefix="hybridq-")
+
+
+class Machine:
+    """Something that builds programs and runs them. The kernels are compiled once, for all networks."""
+
+    def __init__(self, build: Build, run: Callable[[Path], str], compiler: toolchain.Compiler, *flags: str) -> None:
+        self.build, self.run, self.flags = build, run, flags
+        self.kernels = Path(tempfile.mkdtemp(dir=OBJECTS.name)) / "kernels.o"
+        compiler.build(sorted(toolchain.SOURCES.glob("*.c")), self.kernels, ("-r", "-nostdlib", *flags))
+
+    def answers(self, network: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
+        """The logits (clips, classes) and behind them the class, (clips, classes + 1) in all."""
+        with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
+            said = self.said([*written(network, Path(place), inputs), self.kernels], Path(place))
+        return said.reshape(len(inputs), -1)
+
+    def said(self, sources: list[Path], folder: Path, *flags: str) -> np.ndarray:
+        """The numbers that a program prints, which is built in that folder."""
+        (folder / "say.h").write_text(SAY)
+        program = self.build(sources, folder / "program", (f"-I{folder}", *flags, *self.flags))
+        return np.array(self.run(program).split(), np.int64)
+
+
+@functools.cache
+def machine(name: str) -> Machine:
+    """'here' (under the sanitizers where there are such), 'zig' or 'gcc' for the Cortex-M4, 'zig portable', 'gcc qemu'.
+
+    Skips the test where it is not installed.
+    """
+    if name == "here":
+        compiler = toolchain.host()
+        if compiler is None:
+            pytest.skip("no C compiler")
+        return Machine(compiler.build, _run, compiler, *(SANITIZERS if has_sanitizers() else ()))
+    pytest.importorskip("elftools", reason="needs pip install hybridq[deploy]")
+    pytest.importorskip("unicorn", reason="needs pip install hybridq[deploy]")
+    chosen, _, how = name.partition(" ")
+    compiler = toolchain.cortex_m4().get(chosen)
+    if compiler is None:
+        pytest.skip(f"{chosen} for the Cortex-M4 is not installed")
+    if how == "qemu" and shutil.which("qemu-system-arm") is None:
+        pytest.skip("qemu-system-arm is not installed")
+
+    def build(sources: list[Path], output: Path, flags: tuple[str, ...]) -> Path:
+        return toolchain.build_image(compiler, sources, output, flags)
+
+    run = _run_in_qemu if how == "qemu" else _run_on_board
+    return Machine(build, run, compiler, *((PORTABLE,) if how == "portable" else ()))
+
+
+def expected(network: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
+    """What every machine should answer."""
+    wanted = logits(network, inputs)
+    return np.column_stack([wanted, wanted.argmax(1)])
+
+
+def written(network: IntegerNetwork, folder: Path, inputs: np.ndarray) -> list[Path]:
+    """The C files, but for the kernels, of a program that runs a network on inputs."""
+    clips = constants("int8_t", "inputs", inputs.reshape(len(inputs), -1))
+    texts = {"inputs.h": f"#define CLIPS {len(inputs)}\n{clips}", "main.c": PROGRAM, **emit(network, plan(network))}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return [folder / "network.c", folder / "main.c"]
+
+
+def constants(kind: str, name: str, rows: np.ndarray) -> str:
+    """An array of C with two axes."""
+    inside = "".join(f"    {{{', '.join(map(str, row))}}},\n" for row in rows)
+    return f"static const {kind} {name}[{len(rows)}][{len(rows[0])}] = {{\n{inside}}};\n"
+
+
+def has_sanitizers() -> bool:
+    """Whether gcc for this machine has its AddressSanitizer."""
+    if shutil.which("gcc") is None:
+        return False
+    said = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+    return Path(said).is_absolute()
+
+
+def _run(program: Path) -> str:
+    done = subprocess.run([program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def _run_on_board(elf: Path) -> str:
+    run = emulator.Board(elf).run()
+    assert run.exit_code == 0
+    return run.output
+
+
+def _run_in_qemu(elf: Path) -> str:
+    output, status = emulator.run_in_qemu(elf)
+    assert status == 0
+    return output

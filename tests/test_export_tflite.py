@@ -1,0 +1,249 @@
+"""The `.tflite` file of an integer network, run by LiteRT and, where it is installed, TensorFlow Lite for
+Microcontrollers: from what a runtime gave a layer, the layer's result is at most one step off."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from network_builds import Made, networks, random_input, reference
+
+from hybridq.dataset import Normalisation
+from hybridq.deploy import arithmetic, scaling
+from hybridq.deploy.artefact import save_network
+from hybridq.deploy.checks import check
+from hybridq.deploy.export import macc_of
+from hybridq.deploy.network import (
+    INT16,
+    Add,
+    Affine,
+    AveragePool,
+    Convolution,
+    Dense,
+    Depthwise,
+    IntegerNetwork,
+    Layer,
+    MaxPool,
+    Requantization,
+)
+from hybridq.deploy.tflite import Forms, tflite
+from hybridq.deploy.tflite_numbers import elu_of
+from hybridq.deploy.tflite_runtimes import runtimes
+from hybridq.deploy.tflite_writer import packed
+from hybridq.errors import UserError
+from hybridq.features import FrontEnd
+from hybridq.profiler import profile
+
+pytest.importorskip("ai_edge_litert", reason="the package ai-edge-litert is not installed")
+
+CLIPS = 3
+Weighted = Convolution | Depthwise | Dense
+
+
+def on_grids(network: IntegerNetwork, seed: int) -> IntegerNetwork:
+    """The same layers with random fractions, whose sums and means have the scales between them."""
+    random = np.random.default_rng(seed)
+    fractions, shapes = {network.input_name: network.input_fraction}, network.shapes
+    layers: list[Layer] = []
+    for layer in network.layers:
+        before = [fractions[name] for name in layer.inputs]
+        fraction = int(random.integers(1, 7))
+        if isinstance(layer, MaxPool):
+            fraction = before[0]
+        elif isinstance(layer, AveragePool):
+            fraction = before[0] - int(random.integers(1, 3))
+            scale = 2.0 ** (fraction - before[0]) / prod(shapes[layer.inputs[0]][:-1])
+            layer = replace(layer, out=scaling.requantization(layer.name, np.array([scale])))
+        elif isinstance(layer, Add):
+            scales, shift = scaling.sum_scales(layer.name, (before[0], before[1]), fraction)
+            layer = replace(layer, scales=scales, shift=shift)
+        layers.append(replace(layer, fraction=fraction))
+        fractions[layer.name] = fraction
+    found = replace(network, layers=tuple(layers))
+    check(found)
+    return found
+
+
+def every_tensor(network: IntegerNetwork, inputs: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    """What each runtime computes, by the names of the tensors."""
+    forms = Forms(network)
+    source = forms.made[network.input_name]
+    made = [index for index, tensor in enumerate(forms.tensors) if tensor.values is None and index != source]
+    runs = runtimes(packed(forms.tensors, forms.operations, source, made, ""), len(made))
+    names = [forms.tensors[index].name for index in made]
+    return {
+        runtime: {name: one.astype(np.int64) for name, one in zip(names, run(inputs), strict=True)}
+        | {network.input_name: inputs.astype(np.int64)}
+        for runtime, run in runs.items()
+    }
+
+
+def steps_off(layer: Layer, found: dict[str, np.ndarray], network: IntegerNetwork) -> int:
+    """How far a layer, or a part of it, is from the same of what the runtime gave it; tables must be exact."""
+
+    def of(name: str, like: np.ndarray) -> np.ndarray:
+        return found.get(name, found[layer.name]).reshape(like.shape)
+
+    inputs = tuple(found[name].reshape(-1, *network.shapes[name]) for name in layer.inputs)
+    if not isinstance(layer, Weighted):
+        right = arithmetic.computed(layer, inputs)
+        return int(np.abs(of(layer.name, right) - right).max())
+    right = arithmetic.computed(replace(layer, table=None, affine=None), inputs)
+    value = of(f"{layer.name} (sums)", right)
+    off = int(np.abs(value - right).max())
+    if layer.table is not None:
+        right = arithmetic.looked_up(value, layer.table)
+        value = of(f"{layer.name} (function)", right)
+        assert np.array_equal(value, right)
+    if layer.affine is not None:
+        right = arithmetic.normalised(value, layer.affine)
+        off = max(off, int(np.abs(of(layer.name, right) - right).max()))
+    return off
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(networks(), st.integers(0, 2**32 - 1))
+@example(reference(), 0)
+def test_each_layer_of_any_network_is_at_most_a_step_off(network: IntegerNetwork, seed: int) -> None:
+    network = on_grids(network, seed)
+    for runtime, found in every_tensor(network, random_input(network, CLIPS, seed)).items():
+        for layer in network.layers:
+            assert steps_off(layer, found, network) <= 1, (runtime, layer.name)
+
+
+def elu(values: np.ndarray) -> np.ndarray:
+    return np.where(values < 0, np.expm1(np.minimum(values, 0)), values)
+
+
+def spotter(seed: int = 0) -> IntegerNetwork:
+    """A small network of sums that keep to the middle of int8, with ELU and batch norms as a converter makes them."""
+    made = Made((20, 14, 1), seed)
+    x = made.conv("input", 8, behind=2)
+    x = made.max_pool(made.conv(x, 8, behind=2))
+    x = made.dense(x, 16)
+    made.dense(x, 5, logits=True)
+    network = made.network()
+    norm = Affine(np.full(8, 179), np.full(8, 300), 8)
+    layers: list[Layer] = []
+    for layer in network.layers:
+        layer = replace(layer, fraction=5)
+        if isinstance(layer, Weighted) and layer.out.high != INT16[1]:
+            layer = replace(layer, table=arithmetic.table_of(elu, 4, 5), affine=layer.affine and norm)
+        layers.append(layer)
+    return replace(network, layers=tuple(layers))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_are_the_same_where_the_margin_is_wide(seed: int) -> None:
+    network = spotter(seed)
+    inputs = random_input(network, 100, seed)
+    right = arithmetic.logits(network, inputs).astype(np.int64)
+    runs = runtimes(tflite(network))
+    assert len(runs) >= 2
+    for name, run in runs.items():
+        (logits,) = run(inputs)
+        assert logits.shape == right.shape
+        assert logits.dtype == np.int16
+        off = np.abs(logits - right)
+        assert off.mean() < 0.05 * right.std(), name
+        margin = np.diff(np.sort(right, 1)[:, -2:], axis=1)[:, 0]
+        clear = margin > 2 * off.max(1)
+        assert clear.mean() > 0.5
+        assert np.array_equal(logits.argmax(1)[clear], right.argmax(1)[clear])
+
+
+def test_elu_is_the_operator_and_any_other_table_is_gathered() -> None:
+    used = {operation.name for operation in Forms(spotter()).operations}
+    assert "ELU" in used
+    assert "GATHER" not in used
+    assert "GATHER" in {operation.name for operation in Forms(reference()).operations}
+
+
+@given(st.integers(-2, 8), st.integers(0, 4))
+def test_an_elu_is_known_by_its_values(before: int, finer: int) -> None:
+    table = arithmetic.table_of(elu, before, before + finer)
+    found = elu_of(table, before + finer)
+    assert found is not None
+    assert np.array_equal(table, arithmetic.table_of(elu, *found))
+    assert elu_of(np.roll(table, 1), None) is None
+
+
+@pytest.mark.parametrize("bounds", [(-128, 127), (0, 127), (0, 96), (-5, 60)])
+def test_bounds_that_no_activation_has(bounds: tuple[int, int]) -> None:
+    made = Made((6, 5, 2), 0)
+    x = made.conv("input", 4, behind=1)
+    y = made.average(made.add(x, x))
+    made.dense(y, 3, logits=True)
+    low, high = bounds
+    layers = [
+        replace(layer, low=low, high=high)
+        if isinstance(layer, Add)
+        else replace(layer, out=replace(layer.out, low=low, high=high))
+        if layer.out.high != INT16[1]
+        else layer
+        for layer in made.layers
+    ]
+    network = on_grids(replace(made.network(), layers=tuple(layers)), 0)
+    *others, pool, last = network.layers
+    pool = replace(pool, out=replace(pool.out, low=low, high=high))
+    network = replace(network, layers=(*others, pool, last))
+    for found in every_tensor(network, random_input(network, CLIPS)).values():
+        assert all(low <= found[layer.name].min() <= found[layer.name].max() <= high for layer in network.layers[1:3])
+
+
+def test_a_channel_of_no_weight_and_one_of_a_flat_norm() -> None:
+    made = Made((6, 5, 2), 0)
+    x = made.conv("input", 2)
+    made.dense(x, 3, logits=True)
+    first, last = made.network().layers
+    out = Requantization(np.array([0, first.out.multiplier[1]]), first.out.shift)
+    first = replace(first, out=out, affine=Affine(np.array([3, 0]), np.array([0, 40_000]), 10))
+    network = on_grids(IntegerNetwork("input", (6, 5, 2), 4, (first, last)), 0)
+    for found in every_tensor(network, random_input(network, CLIPS)).values():
+        assert steps_off(network.layers[0], found, network) <= 1
+        assert set(np.unique(found[first.name][..., 1])) == {39}
+
+
+def test_a_layer_without_a_form_is_named() -> None:
+    made = Made((6, 5, 2), 0)
+    x = made.conv("input", 2)
+    y = made.add(x, x)
+    made.dense(y, 3, logits=True)
+    network = made.network()
+    odd = tuple(replace(one, scales=(3, 5), shift=2) if isinstance(one, Add) else one for one in network.layers)
+    with pytest.raises(UserError, match=f"{y}: its scale"):
+        tflite(replace(network, layers=odd))
+
+
+def test_our_own_reader_counts_the_same(tmp_path: Path) -> None:
+    network = spotter()
+    (tmp_path / "network.tflite").write_bytes(tflite(network))
+    said = profile(tmp_path / "network.tflite", accounting="packed").to_json()
+    assert not said["not_costed"]
+    layers = [layer for layer in said["layers"] if layer["kind"] == "Conv2D"]
+    weighted = [layer for layer in network.layers if isinstance(layer, Weighted)]
+    for found, layer in zip(layers, weighted, strict=True):
+        assert found["parameters"] == layer.weights.size + layer.bias.size
+        function = 11 * prod(layer.shape) if layer.table is not None else 0  # of an ELU, by this accounting
+        assert found["macc"] == macc_of(layer) + layer.bias.size + function
+
+
+def test_the_command_writes_it(tmp_path: Path) -> None:
+
+    end = FrontEnd()
+    normalisation = Normalisation((0.0,) * end.coefficients, (1.0,) * end.coefficients)
+    labels = [f"word {number}" for number in range(10)]
+    network = reference(front_end=asdict(end), normalisation=asdict(normalisation), labels=labels)
+    save_network(network, tmp_path / "some.hqn")
+    command = [sys.executable, "-m", "hybridq", "export", str(tmp_path / "some.hqn"), "--out", str(tmp_path / "out")]
+    subprocess.run([*command, "--tflite"], check=True, capture_output=True)
+    assert (tmp_path / "out" / "network.tflite").read_bytes() == tflite(network)
+    subprocess.run(command, check=True, capture_output=True)
+    assert not (tmp_path / "out" / "network.tflite").exists()
