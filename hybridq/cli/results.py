@@ -69,7 +69,8 @@ def profile(
     flash: Annotated[str | None, typer.Option(help="Flash to fit into, e.g. 1MiB; in place of a board's.")] = None,
     ram: Annotated[str | None, typer.Option(help="RAM to fit into, e.g. 320KiB; in place of a board's.")] = None,
     accounting: Annotated[
-        str | None, typer.Option(help="x-cube-ai (the newest version), x-cube-ai:8.1, x-cube-ai:2.2 (of Core).")
+        str | None,
+        typer.Option(help="x-cube-ai (the newest), x-cube-ai:8.1, x-cube-ai:2.2 (Core), packed (our image)."),
     ] = None,
     plan: Annotated[str | None, typer.Option(help="What if: int8, hybrid, or a YAML file with a plan.")] = None,
     suggest: Annotated[bool, typer.Option("--suggest", help="The fewest layers to narrow to fit the flash.")] = False,
