@@ -21,26 +21,25 @@ PACKAGE = "hybridq"
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Grid:
-    """int8 values q of step 2**-fraction: q = floor(x * 2**fraction + half), clipped to -128..127.
+    """int8 values q of step 2**-fraction: q = floor(x * 2**fraction + 1/2), clipped to -128..127.
 
-    `half` is 0.5 but where the integer network rounds twice (`hybridq.deploy.scaling`). The gradient passes unchanged
-    where nothing is clipped. With fraction None, everything passes: for calibration.
+    The gradient passes unchanged where nothing is clipped. With fraction None, everything passes: for calibration.
     """
 
-    def __init__(self, fraction: int | None, half: float = 0.5) -> None:
-        self.fraction, self.half = fraction, half
+    def __init__(self, fraction: int | None) -> None:
+        self.fraction = fraction
 
     def __call__(self, x: Any) -> Any:
         if self.fraction is None:
             return x
         step = 2.0**-self.fraction
         inside = ops.clip(x, LOWEST * step, HIGHEST * step)
-        rounded = ops.clip(ops.floor(x / step + self.half), LOWEST, HIGHEST) * step
+        rounded = ops.clip(ops.floor(x / step + 0.5), LOWEST, HIGHEST) * step
         return inside + ops.stop_gradient(rounded - inside)
 
     def get_config(self) -> dict[str, Any]:
         """What a saved model needs to make it again."""
-        return {"fraction": self.fraction, "half": self.half}
+        return {"fraction": self.fraction}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Grid:

@@ -123,12 +123,8 @@ def product(values: Integers, weights: Integers) -> Integers:
 
 
 def requantized(accumulator: Integers, by: Requantization) -> Integers:
-    """An accumulator as a stored integer: the product's upper 32 bits, rounded half up; shifted, rounded; clipped.
-
-    The first step is the Cortex-M4's SMMULR.
-    """
-    upper = (accumulator * by.multiplier + (1 << 31)) >> 32
-    return np.clip(shifted(upper, by.shift), by.low, by.high)
+    """An accumulator as a stored integer: accumulator * multiplier / 2**(32 + shift), rounded half up, clipped."""
+    return np.clip(shifted(accumulator * by.multiplier, 32 + by.shift), by.low, by.high)
 
 
 def shifted(value: Integers, by: Integers | int) -> Integers:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hybridq.deploy.chains import GRID, NORM, chains_of
 from hybridq.deploy.layers import acting, finest_grid, integer_network, sums
-from hybridq.deploy.network import AveragePool, Convolution, Dense, Depthwise, IntegerNetwork
+from hybridq.deploy.network import Convolution, Dense, Depthwise, IntegerNetwork
 from hybridq.deploy.weights import weights_of
 from hybridq.errors import UserError
 from hybridq.precision import PrecisionPlan
@@ -66,22 +66,19 @@ def on_grids(model: keras.Model, clips: NDArray[np.float32]) -> keras.Model:
 def settle(model: keras.Model) -> None:
     """Round the biases of a network on grids to those of its integer network, which are whole steps of the sums.
 
-    They move by no more than half of such a step. An average pool has no bias, so its grid rounds as the integer one
-    does. A grid finer than the sums that it is to hold gets a larger step. From then on the two networks compute the
-    same but for the rounding of float32. Raises UserError where there is no integer network.
+    They move by no more than half of such a step. A grid finer than the sums that it is to hold gets a larger step.
+    From then on the two networks compute the same but for the rounding of float32. Raises UserError where there is no
+    integer network.
     """
     _coarsen(model)
     chains = {chain.name: chain for chain in chains_of(model)}
     for layer in integer_network(model).layers:
         chain = chains[layer.name]
-        if isinstance(layer, AveragePool):
-            shift = int(layer.out.shift[0])
-            model.get_layer(chain.end).activation.half = 0.5 + (2.0 ** -(shift + 1) if shift else 0)
         if chain.operator.kind not in WEIGHTED or not isinstance(layer, Convolution | Depthwise | Dense):
             continue
         stored = next((part.value for part in chain.parts if part.letter == GRID), layer.fraction)
         step = layer.out.multiplier * 2.0 ** (-32 - layer.out.shift - stored)
-        added = layer.bias * step + np.where(layer.out.shift > 0, 2.0 ** -(layer.out.shift + 1 + stored), 0)
+        added = layer.bias * step
         norm = chain.parts[0] if chain.parts and chain.parts[0].letter == NORM else None
         holder = model.get_layer(layer.name)
         before = np.asarray(weights_of(holder, chain.operator).bias)

@@ -101,7 +101,7 @@ def _weighted(layer: Weighted, chain: Chain, given: Weights, last: bool) -> Laye
     low, high = INT16 if last else _bounds(chain)
     integers, width, scale = _fitting(name, integers, given.width, scale * 2.0**stored, offset * 2.0**stored)
     out = scaling.requantization(name, scale, low, high)
-    added = scaling.bias(_within_reach(integers, scale, offset * 2.0**stored, high), scale, out)
+    added = scaling.bias(_within_reach(integers, scale, offset * 2.0**stored, high), scale)
     scaling.check_sums(name, integers, added)
     table, affine, fraction = _behind(chain, stored) if not last else (None, None, stored)
     if chain.inputs[0].view == TURNED:  # the rows of the image are the channels

@@ -1,7 +1,6 @@
 """Real scales and offsets as the integers of the integer network: multipliers, shifts, biases.
 
-Half up, twice: `arithmetic.requantized` rounds the product, then the shifted product, which together is
-floor(acc * scale + 1/2 + 2**-(shift + 1)). The bias takes that last part away again, so one rounding remains.
+`arithmetic.requantized` rounds once, half up: floor(accumulator * scale + 1/2), as a `Grid` in training does.
 """
 
 from __future__ import annotations
@@ -35,10 +34,9 @@ def requantization(where: str, scale: Reals, low: int = INT8[0], high: int = INT
     return Requantization(multiplier, shift, low, high)
 
 
-def bias(offset: Reals, scale: Reals, by: Requantization) -> Integers:
+def bias(offset: Reals, scale: Reals) -> Integers:
     """What to add to the accumulator so that its requantization adds `offset`, in units of the result."""
-    twice_rounded = np.where(by.shift > 0, 2.0**31 / np.maximum(by.multiplier, 1), 0)
-    return np.floor(offset / scale - twice_rounded + 0.5).astype(np.int64)
+    return np.floor(offset / scale + 0.5).astype(np.int64)
 
 
 def affine(where: str, scale: Reals, offset: Reals) -> Affine:

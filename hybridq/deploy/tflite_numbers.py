@@ -29,21 +29,20 @@ class Sums:
 
 
 def sums_of(weights: Integers, axis: int, bias: Integers, out: Requantization) -> Sums:
-    """The scale by channel, and the bias. Half of a step was taken off the bias for rounding twice: it comes back.
+    """The scale by channel, and the bias. A channel of multiplier 0 is 0.
 
-    What is added is the last term of the formula in `scaling`, in steps of the sums. Narrow weights are multiplied by
-    what int8 has room for: the finer the sums, the fewer of them lie where runtimes round differently. A channel of
-    multiplier 0 is 0.
+    Narrow weights are multiplied by what int8 has room for: the finer the sums, the fewer of them lie where runtimes
+    round differently.
     """
     dead = np.broadcast_to(out.multiplier == 0, bias.shape)
     others = tuple(place for place in range(4) if place != axis)
     largest = np.abs(weights).max(others)
     room = np.minimum(127 // np.maximum(largest, 1), LARGEST // (np.abs(bias) + 128 * np.abs(weights).sum(others) + 2))
     factor = np.where(dead, 0, np.maximum(room, 1))
-    twice = np.where(out.shift > 0, 2.0**31 / np.maximum(out.multiplier, 1), 0)
-    added = np.clip(bias * factor + np.floor(twice * factor + 0.5), -LARGEST, LARGEST).astype(np.int64)
     scale = scale_of(out) / np.maximum(factor, 1)
-    return Sums(weights * np.expand_dims(factor, others), axis, added, np.where(dead, 1.0, scale), (out.low, out.high))
+    return Sums(
+        weights * np.expand_dims(factor, others), axis, bias * factor, np.where(dead, 1.0, scale), (out.low, out.high)
+    )
 
 
 def norm(by: Affine) -> Sums:

@@ -40,14 +40,23 @@ static inline int32_t hq_shifted(int32_t value, uint32_t shift)
 #endif
 }
 
-/* value * multiplier / 2**32, rounded half up. */
-static inline int32_t hq_upper(int32_t value, int32_t multiplier)
+/* value * multiplier / 2**(32 + shift), rounded half up. */
+static inline int32_t hq_scaled(int32_t value, int32_t multiplier, uint32_t shift)
 {
 #if HQ_DSP
-    __asm__("smmulr %0, %0, %1" : "+r"(value) : "r"(multiplier));
+    /* Rounded by the last bit that ASRS moves out; where nothing is moved, by SMMULR, and CMN has cleared that bit. */
+    __asm__("cmn %2, #0\n\t"
+            "ite eq\n\t"
+            "smmulreq %0, %0, %1\n\t"
+            "smmulne %0, %0, %1\n\t"
+            "asrs %0, %0, %2\n\t"
+            "adc %0, %0, #0"
+            : "+&r"(value)
+            : "r"(multiplier), "r"(shift)
+            : "cc");
     return value;
 #else
-    return (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << 31)) >> 32);
+    return (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << (31 + shift))) >> (32 + shift));
 #endif
 }
 
@@ -55,7 +64,7 @@ static inline int32_t hq_upper(int32_t value, int32_t multiplier)
 static inline int32_t hq_stored(int32_t sum, hq_channel by, uint32_t shift, int32_t low, int32_t high)
 {
     const int32_t accumulator = (int32_t)((uint32_t)sum + (uint32_t)by.bias);
-    return hq_clamp(hq_shifted(hq_upper(accumulator, by.multiplier), shift), low, high);
+    return hq_clamp(hq_scaled(accumulator, by.multiplier, shift), low, high);
 }
 
 static inline uint32_t hq_word(const void *at)

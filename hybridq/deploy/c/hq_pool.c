@@ -49,7 +49,7 @@ void hq_average_s8(const hq_average *by, const int32_t *sums, uint32_t count, in
 {
     const hq_average local = *by;
     for (uint32_t o = 0; o < count; o++) {
-        const int32_t value = hq_shifted(hq_upper(sums[o], local.multiplier), local.shift);
+        const int32_t value = hq_scaled(sums[o], local.multiplier, local.shift);
         out[o] = (int8_t)hq_clamp(value, local.low, local.high);
     }
 }
