@@ -29,7 +29,6 @@ from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
 from hybridq.features import FrontEnd
 from hybridq.trained import NETWORK, chain_of
 
-BATCH = 64  # clips at a time in the integer network
 MARKED = ("-DHQ_MARK=board_mark", "-include", "board.h")
 LARGEST = 3  # layers named where something does not fit
 
@@ -66,10 +65,10 @@ def verify(
         few = _spread(len(sounds), len(sounds) if emulated is None else emulated)
         board = machines.CortexM4(elf)
         on_board = _heard(board, network, sounds[few], "on the emulated board")
-    wanted = _logits(network, on_host.inputs)
+    wanted = arithmetic.logits(network, on_host.inputs)
     answers = wanted.argmax(1)
     python = front_end.matrix(end, normalisation, network.input_fraction, sounds)
-    expected = _logits(network, python.reshape(-1, *network.input_shape)).argmax(1)
+    expected = arithmetic.classes(network, python.reshape(-1, *network.input_shape))
     return Verification(
         digest(network),
         chosen.name,
@@ -184,13 +183,6 @@ def _heard(machine: machines.Machine, network: IntegerNetwork, sounds: NDArray[n
             done(len(heard))
     inputs, logits, classes = zip(*heard, strict=True)
     return _Heard(np.stack(inputs), np.stack(logits), np.array(classes))
-
-
-def _logits(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int16]:
-    """The integer network's logits, a few clips at a time."""
-    parts = [arithmetic.logits(network, inputs[first : first + BATCH]) for first in range(0, len(inputs), BATCH)]
-    every: NDArray[np.int16] = np.concatenate(parts)
-    return every
 
 
 def _sounds(
