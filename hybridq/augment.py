@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from hybridq.recipe import AugmentSettings
+    from hybridq.settings import AugmentSettings
 
 Floats = NDArray[np.float32]
 

@@ -31,7 +31,7 @@ from hybridq.features import FrontEnd
 from hybridq.paths import locked
 
 if TYPE_CHECKING:
-    from hybridq.recipe import AugmentSettings
+    from hybridq.settings import AugmentSettings
 
 Floats = NDArray[np.float32]
 NormalisationKind = Literal["per_coefficient", "global"]

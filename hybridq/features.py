@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from hybridq.errors import UserError
 
 if TYPE_CHECKING:
-    from hybridq.recipe import FeatureSettings
+    from hybridq.settings import FeatureSettings
 
 Floats = NDArray[np.float32]
 

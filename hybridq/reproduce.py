@@ -14,7 +14,8 @@ from hybridq.bundle import load_bundle, weights_digest
 from hybridq.errors import UserError
 from hybridq.experiment import open_dataset
 from hybridq.laboratory import THREADS, WEIGHTS
-from hybridq.recipe import Recipe, load_recipe
+from hybridq.recipe import Recipe
+from hybridq.recipe_file import load_recipe
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -18,7 +18,7 @@ from hybridq.experiment import calibration_clips, open_dataset
 from hybridq.features import FrontEnd
 from hybridq.precision import LayerPrecision, PrecisionPlan
 from hybridq.quantize import is_grid
-from hybridq.recipe import recipe_of
+from hybridq.recipe_file import recipe_of
 
 if TYPE_CHECKING:
     from hybridq.tracking import Store

@@ -9,7 +9,7 @@ import numpy as np
 
 from hybridq.errors import UserError
 from hybridq.evaluation import Evaluation
-from hybridq.recipe import load_recipe
+from hybridq.recipe_file import load_recipe
 from hybridq.tracking import Store
 from hybridq.yamlfile import to_yaml
 

@@ -11,7 +11,8 @@ import pytest
 from pydantic import Field
 
 from hybridq.models.config import Section
-from hybridq.recipe import Recipe, load_recipe
+from hybridq.recipe import Recipe
+from hybridq.recipe_file import load_recipe
 from hybridq.validation import keys
 
 ROOT = Path(__file__).resolve().parent.parent

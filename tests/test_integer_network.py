@@ -20,7 +20,7 @@ from hybridq.models import build_model
 from hybridq.models.config import TCResNetConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize import DEFAULT_FRACTION, calibrated, is_grid, quantize
-from hybridq.recipe import load_recipe
+from hybridq.recipe_file import load_recipe
 from hybridq.tracking import open_store
 
 WIDTHS = st.sampled_from(["8-bit", "4-bit", "ternary", "binary"])

@@ -28,7 +28,7 @@ from hybridq.profiler.accounting import PACKED
 from hybridq.profiler.suggest import suggest
 from hybridq.quantize import quantize
 from hybridq.quantized_graph import quantized_graph
-from hybridq.recipe import load_recipe
+from hybridq.recipe_file import load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = sorted((ROOT / "recipes" / "deploy").glob("*.yaml"))

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from hybridq.errors import BAD_INPUT, UserError
 from hybridq.models.config import ReferenceConfig
 from hybridq.precision import Precision
-from hybridq.recipe import Recipe, linked, load_recipe
+from hybridq.recipe import Recipe
+from hybridq.recipe_file import linked, load_recipe
 from hybridq.settings import AugmentSettings, DataSettings, FeatureSettings, Published, TrainingSettings
 from hybridq.validation import keys
 from hybridq.yamlfile import to_yaml

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hybridq import experiment, sweeps
 from hybridq.errors import UserError
 from hybridq.paths import locked
-from hybridq.recipe import load_recipe
+from hybridq.recipe_file import load_recipe
 from hybridq.reproduce import logged_recipe, reproduction
 from hybridq.sweeps.events import Died, Failed, Finished
 from hybridq.sweeps.schedule import MOST_DEATHS

@@ -27,7 +27,7 @@ def main() -> None:
     paths = parser.parse_args().recipes or [RECIPES / f"{name}.yaml" for name in ("fp32", "int8", "hybrid")]
 
     from hybridq.experiment import network
-    from hybridq.recipe import load_recipe
+    from hybridq.recipe_file import load_recipe
     from hybridq.training import compile_model
 
     models = {}

@@ -126,7 +126,7 @@ def sweep(
 
 
 def _recipe(path: Path, data: str | None, settings: list[str] | None) -> Recipe:
-    from hybridq.recipe import load_recipe
+    from hybridq.recipe_file import load_recipe
 
     return load_recipe(path, overrides_of(data, settings))
 

@@ -66,7 +66,7 @@ def _opened(path: Path, request: Request) -> tuple[Graph, Target, PrecisionPlan 
     plan, board, counted = None, DEFAULT_TARGET, NAME
     if path.suffix in RECIPES:
         from hybridq.experiment import graph_of
-        from hybridq.recipe import load_recipe
+        from hybridq.recipe_file import load_recipe
 
         recipe = load_recipe(path, request.settings)
         graph, plan, board, counted = graph_of(recipe), recipe.plan, recipe.target, recipe.accounting
@@ -90,7 +90,7 @@ def _plan(text: str, graph: Graph) -> PrecisionPlan:
 
     data = read_yaml(Path(text)).plain()
     if "extends" in data:
-        from hybridq.recipe import load_recipe
+        from hybridq.recipe_file import load_recipe
 
         return load_recipe(Path(text)).plan
     given = data.get("precision", {} if "model" in data or "training" in data else data)

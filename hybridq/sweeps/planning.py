@@ -10,7 +10,8 @@ from pathlib import Path
 
 from hybridq.errors import UserError
 from hybridq.experiment import run_name
-from hybridq.recipe import Recipe, linked, load_variants
+from hybridq.recipe import Recipe
+from hybridq.recipe_file import linked, load_variants
 
 
 @dataclass(frozen=True)

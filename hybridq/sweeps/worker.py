@@ -106,7 +106,7 @@ class _Forwarding(logging.Handler):
 
 def work(task: Task, tell: Tell) -> None:
     """Make the run of a task in a process that has nothing but the task; the lines of the program are told too."""
-    from hybridq.recipe import recipe_of
+    from hybridq.recipe_file import recipe_of
     from hybridq.tracking import open_store
 
     said = logging.getLogger("hybridq")

@@ -1,0 +1,224 @@
+"""Reading recipes: a file, what it extends, what it starts from or is taught by, and settings of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hybridq.errors import UserError
+from hybridq.models.config import DEFAULT_NETWORK, NetworkConfig, ReferenceConfig, config_type
+from hybridq.precision import PrecisionPlan
+from hybridq.recipe import REFERENCES, SECTIONS, Recipe
+from hybridq.settings import SOURCES
+from hybridq.validation import Fault, check, keys, refuse
+from hybridq.variants import variants_of
+from hybridq.yamlfile import (
+    Key,
+    Node,
+    Override,
+    circle,
+    dotted,
+    merge,
+    node_of,
+    parse_override,
+    read_yaml,
+    resolve_path,
+    shown,
+)
+
+OWN = ("name", "description", "sweep")  # what `extends` does not hand on
+SHARED = ("data", "features")  # settings of these reach the start recipe and the teacher too
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = (), variant: Sequence[Override] = ()) -> Recipe:
+    """Read a recipe with what it extends and starts from; `overrides` are settings like "training.epochs=3".
+
+    Overrides of data, features and training.seed apply to the recipe it starts from and to its teacher as well,
+    those of model to the former: weights can only be handed on between networks that agree. `variant` are the settings
+    of one of the recipe's own `variants`, which hold where no override speaks. Raises UserError naming the file and
+    line (or the setting), the key and the nearest valid one.
+    """
+    settings = [*variant, *(parse_override(text) for text in overrides)]
+    tree = _read(Path(path), (), "")
+    return _build(tree.without("sweep") if variant else tree, Path(path), settings, (Path(path),))
+
+
+def load_variants(path: Path, overrides: Sequence[str] = ()) -> list[Recipe]:
+    """The recipe of each run that the `sweep` section of a file asks for; the one recipe of a file without."""
+    recipe = load_recipe(path, overrides)
+    return [load_recipe(path, overrides, variant) for variant in recipe.variants] or [recipe]
+
+
+def linked(recipes: Sequence[Recipe]) -> list[Recipe]:
+    """Where one recipe starts from another of them, or is taught by it, it is by that one with its settings."""
+    listed = {(recipe.path.resolve(), recipe.training.seed): recipe for recipe in recipes}
+    for recipe in recipes:
+        recipe._references = {
+            key: listed.get((other.path.resolve(), other.training.seed), other)
+            for key, other in recipe._references.items()
+        }
+    return list(recipes)
+
+
+def recipe_of(resolved: Mapping[str, Any]) -> Recipe:
+    """The recipe of `Recipe.resolved()`."""
+    return _build(node_of(resolved, "the resolved recipe"), Path(), [], ())
+
+
+def _read(path: Path, trail: tuple[Path, ...], place: str) -> Node:
+    """The tree of a file laid upon that of the file it extends; paths in it open from the current folder."""
+    tree = _paths_resolved(read_yaml(path, place), path)
+    for key, node in tree.mapping.items():
+        if key in SECTIONS and node.value is None:  # a section whose lines are all commented out says nothing
+            tree = tree.having(**{key: Node({}, node.place)})
+    extends = tree.get("extends")
+    tree = tree.without("extends")
+    if extends is None or extends.value is None:
+        return tree
+    base_path = Path(resolve_path(_text(extends, ("extends",)), path))
+    here = f"{extends.place}: extends"
+    chain = circle((*trail, path), base_path)
+    if chain:
+        raise UserError(f"{here}: goes in a circle: {chain}")
+    return _laid_upon(_read(base_path, (*trail, path), here).without(*OWN), tree)
+
+
+def _paths_resolved(tree: Node, path: Path) -> Node:
+    for key in REFERENCES:
+        other = tree.get(key)
+        if other and isinstance(other.value, dict):
+            tree = tree.having(**{key: _paths_resolved(other, path)})
+        elif other and isinstance(other.value, str):
+            tree = tree.having(**{key: Node(resolve_path(other.value, path), other.place)})
+    source, data = tree.get("data", "source"), tree.get("data")
+    if data and source and isinstance(source.value, str) and source.value not in ("", *SOURCES):
+        tree = tree.having(data=data.having(source=Node(resolve_path(source.value, path), source.place)))
+    return tree
+
+
+def _laid_upon(base: Node, over: Node) -> Node:
+    """Merge two recipes; precision and what names a recipe are replaced whole, so is a model of another network.
+
+    The published figures of one network are not those of another.
+    """
+    dropped = [key for key in ("precision", "published", *REFERENCES) if over.get(key)]
+    name, before = over.get("model", "name"), base.get("model", "name")
+    if name and name.value != (before.value if before else DEFAULT_NETWORK):
+        dropped += ["model", "published"]
+    return merge(base.without(*dropped), over)
+
+
+def _build(tree: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
+    """The recipe that a tree describes, with the recipes that it refers to."""
+    for setting in settings:
+        tree = _set(tree, setting)
+    name = tree.get("name") or Node(path.stem, tree.place)
+    tree, variants = tree.having(name=name), variants_of(tree.get("sweep"), str(name.plain()))
+    references = {}
+    for key in REFERENCES:
+        node = tree.get(key)
+        if node and node.value is not None:
+            handed = [part for setting in settings for part in _for_reference(key, setting)]
+            references[key] = other = _reference(key, node, path, handed, trail)
+            origin = other.name if isinstance(node.value, dict) else str(other.path)
+            tree = tree.having(**{key: Node(origin, node.place)})
+    recipe = _validated(tree)
+    recipe._path, recipe._references, recipe._variants = path, references, variants
+    return recipe
+
+
+def _reference(key: str, node: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
+    """The recipe that `start_from` or `teacher` names or, in a resolved recipe, holds."""
+    if isinstance(node.value, dict):
+        return _build(node, path, settings, trail)
+    other_path = Path(_text(node, (key,)))
+    here = f"{node.place}: {key}"
+    chain = circle(trail, other_path)
+    if chain:
+        raise UserError(f"{here}: goes in a circle: {chain}")
+    other = _build(_read(other_path, (), here), other_path, settings, (*trail, other_path))
+    if other.variants:
+        raise UserError(f"{here}: {other_path} has a sweep section: name a recipe of one run")
+    return other
+
+
+def _set(tree: Node, setting: Override) -> Node:
+    """One setting of the command line laid upon a recipe."""
+    first, place = setting.key[0], setting.node.place
+    if first in ("extends", "sweep"):
+        raise UserError(f"{place}: {first}: cannot be set here")
+    if first in REFERENCES and (len(setting.key) > 1 or isinstance(setting.node.value, dict)):
+        raise UserError(f"{place}: {first}: must be the path of a recipe, or null")
+    if first == "precision" and len(setting.key) > 1:  # one rule, or one part of it
+        rule = tree.get(*setting.key[:2])
+        if rule and len(setting.key) > 2 and not isinstance(rule.value, dict):  # bare: that of the weights
+            tree = merge(tree, Override((*setting.key[:2], "weights"), rule).tree)
+        return merge(tree, setting.tree)
+    return _laid_upon(tree, setting.tree)
+
+
+def _for_reference(key: str, setting: Override) -> list[Override]:
+    """What of a setting applies to the start recipe or the teacher too."""
+    if setting.key[0] in SHARED or (setting.key[0], key) == ("model", "start_from"):
+        return [setting]
+    seed = setting.tree.get("training", "seed")
+    return [Override(("training", "seed"), seed)] if seed else []
+
+
+def _validated(tree: Node) -> Recipe:
+    """The tree as a Recipe, without path and references; raises UserError with the first faults."""
+    data = tree.plain()
+    faults = _precision_faults(tree)
+    if faults or data.get("precision", {}) is None:
+        data["precision"] = {}
+    known = list(keys(Recipe))
+    if isinstance(data.get("model"), dict):
+        network = _network(tree, data["model"], known)
+        faults += network if isinstance(network, list) else []
+        data["model"] = ReferenceConfig() if isinstance(network, list) else network
+    else:
+        known += _network_keys(ReferenceConfig)
+    recipe = check(Recipe, data, tree, known)
+    refuse((recipe if isinstance(recipe, list) else []) + faults)
+    assert isinstance(recipe, Recipe)
+    return recipe
+
+
+def _network(tree: Node, data: dict[str, Any], known: list[Key]) -> NetworkConfig | list[Fault]:
+    """The `model` section as the configuration of the network that it names, whose keys become known."""
+    name = data.get("name", DEFAULT_NETWORK)
+    key: Key = ("model", "name")
+    try:
+        kind = config_type(name if isinstance(name, str) else DEFAULT_NETWORK)
+    except UserError as error:
+        return [Fault(key, tree.where(key), str(error))]
+    known += _network_keys(kind)
+    return check(kind, data, tree, known, ("model",))
+
+
+def _network_keys(kind: type[NetworkConfig]) -> list[Key]:
+    return [("model", *key) for key in keys(kind) if key != ("name",)]
+
+
+def _precision_faults(tree: Node) -> list[Fault]:
+    """What is wrong with the precision plan, rule by rule, so that each fault has its own line."""
+    section = tree.get("precision")
+    faults = []
+    for pattern, rule in (section.mapping if section else {}).items():
+        for part, node in (rule.mapping or {"": rule}).items():
+            try:
+                PrecisionPlan.from_data({pattern: {part: node.plain()} if part else node.plain()})
+            except UserError as error:
+                key = ("precision", pattern, part) if part else ("precision", pattern)
+                message = str(error).removeprefix(f"precision.{pattern}")
+                message = message.removeprefix(f".{part or 'weights'}").removeprefix(": ")
+                faults.append(Fault(key, node.place, message))
+    return faults
+
+
+def _text(node: Node, key: Key) -> str:
+    if not isinstance(node.value, str) or "\0" in node.value:
+        given = shown(node.plain())
+        raise UserError(f"{node.place}: {dotted(key)}: must be the path of a recipe (is {given})")
+    return node.value
