@@ -35,7 +35,9 @@ Output = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
 def source_of(data: str | None) -> str | None:
     """The source that --data names, a folder by its whole path."""
-    if data is None or data in ("synthetic", "v0.01", "v0.02"):
+    from hybridq.settings import SOURCES
+
+    if data is None or data in SOURCES:
         return data
     return str(Path(data).expanduser().absolute())
 
