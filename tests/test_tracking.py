@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hybridq.errors import ENVIRONMENT, UserError
@@ -268,6 +268,7 @@ LETTERS = st.characters(min_codepoint=33, max_codepoint=126)
 
 
 @given(st.text(LETTERS, min_size=1), st.sampled_from(["http://", "postgresql+psycopg://", ""]))
+@example("://", "")
 def test_an_address_is_shown_without_its_password(password: str, scheme: str) -> None:
     secret = f"<<{password}>>"
     assert (

@@ -37,7 +37,7 @@ PLAIN = {
 }
 FINAL = tuple(symptom for symptom in PLAIN if symptom != LOCKED)  # waiting does not mend these
 SECRETS = (
-    (re.compile(r"(?<=://)\S*@"), ""),  # in an address
+    (re.compile(r"(?<![^\s'\"(=])([A-Za-z][\w+.-]*://)\S*@"), r"\1"),  # in an address
     (re.compile(r"\S*:\S*@"), ""),  # in what is no address, because `://` was forgotten
     (re.compile(r"(?i)(password|passwd|token|secret)=[^&\s]*"), r"\1=***"),
 )
