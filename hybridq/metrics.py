@@ -34,7 +34,8 @@ METRICS: dict[str, Metric] = {
     "integer test accuracy %": Metric("%", "higher", 1),  # of the integer network, as a device computes it
     "Keras test accuracy %": Metric("%", "higher", 1),  # of the same network, as Keras computes it
     "integer agreement %": Metric("%", "higher", 2),  # of the test clips that both of them hear alike
-    "validation accuracy best %": Metric("%", "higher", 1),
+    "validation accuracy best %": Metric("%", "higher", 1),  # of the weights that are kept
+    "validation cross-entropy": Metric("nats", "lower", 3),  # of the same, labels not smoothed
     "flash KiB": Metric("KiB", "lower", 1),
     "flash as published KiB": Metric("KiB", "lower", 1),
     "RAM KiB": Metric("KiB", "lower", 1),

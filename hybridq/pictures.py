@@ -6,13 +6,16 @@ Each function returns a `matplotlib.figure.Figure` of its own: no pyplot, no scr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from hybridq.errors import NotWritable, UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
-    from hybridq.comparison import Row
+    from hybridq.comparison import Comparison
     from hybridq.training import Epoch
 
 Curve = Sequence[tuple[int, float]]  # (epoch, value)
@@ -24,6 +27,8 @@ COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GAP = 1.0  # between labels, pixels
 ZOOM = 8.0  # points of accuracy below the best that the right half of `curves_together` shows
 KIB = 1024.0
+DPI = 150
+MOST_NAMED = 12  # networks in one picture; of more, those on the front
 SMALLEST_SHARE = 0.05  # percent of the flash below which a layer is left out of the picture
 
 
@@ -140,22 +145,31 @@ def flash_by_layer(profile: Mapping[str, Any], *, title: str, synthetic: bool) -
     return fig
 
 
-def frontier(rows: Sequence[Row], *, title: str = "Accuracy over flash") -> Figure:
-    """Accuracy over flash (logarithmic): our networks with their 95 % interval, the published ones hollow."""
+def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure:
+    """Accuracy over flash (logarithmic): our networks with their 95 % interval, the published ones hollow.
+
+    A line joins those that no other beats; of more than a dozen these alone are named.
+    """
     from matplotlib.ticker import LogLocator
 
     fig = _figure(7.5, 4.6)
     axes = fig.add_subplot()
+    rows, best = found.rows, found.front
     ours = [(row, row.flash_kib) for row in rows if row.flash_kib]
     labels = []
     for at, (row, kib) in enumerate(ours):
         below, above = row.accuracy - (row.low or row.accuracy), (row.high or row.accuracy) - row.accuracy
         style: dict[str, Any] = {"fmt": "o", "color": BLUE, "capsize": 4, "ms": 8}
-        label = "hybridq, 95 % interval" if at == 0 else None
+        label = "hybridq" + ", 95 % interval" * (row.low is not None) if at == 0 else None
         axes.errorbar(kib, row.accuracy, [[below], [above]], label=label, **style)
+        if len(ours) > MOST_NAMED and row not in best:
+            continue
         name = f"{row.network}\n{kib:.0f} KiB"
         place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9}
         labels.append(axes.annotate(name, (kib, row.accuracy), (8, 0), **place))
+    if len(best) > 1:
+        steps = [row.flash_kib for row in best], [row.accuracy for row in best]
+        axes.step(*steps, where="post", color=GREEN, lw=1.5, zorder=0, label="Pareto front")
     published = [row.published for row in rows if {"flash_mb", "accuracy"} <= set(row.published)]
     published = [figures for at, figures in enumerate(published) if figures not in published[:at]]
     for at, figures in enumerate(published):
@@ -173,13 +187,23 @@ def frontier(rows: Sequence[Row], *, title: str = "Accuracy over flash") -> Figu
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.set_xlabel("flash, KiB")
-    axes.set_ylabel("test accuracy, %")
+    axes.set_ylabel(f"{found.clips} accuracy, %")
     axes.margins(x=0.14, y=0.18)
     axes.grid(alpha=0.3)
-    fig.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9)
-    axes.set_title(_title(title, any(row.synthetic for row in rows)))
+    fig.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=9)
+    axes.set_title(_title(title, found.synthetic))
     _apart(fig, labels)
     return fig
+
+
+def save(fig: Figure, path: Path) -> None:
+    """Write a picture as the kind of file that its name ends in; raises UserError where that cannot be."""
+    try:
+        fig.savefig(path, dpi=DPI)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    except OSError as error:
+        raise NotWritable(path, error) from error
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -160,7 +160,12 @@ class TrainingSettings(Section):
     seed: int = Field(
         default=0, ge=0, lt=2**32, description="seed of the weights, the order of clips and the augmentation"
     )
-    epochs: int = Field(default=40, ge=1, le=100_000, description="passes over the training clips (count)")
+    epochs: int = Field(
+        default=40,
+        ge=0,
+        le=100_000,
+        description="passes over the training clips; 0: the weights of start_from as they are (count)",
+    )
     batch: int = Field(default=64, ge=1, le=65_536, description="clips per training step (count)")
     optimizer: Literal["adam", "adamw", "sgd"] = Field(default="adam", description="the rule that updates the weights")
     learning_rate: float = Field(default=1e-3, gt=0, description="step size after the warm-up (per update)")

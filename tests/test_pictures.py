@@ -15,6 +15,7 @@ from test_compare import FIGURES, view
 
 from hybridq import pictures
 from hybridq.compare import table
+from hybridq.comparison import Comparison
 
 WORDS = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"]
 
@@ -48,7 +49,7 @@ def draw(kind: str, *, synthetic: bool = False) -> Any:
     if kind == "flash_by_layer":
         return pictures.flash_by_layer(profile(), title="hybrid", synthetic=synthetic)
     tags = {"data.synthetic": "true"} if synthetic else {}
-    return pictures.frontier(table([view(name, tags=tags) for name in FIGURES]).rows)
+    return pictures.frontier(table([view(name, tags=tags) for name in FIGURES]))
 
 
 def texts(figure: Any) -> str:
@@ -101,7 +102,7 @@ def test_no_label_lies_on_another_however_close_the_networks_are(networks: list[
         replace(row, network=f"hybrid, epochs {at}", flash_kib=flash, accuracy=mean, low=mean - 1, high=mean + 1)
         for at, (flash, mean) in enumerate(networks)
     ]
-    figure = pictures.frontier(rows)
+    figure = pictures.frontier(Comparison(tuple(rows)))
     figure.savefig(io.BytesIO(), dpi=100)
     boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text().startswith("hybrid,")]
     assert len(boxes) == len(networks)
