@@ -59,7 +59,7 @@ class Laboratory:
 
     `resume` goes on with interrupted runs from their checkpoints, and takes a finished run of the same fingerprint as
     it is. `reproduces` is the id of a run to be made again: what is trained is then a run of its own, whatever equal
-    ones there are. A `trial` is measured on the validation clips alone and keeps no network; it is no other run's equal.
+    ones there are. A `trial` is measured on the validation clips alone and keeps no network; it equals other trials only.
     """
 
     store: Store
@@ -76,7 +76,8 @@ class Laboratory:
         Raises UserError; the run is then in the store, marked as failed, with the reason.
         """
         data = open_dataset(recipe)
-        fingerprint = fingerprint_of(recipe, data, *filter(None, (self.reproduces, self.trial and TRIAL)))
+        apart = [self.reproduces] if self.reproduces else []
+        fingerprint = fingerprint_of(recipe, data, *apart, *[TRIAL] * self.trial)
         known = self._finished(fingerprint, anew=not self.resume)
         if not known:
             parent = self._needed(recipe.parent, data)

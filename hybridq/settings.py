@@ -205,6 +205,30 @@ class TrainingSettings(Section):
     augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
 
 
+class SearchAxis(Section):
+    """The values of one key that a search may try: one of these."""
+
+    range: Range | None = Field(default=None, description="lowest and highest value; whole where the recipe's own is")
+    log: Range | None = Field(default=None, description="the same, tried evenly in the logarithm")
+    scale: Range | None = Field(
+        default=None,
+        description="smallest and largest factor, for all numbers that the key has in the recipe; multiples of 4",
+    )
+    choices: list[Any] | None = Field(default=None, min_length=1, description="any values")
+
+    @model_validator(mode="after")
+    def _one(self) -> SearchAxis:
+        given = {name: value for name, value in self if value is not None}
+        if len(given) != 1:
+            raise fault(f"must have one of {', '.join(type(self).model_fields)} (has {', '.join(given) or 'none'})")
+        for name, pair in given.items():
+            if name != "choices" and not pair[0] < pair[1]:
+                raise fault(f"the lower value comes first (is {shown(list(pair))})", name)
+            if name in ("log", "scale") and pair[0] <= 0:
+                raise fault(f"must be more than 0 (is {shown(list(pair))})", name)
+        return self
+
+
 class Published(Section):
     """Somebody else's figures for the same network, shown beside the run's own."""
 
