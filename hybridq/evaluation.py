@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
-SMALLEST = 1e-7  # probability in a logarithm, as in Keras
 
 
 @dataclass(frozen=True)
@@ -64,12 +63,6 @@ def evaluation(heard: NDArray[np.int64], truth: NDArray[np.int64], labels: tuple
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     np.add.at(confusion, (truth, heard), 1)
     return Evaluation(labels, confusion)
-
-
-def cross_entropy(probabilities: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
-    """The mean of -ln p over the clips, p being what a softmax (clips, classes) gives the true class (nats)."""
-    right = probabilities[np.arange(len(truth)), truth].astype(np.float64)
-    return float(-np.log(np.maximum(right, SMALLEST)).mean())
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:

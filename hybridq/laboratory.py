@@ -17,8 +17,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from hybridq import pictures
 from hybridq.backend import threads
 from hybridq.bundle import Bundle, load_bundle, save_bundle, weights_digest
@@ -26,7 +24,6 @@ from hybridq.dataset import Dataset
 from hybridq.deploy.artefact import save_network
 from hybridq.deploy.convert import settle
 from hybridq.errors import RUN_FAILED, UserError
-from hybridq.evaluation import cross_entropy
 from hybridq.experiment import network, network_from, open_dataset, run_name
 from hybridq.measurement import measured
 from hybridq.paths import locked
@@ -34,7 +31,7 @@ from hybridq.profiler import Profile, profile
 from hybridq.quantize import is_grid
 from hybridq.tracking import TRIAL
 from hybridq.trained import NETWORK, NETWORK_DIGEST, Trained, with_integers
-from hybridq.training import Epoch, History, Watcher, best_weights, train
+from hybridq.training import Epoch, History, Watcher, best_weights, train, validate
 from hybridq.yamlfile import to_yaml
 
 if TYPE_CHECKING:
@@ -59,7 +56,7 @@ class Laboratory:
 
     `resume` goes on with interrupted runs from their checkpoints, and takes a finished run of the same fingerprint as
     it is. `reproduces` is the id of a run to be made again: what is trained is then a run of its own, whatever equal
-    ones there are. A `trial` is measured on the validation clips alone and keeps no network; it equals other trials only.
+    ones there are. A `trial` is measured on the validation clips alone and keeps no network; it only equals trials.
     """
 
     store: Store
@@ -259,11 +256,10 @@ def _settled(model: keras.Model) -> None:
 
 def _validated(model: keras.Model, data: Dataset) -> dict[str, float]:
     """What the weights that are kept score on the validation clips."""
-    inputs, truth = data.inputs("validation")
-    answers = model.predict(inputs, batch_size=256, verbose=0)
+    found = validate(model, data)
     return {
-        "validation accuracy best %": 100 * float(np.mean(answers.argmax(axis=1) == truth)),
-        "validation cross-entropy": cross_entropy(answers, truth),
+        "validation accuracy best %": 100 * found["accuracy"],
+        "validation cross-entropy": found["cross_entropy"],
     }
 
 

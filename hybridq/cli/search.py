@@ -42,9 +42,7 @@ def search(
     if format_ not in (Format.table, Format.json):
         raise UserError("search prints --format table or json")
     if trials is None and flash is None and drop is None:
-        raise UserError(
-            "for what? --flash 80KiB: the most accurate; --drop 0.5: the smallest; --trials 30: other values"
-        )
+        raise UserError("which? --flash 80KiB: the most accurate; --drop 0.5: the smallest; --trials 30: other values")
     if trials is not None and (drop is not None or workers > 1):
         raise UserError("--drop and --workers do not go with --trials")
     if trials is None and epochs is not None:

@@ -27,7 +27,7 @@ class _Part(NamedTuple):
 
 
 def best_choices(groups: Sequence[Sequence[Option]], limit: float, count: int = 1) -> list[tuple[int, ...]]:
-    """The `count` choices of least cost with a weight of at most `limit`, the cheapest first; fewer where there are few.
+    """The `count` choices of least cost with a weight of at most `limit`, the cheapest first; or all there are.
 
     A choice is the place of the option taken of each group. Of equal cost the lighter comes first; beyond `count`,
     choices that cost and weigh no less than so many others are left out.

@@ -13,7 +13,7 @@ from hybridq.recipe_file import load_recipe
 
 @dataclass(frozen=True)
 class Request:
-    """A recipe with the settings of the command line, which have the last word; the limits; the recipe to be written."""
+    """A recipe, and the settings of the command line, which have the last word; the limits; the recipe to write."""
 
     recipe: Recipe
     overrides: Sequence[str]

@@ -201,7 +201,7 @@ class _Study:
         raise UserError(f"none of {MOST_DROPPED} proposals is within the limits; the last: {reason}")
 
     def _recipe(self, trial: Any) -> Recipe:
-        """The recipe that a trial stands for; UserError, naming the line of the axis, for a value that it cannot have."""
+        """The recipe that a trial stands for; UserError, naming the axis with its line, for a value it cannot have."""
         request = self.request
         recipe = load_recipe(request.recipe.path, request.overrides, self._settings(trial))
         return recipe if self.epochs is None else recipe.brief(self.epochs)
