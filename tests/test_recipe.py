@@ -264,6 +264,10 @@ def test_flat_is_text_under_dotted_keys() -> None:
      ":3: training.augment.noise_probability: must be at most 1 (is 2)"),
     ("training:\n  augment:\n    gain_db: [6, -6]\n",
      ":3: training.augment.gain_db: the lower value comes first (is [6.0, -6.0])"),
+    ("training:\n  augment:\n    vocal_tract: [1.1, 0.9]\n",
+     ":3: training.augment.vocal_tract: two factors from 0.5 to 2, the lower first (is [1.1, 0.9])"),
+    ("training:\n  augment:\n    pitch_semitones: [-2, 13]\n",
+     ":3: training.augment.pitch_semitones: two numbers from -12 to 12, the lower first (is [-2.0, 13.0])"),
     ("training:\n  augment:\n    gain_db: [6]\n", ":3: training.augment.gain_db: must have 2 values"),
     ("training: 3\n", ":1: training: must be a mapping, 'key: value' on each line (is 3)"),
     ("training:\n  optimizer: admaw\n",
@@ -433,6 +437,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "training.learning_rate": st.floats(1e-12, 10),
     "training.schedule": st.sampled_from(["constant", "cosine", "step"]),
     "training.augment.gain_db": st.tuples(st.floats(-20, 0), st.integers(0, 20)).map(list),
+    "training.augment.tempo": st.just([0.9, 1.1]),
     "training.augment.hiss_db": st.none() | st.just([20, 30.5]),
     "published": st.none() | st.fixed_dictionaries({"label": st.just("theirs"), "accuracy": st.floats(0, 100)}),
 }
