@@ -171,7 +171,7 @@ def compile_model(model: keras.Model, settings: TrainingSettings) -> None:
 
 
 def validate(model: keras.Model, data: Dataset) -> dict[str, float]:
-    """Loss, accuracy (0 to 1) and cross-entropy (of labels not smoothed) of a compiled model on the validation clips."""
+    """Loss, accuracy (0 to 1) and cross-entropy (labels not smoothed) of a compiled model on the validation clips."""
     inputs, labels = data.inputs("validation")
     targets = np.eye(len(data.words), dtype=np.float32)[labels]
     found: dict[str, float] = model.evaluate(inputs, targets, batch_size=256, verbose=0, return_dict=True)
