@@ -19,7 +19,7 @@ from hybridq.precision import Precision
 from hybridq.profiler.targets import custom_target
 from hybridq.recipe_file import load_recipe
 from hybridq.search.axes import axes_of, settings_of
-from hybridq.search.plans import within_drop, within_flash
+from hybridq.search.plans import check, within_drop, within_flash
 from hybridq.search.precision import search_plans
 from hybridq.search.request import Request
 from hybridq.search.sensitivity import Change, Score, Sensitivity
@@ -37,7 +37,7 @@ training: {{epochs: 1, batch: 16}}
 NARROW = """
 extends: float.yaml
 start_from: float.yaml
-precision: {"*": {outputs: 8-bit}, "conv1d*": binary, conv1d_2: ternary, dense: 4-bit}
+precision: {"*": {outputs: 8-bit}, "conv1d*": binary, "conv1d_[12]": ternary, dense: 4-bit}
 accounting: packed
 """
 VALUES = """
@@ -89,15 +89,15 @@ def test_a_search_that_was_stopped_goes_on_and_its_winner_is_a_recipe(
     def pause() -> None:
         raise KeyboardInterrupt
 
-    request = Request.of(Path("narrow.yaml"), (), Path("found.yaml"), ("1KiB", None, None))
+    request = Request.of(Path("narrow.yaml"), (), Path("found.yaml"))
     with pytest.raises(KeyboardInterrupt):
-        search_plans(open_store(), request, count=2, epochs=0, engine=stops)
+        search_plans(open_store(), request, epochs=0, engine=stops)
     before = [view.id for view in trials()]
     assert len(before) == 2
 
     flash = Space.of(request.recipe).flash({}) - 20  # no plan as it is
-    search = ("search", "narrow.yaml", "--flash", str(flash), "--best", "2", "--tune-epochs", "0", "--format", "json")
-    code, out, err = run(monkeypatch, capsys, *search)
+    search = ("search", "narrow.yaml", "--best", "1", "--tune-epochs", "0", "--format", "json")
+    code, out, err = run(monkeypatch, capsys, *search, "--flash", str(flash))
     assert code == 0, err
     found = json.loads(out)
     made = trials()
@@ -105,13 +105,11 @@ def test_a_search_that_was_stopped_goes_on_and_its_winner_is_a_recipe(
     assert all("test accuracy %" not in view.metrics for view in made)
     table = found["sensitivity"]
     assert [(one["layer"], one["precision"]) for one in table["changes"]] == [
+        ("conv1d_1", "binary"),
         ("conv1d_2", "binary"),
-        ("dense", "ternary"),
-        ("dense", "binary"),
-    ]
-    assert len(made) == 4 + len(found["plans"])  # as it is and three changes; then the plans, and as it is again
-    assert {one["flash_bytes"] <= flash for one in found["plans"][1:]} == {True}
-    assert found["best"]["accuracy"] == max(one["accuracy"] for one in found["plans"][1:])
+    ]  # a narrower dense layer would save nothing: it is very small
+    assert len(made) == 3 + 2  # as it is and two changes; then as it is and the best, trained as the recipe says
+    assert [one["code"] for one in found["plans"]][0] == "btbt4"
     totals = json.loads(run(monkeypatch, capsys, "profile", "found.yaml", "--format", "json")[1])["totals"]
     assert totals["flash_bytes"] == found["best"]["flash_bytes"] <= flash
     written = load_recipe("found.yaml")
@@ -120,13 +118,10 @@ def test_a_search_that_was_stopped_goes_on_and_its_winner_is_a_recipe(
     pictures = open_store().download(found["run"], "pictures")
     assert {path.stem for path in pictures.iterdir()} == {"sensitivity", "accuracy over flash"}
 
-    assert run(monkeypatch, capsys, *search)[1] == out  # and makes no run again
+    assert run(monkeypatch, capsys, *search, "--flash", str(flash))[1] == out  # and makes no run again
     assert len(trials()) == len(made)
-    code, out, _ = run(
-        monkeypatch, capsys, "search", "narrow.yaml", "--drop", "100", "--best", "1", "--tune-epochs", "0"
-    )
-    assert code == 0
-    assert f"Best: {'b' * 5}," in out  # all layers binary, the smallest there is
+    code, out, _ = run(monkeypatch, capsys, *search, "--drop", "100")  # with the same table
+    assert json.loads(out)["best"]["code"] == "bbbb4"  # the smallest there is
     assert len(trials()) <= len(made) + 1
 
     code, out, err = run(monkeypatch, capsys, "compare", "search narrow", "--pareto", "front.png")
@@ -214,13 +209,18 @@ def test_the_smallest_plan_keeps_to_the_drop_and_smaller_drops_take_more_flash(
 
 
 def test_a_budget_that_nothing_fits_is_refused_with_what_the_smallest_needs(space: Space) -> None:
-    found = table(space, [0.0] * 27, [0.0] * 27)
     with pytest.raises(UserError, match=r"the smallest: Does not fit .* exceeds flash by"):
-        within_flash(space, found, custom_target(flash="10KiB"), 3)
+        check(space, custom_target(flash="10KiB"))
     with pytest.raises(UserError, match="exceeds RAM by"):
-        within_flash(space, found, custom_target(flash="80KiB", ram="8KiB"), 3)
+        check(space, custom_target(flash="80KiB", ram="8KiB"))
     with pytest.raises(UserError, match="exceeds operations by"):
-        within_drop(space, found, custom_target(macc="2.3M"), 1.0, 2)
+        check(space, custom_target(macc="2.3M"))
+    smallest = space.flash(space.smallest)
+    check(space, custom_target(flash=str(smallest)))
+    (found,) = within_flash(space, table(space, [1.0] * 27, [0.0] * 27), custom_target(flash=str(smallest)), 3)
+    assert found.flash_bytes == smallest
+    with pytest.raises(UserError, match="exceeds flash by 1 B"):
+        check(space, custom_target(flash=str(smallest - 1)))
 
 
 def test_a_plan_is_told_by_a_character_a_layer(space: Space) -> None:

@@ -43,6 +43,14 @@ class Candidate:
         return self.profile.totals.fits
 
 
+def check(space: Space, budget: Target) -> None:
+    """Raise UserError where no plan is within the budget: with what the smallest one exceeds."""
+    report = space.profile(space.smallest, budget)
+    if report.exceeded:
+        name = space.recipe.name
+        raise UserError(f"no precision plan of {name} is within the limits; the smallest: {verdict(report).text}")
+
+
 def as_it_is(space: Space, budget: Target) -> Candidate:
     """The recipe's own plan."""
     return _candidate(space, (), budget)
@@ -52,24 +60,21 @@ def within_flash(space: Space, table: Sensitivity, budget: Target, count: int) -
     """The `count` plans within the budget whose cross-entropy rises least, by the sum of its layers' rises.
 
     A gain counts as none: it is no more than the noise of a short training, and must not pay for another layer's loss.
-    Raises UserError where no plan is within the budget.
+    Raises UserError where no plan of the layers that could be measured is within the budget.
     """
     limit = budget.flash_bytes - table.flash_bytes
     groups = [
         [Option(0, 0), *(Option(_loss(change.rise), -change.saved_bytes) for change in table.of(layer))]
         for layer in space.layers
     ]
-    found = _fitting(space, table, budget, groups, limit, count)
-    if not found:
-        raise UserError(_nothing(space, table, budget))
-    return found
+    return _some(_fitting(space, table, budget, groups, limit, count), budget)
 
 
 def within_drop(space: Space, table: Sensitivity, budget: Target, drop: float, count: int) -> list[Candidate]:
     """Plans of least flash whose accuracy falls by at most `drop` points, by the sum of its layers' drops.
 
     `count` of them, each within half the drop of the one before it: the drops of layers need not add up. Raises
-    UserError where no plan is within the budget.
+    UserError as `within_flash` does.
     """
     groups = [
         [Option(0, 0), *(Option(-change.saved_bytes, _loss(change.drop)) for change in table.of(layer))]
@@ -79,9 +84,7 @@ def within_drop(space: Space, table: Sensitivity, budget: Target, drop: float, c
     for halved in range(count):
         for candidate in _fitting(space, table, budget, groups, drop / 2**halved, 1):
             found[candidate.code] = candidate
-    if not found:
-        raise UserError(_nothing(space, table, budget))
-    return list(found.values())
+    return _some(list(found.values()), budget)
 
 
 def _fitting(
@@ -96,6 +99,12 @@ def _fitting(
         if len(found) == count or len(choices) < tried or tried >= MOST_TRIED:
             return found
         tried = min(2 * tried, MOST_TRIED)
+
+
+def _some(found: list[Candidate], budget: Target) -> list[Candidate]:
+    if not found:
+        raise UserError(f"no plan keeps to the limits, {budget.label}; with a larger drop, or more flash, one may")
+    return found
 
 
 def _taken(space: Space, table: Sensitivity, choice: Sequence[int]) -> Iterator[Change]:
@@ -119,11 +128,3 @@ def _candidate(space: Space, taken: Iterator[Change] | Sequence[Change], budget:
 
 def _loss(measured: float) -> float:
     return max(measured, 0.0)
-
-
-def _nothing(space: Space, table: Sensitivity, budget: Target) -> str:
-    """Why no plan is within the budget: what the smallest one takes."""
-    smallest = [max(table.of(layer), key=lambda change: change.saved_bytes, default=None) for layer in space.layers]
-    changes = [change for change in smallest if change and change.saved_bytes > 0]
-    report = _candidate(space, changes, budget).profile
-    return f"no precision plan of {table.name} is within the limits; the smallest: {verdict(report).text}"

@@ -15,7 +15,7 @@ from hybridq.profiler.accounting import OWN
 from hybridq.profiler.summary import BESIDES, BESIDES_SOURCE
 from hybridq.profiler.tables import Column, Line, Note, Sheet, Terminal, size
 from hybridq.search.found import write_recipe
-from hybridq.search.plans import Candidate, as_it_is, within_drop, within_flash
+from hybridq.search.plans import Candidate, as_it_is, check, within_drop, within_flash
 from hybridq.search.runs import make
 from hybridq.search.sensitivity import Score, Sensitivity, measure
 from hybridq.search.space import Space
@@ -158,6 +158,7 @@ def search_plans(
     """
     recipe = request.recipe
     space = Space.of(recipe)
+    check(space, request.budget)
     own = as_it_is(space, request.budget)
     key = fingerprint_of(recipe, open_dataset(recipe), SEARCH, str(epochs))
     about = "Which layers may be narrower: plans by a table of sensitivities, measured on validation clips."

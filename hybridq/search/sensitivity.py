@@ -106,11 +106,12 @@ class Sensitivity:
 def measure(
     store: Store, parent: str, space: Space, epochs: int, engine: Engine = in_process, workers: int = 1
 ) -> Sensitivity:
-    """Measure every layer at every narrower precision, with so many epochs each; what is in the store is not repeated.
+    """Measure every layer at every precision that saves flash, with so many epochs each; what is there is not repeated.
 
     Raises UserError where the recipe as it is cannot be measured.
     """
-    every: list[Changes] = [{}, *({layer: to} for layer in space.layers for to in space.narrower(layer))]
+    single: list[Changes] = [{layer: to} for layer in space.layers for to in space.narrower(layer)]
+    every: list[Changes] = [{}, *(change for change in single if space.flash(change) < space.flash({}))]
     made = make(store, parent, [_tuned(space, changes, epochs) for changes in every], engine, workers)
     own = made.runs[0]
     if own is None:

@@ -53,6 +53,13 @@ class Space:
         """What a search may give them instead, the widest first."""
         return tuple(precision for precision in WEIGHTS if precision.bits < self.own(layer).bits)
 
+    @cached_property
+    def smallest(self) -> dict[str, Precision]:
+        """Every layer at the precision that takes the least flash."""
+        by_layer = {layer: {to: self.flash({layer: to}) for to in self.narrower(layer)} for layer in self.layers}
+        least = {layer: min(sizes, key=lambda to: sizes[to]) for layer, sizes in by_layer.items() if sizes}
+        return {layer: to for layer, to in least.items() if by_layer[layer][to] < self.flash({})}
+
     def plan(self, changes: Changes) -> PrecisionPlan:
         """The recipe's plan, with a rule for each change."""
         rules = ((glob.escape(layer), (("weights", precision),)) for layer, precision in changes.items())

@@ -136,7 +136,7 @@ class _Study:
         """The trials that were trained, whatever came of it."""
         from optuna.trial import TrialState
 
-        return self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+        return list(self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL)))
 
     def take_up(self) -> None:
         """Put the proposals of a killed process back, to be made first."""
