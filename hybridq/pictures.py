@@ -213,7 +213,7 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
         place = {"textcoords": "offset points", "va": "center", "fontsize": 9, "ha": "right", "color": ORANGE}
         labels.append(axes.annotate(name, point, (-9, 0), **place))
     board = next((100 * kib / row.flash_share for row, kib in ours if row.flash_share), None)
-    if board:
+    if board and found.clips == "test":  # plans and trials are chosen within narrower limits
         axes.axvline(board, color=GREY, ls=":")
         axes.text(board, 0.02, " flash of the board", color=GREY, transform=axes.get_xaxis_transform())
     axes.set_xscale("log")

@@ -23,7 +23,6 @@ from hybridq.laboratory import fingerprint_of
 from hybridq.pictures import frontier
 from hybridq.profiler import profile
 from hybridq.profiler.summary import verdict
-from hybridq.profiler.tables import size
 from hybridq.recipe_file import load_recipe
 from hybridq.search.axes import Axis, axes_of, settings_of
 from hybridq.search.found import write_recipe
@@ -125,7 +124,7 @@ class _Study:
         folder = store.root or Path("mlruns")
         folder.mkdir(parents=True, exist_ok=True)
         self.study = optuna.create_study(
-            study_name=key[:16],
+            study_name=f"{request.recipe.name} {key[:8]}",
             storage=address(folder.resolve() / STUDIES),
             directions=["maximize", "minimize"],  # accuracy, flash
             load_if_exists=True,
@@ -152,9 +151,10 @@ class _Study:
 
         trial = self._proposed()
         recipe = self._recipe(trial)
-        (view,), (reason,) = (made := make(self.store, self.run.id, [recipe])).runs, made.reasons
+        made = make(self.store, self.run.id, [recipe])
+        view = made.runs[0]
         if view is None:
-            self.failed[recipe.name] = reason
+            self.failed[recipe.name] = made.reasons[0]
             self.study.tell(trial, state=TrialState.FAIL)
             return
         trial.set_user_attr(RUN, view.id)
@@ -173,9 +173,7 @@ class _Study:
         best = max(done, key=lambda trial: (trial.values[0], -trial.values[1], -trial.number))
         fixed = FixedTrial(best.params)
         out, (accuracy, kib) = self.request.out, best.values
-        said = (
-            f"{accuracy:.1f} % of the validation clips, {size(round(kib * 1024))}; the most accurate trial of a search"
-        )
+        said = f"the most accurate trial of a search: {accuracy:.1f} % of the validation clips, {kib:.1f} KiB of flash"
         text = write_recipe(self.request, self._recipe(fixed), self._settings(fixed), said)
         self.run.text(out.name, text)
         dropped = sum(BEYOND in trial.user_attrs for trial in self.study.trials)
