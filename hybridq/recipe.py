@@ -31,6 +31,7 @@ from hybridq.validation import fault
 from hybridq.yamlfile import Key, Override, dotted, shown
 
 SECTIONS = ("data", "features", "model", "precision", "training")  # what decides a result
+DEFAULTS = 1  # raised where a default of one of them changes its value: a recipe silent about it then means another
 # Keys that name other recipes, which are trained first; all agree on the features and on this section.
 REFERENCES = {"start_from": "model", "teacher": "data"}
 
@@ -173,8 +174,11 @@ class Recipe(Section):
         Not in it: name, description, published figures, target, accounting, paths, nor `data.source`: the data set has
         a digest of its own.
         """
-        decides: dict[str, Any] = self.model_dump(mode="json", include=set(SECTIONS))
-        del decides["data"]["source"]
+        # Defaults are left out: a key that a later version adds changes no digest, so finished runs are found again.
+        decides: dict[str, Any] = self.model_dump(mode="json", include=set(SECTIONS), exclude_defaults=True)
+        decides["data"] = {key: value for key, value in decides.get("data", {}).items() if key != "source"}
+        decides["model"] = decides.get("model", {}) | {"name": self.model.name}
+        decides["defaults"] = DEFAULTS
         decides["precision"] = list(self.plan.to_data().items())  # a list, since the order of rules matters
         decides |= {key: [recipe.digest() for recipe in others] for key, others in self._references.items()}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

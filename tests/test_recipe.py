@@ -250,6 +250,13 @@ def test_digest_covers_what_decides_the_result(write: Write) -> None:
     assert load_recipe(path).digest() != digest
 
 
+def test_a_default_that_is_spelt_out_changes_no_digest(write: Write) -> None:
+    silent = load_recipe(write("name: silent\n"))
+    spelt = load_recipe(write("name: spelt\nmodel: {name: reference}\ndata: {voices: 240}\ntraining: {seed: 0}\n"))
+    other = load_recipe(write("name: other\nmodel: {name: tc_resnet}\n"))
+    assert silent.digest() == spelt.digest() != other.digest()
+
+
 def test_flat_is_text_under_dotted_keys() -> None:
     flat = load_recipe(RECIPES / "paper" / "hybrid.yaml", ["training.augment.noise_snr_db=[5, 40]"]).flat()
     assert flat["model.filters"] == "16, 16, 32, 32, 64, 64"
