@@ -29,6 +29,7 @@ from hybridq.augment import Manner, augmented, centred, highest_tempo, masked, m
 from hybridq.errors import NotWritable, UserError
 from hybridq.features import FrontEnd
 from hybridq.paths import locked
+from hybridq.stand_ins import StandIns
 
 if TYPE_CHECKING:
     from hybridq.settings import AugmentSettings
@@ -79,7 +80,11 @@ class Split:
 
 
 class Dataset:
-    """The clips of `words` in an audio set, as one front end hears them."""
+    """The clips of `words` in an audio set, as one front end hears them.
+
+    With `voices`, which opens a set of synthetic ones, their training takes stand in for `share` of the training clips
+    of every epoch, and for no other clips.
+    """
 
     def __init__(
         self,
@@ -89,9 +94,12 @@ class Dataset:
         cache: Path,
         balance: bool = True,
         per: NormalisationKind = "per_coefficient",
+        voices: Callable[[], AudioSet] | None = None,
+        share: float = 0.0,
     ) -> None:
         self.audio, self.words = audio, tuple(words)
         self.front_end, self.cache, self.balance, self.per = front_end, cache, balance, per
+        self.voices, self.share = voices, share
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split:
@@ -101,11 +109,24 @@ class Dataset:
             if not clips:
                 raise UserError(f"{self.audio.name}: no {name} clips of {', '.join(self.words)}")
             index = {word: i for i, word in enumerate(self.words)}
-            rate = self.front_end.sample_rate
-            key = _key("sounds", rate, [(clip.path.as_posix(), clip.digest) for clip in clips])
-            sounds = _cached(self.cache / "sounds" / f"{key}.npy", lambda: _decode(self.audio.root, clips, rate))
+            key, sounds = self._sounds(self.audio.root, clips)
             self._splits[name] = Split(sounds, np.array([index[clip.word] for clip in clips]), key)
         return self._splits[name]
+
+    def _sounds(self, root: Path, clips: Sequence[Clip]) -> tuple[str, NDArray[np.int16]]:
+        """The decoded clips and their key."""
+        rate = self.front_end.sample_rate
+        key = _key("sounds", rate, [(clip.path.as_posix(), clip.digest) for clip in clips])
+        return key, _cached(self.cache / "sounds" / f"{key}.npy", lambda: _decode(root, clips, rate))
+
+    @cached_property
+    def _stand_ins(self) -> StandIns | None:
+        if self.voices is None:
+            return None
+        audio = self.voices()
+        clips = audio.select(self.words, "training")
+        labels = np.array([self.words.index(clip.word) for clip in clips])
+        return StandIns(self._sounds(audio.root, clips)[1], labels, self.share)
 
     def features(self, name: str) -> Floats:
         """MFCC of the centred clips of a split, not standardised: (clips, coefficients, frames), memory-mapped."""
@@ -161,7 +182,10 @@ class Dataset:
                 break
             part = order[first : first + CHUNK]
             manner = Manner.drawn(settings, len(part), rng)
-            sounds = augmented(split.sounds[part], self.noise, samples, settings, rate, manner.speed, rng)
+            clips = split.sounds[part]
+            if self._stand_ins:
+                clips = self._stand_ins.instead(clips, split.labels[part], rng)
+            sounds = augmented(clips, self.noise, samples, settings, rate, manner.speed, rng)
             sounds, targets[first : first + CHUNK] = mixed(sounds, targets[first : first + CHUNK], settings, rng)
             features = self.normalisation.apply(self.front_end.varied(sounds, manner.tempo, manner.tract))
             out[first : first + CHUNK] = masked(features, settings, rng)
@@ -214,7 +238,7 @@ class Dataset:
         return out
 
 
-def _decode(root: Path, clips: list[Clip], rate: int) -> NDArray[np.int16]:
+def _decode(root: Path, clips: Sequence[Clip], rate: int) -> NDArray[np.int16]:
     log.info("reading %d clips", len(clips))
     converted = 0
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridq.audio import AudioSet, choose_words, open_source
+from hybridq.audio import AudioSet, choose_words, open_folder, open_source
+from hybridq.audio.clips import STANDARD_WORDS
 from hybridq.backend import load_tensorflow
 from hybridq.dataset import Dataset, Floats, Normalisation
 from hybridq.features import FrontEnd
@@ -32,9 +35,26 @@ def open_dataset(recipe: Recipe) -> Dataset:
     """The data set that a recipe trains on, with its words chosen."""
     audio = open_audio(recipe.data.source, recipe.data.voices)
     words = choose_words(audio, recipe.data.words)
+    training = recipe.training
     return Dataset(
-        audio, words, FrontEnd.of(recipe.features), cache_root(), recipe.data.balance, recipe.features.normalisation
-    )
+        audio, words, FrontEnd.of(recipe.features), cache_root(), recipe.data.balance, recipe.features.normalisation,
+        voices=(lambda: open_voices(recipe, words)) if training.synthetic_voices else None,
+        share=training.synthetic_share,
+    )  # fmt: skip
+
+
+def open_voices(recipe: Recipe, words: Sequence[str]) -> AudioSet:
+    """The synthetic voices that a recipe mixes into training, which say these words; made where they are missing."""
+    said = {word for word in words if not word.startswith("_")}  # others stand for silence or unknown words
+    ordered = STANDARD_WORDS if said == set(STANDARD_WORDS) else tuple(sorted(said))  # one order: made once
+    return _voices(recipe.training.synthetic_voices, ordered, cache_root())
+
+
+@cache
+def _voices(count: int, words: tuple[str, ...], cache: Path) -> AudioSet:
+    from hybridq.audio.synthetic import make_synthetic
+
+    return open_folder(make_synthetic(cache, count, words=words), cache, name="synthetic voices", synthetic=True)
 
 
 def network(recipe: Recipe, classes: int) -> keras.Model:

@@ -24,7 +24,7 @@ from hybridq.dataset import Dataset
 from hybridq.deploy.artefact import save_network
 from hybridq.deploy.convert import settle
 from hybridq.errors import RUN_FAILED, UserError
-from hybridq.experiment import network, network_from, open_dataset, run_name
+from hybridq.experiment import network, network_from, open_dataset, open_voices, run_name
 from hybridq.measurement import measured
 from hybridq.paths import locked
 from hybridq.profiler import Profile, profile
@@ -144,6 +144,7 @@ class Laboratory:
             "recipe": recipe.name,
             "description": recipe.description or "",
             "data.synthetic": "true" if data.audio.synthetic else "false",
+            "training.synthetic": "true" if recipe.hears_voices else "false",
         }
         if recipe.published:
             published = recipe.published.model_dump(exclude_none=True)
@@ -152,6 +153,8 @@ class Laboratory:
             tags["started from"] = parent
         if tutors:
             tags["taught by"] = ", ".join(tutors)
+        if recipe.training.synthetic_voices:
+            tags["training.synthetic.digest"] = open_voices(recipe, data.words).digest
         if self.reproduces:
             tags[REPRODUCES] = self.reproduces
         return self.store.start_run(run_name(recipe), params=recipe.flat(), tags=tags, parent=self.sweep)
@@ -270,6 +273,8 @@ def _log_integers(run: Run, trained: Trained, scratch: Path) -> None:
 def fingerprint_of(recipe: Recipe, data: Dataset, reproduces: str | None = None) -> str:
     """SHA-256 (hex) of all that decides the result of a run: the recipe, the content of the data set, its words."""
     parts = [recipe.digest(), data.audio.digest, list(data.words), *([reproduces] if reproduces else [])]
+    if recipe.training.synthetic_voices:
+        parts.append(open_voices(recipe, data.words).digest)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -128,6 +128,12 @@ class Recipe(Section):
         return self._references.get("teacher", ())
 
     @property
+    def hears_voices(self) -> bool:
+        """Whether synthetic voices are in its training, or in that of a network it starts from or is taught by."""
+        others = [other for several in self._references.values() for other in several]
+        return self.training.synthetic_voices > 0 or any(other.hears_voices for other in others)
+
+    @property
     def plan(self) -> PrecisionPlan:
         """The precision of each layer."""
         return PrecisionPlan.from_data(self.precision)

@@ -219,7 +219,27 @@ class TrainingSettings(Section):
         gt=0,
         description="above 1 the teacher's answer is made more even, below 1 sharper; arXiv 1503.02531 (factor)",
     )
+    synthetic_voices: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="synthetic voices, of which eight in ten say the words in the place of training clips; 0: none"
+        " (count)",
+    )
+    synthetic_share: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="share of the training clips that they replace, others in every epoch (0 to 1)",
+    )
     augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
+
+    @field_validator("synthetic_voices")
+    @classmethod
+    def _heard(cls, count: int) -> int:
+        if count in (1, 2):
+            raise fault(f"must be 0, or 3 or more: voices are kept out for validation and test (is {count})")
+        return count
 
 
 class Published(Section):
