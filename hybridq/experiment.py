@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from hybridq.audio import AudioSet, choose_words, open_source
+from hybridq.audio import SILENCE, UNKNOWN, AudioSet, choose_other_words, choose_words, open_source
+from hybridq.audio.negatives import Negatives
 from hybridq.backend import load_tensorflow
 from hybridq.dataset import Dataset, Floats, Normalisation
 from hybridq.features import FrontEnd
@@ -23,18 +24,23 @@ CALIBRATION = 400  # training clips, about, that say where the grids lie
 
 
 @cache
-def open_audio(source: str, voices: int) -> AudioSet:
-    """The clips of a source; `voices`: how many synthetic ones."""
-    return open_source(source, voices=voices)
+def open_audio(source: str, voices: int, negatives: bool = False) -> AudioSet:
+    """The clips of a source; `voices`: how many synthetic ones; `negatives`: for silence and unknown words too."""
+    return open_source(source, voices=voices, negatives=negatives)
 
 
 def open_dataset(recipe: Recipe) -> Dataset:
-    """The data set that a recipe trains on, with its words chosen."""
-    audio = open_audio(recipe.data.source, recipe.data.voices)
-    words = choose_words(audio, recipe.data.words)
+    """The data set that a recipe trains on, with its words chosen, and the classes silence and unknown behind them."""
+    asked = recipe.data
+    audio = open_audio(asked.source, asked.voices, asked.negatives > 0)
+    words = choose_words(audio, asked.words)
+    unknown = choose_other_words(audio, words, asked.unknown_words) if asked.unknown else []
+    labels = [*words, *[SILENCE] * (asked.silence > 0), *[UNKNOWN] * (asked.unknown > 0)]
+    negatives = Negatives(asked.silence, asked.unknown, tuple(unknown))
     return Dataset(
-        audio, words, FrontEnd.of(recipe.features), cache_root(), recipe.data.balance, recipe.features.normalisation
-    )
+        audio, labels, FrontEnd.of(recipe.features), cache_root(), asked.balance, recipe.features.normalisation,
+        negatives,
+    )  # fmt: skip
 
 
 def network(recipe: Recipe, classes: int) -> keras.Model:
@@ -57,8 +63,8 @@ def calibration_clips(data: Dataset, normalisation: Normalisation | None = None)
 
 def graph_of(recipe: Recipe) -> Graph:
     """The operators of a recipe's network, float32 and untrained. `words: auto` counts as ten."""
-    classes = 10 if recipe.data.words == "auto" else len(recipe.data.words)
-    return read_graph(build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes))
+    words = 10 if recipe.data.words == "auto" else len(recipe.data.words)
+    return read_graph(build_model(recipe.model, FrontEnd.of(recipe.features).shape, words + recipe.data.negatives))
 
 
 def run_name(recipe: Recipe) -> str:
