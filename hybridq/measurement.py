@@ -79,18 +79,16 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         """The figures that count, and under `keras` and `integer` those of each network (null: there is none)."""
-        decision = {"decision": self.decisions.to_json(self.threshold), "notes": list(self.notes)}
-        return (
-            self.result.to_json()
-            | (decision if self.decisions else {})
-            | {
-                "counts": self.counts,
-                "keras": self.keras.to_json() if self.keras else None,
-                "integer": self.integer.to_json() | {"sha256": self.digest} if self.integer else None,
-                "agreement": self.agreement,
-                "no_integer_network": self.lacking or None,
-            }
-        )
+        found = self.result.to_json()
+        if self.decisions:
+            found |= {"decision": self.decisions.to_json(self.threshold), "notes": list(self.notes)}
+        return found | {
+            "counts": self.counts,
+            "keras": self.keras.to_json() if self.keras else None,
+            "integer": self.integer.to_json() | {"sha256": self.digest} if self.integer else None,
+            "agreement": self.agreement,
+            "no_integer_network": self.lacking or None,
+        }
 
 
 def measured(
@@ -115,12 +113,14 @@ def measured(
     if trained.integers:
         quantized = arithmetic.quantized(inputs, trained.integers.input_fraction)
         by_integers = arithmetic.logits(trained.integers, quantized) * 2.0 ** -trained.integers.layers[-1].fraction
-    both = by_keras is not None and by_integers is not None
+    agreement = None
+    if by_keras is not None and by_integers is not None:
+        agreement = 100 * float(np.mean(by_keras.argmax(1) == by_integers.argmax(1)))
     found = Measurement(
         keras=None if by_keras is None else evaluation(by_keras.argmax(1), truth, labels),
         integer=None if by_integers is None else evaluation(by_integers.argmax(1), truth, labels),
         digest=digest(trained.integers) if trained.integers else None,
-        agreement=100 * float(np.mean(by_keras.argmax(1) == by_integers.argmax(1))) if both else None,
+        agreement=agreement,
         on_grids=on_grids,
         lacking=trained.lacking,
         notes=notes,
@@ -150,9 +150,8 @@ def measured_on(trained: Trained, source: str | None, split: str, threshold: flo
     audio = open_audio(source or own["source"], own.get("voices", VOICES), commands_of(labels) != labels)
     words = present(audio, labels)
     if not commands_of(words):
-        raise UserError(
-            f"{audio.root}: no clips of {', '.join(commands_of(labels))}, the words that this network knows"
-        )
+        known = ", ".join(commands_of(labels))
+        raise UserError(f"{audio.root}: no clips of {known}, the words that this network knows")
     if len(words) < len(labels):
         log.warning("%s has no clips of %s", audio.name, ", ".join(word for word in labels if word not in words))
     data = Dataset(audio, words, end, cache_root(), negatives=_negatives(trained, own))

@@ -124,6 +124,7 @@ def decision_curves(splits: Mapping[str, Decisions], threshold: float, *, title:
 
     Of the first split also what was accepted falsely, kind by kind; of the others (dashed) the whole.
     """
+    mark = f"threshold {threshold:g}"
     fig = _figure(7.5, 4.8)
     axes = fig.add_subplot()
     for at, (split, found) in enumerate(splits.items()):
@@ -137,8 +138,7 @@ def decision_curves(splits: Mapping[str, Decisions], threshold: float, *, title:
         here = found.rates(threshold)
         if rates:
             point = here[FALSE_REJECTS].percent, here[FALSE_ACCEPTS].percent
-            label = f"threshold {threshold:g}" if at == 0 else None
-            axes.plot(*point, "o", mfc="white", mec="black", ms=8, label=label, zorder=5)
+            axes.plot(*point, "o", mfc="white", mec="black", ms=8, zorder=5, label=mark if at == 0 else None)
     axes.set_xlabel("false rejects: clips of a command answered with none, %")
     axes.set_ylabel("false accepts: clips of no command answered with one, %")
     axes.set_xlim(0, 50)

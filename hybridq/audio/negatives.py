@@ -54,8 +54,11 @@ def commands_of(labels: Sequence[str]) -> tuple[str, ...]:
 def present(audio: AudioSet, labels: Sequence[str]) -> tuple[str, ...]:
     """Those of the classes that an audio set has clips of, in any split."""
     words = {clip.word for clip in audio.clips}
-    official = {SILENCE if clip.word == SILENCE else UNKNOWN for clip in audio.official}
-    found = words | official | {SILENCE} * bool(audio.noise) | {UNKNOWN} * bool(words.difference(labels))
+    found = words | {SILENCE if clip.word == SILENCE else UNKNOWN for clip in audio.official}
+    if audio.noise:
+        found.add(SILENCE)
+    if words.difference(labels):
+        found.add(UNKNOWN)
     return tuple(label for label in labels if label in found)
 
 
