@@ -91,8 +91,9 @@ class Dataset:
 
     - silence: in training other pieces of the background recordings in every epoch, and fixed ones in validation, from
       a later part of each recording; in the test the official clips, or fixed pieces from the end of each recording.
-    - unknown: in training other clips of the words to learn in every epoch; in validation and test clips of all words
-      that are no command, of which the network may never have heard some; in the test the official clips, if there are.
+    - unknown: in training other clips of the words to learn in every epoch, a share of them spliced from two words; in
+      validation and test clips of all words that are no command, of which the network may never have heard some; in the
+      test the official clips, if there are.
     """
 
     def __init__(
@@ -222,9 +223,8 @@ class Dataset:
                 break
             part = order[first : first + CHUNK]
             sounds = augmented(
-                renew(split.sounds[part], part), self.noise, self.front_end.samples, settings,
-                self.front_end.sample_rate, rng,
-            )  # fmt: skip
+                renew(part), self.noise, self.front_end.samples, settings, self.front_end.sample_rate, rng
+            )
             sounds, targets[first : first + CHUNK] = mixed(sounds, targets[first : first + CHUNK], settings, rng)
             features = self.normalisation.apply(self.front_end.mfcc(sounds))
             out[first : first + CHUNK] = masked(features, settings, rng)
@@ -235,11 +235,13 @@ class Dataset:
         return out[..., None], targets
 
     def _renewal(self, split: Split, rng: np.random.Generator) -> Renewal:
+        _, words = np.unique(split.said, return_inverse=True)
         silent = np.array([word == SILENCE for word in split.said])
         learnt = UNKNOWN in self.words
         unknown = split.labels == self.words.index(UNKNOWN) if learnt else np.zeros_like(silent)
         recordings = self._heard("training") if silent.any() else []
-        return Renewal(silent, unknown, self._pool if learnt else None, recordings, rng)
+        pool = self._pool if learnt else None
+        return Renewal(split.sounds, words, silent, unknown, pool, recordings, self.negatives.spliced, rng)
 
     def epochs(
         self, start: int, stop: int, seed: int, settings: AugmentSettings, retarget: Retarget | None = None

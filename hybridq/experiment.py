@@ -36,7 +36,7 @@ def open_dataset(recipe: Recipe) -> Dataset:
     words = choose_words(audio, asked.words)
     unknown = choose_other_words(audio, words, asked.unknown_words) if asked.unknown else []
     labels = [*words, *[SILENCE] * (asked.silence > 0), *[UNKNOWN] * (asked.unknown > 0)]
-    negatives = Negatives(asked.silence, asked.unknown, tuple(unknown))
+    negatives = Negatives(asked.silence, asked.unknown, asked.unknown_spliced, tuple(unknown))
     return Dataset(
         audio, labels, FrontEnd.of(recipe.features), cache_root(), asked.balance, recipe.features.normalisation,
         negatives,

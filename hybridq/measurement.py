@@ -164,4 +164,5 @@ def measured_on(trained: Trained, source: str | None, split: str, threshold: flo
 def _negatives(trained: Trained, own: Mapping[str, Any]) -> Negatives:
     """The shares of its recipe, or the usual ones; the words that it was trained on."""
     words = trained.rejection[1] if trained.rejection else ()
-    return Negatives(own.get("silence") or Negatives.silence, own.get("unknown") or Negatives.unknown, words)
+    shares = {name: own[name] for name in ("silence", "unknown") if own.get(name)}
+    return Negatives(**shares, words=words)

@@ -172,7 +172,7 @@ class Recipe(Section):
         if not data["silence"]:
             del data["silence"]
         if not data["unknown"]:
-            del data["unknown"], data["unknown_words"]
+            del data["unknown"], data["unknown_words"], data["unknown_spliced"]
         decides["precision"] = list(self.plan.to_data().items())  # a list, since the order of rules matters
         decides |= {key: recipe.digest() for key, recipe in self._references.items()}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

@@ -34,20 +34,24 @@ class DataSettings(Section):
         default=0.0,
         ge=0,
         le=1,
-        description="adds the class _silence_, with so many clips for each one of a word; usual: 0.1; 0: no such class",
+        description="adds the class _silence_; usual: 0.1, 0: no such class (clips for each clip of a word)",
     )
     unknown: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description=(
-            "adds the class _unknown_ of other words, with so many clips for each one of a word; usual: 0.1;"
-            " 0: no such class"
-        ),
+        description="adds the class _unknown_ of other words; usual: 0.1, 0: no such class (clips for each clip of a word)",
     )
     unknown_words: Literal["auto"] | tuple[str, ...] = Field(
         default="auto",
         description="the words to learn as _unknown_; auto: every word that is not in words. The others test it only",
+    )
+    unknown_spliced: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the _unknown_ training clips that are the beginning of one word and the end of another, "
+        "commands included; teaches that a part of a command is none (0 to 1)",
     )
     voices: int = Field(default=240, ge=3, le=100_000, description="voices of the synthetic source (count)")
     balance: bool = Field(default=True, description="weigh each word inversely to its number of clips")

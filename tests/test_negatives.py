@@ -7,6 +7,7 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from hybridq.audio import choose_other_words, open_folder
 from hybridq.audio.negatives import Negatives, commands_of, present, selection
@@ -16,6 +17,7 @@ from hybridq.errors import UserError
 from hybridq.experiment import open_dataset
 from hybridq.features import FrontEnd
 from hybridq.recipe_file import load_recipe
+from hybridq.renewal import FADE, spliced
 from hybridq.settings import AugmentSettings
 
 COMMANDS = ("yes", "no")
@@ -117,6 +119,34 @@ def test_every_epoch_has_other_silence_and_other_unknown_clips_but_the_same_for_
     assert len(first[2] & second[2]) <= 1  # digital silence is always the same
     assert len(first[2] | second[2]) > len(first[2])
     assert first[3] != second[3]
+
+
+def test_a_spliced_word_begins_as_one_and_ends_as_another():
+    low, high = (np.zeros(16000, np.int16) for _ in range(2))
+    low[4000:12000] = 8000 * np.sin(np.arange(8000) * 0.05)
+    high[6000:10000] = 2000 * np.sin(np.arange(4000) * 0.9)
+    made = spliced(low, high)
+    np.testing.assert_array_equal(made[:7900], low[:7900])  # half of its energy passes by 8000
+    end = made[8000 + FADE :].astype(float)
+    assert np.corrcoef(end[:1700], high[8000 + FADE : 9700 + FADE])[0, 1] > 0.99
+    assert np.abs(end[:1700]).max() > 4000  # louder than it was: as loud as the beginning
+
+
+@given(arrays(np.int16, (2, 400), elements=st.integers(-32768, 32767)))
+def test_any_two_sounds_can_be_spliced(sounds):
+    made = spliced(*sounds)
+    assert made.shape == (400,)
+    assert made.dtype == np.int16
+
+
+def test_spliced_words_are_unknown_and_others_are_left_alone(clips, tmp_path):
+    still = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
+    plain, mixed = (opened(clips, tmp_path, spliced=share).epoch(0, 0, still) for share in (0.0, 1.0))
+    np.testing.assert_array_equal(plain[1], mixed[1])
+    unknown = plain[1].argmax(1) == 3
+    changed = (plain[0] != mixed[0]).any((1, 2, 3))
+    assert changed[unknown].all()
+    assert not changed[plain[1].argmax(1) < 2].any()
 
 
 def test_without_the_two_classes_an_epoch_is_what_it_was(clips, tmp_path):

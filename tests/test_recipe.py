@@ -243,7 +243,7 @@ def test_digest_covers_what_decides_the_result(write: Write) -> None:
 def test_a_network_starts_from_one_with_the_same_classes(write: Write) -> None:
     write("name: first\n", "first.yaml")
     path = write("start_from: first.yaml\ndata: {unknown: 0.1}\n", "second.yaml")
-    with pytest.raises(UserError, match="needs the same data[.]silence and data[.]unknown as first"):
+    with pytest.raises(UserError, match=r"needs the same data\.silence and data\.unknown as first"):
         load_recipe(path).check_references()
     load_recipe(path, ["data.unknown=0.2"]).check_references()  # a setting reaches both
 
@@ -434,6 +434,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     | st.lists(st.sampled_from(["yes", "no", "on", "off", "null", "1", "5e3", "é"]), min_size=2, unique=True),
     "data.silence": st.floats(0, 1),
     "data.unknown": st.floats(0, 1),
+    "data.unknown_spliced": st.floats(0, 1),
     "data.unknown_words": st.just("auto") | st.lists(st.sampled_from(["cat", "zero"]), min_size=1, unique=True),
     "data.voices": st.integers(3, 1000),
     "data.balance": st.booleans(),

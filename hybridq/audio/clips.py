@@ -184,11 +184,11 @@ def choose_other_words(audio: AudioSet, commands: Sequence[str], words: Literal[
     """
     training = [word for word in audio.words("training") if word not in commands]
     if not training:
-        raise UserError(f"{audio.root}: no training clips of words that are no command; 'unknown' needs some")
+        raise UserError(f"{audio.root}: no training clips of words that are no command; data.unknown needs some")
     for word in () if words == "auto" else words:
         if word not in training:
             why = f"'{word}' is a command" if word in commands else _why_not(audio, word)
-            raise UserError(f"{audio.root}: unknown words: {why}; words that may be: {', '.join(training)}")
+            raise UserError(f"{audio.root}: data.unknown_words: {why}; words that may be: {', '.join(training)}")
     return training if words == "auto" else sorted(words)
 
 

@@ -18,11 +18,13 @@ from hybridq.audio.clips import NEGATIVES, SILENCE, UNKNOWN, AudioSet, Clip
 class Negatives:
     """How many clips silence and other words get for each clip of a command, and which words train `unknown`.
 
-    `words`: None for all with training clips that are no command.
+    `words`: None for all with training clips that are no command. `spliced`: share of the unknown training clips that
+    are put together from halves of two words.
     """
 
     silence: float = 0.1
     unknown: float = 0.1
+    spliced: float = 0.0
     words: tuple[str, ...] | None = None
 
 
