@@ -40,7 +40,7 @@ class DataSettings(Section):
         default=0.0,
         ge=0,
         le=1,
-        description="adds the class _unknown_ of other words; usual: 0.1, 0: no such class (clips for each clip of a word)",
+        description="adds the class _unknown_, other words; usual: 0.1, 0: no such class (clips for each clip of a word)",
     )
     unknown_words: Literal["auto"] | tuple[str, ...] = Field(
         default="auto",
