@@ -45,6 +45,7 @@ class Row:
     ram_share: float | None
     fits: bool | None
     minutes: float | None  # of training, mean over the seeds
+    helped: bool  # whether synthetic voices were in the training, or in that of a network it has learnt from
     published: Mapping[str, str]  # label, accuracy, flash_mb, ram_kb, macc_m, source
 
 
@@ -155,6 +156,9 @@ class Comparison:
                 found.append(f"Not the ten standard commands: {', '.join(strange)}{instead}.")
             elif words and missing:
                 found.append(f"Not the ten standard commands: without {', '.join(missing)}.")
+        helped = [row.network for row in self.rows if row.helped]
+        if helped:
+            found.append(f"With synthetic voices in training, not in the test: {', '.join(dict.fromkeys(helped))}.")
         if any(len(row.runs) > 1 for row in self.rows):
             found.append("± is the standard deviation over the seeds; the interval is that of a single run.")
         if self.has_integers:

@@ -15,20 +15,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from queue import Queue
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.ahead import made_ahead
 from hybridq.audio import SILENCE, UNKNOWN, AudioSet, Clip, decode, fit, mono, read_clip
 from hybridq.audio.negatives import Negatives, commands_of, selection, unknown_words
 from hybridq.audio.silence import MADE_BY, made_silence, part_of
-from hybridq.augment import augmented, centred, masked, mixed
+from hybridq.augment import Manner, augmented, centred, highest_tempo, masked, mixed
 from hybridq.cached import cached, key_of
 from hybridq.errors import UserError
 from hybridq.features import FrontEnd
 from hybridq.renewal import Renewal
+from hybridq.stand_ins import StandIns
 
 if TYPE_CHECKING:
     from hybridq.settings import AugmentSettings
@@ -94,6 +95,9 @@ class Dataset:
     - unknown: in training other clips of the words to learn in every epoch, a share of them spliced from two words; in
       validation and test clips of all words that are no command, of which the network may never have heard some; in the
       test the official clips, if there are.
+
+    With `voices`, which opens a set of synthetic ones, their training takes stand in for `share` of the training clips
+    of every epoch, and for no other clips.
     """
 
     def __init__(
@@ -105,10 +109,13 @@ class Dataset:
         balance: bool = True,
         per: NormalisationKind = "per_coefficient",
         negatives: Negatives = Negatives(),  # noqa: B008  (frozen)
+        voices: Callable[[], AudioSet] | None = None,
+        share: float = 0.0,
     ) -> None:
         self.audio, self.words, self.negatives = audio, tuple(words), negatives
         self.commands = commands_of(words)
         self.front_end, self.cache, self.balance, self.per = front_end, cache, balance, per
+        self.voices, self.share = voices, share
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split:
@@ -117,11 +124,14 @@ class Dataset:
             if not self.audio.select(self.commands, name):
                 raise UserError(f"{self.audio.name}: no {name} clips of {', '.join(self.commands)}")
             chosen = selection(self.audio, self.words, name, self.negatives)
-            key, sounds = self._sounds(chosen.clips, name, chosen.pieces)
-            index = {word: i for i, word in enumerate(self.words)}
-            labels = np.array([index.get(word, index.get(UNKNOWN, -1)) for word in chosen.said])
-            self._splits[name] = Split(sounds, labels, key, chosen.said, chosen.notes)
+            key, sounds = self._sounds(self.audio.root, chosen.clips, name, chosen.pieces)
+            self._splits[name] = Split(sounds, self._labels(chosen.said), key, chosen.said, chosen.notes)
         return self._splits[name]
+
+    def _labels(self, said: Sequence[str]) -> NDArray[np.int64]:
+        """The classes of words, as indices: that of unknown words for one that is no class itself."""
+        index = {word: i for i, word in enumerate(self.words)}
+        return np.array([index.get(word, index.get(UNKNOWN, -1)) for word in said])
 
     @property
     def digest(self) -> str:
@@ -139,7 +149,9 @@ class Dataset:
         """How many clips a split has, without reading them."""
         return len(selection(self.audio, self.words, name, self.negatives))
 
-    def _sounds(self, clips: Sequence[Clip], name: str = "", pieces: int = 0) -> tuple[str, NDArray[np.int16]]:
+    def _sounds(
+        self, root: Path, clips: Sequence[Clip], name: str = "", pieces: int = 0
+    ) -> tuple[str, NDArray[np.int16]]:
         """The decoded clips, and behind them so many pieces of a split's silence: their key, and (clips, samples)."""
         rate = self.front_end.sample_rate
         parts: list[Any] = ["sounds", rate, [(clip.path.as_posix(), clip.digest) for clip in clips]]
@@ -147,7 +159,7 @@ class Dataset:
             parts += [name, pieces, MADE_BY, self.audio.digest]
 
         def make() -> NDArray[np.int16]:
-            sounds = _decode(self.audio.root, clips, rate)
+            sounds = _decode(root, clips, rate)
             if not pieces:
                 return sounds
             rng = np.random.default_rng(0)
@@ -167,7 +179,16 @@ class Dataset:
     @cached_property
     def _pool(self) -> NDArray[np.int16]:
         """All training clips of the words to learn as unknown, of which each epoch hears some."""
-        return self._sounds(self.audio.select(self.unknown_words, "training"))[1]
+        return self._sounds(self.audio.root, self.audio.select(self.unknown_words, "training"))[1]
+
+    @cached_property
+    def _stand_ins(self) -> StandIns | None:
+        if self.voices is None:
+            return None
+        audio = self.voices()
+        clips = audio.select(audio.words() if UNKNOWN in self.words else self.commands, "training")
+        labels = self._labels([clip.word for clip in clips])
+        return StandIns(self._sounds(audio.root, clips)[1], labels, self.share)
 
     def features(self, name: str) -> Floats:
         """MFCC of the centred clips of a split, not standardised: (clips, coefficients, frames), memory-mapped."""
@@ -214,6 +235,7 @@ class Dataset:
         """
         split = self.split("training")
         rng = np.random.default_rng((seed, epoch))
+        rate, samples = self.front_end.sample_rate, self.front_end.samples_at(highest_tempo(settings))
         order = rng.permutation(len(split))
         renew = self._renewal(split, np.random.default_rng((seed, epoch, 1)))
         out = np.empty((len(order), *self.front_end.shape), np.float32)
@@ -222,11 +244,13 @@ class Dataset:
             if over and over.is_set():
                 break
             part = order[first : first + CHUNK]
-            sounds = augmented(
-                renew(part), self.noise, self.front_end.samples, settings, self.front_end.sample_rate, rng
-            )
+            manner = Manner.drawn(settings, len(part), rng)
+            clips = renew(part)
+            if self._stand_ins:
+                clips = self._stand_ins.instead(clips, split.labels[part], rng)
+            sounds = augmented(clips, self.noise, samples, settings, rate, manner.speed, rng)
             sounds, targets[first : first + CHUNK] = mixed(sounds, targets[first : first + CHUNK], settings, rng)
-            features = self.normalisation.apply(self.front_end.mfcc(sounds))
+            features = self.normalisation.apply(self.front_end.varied(sounds, manner.tempo, manner.tract))
             out[first : first + CHUNK] = masked(features, settings, rng)
             if retarget:
                 targets[first : first + CHUNK] = retarget(
@@ -250,33 +274,9 @@ class Dataset:
 
         Close it (`contextlib.closing`) where it is left early: its thread ends then.
         """
-        queue: Queue[Any] = Queue(1)
-        over = threading.Event()
-
-        def work() -> None:
-            try:
-                for number in range(start, stop):
-                    made = self.epoch(number, seed, settings, retarget, over)
-                    if over.is_set():
-                        return
-                    queue.put(made)
-            except BaseException as error:
-                queue.put(error)
-
-        thread = threading.Thread(target=work, daemon=True, name="epochs")
-        thread.start()
-        try:
-            for _ in range(start, stop):
-                item = queue.get()
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            over.set()
-            while thread.is_alive():  # it may be waiting for room in the queue
-                if not queue.empty():
-                    queue.get_nowait()
-                thread.join(timeout=0.05)
+        return made_ahead(
+            range(start, stop), lambda number, over: self.epoch(number, seed, settings, retarget, over), "epochs"
+        )
 
     def _transform(self, sounds: NDArray[np.int16]) -> Floats:
         out = np.empty((len(sounds), *self.front_end.shape), np.float32)

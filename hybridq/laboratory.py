@@ -25,7 +25,7 @@ from hybridq.decision import USUAL_FALSE_ACCEPTS
 from hybridq.deploy.artefact import save_network
 from hybridq.deploy.convert import settle
 from hybridq.errors import RUN_FAILED, UserError
-from hybridq.experiment import network, network_from, open_dataset, run_name
+from hybridq.experiment import network, network_from, open_dataset, open_voices, run_name
 from hybridq.measurement import Measurement, measured
 from hybridq.paths import locked
 from hybridq.profiler import Profile, profile
@@ -75,31 +75,31 @@ class Laboratory:
         fingerprint = fingerprint_of(recipe, data, self.reproduces)
         known = self._finished(fingerprint, anew=not self.resume)
         if not known:
-            parent = self._needed(recipe.parent, data)
-            tutor = self._needed(recipe.tutor, data)
+            parent = self._needed(recipe.parent, data) if recipe.parent else None
+            tutors = [self._needed(tutor, data) for tutor in recipe.tutors]
             folder = (self.store.root or Path("mlruns")) / "checkpoints" / fingerprint[:16]
             taken = f"{run_name(recipe)}: another process trains the same; waiting for it"
             with locked(folder.with_suffix(".lock"), lambda: log.warning(taken)):
                 known = self._finished(fingerprint, anew=not self.resume)
-                known = known or self._made(recipe, data, fingerprint, parent, tutor, folder)
+                known = known or self._made(recipe, data, fingerprint, parent, tutors, folder)
         else:
             log.info("%s: trained already, run %s", run_name(recipe), known[:8])
         self.done[fingerprint] = known
         return known
 
     def _made(
-        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutor: str | None, folder: Path
+        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutors: list[str], folder: Path
     ) -> str:
-        with self._start(recipe, data, fingerprint, parent, tutor, folder) as run, _explained(recipe):
+        with self._start(recipe, data, fingerprint, parent, tutors, folder) as run, _explained(recipe):
             self._log_inputs(run, recipe, data)
             start = self._network_of(parent) if parent else None
             model = network_from(start, recipe, data) if start else network(recipe, len(data.words))
             cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
             run.metrics(_sizes(cost))
-            teacher = self._network_of(tutor) if tutor else None
+            teachers = [self._network_of(tutor) for tutor in tutors]
             watcher = _Logging(self.watch(recipe, data), run)
             try:
-                history = train(model, data, recipe.training, folder / CHECKPOINT, watcher, self.resume, teacher)
+                history = train(model, data, recipe.training, folder / CHECKPOINT, watcher, self.resume, teachers)
             except KeyboardInterrupt:
                 if best_weights(folder / CHECKPOINT, model):
                     with _bundled(recipe, data, model) as bundle:
@@ -111,10 +111,8 @@ class Laboratory:
         shutil.rmtree(folder, ignore_errors=True)
         return run.id
 
-    def _needed(self, recipe: Recipe | None, data: Dataset) -> str | None:
+    def _needed(self, recipe: Recipe, data: Dataset) -> str:
         """The id of the finished run of a recipe that another one needs; trained now if there is none."""
-        if recipe is None:
-            return None
         return self._finished(fingerprint_of(recipe, data), anew=False) or self.run(recipe)
 
     def _network_of(self, run: str) -> keras.Model:
@@ -130,7 +128,7 @@ class Laboratory:
         return [run for run in self.store.runs() if run.tags.get(FINGERPRINT) == fingerprint]
 
     def _start(
-        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutor: str | None, folder: Path
+        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutors: list[str], folder: Path
     ) -> Run:
         """The run to log to: one that was interrupted, where there is one to go on with; else a new one."""
         if self.resume:
@@ -147,14 +145,17 @@ class Laboratory:
             "recipe": recipe.name,
             "description": recipe.description or "",
             "data.synthetic": "true" if data.audio.synthetic else "false",
+            "training.synthetic": "true" if recipe.hears_voices else "false",
         }
         if recipe.published:
             published = recipe.published.model_dump(exclude_none=True)
             tags |= {f"published.{key}": str(value) for key, value in published.items()}
         if parent:
             tags["started from"] = parent
-        if tutor:
-            tags["taught by"] = tutor
+        if tutors:
+            tags["taught by"] = ", ".join(tutors)
+        if recipe.training.synthetic_voices:
+            tags["training.synthetic.digest"] = open_voices(recipe, data.words).digest
         if self.reproduces:
             tags[REPRODUCES] = self.reproduces
         return self.store.start_run(run_name(recipe), params=recipe.flat(), tags=tags, parent=self.sweep)
@@ -288,6 +289,8 @@ def _log_integers(run: Run, trained: Trained, scratch: Path) -> None:
 def fingerprint_of(recipe: Recipe, data: Dataset, reproduces: str | None = None) -> str:
     """SHA-256 (hex) of all that decides the result of a run: the recipe, the content of the data set, its words."""
     parts = [recipe.digest(), data.digest, list(data.words), *([reproduces] if reproduces else [])]
+    if recipe.training.synthetic_voices:
+        parts.append(open_voices(recipe, data.words).digest)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

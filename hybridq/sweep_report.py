@@ -144,6 +144,7 @@ def _data_facts(member: Member) -> list[tuple[str, str]]:
         ("Data set", f"{tags.get('data.name', 'not recorded')} ({synthetic}digest {digest or 'not recorded'})"),
         ("Words", f"{len(words)}: {', '.join(words)}"),
         ("Clips", clips or "not recorded"),
+        *([("Training", "synthetic voices among the clips")] if tags.get("training.synthetic") == "true" else []),
     ]
 
 
@@ -191,9 +192,11 @@ def _starts(groups: Mapping[str, Sequence[Member]]) -> Iterator[str]:
     for name, members in groups.items():
         recipe = members[0].recipe or {}
         for key, said in (("start_from", "starts from the trained weights of"), ("teacher", "is taught by")):
-            other = recipe.get(key)
-            if isinstance(other, Mapping):
-                yield f"{name} {said} {other.get('name', 'another network')}."
+            others = recipe.get(key)
+            others = others if isinstance(others, list) else [others]
+            names = [str(one.get("name", "another network")) for one in others if isinstance(one, Mapping)]
+            if names:
+                yield f"{name} {said} {', '.join(dict.fromkeys(names))}."
 
 
 def _confusions(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:

@@ -159,6 +159,13 @@ def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_
     assert rows == {"teacher", "pupil"}
     assert run("train", "pupil.yaml", "--data", folder, "--resume")[2].count("epoch 1/1") == 0
 
+    both = "teacher={recipe: teacher.yaml, seeds: [0, 1]}"
+    code, _, err = run("sweep", "pupil.yaml", "--data", folder, "--set", both, "--seeds", "0,1")
+    assert code == 0, err
+    rows = json.loads(run("compare", "teacher", "pupil", "--format", "json")[1])["rows"]
+    runs = {row["network"]: len(row["runs"]) for row in rows}  # no teacher is trained twice
+    assert runs == {"teacher": 2, "pupil, teacher teacher": 1, "pupil, teacher teacher (seeds 0, 1)": 2}
+
     code, _, err = run("train", "pupil.yaml", "--data", folder, "--set", "data.balance=false")
     assert code == 0, err
     assert "teacher epoch 1/1" in err  # settings of the data reach the teacher: it is trained anew
@@ -166,6 +173,22 @@ def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_
     code, _, err = run("train", "pupil.yaml", "--data", folder)
     assert code == 2
     assert "needs the same features and the same data" in err
+
+
+def test_synthetic_voices_in_training_are_said_in_every_table(run, folder, tmp_path):
+    small = "training: {epochs: 1}\nmodel: {filters: [2, 2, 2, 2, 2, 2], dense: [4, 4]}\n"
+    (tmp_path / "helped.yaml").write_text(f'{small}data: {{words: ["yes", "no"]}}\n')
+    voices = ("--set", "training.synthetic_voices=3", "--set", "training.synthetic_share=0.5")
+    assert run("train", "helped.yaml", "--data", folder)[0] == 0
+    code, _, err = run("train", "helped.yaml", "--data", folder, *voices)
+    assert code == 0, err
+    code, out, _ = run("compare", "helped", "--format", "json")
+    found = json.loads(out)
+    assert not found["synthetic"]  # it is a result all the same
+    assert [row["helped"] for row in found["rows"]].count(True) == 1
+    assert any(
+        note.startswith("With synthetic voices in training, not in the test: helped, ") for note in found["notes"]
+    )
 
 
 def test_profile_prints_the_published_figures(run):

@@ -146,7 +146,7 @@ def _timed(recipe: Recipe, classes: int) -> _Pace:
 
 
 def _is_here(recipe: Recipe) -> bool:
-    return is_here(recipe.data.source, voices=recipe.data.voices, negatives=recipe.data.negatives > 0)
+    return is_here(recipe.data.source, voices=recipe.data.voices, negatives=bool(recipe.data.negatives))
 
 
 def _cells(cost: Cost) -> tuple[str, ...]:
