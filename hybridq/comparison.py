@@ -143,8 +143,12 @@ class Comparison:
         """What a reader must know besides the figures."""
         found = []
         for data in dict.fromkeys((row.data, row.words) for row in self.rows):
-            name, words = data
-            found.append(f"Data: {name or 'not recorded'}; {len(words)} words: {' '.join(words)}.")
+            name, classes = data
+            words = [word for word in classes if not word.startswith("_")]
+            besides = " and ".join(word.strip("_") for word in classes if word.startswith("_"))
+            found.append(
+                f"Data: {name or 'not recorded'}; {len(words)} words: {' '.join(words)}{besides and f'; {besides}'}."
+            )
             strange = [word for word in words if word not in STANDARD_WORDS]
             missing = [word for word in STANDARD_WORDS if word not in words]
             if strange:

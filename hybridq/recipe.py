@@ -26,7 +26,7 @@ from hybridq.errors import UserError
 from hybridq.models.config import NetworkConfig, ReferenceConfig, Section
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import accounting, targets
-from hybridq.settings import SOURCES, DataSettings, FeatureSettings, Published, TrainingSettings
+from hybridq.settings import SOURCES, DataSettings, DecisionSettings, FeatureSettings, Published, TrainingSettings
 from hybridq.validation import fault
 from hybridq.yamlfile import Key, Override, dotted, shown
 
@@ -65,6 +65,7 @@ class Recipe(Section):
         description="layer-name pattern to precision, the last match wins; other layers stay float32",
     )
     training: TrainingSettings = Field(default=TrainingSettings(), description="how the network is fitted")
+    decision: DecisionSettings = Field(default=DecisionSettings(), description="when a command is acted upon")
     target: str = Field(default="stm32l496", min_length=1, description="the board that sizes are measured against")
     accounting: str = Field(
         default=accounting.NAME,
@@ -144,6 +145,8 @@ class Recipe(Section):
             same = REFERENCES[key]
             if other.features != self.features or getattr(other, same) != getattr(self, same):
                 raise UserError(f"{self.name}: {key} needs the same features and the same {same} as {other.name}")
+            if other.data.negatives != self.data.negatives:
+                raise UserError(f"{self.name}: {key} needs the same data.silence and data.unknown as {other.name}")
             other.check_references()
 
     def resolved(self) -> dict[str, Any]:
@@ -171,8 +174,8 @@ class Recipe(Section):
     def digest(self) -> str:
         """SHA-256 (hex) of what decides the result, the start recipe and the teachers included.
 
-        Not in it: name, description, published figures, target, accounting, paths, nor `data.source`: the data set has
-        a digest of its own.
+        Not in it: name, description, published figures, target, accounting, decision, paths, nor `data.source`: the
+        data set has a digest of its own.
         """
         # Defaults are left out: a key that a later version adds changes no digest, so finished runs are found again.
         decides: dict[str, Any] = self.model_dump(mode="json", include=set(SECTIONS), exclude_defaults=True)

@@ -50,6 +50,22 @@ class Trained:
         assert self.integers
         return chain_of(self.integers)
 
+    @property
+    def rejection(self) -> tuple[float, tuple[str, ...]] | None:
+        """How it rejects what is no command: the threshold of the probability, and the words that it learnt as unknown.
+
+        None for a network that always answers with a command. Raises UserError where an integer network says it wrong.
+        """
+        if not self.bundle and not self.integers:
+            return None
+        said = self.bundle.rejection if self.bundle else self.integers.about if self.integers else {}
+        if "threshold" not in said:
+            return None
+        threshold, words = said["threshold"], said.get("unknown_words", [])
+        if not isinstance(threshold, int | float) or not 0 <= threshold <= 1 or not isinstance(words, list):
+            raise UserError(f"{self.name}: its threshold is no probability, or its unknown words are no list")
+        return float(threshold), tuple(map(str, words))
+
 
 def is_path(name: str) -> bool:
     """Whether a name means a file, a folder, or a network that comes with hybridq: not a run."""
