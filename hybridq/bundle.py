@@ -1,7 +1,7 @@
 """What a trained network needs to be used elsewhere, in one folder: `model.keras` and `hybridq.json`.
 
 The JSON holds the labels in the order of the outputs, the front end, the normalisation, the recipe and the digest of
-the model file.
+the model file; where unknown words are a class, also which words it was trained on.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hybridq.audio import NEGATIVES
 from hybridq.backend import load_tensorflow
 from hybridq.dataset import Normalisation
 from hybridq.errors import UserError
@@ -34,6 +35,15 @@ class Bundle:
     normalisation: Normalisation
     recipe: dict[str, Any]
     digest: str
+    unknown_words: tuple[str, ...] = ()
+
+    @property
+    def rejection(self) -> dict[str, Any]:
+        """How commands are told from the rest: `threshold` and `unknown_words`; empty where nothing is rejected."""
+        threshold = self.recipe.get("decision", {}).get("threshold", 0.0)
+        if not threshold and not set(self.labels).intersection(NEGATIVES):
+            return {}
+        return {"threshold": threshold, "unknown_words": list(self.unknown_words)}
 
     def model(self) -> keras.Model:
         """The Keras model, for evaluation."""
@@ -53,6 +63,7 @@ def save_bundle(
     front_end: FrontEnd,
     normalisation: Normalisation,
     recipe: dict[str, Any],
+    unknown_words: tuple[str, ...] = (),
 ) -> Bundle:
     """Write a bundle into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,13 +72,14 @@ def save_bundle(
     about = {
         "schema": SCHEMA,
         "labels": list(labels),
+        "unknown_words": list(unknown_words),
         "front_end": asdict(front_end),
         "normalisation": asdict(normalisation),
         "recipe": recipe,
         "model_sha256": digest,
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1))
-    return Bundle(folder, labels, front_end, normalisation, recipe, digest)
+    return Bundle(folder, labels, front_end, normalisation, recipe, digest, unknown_words)
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -87,6 +99,7 @@ def load_bundle(path: Path) -> Bundle:
             Normalisation(**{k: tuple(v) for k, v in about["normalisation"].items()}),
             about["recipe"],
             about["model_sha256"],
+            tuple(map(str, about.get("unknown_words", ()))),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder / ABOUT}: not a readable description of a network ({error!r})") from error

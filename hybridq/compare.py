@@ -162,6 +162,7 @@ def _row(runs: Sequence[RunView], network: str, clips: Clips) -> Row:
         ram_share=mean("RAM share %"),
         fits=None if fits is None else fits == 1,
         minutes=mean("training minutes"),
+        helped=first.tags.get("training.synthetic") == "true",
         published={
             key.removeprefix(marked): value
             for key, value in {**first.params, **first.tags}.items()

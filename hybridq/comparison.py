@@ -50,6 +50,7 @@ class Row:
     ram_share: float | None
     fits: bool | None
     minutes: float | None  # of training, mean over the seeds
+    helped: bool  # whether synthetic voices were in the training, or in that of a network it has learnt from
     published: Mapping[str, str]  # label, accuracy, flash_mb, ram_kb, macc_m, source
 
 
@@ -161,8 +162,12 @@ class Comparison:
         """What a reader must know besides the figures."""
         found = [] if self.clips == "test" else [VALIDATION_NOTE]
         for data in dict.fromkeys((row.data, row.words) for row in self.rows):
-            name, words = data
-            found.append(f"Data: {name or 'not recorded'}; {len(words)} words: {' '.join(words)}.")
+            name, classes = data
+            words = [word for word in classes if not word.startswith("_")]
+            besides = " and ".join(word.strip("_") for word in classes if word.startswith("_"))
+            found.append(
+                f"Data: {name or 'not recorded'}; {len(words)} words: {' '.join(words)}{besides and f'; {besides}'}."
+            )
             strange = [word for word in words if word not in STANDARD_WORDS]
             missing = [word for word in STANDARD_WORDS if word not in words]
             if strange:
@@ -170,6 +175,9 @@ class Comparison:
                 found.append(f"Not the ten standard commands: {', '.join(strange)}{instead}.")
             elif words and missing:
                 found.append(f"Not the ten standard commands: without {', '.join(missing)}.")
+        helped = [row.network for row in self.rows if row.helped]
+        if helped:
+            found.append(f"With synthetic voices in training, not in the test: {', '.join(dict.fromkeys(helped))}.")
         if any(len(row.runs) > 1 for row in self.rows):
             found.append("± is the standard deviation over the seeds; the interval is that of a single run.")
         if self.has_integers:

@@ -9,13 +9,17 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from hybridq.audio import SPLITS, AudioSet, info
+from hybridq.audio import SILENCE, SPLITS, AudioSet, info
+from hybridq.decision import FALSE_ACCEPTS, FALSE_REJECTS, WRONG
 
 if TYPE_CHECKING:
+    from hybridq.decision import Decisions
     from hybridq.evaluation import Evaluation
     from hybridq.measurement import Measurement
 
 WIDTH = 100
+FALSE_ACCEPTS_OFFERED = (10.0, 5.0, 2.0, 1.0)  # percent, for which thresholds are shown
+CHOSEN_BY = (FALSE_ACCEPTS, FALSE_REJECTS, WRONG)
 
 
 class Tabular(Protocol):
@@ -54,6 +58,28 @@ def measurement_table(found: Measurement, name: str, split: str) -> None:
         wrong = [f"{result.labels[j]} ({counts[j]})" for j in counts.argsort()[::-1][:3] if counts[j]]
         rows.add_row(word, str(total), f"{100 * right / total:.1f}" if total else "-", ", ".join(wrong))
     out.print(rows)
+    if found.decisions:
+        for note in found.notes:
+            out.print(note, highlight=False, soft_wrap=True)
+        _decisions_table(out, found.decisions, found.threshold, split)
+
+
+def _decisions_table(out: Console, found: Decisions, threshold: float, split: str) -> None:
+    """Print the rates at the threshold; of validation clips also what other thresholds would give."""
+    out.print(f"A command counts from a probability of {threshold:g} on:", highlight=False)
+    rows = Table("", "clips", "of", "%", box=SIMPLE_HEAD, pad_edge=False)
+    for name, rate in found.rates(threshold).items():
+        rows.add_row(name, str(rate.hits), str(rate.clips), f"{rate.percent:.1f}")
+    out.print(rows)
+    if split != "validation":
+        out.print("--split validation shows what other thresholds give: choose one there.", highlight=False)
+        return
+    rows = Table("threshold", *CHOSEN_BY, box=SIMPLE_HEAD, pad_edge=False)
+    wanted = [at for at in map(found.threshold_at, FALSE_ACCEPTS_OFFERED) if at is not None]
+    for at in dict.fromkeys([0.0, *wanted]):
+        rates = found.rates(at)
+        rows.add_row(f"{at:.3f}", *(f"{rates[name].percent:.1f} %" if name in rates else "-" for name in CHOSEN_BY))
+    out.print(rows)
 
 
 def _networks(found: Measurement) -> Iterator[str]:
@@ -81,3 +107,6 @@ def data_table(audio: AudioSet) -> None:
     for row in info(audio):
         table.add_row(row.word, str(row.training), str(row.validation), str(row.test), str(row.speakers))
     out.print(table)
+    if audio.official:
+        silent = sum(clip.word == SILENCE for clip in audio.official)
+        out.print(f"official test clips: {silent} of silence, {len(audio.official) - silent} of other words")

@@ -8,27 +8,28 @@ memory-mapped. A cache file carries the checksum of its content; one that does n
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import os
 import threading
-import zlib
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from queue import Queue
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.audio import AudioSet, Clip, decode, fit, mono, read_clip
+from hybridq.ahead import made_ahead
+from hybridq.audio import SILENCE, UNKNOWN, AudioSet, Clip, decode, fit, mono, read_clip
+from hybridq.audio.negatives import Negatives, commands_of, selection, unknown_words
+from hybridq.audio.silence import MADE_BY, made_silence, part_of
 from hybridq.augment import Manner, augmented, centred, highest_tempo, masked, mixed
-from hybridq.errors import NotWritable, UserError
+from hybridq.cached import cached, key_of
+from hybridq.errors import UserError
 from hybridq.features import FrontEnd
-from hybridq.paths import locked
+from hybridq.renewal import Renewal
+from hybridq.stand_ins import StandIns
 
 if TYPE_CHECKING:
     from hybridq.settings import AugmentSettings
@@ -68,18 +69,36 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Split:
-    """The clips of one split: sounds int16 (clips, samples), labels (clips,) as indices into the words."""
+    """The clips of one split: sounds int16 (clips, samples), labels (clips,) as indices into the classes.
+
+    `said` is the word in each clip, where the class is unknown too; "" where nobody knows. `notes` say, a line each,
+    where the clips of silence and of other words come from.
+    """
 
     sounds: NDArray[np.int16]
     labels: NDArray[np.int64]
     key: str
+    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
 class Dataset:
-    """The clips of `words` in an audio set, as one front end hears them."""
+    """The clips of `words` in an audio set, as one front end hears them.
+
+    `words` are the classes, in the order of the outputs. SILENCE and UNKNOWN may be among them:
+
+    - silence: in training other pieces of the background recordings in every epoch, and fixed ones in validation, from
+      a later part of each recording; in the test the official clips, or fixed pieces from the end of each recording.
+    - unknown: in training other clips of the words to learn in every epoch, a share of them spliced from two words; in
+      validation and test clips of all words that are no command, of which the network may never have heard some; in the
+      test the official clips, if there are.
+
+    With `voices`, which opens a set of synthetic ones, their training takes stand in for `share` of the training clips
+    of every epoch, and for no other clips.
+    """
 
     def __init__(
         self,
@@ -89,29 +108,93 @@ class Dataset:
         cache: Path,
         balance: bool = True,
         per: NormalisationKind = "per_coefficient",
+        negatives: Negatives = Negatives(),  # noqa: B008  (frozen)
+        voices: Callable[[], AudioSet] | None = None,
+        share: float = 0.0,
     ) -> None:
-        self.audio, self.words = audio, tuple(words)
+        self.audio, self.words, self.negatives = audio, tuple(words), negatives
+        self.commands = commands_of(words)
         self.front_end, self.cache, self.balance, self.per = front_end, cache, balance, per
+        self.voices, self.share = voices, share
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split:
         """The sounds and labels of 'training', 'validation', 'test', or 'all'; UserError where there are none."""
         if name not in self._splits:
-            clips = self.audio.select(self.words, name)
-            if not clips:
-                raise UserError(f"{self.audio.name}: no {name} clips of {', '.join(self.words)}")
-            index = {word: i for i, word in enumerate(self.words)}
-            rate = self.front_end.sample_rate
-            key = _key("sounds", rate, [(clip.path.as_posix(), clip.digest) for clip in clips])
-            sounds = _cached(self.cache / "sounds" / f"{key}.npy", lambda: _decode(self.audio.root, clips, rate))
-            self._splits[name] = Split(sounds, np.array([index[clip.word] for clip in clips]), key)
+            if not self.audio.select(self.commands, name):
+                raise UserError(f"{self.audio.name}: no {name} clips of {', '.join(self.commands)}")
+            chosen = selection(self.audio, self.words, name, self.negatives)
+            key, sounds = self._sounds(self.audio.root, chosen.clips, name, chosen.pieces)
+            self._splits[name] = Split(sounds, self._labels(chosen.said), key, chosen.said, chosen.notes)
         return self._splits[name]
+
+    def _labels(self, said: Sequence[str]) -> NDArray[np.int64]:
+        """The classes of words, as indices: that of unknown words for one that is no class itself."""
+        index = {word: i for i, word in enumerate(self.words)}
+        return np.array([index.get(word, index.get(UNKNOWN, -1)) for word in said])
+
+    @property
+    def digest(self) -> str:
+        """The digest of all that it may hear; without the classes silence and unknown that of the audio set."""
+        if self.commands == self.words or not self.audio.official:
+            return self.audio.digest
+        return hashlib.sha256(f"{self.audio.digest} {self.audio.official_digest}".encode()).hexdigest()
+
+    @property
+    def unknown_words(self) -> tuple[str, ...]:
+        """The words that train the class unknown; none without it."""
+        return unknown_words(self.audio, self.words, self.negatives)
+
+    def size(self, name: str) -> int:
+        """How many clips a split has, without reading them."""
+        return len(selection(self.audio, self.words, name, self.negatives))
+
+    def _sounds(
+        self, root: Path, clips: Sequence[Clip], name: str = "", pieces: int = 0
+    ) -> tuple[str, NDArray[np.int16]]:
+        """The decoded clips, and behind them so many pieces of a split's silence: their key, and (clips, samples)."""
+        rate = self.front_end.sample_rate
+        parts: list[Any] = ["sounds", rate, [(clip.path.as_posix(), clip.digest) for clip in clips]]
+        if pieces:
+            parts += [name, pieces, MADE_BY, self.audio.digest]
+
+        def make() -> NDArray[np.int16]:
+            sounds = _decode(root, clips, rate)
+            if not pieces:
+                return sounds
+            rng = np.random.default_rng(0)
+            return np.concatenate([sounds, made_silence(self._heard(name), rate * SECONDS, pieces, rng)])
+
+        key = key_of(*parts)
+        return key, cached(self.cache / "sounds" / f"{key}.npy", make)
+
+    @cached_property
+    def _background(self) -> list[NDArray[np.int16]]:
+        return [_int16(read_clip(self.audio.root / path, self.front_end.sample_rate)) for path in self.audio.noise]
+
+    def _heard(self, name: str) -> list[NDArray[np.int16]]:
+        """The background recordings as far as a split hears them."""
+        return [part_of(recording, name) for recording in self._background]
+
+    @cached_property
+    def _pool(self) -> NDArray[np.int16]:
+        """All training clips of the words to learn as unknown, of which each epoch hears some."""
+        return self._sounds(self.audio.root, self.audio.select(self.unknown_words, "training"))[1]
+
+    @cached_property
+    def _stand_ins(self) -> StandIns | None:
+        if self.voices is None:
+            return None
+        audio = self.voices()
+        clips = audio.select(audio.words() if UNKNOWN in self.words else self.commands, "training")
+        labels = self._labels([clip.word for clip in clips])
+        return StandIns(self._sounds(audio.root, clips)[1], labels, self.share)
 
     def features(self, name: str) -> Floats:
         """MFCC of the centred clips of a split, not standardised: (clips, coefficients, frames), memory-mapped."""
         split = self.split(name)
-        key = _key("features", split.key, repr(self.front_end))
-        features: Floats = _cached(self.cache / "features" / f"{key}.npy", lambda: self._transform(split.sounds))
+        key = key_of("features", split.key, repr(self.front_end))
+        features: Floats = cached(self.cache / "features" / f"{key}.npy", lambda: self._transform(split.sounds))
         return features
 
     def inputs(self, name: str, normalisation: Normalisation | None = None) -> tuple[Floats, NDArray[np.int64]]:
@@ -125,8 +208,8 @@ class Dataset:
 
     @cached_property
     def noise(self) -> list[NDArray[np.int16]]:
-        """The background recordings."""
-        return [_int16(read_clip(self.audio.root / path, self.front_end.sample_rate)) for path in self.audio.noise]
+        """The background recordings that are mixed into training clips: where silence is a class, their first part."""
+        return self._heard("training") if SILENCE in self.words else self._background
 
     def class_weights(self) -> dict[int, float] | None:
         """Weights that make every word count the same in training, whatever its number of clips; None: not balanced."""
@@ -154,6 +237,7 @@ class Dataset:
         rng = np.random.default_rng((seed, epoch))
         rate, samples = self.front_end.sample_rate, self.front_end.samples_at(highest_tempo(settings))
         order = rng.permutation(len(split))
+        renew = self._renewal(split, np.random.default_rng((seed, epoch, 1)))
         out = np.empty((len(order), *self.front_end.shape), np.float32)
         targets = np.eye(len(self.words), dtype=np.float32)[split.labels[order]]
         for first in range(0, len(order), CHUNK):
@@ -161,7 +245,10 @@ class Dataset:
                 break
             part = order[first : first + CHUNK]
             manner = Manner.drawn(settings, len(part), rng)
-            sounds = augmented(split.sounds[part], self.noise, samples, settings, rate, manner.speed, rng)
+            clips = renew(part)
+            if self._stand_ins:
+                clips = self._stand_ins.instead(clips, split.labels[part], rng)
+            sounds = augmented(clips, self.noise, samples, settings, rate, manner.speed, rng)
             sounds, targets[first : first + CHUNK] = mixed(sounds, targets[first : first + CHUNK], settings, rng)
             features = self.normalisation.apply(self.front_end.varied(sounds, manner.tempo, manner.tract))
             out[first : first + CHUNK] = masked(features, settings, rng)
@@ -171,6 +258,15 @@ class Dataset:
                 )
         return out[..., None], targets
 
+    def _renewal(self, split: Split, rng: np.random.Generator) -> Renewal:
+        _, words = np.unique(split.said, return_inverse=True)
+        silent = np.array([word == SILENCE for word in split.said])
+        learnt = UNKNOWN in self.words
+        unknown = split.labels == self.words.index(UNKNOWN) if learnt else np.zeros_like(silent)
+        recordings = self._heard("training") if silent.any() else []
+        pool = self._pool if learnt else None
+        return Renewal(split.sounds, words, silent, unknown, pool, recordings, self.negatives.spliced, rng)
+
     def epochs(
         self, start: int, stop: int, seed: int, settings: AugmentSettings, retarget: Retarget | None = None
     ) -> Generator[tuple[Floats, Floats], None, None]:
@@ -178,33 +274,9 @@ class Dataset:
 
         Close it (`contextlib.closing`) where it is left early: its thread ends then.
         """
-        queue: Queue[Any] = Queue(1)
-        over = threading.Event()
-
-        def work() -> None:
-            try:
-                for number in range(start, stop):
-                    made = self.epoch(number, seed, settings, retarget, over)
-                    if over.is_set():
-                        return
-                    queue.put(made)
-            except BaseException as error:
-                queue.put(error)
-
-        thread = threading.Thread(target=work, daemon=True, name="epochs")
-        thread.start()
-        try:
-            for _ in range(start, stop):
-                item = queue.get()
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            over.set()
-            while thread.is_alive():  # it may be waiting for room in the queue
-                if not queue.empty():
-                    queue.get_nowait()
-                thread.join(timeout=0.05)
+        return made_ahead(
+            range(start, stop), lambda number, over: self.epoch(number, seed, settings, retarget, over), "epochs"
+        )
 
     def _transform(self, sounds: NDArray[np.int16]) -> Floats:
         out = np.empty((len(sounds), *self.front_end.shape), np.float32)
@@ -214,7 +286,7 @@ class Dataset:
         return out
 
 
-def _decode(root: Path, clips: list[Clip], rate: int) -> NDArray[np.int16]:
+def _decode(root: Path, clips: Sequence[Clip], rate: int) -> NDArray[np.int16]:
     log.info("reading %d clips", len(clips))
     converted = 0
 
@@ -233,54 +305,3 @@ def _decode(root: Path, clips: list[Clip], rate: int) -> NDArray[np.int16]:
 
 def _int16(sound: Floats) -> NDArray[np.int16]:
     return np.clip(np.rint(sound * 32768), -32768, 32767).astype(np.int16)
-
-
-def _key(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
-
-
-def _cached(path: Path, make: Callable[[], NDArray[Any]]) -> Any:
-    """The array in the file, memory-mapped; made, and written for the next time, where it is missing or broken.
-
-    Of two processes that want the same one, one makes it and the other waits.
-    """
-    found = _whole(path)
-    if found is not None:
-        return found
-    with locked(path.with_suffix(".lock")):
-        found = _whole(path)
-        if found is not None:
-            return found
-        if path.exists():
-            log.warning("the cache file %s is damaged and will be made again", path)
-        _keep(path, make())
-    return np.load(path, mmap_mode="r")
-
-
-def _whole(path: Path) -> Any:
-    """The array in the file, memory-mapped, if its sum is right; else None."""
-    try:
-        return np.load(path, mmap_mode="r") if _checksum(path) == path.with_suffix(".crc").read_text() else None
-    except (OSError, ValueError):
-        return None
-
-
-def _keep(path: Path, array: NDArray[Any]) -> None:
-    new = path.with_suffix(".new")  # of a process that was killed there may be one: it is written over
-    try:
-        with open(new, "wb") as file:
-            np.save(file, array)
-        # The sum goes first: a file without its own sum is not trusted, and is made again.
-        path.with_suffix(".crc").write_text(_checksum(new))
-        os.replace(new, path)
-    except OSError as error:
-        new.unlink(missing_ok=True)
-        raise NotWritable(path.parent, error) from error
-
-
-def _checksum(path: Path) -> str:
-    total = 0
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            total = zlib.crc32(block, total)
-    return f"{total:08x} {path.stat().st_size}"

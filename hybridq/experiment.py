@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridq.audio import AudioSet, choose_words, open_source
+from hybridq.audio import (
+    UNKNOWN,
+    AudioSet,
+    choose_other_words,
+    choose_words,
+    open_folder,
+    open_source,
+)
+from hybridq.audio.clips import EVERYDAY_WORDS, STANDARD_WORDS
+from hybridq.audio.negatives import Negatives, commands_of
 from hybridq.backend import load_tensorflow
 from hybridq.dataset import Dataset, Floats, Normalisation
 from hybridq.features import FrontEnd
@@ -23,18 +34,43 @@ CALIBRATION = 400  # training clips, about, that say where the grids lie
 
 
 @cache
-def open_audio(source: str, voices: int) -> AudioSet:
-    """The clips of a source; `voices`: how many synthetic ones."""
-    return open_source(source, voices=voices)
+def open_audio(source: str, voices: int, negatives: bool = False) -> AudioSet:
+    """The clips of a source; `voices`: how many synthetic ones; `negatives`: for silence and unknown words too."""
+    return open_source(source, voices=voices, negatives=negatives)
 
 
 def open_dataset(recipe: Recipe) -> Dataset:
-    """The data set that a recipe trains on, with its words chosen."""
-    audio = open_audio(recipe.data.source, recipe.data.voices)
-    words = choose_words(audio, recipe.data.words)
+    """The data set that a recipe trains on, with its words chosen, and the classes silence and unknown behind them."""
+    asked, training = recipe.data, recipe.training
+    audio = open_audio(asked.source, asked.voices, bool(asked.negatives))
+    words = choose_words(audio, asked.words)
+    unknown = choose_other_words(audio, words, asked.unknown_words) if asked.unknown else []
+    labels = [*words, *(f"_{name}_" for name in asked.negatives)]
+    negatives = Negatives(asked.silence, asked.unknown, asked.unknown_spliced, tuple(unknown))
     return Dataset(
-        audio, words, FrontEnd.of(recipe.features), cache_root(), recipe.data.balance, recipe.features.normalisation
-    )
+        audio, labels, FrontEnd.of(recipe.features), cache_root(), asked.balance, recipe.features.normalisation,
+        negatives, voices=(lambda: open_voices(recipe, labels)) if training.synthetic_voices else None,
+        share=training.synthetic_share,
+    )  # fmt: skip
+
+
+def open_voices(recipe: Recipe, labels: Sequence[str]) -> AudioSet:
+    """The synthetic voices that a recipe mixes into training; made where they are missing.
+
+    They say the words among the labels, and for the class unknown everyday words.
+    """
+    said = set(commands_of(labels))
+    if UNKNOWN in labels:
+        said.update(EVERYDAY_WORDS)
+    ordered = STANDARD_WORDS if said == set(STANDARD_WORDS) else tuple(sorted(said))  # one order: made once
+    return _voices(recipe.training.synthetic_voices, ordered, cache_root())
+
+
+@cache
+def _voices(count: int, words: tuple[str, ...], cache: Path) -> AudioSet:
+    from hybridq.audio.synthetic import make_synthetic
+
+    return open_folder(make_synthetic(cache, count, words=words), cache, name="synthetic voices", synthetic=True)
 
 
 def network(recipe: Recipe, classes: int) -> keras.Model:
@@ -57,8 +93,8 @@ def calibration_clips(data: Dataset, normalisation: Normalisation | None = None)
 
 def graph_of(recipe: Recipe) -> Graph:
     """The operators of a recipe's network, float32 and untrained. `words: auto` counts as ten."""
-    classes = 10 if recipe.data.words == "auto" else len(recipe.data.words)
-    return read_graph(build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes))
+    words = 10 if recipe.data.words == "auto" else len(recipe.data.words)
+    return read_graph(build_model(recipe.model, FrontEnd.of(recipe.features).shape, words + len(recipe.data.negatives)))
 
 
 def run_name(recipe: Recipe) -> str:

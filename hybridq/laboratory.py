@@ -21,11 +21,12 @@ from hybridq import pictures
 from hybridq.backend import threads
 from hybridq.bundle import Bundle, load_bundle, save_bundle, weights_digest
 from hybridq.dataset import Dataset
+from hybridq.decision import USUAL_FALSE_ACCEPTS
 from hybridq.deploy.artefact import save_network
 from hybridq.deploy.convert import settle
 from hybridq.errors import RUN_FAILED, UserError
-from hybridq.experiment import network, network_from, open_dataset, run_name
-from hybridq.measurement import measured
+from hybridq.experiment import network, network_from, open_dataset, open_voices, run_name
+from hybridq.measurement import Measurement, measured
 from hybridq.paths import locked
 from hybridq.profiler import Profile, profile
 from hybridq.quantize import is_grid
@@ -151,6 +152,7 @@ class Laboratory:
             "recipe": recipe.name,
             "description": recipe.description or "",
             "data.synthetic": "true" if data.audio.synthetic else "false",
+            "training.synthetic": "true" if recipe.hears_voices else "false",
         }
         if self.trial:
             tags[TRIAL] = "true"
@@ -161,6 +163,8 @@ class Laboratory:
             tags["started from"] = parent
         if tutors:
             tags["taught by"] = ", ".join(tutors)
+        if recipe.training.synthetic_voices:
+            tags["training.synthetic.digest"] = open_voices(recipe, data.words).digest
         if self.reproduces:
             tags[REPRODUCES] = self.reproduces
         return self.store.start_run(run_name(recipe), params=recipe.flat(), tags=tags, parent=self.sweep)
@@ -174,7 +178,7 @@ class Laboratory:
         run.text("recipe.yaml", to_yaml(recipe.resolved()))
         run.dataset(
             data.audio.name,
-            data.audio.digest,
+            data.digest,
             str(data.audio.root),
             words=data.words,
             synthetic=data.audio.synthetic,
@@ -189,7 +193,8 @@ class Laboratory:
             run.artifact(bundle.folder)
             trained = with_integers(bundle, run.name, lambda: data)
             _log_integers(run, trained, bundle.folder.parent)
-            found = measured(trained, *data.inputs("test"), data.words)
+            found = _measured(trained, data, "test")
+            checked = _measured(trained, data, "validation") if found.decisions else None
         result = found.result
         run.json("evaluation.json", found.to_json())
         run.json("profile.json", cost.to_json())
@@ -200,6 +205,13 @@ class Laboratory:
         )
         run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
         run.figure(pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer")
+        if found.decisions and checked and checked.decisions:
+            curves = {"test": found.decisions, "validation": checked.decisions}
+            picture = pictures.decision_curves(curves, found.threshold, title=run.name, synthetic=synthetic)
+            run.figure(picture, "false accepts over false rejects")
+            run.json("validation decision.json", checked.decisions.to_json(found.threshold))
+            at = checked.decisions.threshold_at(USUAL_FALSE_ACCEPTS)
+            run.metrics({} if at is None else {"validation threshold": at})
         run.metrics(found.metrics() | _validated(model, data) | {"training minutes": history.minutes})
 
 
@@ -266,7 +278,14 @@ def _bundled(recipe: Recipe, data: Dataset, model: keras.Model) -> Iterator[Bund
     """The trained network as a folder, for as long as it takes to log it."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
-        yield save_bundle(folder, model, data.words, data.front_end, data.normalisation, recipe.resolved())
+        yield save_bundle(
+            folder, model, data.words, data.front_end, data.normalisation, recipe.resolved(), data.unknown_words
+        )
+
+
+def _measured(trained: Trained, data: Dataset, split: str) -> Measurement:
+    clips = data.split(split)
+    return measured(trained, *data.inputs(split), data.words, clips.said, clips.notes)
 
 
 def _log_integers(run: Run, trained: Trained, scratch: Path) -> None:
@@ -284,7 +303,9 @@ def fingerprint_of(recipe: Recipe, data: Dataset, *further: str) -> str:
 
     `further` is what tells a run from others of the same recipe.
     """
-    parts = [recipe.digest(), data.audio.digest, list(data.words), *further]
+    parts = [recipe.digest(), data.digest, list(data.words), *further]
+    if recipe.training.synthetic_voices:
+        parts.append(open_voices(recipe, data.words).digest)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

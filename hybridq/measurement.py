@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.audio.negatives import Negatives, commands_of, present
 from hybridq.dataset import Dataset
+from hybridq.decision import Decisions, decisions, softmax
 from hybridq.deploy import arithmetic
 from hybridq.deploy.artefact import digest
 from hybridq.errors import UserError
@@ -29,7 +32,9 @@ class Measurement:
     """A network on clips. `keras` is None for an integer network by itself, `integer` where there is none (`lacking`).
 
     `digest` is the SHA-256 of the integer network; `agreement` the percentage of the clips that both hear alike.
-    `on_grids`: it was trained on grids of 8 bits, so that the integer network is what was trained.
+    `on_grids`: it was trained on grids of 8 bits, so that the integer network is what was trained. `decisions`, of the
+    network whose figures count, at `threshold`: None for a network that always answers with a command. `notes` say
+    where the clips of silence and of unknown words come from.
     """
 
     keras: Evaluation | None
@@ -38,6 +43,10 @@ class Measurement:
     agreement: float | None
     on_grids: bool
     lacking: str = ""
+    decisions: Decisions | None = None
+    threshold: float = 0.0
+    notes: tuple[str, ...] = ()
+    synthetic: bool = False
 
     @property
     def result(self) -> Evaluation:
@@ -63,11 +72,17 @@ class Measurement:
             found["integer test accuracy %"] = self.integer.accuracy
             found["Keras test accuracy %"] = self.keras.accuracy
             found["integer agreement %"] = self.agreement
+        if self.decisions:
+            found["decision threshold"] = self.threshold
+            found |= {f"test {name} %": rate.percent for name, rate in self.decisions.rates(self.threshold).items()}
         return found
 
     def to_json(self) -> dict[str, Any]:
         """The figures that count, and under `keras` and `integer` those of each network (null: there is none)."""
-        return self.result.to_json() | {
+        found = self.result.to_json()
+        if self.decisions:
+            found |= {"decision": self.decisions.to_json(self.threshold), "notes": list(self.notes)}
+        return found | {
             "counts": self.counts,
             "keras": self.keras.to_json() if self.keras else None,
             "integer": self.integer.to_json() | {"sha256": self.digest} if self.integer else None,
@@ -77,46 +92,77 @@ class Measurement:
 
 
 def measured(
-    trained: Trained, inputs: NDArray[np.float32], truth: NDArray[np.int64], labels: tuple[str, ...]
+    trained: Trained,
+    inputs: NDArray[np.float32],
+    truth: NDArray[np.int64],
+    labels: tuple[str, ...],
+    said: Sequence[str] = (),
+    notes: tuple[str, ...] = (),
+    threshold: float | None = None,
 ) -> Measurement:
-    """Both networks over inputs (clips, coefficients, frames, 1); true labels (clips,) are indices into `labels`."""
+    """Both networks over inputs (clips, coefficients, frames, 1); true labels (clips,) are indices into `labels`.
+
+    `said` are the words in the clips, where unknown words are a class; `threshold` stands for the network's own.
+    """
     by_keras = by_integers = None
     on_grids = False
     if trained.bundle:
         model = trained.bundle.model()
         on_grids = any(map(is_grid, model.layers))
-        by_keras = np.argmax(model.predict(inputs, batch_size=256, verbose=0), axis=1)
+        by_keras = np.asarray(model.predict(inputs, batch_size=256, verbose=0), np.float64)
     if trained.integers:
-        by_integers = arithmetic.classes(
-            trained.integers, arithmetic.quantized(inputs, trained.integers.input_fraction)
-        )
-    both = by_keras is not None and by_integers is not None
-    return Measurement(
-        keras=None if by_keras is None else evaluation(by_keras, truth, labels),
-        integer=None if by_integers is None else evaluation(by_integers, truth, labels),
+        quantized = arithmetic.quantized(inputs, trained.integers.input_fraction)
+        by_integers = arithmetic.logits(trained.integers, quantized) * 2.0 ** -trained.integers.layers[-1].fraction
+    agreement = None
+    if by_keras is not None and by_integers is not None:
+        agreement = 100 * float(np.mean(by_keras.argmax(1) == by_integers.argmax(1)))
+    found = Measurement(
+        keras=None if by_keras is None else evaluation(by_keras.argmax(1), truth, labels),
+        integer=None if by_integers is None else evaluation(by_integers.argmax(1), truth, labels),
         digest=digest(trained.integers) if trained.integers else None,
-        agreement=100 * float(np.mean(by_keras == by_integers)) if both else None,
+        agreement=agreement,
         on_grids=on_grids,
         lacking=trained.lacking,
+        notes=notes,
     )
+    rejection = trained.rejection or (None if threshold is None else (threshold, ()))
+    if rejection is None:
+        return found
+    probabilities = softmax(by_integers) if found.counts == INTEGER and by_integers is not None else by_keras
+    assert probabilities is not None
+    at, learnt = rejection
+    decided = decisions(probabilities, truth, labels, said or [labels[one] for one in truth], learnt)
+    return replace(found, decisions=decided, threshold=at if threshold is None else threshold)
 
 
-def measured_on(trained: Trained, source: str | None, split: str) -> Measurement:
+def measured_on(trained: Trained, source: str | None, split: str, threshold: float | None = None) -> Measurement:
     """A network on the clips of its words in a data set; without one, in that of its recipe.
 
-    Words that the data set lacks are left out of the count. Raises UserError where it has none of them.
+    Words that the data set lacks are left out of the count. `threshold` stands for the network's own. Raises UserError
+    where it has none of them.
     """
     own = trained.bundle.recipe["data"] if trained.bundle else {}
     if not (source or own):
         raise UserError(
             f"{trained.name}: an integer network does not say what it was trained on; --data names the clips"
         )
-    audio = open_audio(source or own["source"], own.get("voices", VOICES))
     end, normalisation, labels = trained.hears
-    words = [word for word in labels if any(clip.word == word for clip in audio.clips)]
-    if not words:
-        raise UserError(f"{audio.root}: no clips of {', '.join(labels)}, the words that this network knows")
+    audio = open_audio(source or own["source"], own.get("voices", VOICES), commands_of(labels) != labels)
+    words = present(audio, labels)
+    if not commands_of(words):
+        known = ", ".join(commands_of(labels))
+        raise UserError(f"{audio.root}: no clips of {known}, the words that this network knows")
     if len(words) < len(labels):
         log.warning("%s has no clips of %s", audio.name, ", ".join(word for word in labels if word not in words))
-    x, truth = Dataset(audio, words, end, cache_root()).inputs(split, normalisation)
-    return measured(trained, x, np.array([labels.index(word) for word in words])[truth], labels)
+    data = Dataset(audio, words, end, cache_root(), negatives=_negatives(trained, own))
+    x, truth = data.inputs(split, normalisation)
+    clips, truth = data.split(split), np.array([labels.index(word) for word in words])[truth]
+    found = measured(trained, x, truth, labels, clips.said, clips.notes, threshold)
+    return replace(found, synthetic=audio.synthetic)
+
+
+def _negatives(trained: Trained, own: Mapping[str, Any]) -> Negatives:
+    """The shares of its recipe, or the usual ones; the words that it was trained on."""
+    words = trained.rejection[1] if trained.rejection else ()
+    shares = {name: own[name] for name in ("silence", "unknown") if own.get(name)}
+    return Negatives(**shares, words=words)

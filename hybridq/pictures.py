@@ -1,4 +1,4 @@
-"""Pictures of a result: confusion matrix, learning curves, flash by layer, accuracy over flash.
+"""Pictures of a result: confusion matrix, learning curves, false accepts, flash by layer, accuracy over flash.
 
 Each function returns a `matplotlib.figure.Figure` of its own: no pyplot, no screen needed.
 """
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hybridq.decision import FALSE_ACCEPTS, FALSE_REJECTS
 from hybridq.errors import NotWritable, UserError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from hybridq.comparison import Comparison
+    from hybridq.decision import Decisions
     from hybridq.search.sensitivity import Sensitivity
     from hybridq.training import Epoch
 
@@ -121,6 +123,36 @@ def curves_together(curves: Mapping[str, Sequence[Curve]], *, title: str, synthe
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     fig.legend(*whole.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=3, fontsize=9)
+    return fig
+
+
+def decision_curves(splits: Mapping[str, Decisions], threshold: float, *, title: str, synthetic: bool) -> Figure:
+    """False accepts over false rejects as the threshold moves, percent; marked: where it is.
+
+    Of the first split also what was accepted falsely, kind by kind; of the others (dashed) the whole.
+    """
+    mark = f"threshold {threshold:g}"
+    fig = _figure(7.5, 4.8)
+    axes = fig.add_subplot()
+    for at, (split, found) in enumerate(splits.items()):
+        rates = [rates for _, rates in found.curve() if FALSE_ACCEPTS in rates and FALSE_REJECTS in rates]
+        for name, colour in zip([FALSE_ACCEPTS, *found.others] if at == 0 else [FALSE_ACCEPTS], COLOURS, strict=False):
+            whole = name == FALSE_ACCEPTS
+            label = f"{split}: {'all' if whole else name.removeprefix(f'{FALSE_ACCEPTS} of ')}"
+            style: dict[str, Any] = {"color": "black" if whole else colour, "lw": 2 if whole else 1.2}
+            points = [(one[FALSE_REJECTS].percent, one[name].percent) for one in rates]
+            axes.plot(*zip(*points, strict=True), ls="--" if at else "-", label=label, **style)
+        here = found.rates(threshold)
+        if rates:
+            point = here[FALSE_REJECTS].percent, here[FALSE_ACCEPTS].percent
+            axes.plot(*point, "o", mfc="white", mec="black", ms=8, zorder=5, label=mark if at == 0 else None)
+    axes.set_xlabel("false rejects: clips of a command answered with none, %")
+    axes.set_ylabel("false accepts: clips of no command answered with one, %")
+    axes.set_xlim(0, 50)
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    axes.set_title(_title(title, synthetic))
     return fig
 
 

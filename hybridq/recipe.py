@@ -26,7 +26,15 @@ from hybridq.errors import UserError
 from hybridq.models.config import NetworkConfig, ReferenceConfig, Section
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import accounting, targets
-from hybridq.settings import SOURCES, DataSettings, FeatureSettings, Published, SearchAxis, TrainingSettings
+from hybridq.settings import (
+    SOURCES,
+    DataSettings,
+    DecisionSettings,
+    FeatureSettings,
+    Published,
+    SearchAxis,
+    TrainingSettings,
+)
 from hybridq.validation import fault
 from hybridq.yamlfile import Key, Override, dotted, shown
 
@@ -65,6 +73,7 @@ class Recipe(Section):
         description="layer-name pattern to precision, the last match wins; other layers stay float32",
     )
     training: TrainingSettings = Field(default=TrainingSettings(), description="how the network is fitted")
+    decision: DecisionSettings = Field(default=DecisionSettings(), description="when a command is acted upon")
     target: str = Field(default="stm32l496", min_length=1, description="the board that sizes are measured against")
     accounting: str = Field(
         default=accounting.NAME,
@@ -140,6 +149,12 @@ class Recipe(Section):
         return self._references.get("teacher", ())
 
     @property
+    def hears_voices(self) -> bool:
+        """Whether synthetic voices are in its training, or in that of a network it starts from or is taught by."""
+        others = [other for several in self._references.values() for other in several]
+        return self.training.synthetic_voices > 0 or any(other.hears_voices for other in others)
+
+    @property
     def plan(self) -> PrecisionPlan:
         """The precision of each layer."""
         return PrecisionPlan.from_data(self.precision)
@@ -158,6 +173,8 @@ class Recipe(Section):
             same = REFERENCES[key]
             if other.features != self.features or getattr(other, same) != getattr(self, same):
                 raise UserError(f"{self.name}: {key} needs the same features and the same {same} as {other.name}")
+            if other.data.negatives != self.data.negatives:
+                raise UserError(f"{self.name}: {key} needs the same data.silence and data.unknown as {other.name}")
             other.check_references()
 
     def resolved(self) -> dict[str, Any]:
@@ -185,8 +202,8 @@ class Recipe(Section):
     def digest(self) -> str:
         """SHA-256 (hex) of what decides the result, the start recipe and the teachers included.
 
-        Not in it: name, description, published figures, target, accounting, paths, nor `data.source`: the data set has
-        a digest of its own.
+        Not in it: name, description, published figures, target, accounting, decision, paths, nor `data.source`: the
+        data set has a digest of its own.
         """
         # Defaults are left out: a key that a later version adds changes no digest, so finished runs are found again.
         decides: dict[str, Any] = self.model_dump(mode="json", include=set(SECTIONS), exclude_defaults=True)

@@ -75,7 +75,7 @@ def _read(path: Path, trail: tuple[Path, ...], place: str) -> Node:
     """The tree of a file laid upon that of the file it extends; paths in it open from the current folder."""
     tree = _paths_resolved(read_yaml(path, place), path)
     for key, node in tree.mapping.items():
-        if key in SECTIONS and node.value is None:  # a section whose lines are all commented out says nothing
+        if key in (*SECTIONS, "decision") and node.value is None:  # all its lines are commented out: it says nothing
             tree = tree.having(**{key: Node({}, node.place)})
     extends = tree.get("extends")
     tree = tree.without("extends")

@@ -105,9 +105,9 @@ def logged_recipe(store: Store, id_or_name: str, overrides: Sequence[str] = ()) 
     recipe = load_recipe(store.download(view.id, "recipe.yaml"), overrides)
     data = open_dataset(recipe)
     logged = view.tags.get("data.digest", "none")
-    if data.audio.digest != logged:
+    if data.digest != logged:
         raise UserError(
-            f"{data.audio.root}: not the clips that run {view.id[:8]} was trained on (digest {data.audio.digest[:12]},"
+            f"{data.audio.root}: not the clips that run {view.id[:8]} was trained on (digest {data.digest[:12]},"
             f" logged {logged[:12]}); --data says where they are"
         )
     return view, recipe

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from hybridq.models.config import Section
 from hybridq.validation import fault
@@ -30,12 +30,41 @@ class DataSettings(Section):
         default="auto",
         description="the words to tell apart, two folders or more; auto: the ten standard commands where present",
     )
+    silence: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="adds the class _silence_; usual: 0.1, 0: no such class (clips for each clip of a word)",
+    )
+    unknown: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="adds the class _unknown_, other words; usual: 0.1, 0: none (clips for each clip of a word)",
+    )
+    unknown_words: Literal["auto"] | tuple[str, ...] = Field(
+        default="auto",
+        description="the words to learn as _unknown_; auto: every word that is not in words. The others test it only",
+    )
+    unknown_spliced: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the _unknown_ training clips that are the beginning of one word and the end of another, "
+        "commands included; teaches that a part of a command is none (0 to 1)",
+    )
     voices: int = Field(default=240, ge=3, le=100_000, description="voices of the synthetic source (count)")
     balance: bool = Field(default=True, description="weigh each word inversely to its number of clips")
 
-    @field_validator("words", mode="before")
+    @property
+    def negatives(self) -> tuple[str, ...]:
+        """Which classes there are besides the words: silence, unknown."""
+        return tuple(name for name, share in (("silence", self.silence), ("unknown", self.unknown)) if share)
+
+    @field_validator("words", "unknown_words", mode="before")
     @classmethod
-    def _words(cls, value: Any) -> Any:
+    def _words(cls, value: Any, about: ValidationInfo) -> Any:
+        least = {"words": 2, "unknown_words": 1}[str(about.field_name)]
         if value == "auto":
             return value
         if not isinstance(value, list | tuple):
@@ -48,9 +77,16 @@ class DataSettings(Section):
         twice = [word for word in value if value.count(word) > 1]
         if twice:
             raise fault(f"{shown(twice[0])} stands there twice")
-        if len(value) < 2:
-            raise fault(f"must have two words or more (has {len(value)})")
+        if len(value) < least:
+            raise fault(f"must have {'two words' if least == 2 else 'a word'} or more (has {len(value)})")
         return tuple(value)
+
+    @model_validator(mode="after")
+    def _apart(self) -> DataSettings:
+        both = [word for word in self.unknown_words if word in self.words] if self.unknown_words != "auto" else []
+        if both and self.words != "auto":
+            raise fault(f"{shown(both[0])} is one of data.words: it cannot be unknown", "unknown_words", "words")
+        return self
 
 
 class FeatureSettings(Section):
@@ -224,7 +260,51 @@ class TrainingSettings(Section):
         gt=0,
         description="above 1 the teacher's answer is made more even, below 1 sharper; arXiv 1503.02531 (factor)",
     )
+    latent_clip: Range | None = Field(
+        default=None,
+        description="bound on the latent weights of binary and ternary layers in the first and in the last epoch,"
+        " linear between: a multiple, more than 1, of their mean magnitude in an output channel; null: none (factor)",
+    )
+    synthetic_voices: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="synthetic voices, of which eight in ten say the words in the place of training clips; 0: none"
+        " (count)",
+    )
+    synthetic_share: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="share of the training clips that they replace, others in every epoch (0 to 1)",
+    )
     augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
+
+    @field_validator("latent_clip")
+    @classmethod
+    def _above_the_mean(cls, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+        if bounds and min(bounds) <= 1:
+            raise fault(f"two factors above 1, for the first and the last epoch (is {shown(list(bounds))})")
+        return bounds
+
+    @field_validator("synthetic_voices")
+    @classmethod
+    def _heard(cls, count: int) -> int:
+        if count in (1, 2):
+            raise fault(f"must be 0, or 3 or more: voices are kept out for validation and test (is {count})")
+        return count
+
+
+class DecisionSettings(Section):
+    """When a command is acted upon. It changes no weight, and so no fingerprint."""
+
+    threshold: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="a command counts as heard from this probability on; below it, and where the network hears "
+        "_silence_ or _unknown_, nothing does (0 to 1)",
+    )
 
 
 class SearchAxis(Section):

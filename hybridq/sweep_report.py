@@ -144,6 +144,7 @@ def _data_facts(member: Member) -> list[tuple[str, str]]:
         ("Data set", f"{tags.get('data.name', 'not recorded')} ({synthetic}digest {digest or 'not recorded'})"),
         ("Words", f"{len(words)}: {', '.join(words)}"),
         ("Clips", clips or "not recorded"),
+        *([("Training", "synthetic voices among the clips")] if tags.get("training.synthetic") == "true" else []),
     ]
 
 

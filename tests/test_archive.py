@@ -21,7 +21,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hybridq.audio import open_folder
-from hybridq.audio.archive import ARCHIVES, ATTEMPTS, SERVER_VARIABLE, Archive, download, server_url
+from hybridq.audio.archive import (
+    ARCHIVES,
+    ATTEMPTS,
+    SERVER_VARIABLE,
+    Archive,
+    download,
+    download_test_set,
+    is_downloaded,
+    server_url,
+)
 from hybridq.audio.unpack import BadArchive, unpack
 from hybridq.errors import UserError
 
@@ -162,6 +171,30 @@ def test_downloads_once(served: Behaviour, tmp_path: Path) -> None:
     audio = open_folder(folder, tmp_path, name="Speech Commands v0.02")
     assert audio.words() == {"no": 2, "yes": 3}
     assert audio.words("test") == {"yes": 1}
+
+
+def test_the_official_test_clips_come_into_the_folder_of_their_version(served: Behaviour, tmp_path: Path) -> None:
+    folder = fetch(tmp_path)
+    digest = open_folder(folder, tmp_path).digest
+    assert is_downloaded("v0.02", tmp_path)
+    assert not is_downloaded("v0.02", tmp_path, test_set=True)
+    served.content = packed(
+        folder_entry("./"),
+        (tarfile.TarInfo("./_silence_/1.wav"), recording(7)),
+        (tarfile.TarInfo("./_unknown_/cat_b_nohash_0.wav"), recording(8)),
+        (tarfile.TarInfo("./yes/b_nohash_0.wav"), recording(1)),
+    )
+    served.break_after = [100]
+    archives = {"v0.02": archive_of(served.content)}
+    for _ in range(2):
+        download_test_set("v0.02", tmp_path, progress=False, archives=archives, wait_s=0.001)
+    assert len(served.asked) == 3
+    assert is_downloaded("v0.02", tmp_path, test_set=True)
+    audio = open_folder(folder, tmp_path)
+    assert [(clip.word, clip.speaker) for clip in audio.official] == [("_silence_", "1"), ("cat", "b")]
+    assert audio.words() == {"no": 2, "yes": 3}
+    assert audio.digest == digest
+    assert not [path for path in folder.parent.iterdir() if path.name != "v0.02"]
 
 
 def test_goes_on_after_a_break(served: Behaviour, tmp_path: Path) -> None:

@@ -175,6 +175,22 @@ def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_
     assert "needs the same features and the same data" in err
 
 
+def test_synthetic_voices_in_training_are_said_in_every_table(run, folder, tmp_path):
+    small = "training: {epochs: 1}\nmodel: {filters: [2, 2, 2, 2, 2, 2], dense: [4, 4]}\n"
+    (tmp_path / "helped.yaml").write_text(f'{small}data: {{words: ["yes", "no"]}}\n')
+    voices = ("--set", "training.synthetic_voices=3", "--set", "training.synthetic_share=0.5")
+    assert run("train", "helped.yaml", "--data", folder)[0] == 0
+    code, _, err = run("train", "helped.yaml", "--data", folder, *voices)
+    assert code == 0, err
+    code, out, _ = run("compare", "helped", "--format", "json")
+    found = json.loads(out)
+    assert not found["synthetic"]  # it is a result all the same
+    assert [row["helped"] for row in found["rows"]].count(True) == 1
+    assert any(
+        note.startswith("With synthetic voices in training, not in the test: helped, ") for note in found["notes"]
+    )
+
+
 def test_profile_prints_the_published_figures(run):
     code, out, _ = run("profile", PAPER / "fp32_same.yaml", "--format", "json")
     found = json.loads(out)

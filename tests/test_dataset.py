@@ -20,6 +20,18 @@ def opened(folder, tmp_path, **settings):
     return Dataset(open_folder(folder, tmp_path / "cache"), WORDS, FrontEnd(**settings), tmp_path / "cache")
 
 
+def with_voices(folder, tmp_path, share, words=WORDS):
+    """The tones, with a set of voices that says each of its words at a level of its own."""
+    said = tmp_path / "voices"
+    for i, word in enumerate(words):
+        (said / word).mkdir(parents=True)
+        for speaker in range(30):
+            soundfile.write(said / word / f"{speaker:08x}_nohash_0.wav", np.full(16000, 0.1 + 0.2 * i), 16000)
+    real = open_folder(folder, tmp_path / "cache")
+    voices = open_folder(said, tmp_path / "cache", synthetic=True)
+    return Dataset(real, WORDS, FrontEnd(), tmp_path / "cache", voices=lambda: voices, share=share)
+
+
 def files(tmp_path, kind):
     return sorted((tmp_path / "cache" / kind).glob("*.npy"))
 
@@ -107,6 +119,32 @@ def test_an_epoch_depends_on_the_seed_and_its_number_alone(folder, tmp_path):
     assert not np.array_equal(whole[0][0], whole[1][0])
     other = next(data.epochs(0, 1, 6, settings))
     assert not np.array_equal(whole[0][0], other[0])
+
+
+def test_voices_stand_in_for_training_clips_of_their_word_alone(folder, tmp_path):
+    plain = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
+    real, mixed = opened(folder, tmp_path), with_voices(folder, tmp_path, 0.5)
+    x, y = mixed.epoch(0, 3, plain)
+    np.testing.assert_array_equal(y.sum(axis=0), np.bincount(real.split("training").labels))
+    stood_in = x[:, 0].std(axis=(1, 2)) < 1e-3  # their level does not change
+    assert 0.25 < stood_in.mean() < 0.75
+    levels = np.round(x[stood_in, 0].mean((1, 2)), 1)
+    for label in range(2):
+        assert len(set(levels[y[stood_in, label] == 1])) == 1  # the voices say the clip's own word
+    assert len(set(levels)) == 2
+    again, other = mixed.epoch(0, 3, plain)[0], mixed.epoch(1, 3, plain)[0]
+    np.testing.assert_array_equal(x, again)
+    assert not np.array_equal(np.sort(x, axis=0), np.sort(other, axis=0))
+    for split in ("training", "validation", "test"):  # what is fitted once, and what is measured, hears none
+        np.testing.assert_array_equal(mixed.inputs(split)[0], real.inputs(split)[0])
+    assert mixed.class_weights() == real.class_weights()
+
+
+def test_a_word_that_no_voice_says_keeps_its_clips(folder, tmp_path):
+    plain = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
+    x, y = with_voices(folder, tmp_path, 0.99, words=["no"]).epoch(0, 0, plain)
+    assert (x[y[:, 1] == 1, 0].std(axis=(1, 2)) < 1e-3).mean() > 0.9
+    assert (x[y[:, 0] == 1, 0].std(axis=(1, 2)) > 1e-3).all()
 
 
 def test_leaving_the_epochs_early_ends_their_thread(folder, tmp_path):

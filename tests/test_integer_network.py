@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from hybridq.deploy.network import Add, Dense, MaxPool, Width
 from hybridq.experiment import open_dataset
 from hybridq.laboratory import Laboratory
 from hybridq.models import build_model
-from hybridq.models.config import TCResNetConfig
+from hybridq.models.config import TCResNetConfig, TENetConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize import DEFAULT_FRACTION, calibrated, is_grid, quantize
 from hybridq.recipe_file import load_recipe
@@ -172,19 +173,27 @@ def test_a_network_survives_its_file_and_a_saved_model(case, tmp_path_factory):
     assert digest(integer_network(keras.models.load_model(folder / "model.keras", compile=False))) == sha
 
 
-def test_a_residual_network_along_time_is_an_integer_network():
+@pytest.mark.parametrize(
+    ("config", "first", "narrow", "adds"),
+    [
+        (TCResNetConfig(channels=(8, 12, 12)), "conv1d", "conv1d_2", 2),
+        (TENetConfig(first=8, channels=(8, 12), blocks=(1, 2)), "first", "block_2_expand", 3),
+    ],
+    ids=["tc_resnet", "tenet"],
+)
+def test_a_residual_network_along_time_is_an_integer_network(config, first, narrow, adds):
     import keras
 
     keras.utils.set_random_seed(0)
-    model = build_model(TCResNetConfig(channels=(8, 12, 12)), (38, 55), 4)
+    model = build_model(config, (38, 55), 4)
     clips = np.random.default_rng(0).standard_normal((40, 38, 55, 1)).astype(np.float32)
-    plan = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}, "conv1d_2": "ternary"})
+    plan = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}, narrow: "ternary"})
     quantized_model = quantize(model, plan, calibrated(model, plan, clips))
     settle(quantized_model)
     network = integer_network(quantized_model)
     check(network)
-    assert network.shapes["conv1d"] == (1, 55, 8)
-    assert sum(isinstance(layer, Add) for layer in network.layers) == 2
+    assert network.shapes[first] == (1, 55, 8)
+    assert sum(isinstance(layer, Add) for layer in network.layers) == adds
     heard = quantized_model.predict(clips, verbose=0).argmax(1)
     assert (classes(network, quantized(clips, network.input_fraction)) == heard).mean() >= 0.95
 

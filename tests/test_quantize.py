@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hybridq.errors import UserError
 from hybridq.models import build_model
-from hybridq.models.config import ReferenceConfig, TCResNetConfig
+from hybridq.models.config import ReferenceConfig, TCResNetConfig, TENetConfig
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.quantize import best_fraction, calibrated, copy_weights, is_grid, quantizable, quantize
 
@@ -53,6 +53,14 @@ def test_tc_resnet_has_the_published_size(channels, thousands):
     """TC-ResNet8, TC-ResNet14 and TC-ResNet14-1.5 of arXiv 1904.03814, table 1: 40 coefficients, twelve classes."""
     model = build_model(TCResNetConfig(channels=channels), (40, 98), 12)
     assert round(model.count_params() / 1000) == thousands
+
+
+@pytest.mark.parametrize(("channels", "blocks", "thousands"), [(16, 2, 17), (32, 4, 100)])
+def test_tenet_has_the_published_size(channels, blocks, thousands):
+    """TENet6-narrow and TENet12 of arXiv 2010.09960: 17K and 100K parameters."""
+    config = TENetConfig(first=channels, channels=(channels,) * 3, blocks=(blocks,) * 3)
+    model = build_model(config, (40, 98), 12)
+    assert model.count_params() / 1000 == pytest.approx(thousands, rel=0.04)
 
 
 def test_maps_that_shrink_to_nothing_are_refused():

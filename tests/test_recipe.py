@@ -233,13 +233,23 @@ def test_digest_covers_what_decides_the_result(write: Write) -> None:
     write("name: first\n", "first.yaml")
     path = write("start_from: first.yaml\nprecision: {'dense*': binary, dense_2: 8-bit}\n", "second.yaml")
     digest = load_recipe(path).digest()
-    for same in ("name=other", "description=x", "target=stm32f411", "data.source=v0.01", "published={label: x}"):
+    for same in (
+        "name=other",
+        "description=x",
+        "target=stm32f411",
+        "data.source=v0.01",
+        "published={label: x}",
+        "decision.threshold=0.5",
+    ):
         assert load_recipe(path, [same]).digest() == digest
     for other in (
         "data.voices=9",
+        "data.silence=0.1",
+        "data.unknown=0.1",
         "features.low_hz=30",
         "model.dropout=0",
         "training.average=0.5",
+        "training.synthetic_voices=9",
         "training.augment.hiss_db=null",
         "start_from=null",
         "precision={dense_2: 8-bit, 'dense*': binary}",
@@ -247,6 +257,14 @@ def test_digest_covers_what_decides_the_result(write: Write) -> None:
         assert load_recipe(path, [other]).digest() != digest, other
     write("name: first\ntraining: {epochs: 2}\n", "first.yaml")
     assert load_recipe(path).digest() != digest
+
+
+def test_a_network_starts_from_one_with_the_same_classes(write: Write) -> None:
+    write("name: first\n", "first.yaml")
+    path = write("start_from: first.yaml\ndata: {unknown: 0.1}\n", "second.yaml")
+    with pytest.raises(UserError, match=r"needs the same data\.silence and data\.unknown as first"):
+        load_recipe(path).check_references()
+    load_recipe(path, ["data.unknown=0.2"]).check_references()  # a setting reaches both
 
 
 def test_a_default_that_is_spelt_out_changes_no_digest(write: Write) -> None:
@@ -295,6 +313,10 @@ def test_flat_is_text_under_dotted_keys() -> None:
     ("training:\n  augment:\n    pitch_semitones: [-2, 13]\n",
      ":3: training.augment.pitch_semitones: two numbers from -12 to 12, the lower first (is [-2.0, 13.0])"),
     ("training:\n  augment:\n    gain_db: [6]\n", ":3: training.augment.gain_db: must have 2 values"),
+    ("training:\n  latent_clip: [3, 1]\n",
+     ":2: training.latent_clip: two factors above 1, for the first and the last epoch (is [3.0, 1.0])"),
+    ("training:\n  synthetic_voices: 2\n",
+     ":2: training.synthetic_voices: must be 0, or 3 or more: voices are kept out for validation and test (is 2)"),
     ("training: 3\n", ":1: training: must be a mapping, 'key: value' on each line (is 3)"),
     ("training:\n  optimizer: admaw\n",
      ":2: training.optimizer: 'admaw' is not one of adam, adamw, sgd; did you mean 'adamw'?"),
@@ -302,11 +324,16 @@ def test_flat_is_text_under_dotted_keys() -> None:
     ("model:\n  padding: vald\n",
      ":2: model.padding: 'vald' is not one of valid, same; did you mean 'valid'?"),
     ("model:\n  name: referense\n",
-     ":2: model.name: 'referense' is not one of reference, tc_resnet; did you mean 'reference'?"),
+     ":2: model.name: 'referense' is not one of reference, tc_resnet, tenet; did you mean 'reference'?"),
     ("model:\n  filters: [1, 2]\n", ":2: model.filters: must have 6 values (has 2)"),
     ("model:\n  dense:\n    - 8\n    - x\n", ":4: model.dense[1]: must be a whole number (is 'x')"),
     ("model:\n  dense: 8\n", ":2: model.dense: must be a list (is 8)"),
     ("data:\n  words: [yes]\n", ":2: data.words: must have two words or more (has 1)"),
+    ("data:\n  unknown_words: []\n", ":2: data.unknown_words: must have a word or more (has 0)"),
+    ("data:\n  words: [yes, no]\n  unknown_words: [cat, no]\n",
+     ":3: data.unknown_words: 'no' is one of data.words: it cannot be unknown"),
+    ("data:\n  silence: true\n", ":2: data.silence: must be a number (is true)"),
+    ("decision:\n  threshold: 2\n", ":2: decision.threshold: must be at most 1 (is 2)"),
     ("data:\n  words: [yes, yes]\n", ":2: data.words: 'yes' stands there twice"),
     ("data:\n  words: [1, 2]\n", ":2: data.words: a word must be text (is 1); put it in quotes"),
     ("data:\n  words: [yes, _background_noise_]\n",
@@ -446,6 +473,10 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "data.source": st.sampled_from(["synthetic", "v0.01", "v0.02", "/clips"]),
     "data.words": st.just("auto")
     | st.lists(st.sampled_from(["yes", "no", "on", "off", "null", "1", "5e3", "é"]), min_size=2, unique=True),
+    "data.silence": st.floats(0, 1),
+    "data.unknown": st.floats(0, 1),
+    "data.unknown_spliced": st.floats(0, 1),
+    "data.unknown_words": st.just("auto") | st.lists(st.sampled_from(["cat", "zero"]), min_size=1, unique=True),
     "data.voices": st.integers(3, 1000),
     "data.balance": st.booleans(),
     "features.coefficients": st.integers(1, 40),
@@ -465,6 +496,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
             min_size=1,
         ),
     ),
+    "decision.threshold": st.floats(0, 1),
     "training.seed": st.integers(0, 2**32 - 1),
     "training.epochs": st.integers(1, 1000),
     "training.learning_rate": st.floats(1e-12, 10),

@@ -2,21 +2,36 @@
 
 from pathlib import Path
 
-from hybridq.audio.archive import ARCHIVES, download, is_downloaded
+from hybridq.audio.archive import ARCHIVES, TEST_SETS, download, download_test_set, is_downloaded
 from hybridq.audio.checks import Finding, WordCount, check, info
-from hybridq.audio.clips import SPLITS, AudioSet, Clip, choose_words, open_folder, speaker_split
+from hybridq.audio.clips import (
+    NEGATIVES,
+    SILENCE,
+    SPLITS,
+    UNKNOWN,
+    AudioSet,
+    Clip,
+    choose_other_words,
+    choose_words,
+    open_folder,
+    speaker_split,
+)
 from hybridq.audio.reading import Recording, decode, fit, mono, read_clip, read_exact
 from hybridq.paths import cache_root
 
 __all__ = [
     "ARCHIVES",
+    "NEGATIVES",
+    "SILENCE",
     "SPLITS",
+    "UNKNOWN",
     "AudioSet",
     "Clip",
     "Finding",
     "Recording",
     "WordCount",
     "check",
+    "choose_other_words",
     "choose_words",
     "decode",
     "download",
@@ -32,29 +47,34 @@ __all__ = [
 ]
 
 
-def open_source(source: str, *, voices: int = 240, cache: Path | None = None, progress: bool = True) -> AudioSet:
+def open_source(
+    source: str, *, voices: int = 240, negatives: bool = False, cache: Path | None = None, progress: bool = True
+) -> AudioSet:
     """Open a data set by its source: "synthetic", "v0.01", "v0.02", or a folder in Speech Commands layout.
 
     The first three are made or downloaded into `cache` (`cache_root()` by default) once, and reused; `voices`
-    is for the synthetic ones. Raises UserError.
+    is for the synthetic ones. `negatives`: with what the classes silence and unknown need besides, the official test
+    clips of an archive, and other words from the synthetic voices. Raises UserError.
     """
     cache = cache or cache_root()
     if source == "synthetic":
-        from hybridq.audio.synthetic import make_synthetic
+        from hybridq.audio.synthetic import make_synthetic, spoken
 
-        root = make_synthetic(cache, voices, progress=progress)
+        root = make_synthetic(cache, voices, words=spoken(negatives), progress=progress)
         return open_folder(root, cache, name="synthetic voices", synthetic=True, progress=progress)
     if source in ARCHIVES:
         root = download(source, cache, progress=progress)
+        if negatives and source in TEST_SETS:
+            download_test_set(source, cache, progress=progress)
         return open_folder(root, cache, name=f"Speech Commands {source}", progress=progress)
     return open_folder(Path(source), cache, progress=progress)
 
 
-def is_here(source: str, *, voices: int = 240, cache: Path | None = None) -> bool:
+def is_here(source: str, *, voices: int = 240, negatives: bool = False, cache: Path | None = None) -> bool:
     """Whether `open_source` would have nothing to make or download first."""
     cache = cache or cache_root()
     if source == "synthetic":
         from hybridq.audio.synthetic import is_made
 
-        return is_made(cache, voices)
-    return source not in ARCHIVES or is_downloaded(source, cache)
+        return is_made(cache, voices, negatives)
+    return source not in ARCHIVES or is_downloaded(source, cache, negatives)

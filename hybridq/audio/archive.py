@@ -1,7 +1,8 @@
 """Downloads the Speech Commands archives, resuming after a break, and unpacks them into the cache.
 
-In `<cache>/speech_commands/`: `<version>/` is the data set, there only when whole; `<archive>.part` is what
-has been downloaded so far, `<archive>.part.tag` the server's mark of the file it is a part of.
+In `<cache>/speech_commands/`: `<version>/` is the data set, there only when whole, and in it
+`official_test_v2/`, once it was asked for; `<archive>.part` is what has been downloaded so far,
+`<archive>.part.tag` the server's mark of the file it is a part of.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
+from hybridq.audio.clips import OFFICIAL_FOLDER
 from hybridq.audio.progress import bar
 from hybridq.audio.unpack import BadArchive, unpack
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
@@ -45,6 +47,15 @@ ARCHIVES: Mapping[str, Archive] = {
         "speech_commands_v0.02.tar.gz",
         2_428_923_189,
         "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+    ),
+}
+
+# The official test clips, with those of silence and of words that are no command, for the versions that have them.
+TEST_SETS: Mapping[str, Archive] = {
+    "v0.02": Archive(
+        "speech_commands_test_set_v0.02.tar.gz",
+        112_563_277,
+        "cc2a00c1147c2254e9be3fa0f779d8c17421dc349b86366567a8edfa9acd51df",
     ),
 }
 
@@ -85,16 +96,32 @@ def download(
     Raises UserError with exit status 3 when the server cannot be reached, gives another file, or the disk is
     full or not writable.
     """
-    archive = archives[version]
     home = cache.expanduser().absolute() / "speech_commands"
-    folder = home / version
+    return _brought(archives[version], home, home / version, progress, wait_s)
+
+
+def download_test_set(
+    version: str,
+    cache: Path,
+    *,
+    progress: bool = True,
+    archives: Mapping[str, Archive] = TEST_SETS,
+    wait_s: float = 1.0,
+) -> Path:
+    """The folder of the official test clips in that of a version that is there already; otherwise as `download`."""
+    home = cache.expanduser().absolute() / "speech_commands"
+    return _brought(archives[version], home, home / version / OFFICIAL_FOLDER, progress, wait_s)
+
+
+def _brought(archive: Archive, home: Path, folder: Path, progress: bool, wait_s: float) -> Path:
+    """The folder with what the archive holds; the unfinished download lies in `home`."""
     if folder.is_dir():
         return folder
     part = home / f"{archive.file}.part"
     try:
         home.mkdir(parents=True, exist_ok=True)
         taken = f"another process is downloading to {home}: waiting for it"
-        with locked(home / f"{version}.lock", lambda: logger.warning(taken)):
+        with locked(home / f"{folder.name}.lock", lambda: logger.warning(taken)):
             if not folder.is_dir():
                 _make_room(part, archive)
                 _fetch(part, archive, progress, wait_s)
@@ -106,9 +133,10 @@ def download(
     return folder
 
 
-def is_downloaded(version: str, cache: Path) -> bool:
-    """Whether `download` would find that version."""
-    return (cache.expanduser().absolute() / "speech_commands" / version).is_dir()
+def is_downloaded(version: str, cache: Path, test_set: bool = False) -> bool:
+    """Whether `download` would find that version, and `download_test_set` its official test clips."""
+    folder = cache.expanduser().absolute() / "speech_commands" / version
+    return (folder / OFFICIAL_FOLDER if test_set and version in TEST_SETS else folder).is_dir()
 
 
 def server_url(archive: Archive) -> str:

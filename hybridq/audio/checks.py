@@ -58,8 +58,8 @@ def check(audio: AudioSet, sample_rate: int = 16000, seconds: float = 1.0, *, pr
 
     A clip is expected to be of `sample_rate` Hz, mono, `seconds` long; one that is not is only noted.
     """
-    files = sorted([clip.path for clip in audio.clips] + list(audio.noise))
-    clips = {clip.path for clip in audio.clips}
+    clips = {clip.path for clip in (*audio.clips, *audio.official)}
+    files = sorted([*clips, *audio.noise])
     unreadable: list[Finding] = []
     noted: dict[str, list[str]] = defaultdict(list)
     with bar("checking the clips", len(files), show=progress) as done:
@@ -88,11 +88,12 @@ def _split_faults(audio: AudioSet) -> list[Finding]:
     """What would test a network on what it was trained with, or teach it two names of one sound."""
     findings = []
     # Without the marker a name is only a number within its word's folder, and says nothing about who speaks.
-    named = [clip for clip in audio.clips if "_nohash_" in clip.path.name]
+    every = (*audio.clips, *audio.official)
+    named = [clip for clip in every if "_nohash_" in clip.path.name]
     for speaker, clips in sorted(_group(named, lambda clip: clip.speaker).items()):
         if splits := _splits(clips):
             findings.append(Finding("fault", f"the speaker '{speaker}' is in {splits}", _paths(clips)))
-    known = [clip for clip in audio.clips if clip.digest]
+    known = [clip for clip in every if clip.digest]
     for clips in _group(known, lambda clip: clip.digest).values():
         words = sorted({clip.word for clip in clips})
         if splits := _splits(clips):

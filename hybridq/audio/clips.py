@@ -3,6 +3,7 @@
 <word>/<speaker>_nohash_<take>.(wav|flac|ogg)
 _background_noise_/*.(wav|flac|ogg)                 optional
 testing_list.txt, validation_list.txt               optional, lines "<word>/<file>"
+official_test_v2/_silence_, _unknown_/<word>_*.wav  optional, the official test clips of these two classes
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import logging
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,8 +23,18 @@ from hybridq.errors import UserError
 SPLITS = ("training", "validation", "test")
 LISTS = {"test": "testing_list.txt", "validation": "validation_list.txt"}
 NOISE_FOLDER = "_background_noise_"
+OFFICIAL_FOLDER = "official_test_v2"
+SILENCE, UNKNOWN = NEGATIVES = ("_silence_", "_unknown_")  # the classes that are no command
 
 STANDARD_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+
+# For the class unknown, said by synthetic voices: none is in Speech Commands, so that its other words stay unheard;
+# the first lines sound a little like commands.
+EVERYDAY_WORDS = (
+    *("goat", "low", "nose", "snow", "note", "road", "town", "dawn", "out", "around", "lift", "letter", "last"),
+    *("light", "ride", "rain", "step", "top", "shop", "cup", "but", "under", "yet", "guess", "year", "cap", "cut"),
+    *("bad", "bet", "body", "music", "paper", "table", "water", "hello", "window", "morning", "flower", "animal"),
+)
 
 # The dataset's README: a speaker's hash is taken modulo this many values ("about 134 million").
 MAX_CLIPS_PER_WORD = 2**27 - 1
@@ -56,7 +67,9 @@ class AudioSet:
     `noise` are the background recordings (paths relative to `root`); `digest` covers the content, names and
     splits of all clips and the noise, so equal digests mean the same data wherever it lies; `split_rule` says
     in words what decided the splits. `empty` are word folders without a recording, `missing` are entries of
-    the lists without a file.
+    the lists without a file. `official` are the official test clips of silence (their word is SILENCE) and of words
+    that are no command (their word is what is said, "" where the file's name does not tell); they have a digest of
+    their own, for most networks never hear them.
     """
 
     name: str
@@ -68,6 +81,8 @@ class AudioSet:
     split_rule: str
     empty: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    official: tuple[Clip, ...] = ()
+    official_digest: str = ""
 
     def words(self, split: str = "all") -> dict[str, int]:
         """Clips of each word, words in alphabetical order; of one split, or of all."""
@@ -121,33 +136,33 @@ def open_folder(
         raise UserError(f"{root}: {what}. A data folder holds {LAYOUT}; {OTHER_SOURCES}")
     try:
         words, noise, empty = _scan(root)
+        official = {path: stat for name in NEGATIVES for path, stat in _recordings(root, f"{OFFICIAL_FOLDER}/{name}")}
         lists = {split: entries for split, file in LISTS.items() if (entries := _read_list(root / file)) is not None}
     except OSError as error:
         raise UserError(f"{error.filename or root}: cannot be read: {error.strerror or error}") from error
     if not words:
         raise UserError(f"{root}: no recordings found. A data folder holds {LAYOUT}; {OTHER_SOURCES}")
-    digests = file_digests(root, {**words, **noise}, cache, progress=progress)
+    digests = file_digests(root, {**words, **noise, **official}, cache, progress=progress)
     clips = []
     for path in sorted(words):
         word = path.partition("/")[0]
         clips.append(Clip(Path(path), word, speaker_of(path), _split(path, lists), digests[path]))
     present = {_bare(path) for path in words}
     missing = sorted(entry for entries in lists.values() for key, entry in entries.items() if key not in present)
-    whole = hashlib.sha256()
-    for clip in clips:
-        whole.update(os.fsencode(f"{clip.path}\0{clip.split}\0{clip.digest}\n"))
-    for path in sorted(noise):
-        whole.update(os.fsencode(f"{path}\0noise\0{digests[path]}\n"))
+    lines = [f"{clip.path}\0{clip.split}\0{clip.digest}\n" for clip in clips]
+    lines += [f"{path}\0noise\0{digests[path]}\n" for path in sorted(noise)]
     return AudioSet(
         name=name or root.resolve().name,
         root=root,
         clips=tuple(clips),
         noise=tuple(Path(path) for path in sorted(noise)),
         synthetic=synthetic,
-        digest=whole.hexdigest(),
+        digest=_whole(lines),
         split_rule=_rule_in_words(lists.keys()),
         empty=tuple(empty),
         missing=tuple(missing),
+        official=tuple(_official(path, digests[path]) for path in sorted(official)),
+        official_digest=_whole(f"{path}\0{digests[path]}\n" for path in sorted(official)),
     )
 
 
@@ -168,6 +183,21 @@ def choose_words(audio: AudioSet, words: Literal["auto"] | Sequence[str]) -> lis
         if word not in training:
             raise UserError(f"{audio.root}: {_why_not(audio, word)}; words with training clips: {', '.join(training)}")
     return list(words)
+
+
+def choose_other_words(audio: AudioSet, commands: Sequence[str], words: Literal["auto"] | Sequence[str]) -> list[str]:
+    """The words to learn as "unknown", in alphabetical order: those of a list, or all with training clips ("auto").
+
+    UserError names a word that is a command or cannot be trained, and why.
+    """
+    training = [word for word in audio.words("training") if word not in commands]
+    if not training:
+        raise UserError(f"{audio.root}: no training clips of words that are no command; data.unknown needs some")
+    for word in () if words == "auto" else words:
+        if word not in training:
+            why = f"'{word}' is a command" if word in commands else _why_not(audio, word)
+            raise UserError(f"{audio.root}: data.unknown_words: {why}; words that may be: {', '.join(training)}")
+    return training if words == "auto" else sorted(words)
 
 
 def _best_words(audio: AudioSet, training: dict[str, int]) -> list[str]:
@@ -220,6 +250,23 @@ def _scan(root: Path) -> tuple[Files, Files, list[str]]:
             if not found and not has_folders and not is_noise:
                 empty.append(folder.name)
     return clips, noise, sorted(empty)
+
+
+def _recordings(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    """The recordings in a folder of the root, if it is there."""
+    if (root / folder).is_dir():
+        with os.scandir(root / folder) as files:
+            yield from ((f"{folder}/{f.name}", f.stat()) for f in files if is_audio(f.name) and f.is_file())
+
+
+def _official(path: str, digest: str) -> Clip:
+    """A clip of the official test set: `<word>_<speaker>_nohash_<take>` in `_unknown_`."""
+    word, _, speaker = speaker_of(path).rpartition("_")
+    return Clip(Path(path), SILENCE if f"/{SILENCE}/" in path else word, speaker, "test", digest)
+
+
+def _whole(lines: Iterable[str]) -> str:
+    return hashlib.sha256(b"".join(map(os.fsencode, lines))).hexdigest()
 
 
 def _read_list(path: Path) -> dict[str, str] | None:

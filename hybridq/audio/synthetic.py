@@ -31,6 +31,8 @@ from hybridq.paths import locked
 GENERATOR = 1
 """To be raised with every change of this module, `acoustics`, `voices` or `espeak` that changes a sample."""
 
+OTHER_WORDS = ("bed", "cat", "eight", "five", "happy", "house", "one", "zero")
+"""No commands: what a spotter must not take for one."""
 NOISE_SECONDS = 30
 SNR_DB = (15.0, 45.0)
 PEAK_DB = (-26.0, -1.0)
@@ -97,9 +99,14 @@ def make_synthetic(
     return folder
 
 
-def is_made(cache: Path, voices: int) -> bool:
-    """Whether `make_synthetic` would find the clips of so many voices."""
-    folder, settings = _place(cache, voices, STANDARD_WORDS, 0)
+def spoken(others: bool) -> tuple[str, ...]:
+    """The words that the voices say: the standard commands, and others for the class "unknown"."""
+    return STANDARD_WORDS + OTHER_WORDS if others else STANDARD_WORDS
+
+
+def is_made(cache: Path, voices: int, others: bool = False) -> bool:
+    """Whether `make_synthetic` would find the clips of so many voices, the other words too."""
+    folder, settings = _place(cache, voices, spoken(others), 0)
     return _complete(folder, settings)
 
 

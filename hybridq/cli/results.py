@@ -13,6 +13,7 @@ from hybridq.cli.options import Data, Format, Output, Settings, print_json, prin
 from hybridq.errors import RUN_FAILED, UserError
 
 if TYPE_CHECKING:
+    from hybridq.measurement import Measurement
     from hybridq.profiler import Profile
     from hybridq.profiler.diff import Diff
     from hybridq.profiler.suggest import Suggestion
@@ -116,9 +117,17 @@ def profile(
 
 
 def evaluate(
-    run_or_model: Annotated[str, typer.Argument(help="A run, a model's folder, or an integer network (.hqn).")],
+    run_or_model: Annotated[str, typer.Argument(help="A run, a model's folder, a .hqn file, or pretrained:NAME.")],
     data: Data = None,
     split: SplitName = SplitName.test,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Probability from which on a command counts; else the recipe's."),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw false accepts over false rejects as the threshold moves."),
+    ] = None,
     format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
 ) -> None:
     """Measure a trained network on the clips of a data set: by Keras and, if quantized, in integers as on a device."""
@@ -129,11 +138,24 @@ def evaluate(
     if format_ not in (Format.table, Format.json):
         raise UserError("evaluate prints --format table or json")
     trained = find_trained(run_or_model, None if is_path(run_or_model) else the_store())
-    result = measured_on(trained, source_of(data), split.value)
+    result = measured_on(trained, source_of(data), split.value, threshold)
+    if picture:
+        _draw(result, trained.name, split.value, picture)
     if format_ is Format.json:
         print_json(result.to_json())
     else:
         measurement_table(result, trained.name, split.value)
+
+
+def _draw(found: Measurement, name: str, split: str, file: Path) -> None:
+    from hybridq.pictures import decision_curves
+
+    if not found.decisions or not found.decisions.others:
+        raise UserError("--picture: this network has no clips to accept falsely: no class of silence or unknown words")
+    try:
+        decision_curves({split: found.decisions}, found.threshold, title=name, synthetic=found.synthetic).savefig(file)
+    except (OSError, ValueError) as error:  # ValueError: a suffix that is no format
+        raise UserError(f"--picture {file}: {error}") from error
 
 
 def ui(port: int = 5000) -> None:

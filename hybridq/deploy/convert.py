@@ -42,6 +42,7 @@ def convert(bundle: Bundle, clips: NDArray[np.float32] | None = None) -> Integer
         model = on_grids(model, clips)
     about = {
         "labels": list(bundle.labels),
+        **bundle.rejection,
         "front_end": asdict(bundle.front_end),
         "normalisation": asdict(bundle.normalisation),
         "name": bundle.recipe.get("name", ""),

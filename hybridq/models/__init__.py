@@ -14,7 +14,11 @@ from hybridq.models.config import CONFIGS as CONFIGS
 if TYPE_CHECKING:
     import keras
 
-BUILDERS = {"reference": "hybridq.models.reference", "tc_resnet": "hybridq.models.tc_resnet"}
+BUILDERS = {
+    "reference": "hybridq.models.reference",
+    "tc_resnet": "hybridq.models.tc_resnet",
+    "tenet": "hybridq.models.tenet",
+}
 
 
 def build_model(config: Any, shape: tuple[int, int], classes: int) -> keras.Model:

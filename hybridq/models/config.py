@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hybridq.errors import UserError
+from hybridq.validation import fault
 
 
 class Section(BaseModel):
@@ -80,7 +81,42 @@ class TCResNetConfig(NetworkConfig):
     )
 
 
-CONFIGS: dict[str, type[NetworkConfig]] = {"reference": ReferenceConfig, "tc_resnet": TCResNetConfig}
+class TENetConfig(NetworkConfig):
+    """TENet: inverted bottlenecks along time, nearly all weights in 1x1 convolutions."""
+
+    name: Literal["tenet"] = Field(default="tenet", description="the network, by its name in the registry")
+    first: Width = Field(default=32, description="outputs of the first convolution (channels)")
+    channels: tuple[Width, ...] = Field(
+        default=(32, 32, 32),
+        strict=False,
+        min_length=1,
+        max_length=16,
+        description="outputs of the blocks of each stage; a stage halves the frames (channels)",
+    )
+    blocks: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+        default=(4, 4, 4),
+        strict=False,
+        description="blocks in each stage; 4, 4, 4 is TENet12, 2, 2, 2 is TENet6 (count)",
+    )
+    expansion: int = Field(default=3, ge=1, le=16, description="how much wider a block is inside (factor)")
+    length: int = Field(default=9, ge=1, le=199, description="length of the depthwise convolutions (frames)")
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="share of values dropped before the dense layer in training (0 to 1)"
+    )
+
+    @model_validator(mode="after")
+    def _blocks_for_each_stage(self) -> TENetConfig:
+        if len(self.blocks) != len(self.channels):
+            message = f"as many numbers as model.channels, {len(self.channels)} (has {len(self.blocks)})"
+            raise fault(message, "blocks", "channels")
+        return self
+
+
+CONFIGS: dict[str, type[NetworkConfig]] = {
+    "reference": ReferenceConfig,
+    "tc_resnet": TCResNetConfig,
+    "tenet": TENetConfig,
+}
 DEFAULT_NETWORK = "reference"
 
 

@@ -101,7 +101,7 @@ def _cost(recipe: Recipe, name: str, paces: dict[str, _Pace]) -> Cost:
     clips = minutes = None
     if _is_here(recipe):
         data = open_dataset(recipe)
-        clips, checked = (len(data.audio.select(data.words, split)) for split in ("training", "validation"))
+        clips, checked = data.size("training"), data.size("validation")
         parts = (recipe.model, recipe.plan, recipe.training.batch, data.front_end.shape, len(data.words))
         if repr(parts) not in paces:
             paces[repr(parts)] = _timed(recipe, len(data.words))
@@ -146,7 +146,7 @@ def _timed(recipe: Recipe, classes: int) -> _Pace:
 
 
 def _is_here(recipe: Recipe) -> bool:
-    return is_here(recipe.data.source, voices=recipe.data.voices)
+    return is_here(recipe.data.source, voices=recipe.data.voices, negatives=bool(recipe.data.negatives))
 
 
 def _cells(cost: Cost) -> tuple[str, ...]:

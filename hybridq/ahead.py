@@ -1,0 +1,47 @@
+"""Making the next thing in a thread while the one before it is used."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable
+from queue import Queue
+from typing import Any, TypeVar
+
+Made = TypeVar("Made")
+
+
+def made_ahead(
+    numbers: Iterable[int], make: Callable[[int, threading.Event], Made], name: str
+) -> Generator[Made, None, None]:
+    """What `make` gives for each number, one ahead. It is told by an event when nobody wants the rest any more.
+
+    Close it (`contextlib.closing`) where it is left early: its thread, of that name, ends then.
+    """
+    wanted = list(numbers)
+    queue: Queue[Any] = Queue(1)
+    over = threading.Event()
+
+    def work() -> None:
+        try:
+            for number in wanted:
+                made = make(number, over)
+                if over.is_set():
+                    return
+                queue.put(made)
+        except BaseException as error:
+            queue.put(error)
+
+    thread = threading.Thread(target=work, daemon=True, name=name)
+    thread.start()
+    try:
+        for _ in wanted:
+            item = queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        over.set()
+        while thread.is_alive():  # it may be waiting for room in the queue
+            if not queue.empty():
+                queue.get_nowait()
+            thread.join(timeout=0.05)
