@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridq.deploy import scaling
-from hybridq.deploy.arithmetic import classes, quantized, requantized
+from hybridq.deploy.arithmetic import classes, normalised, quantized, requantized
 from hybridq.deploy.artefact import DESCRIPTION, digest, load_network, save_network
 from hybridq.deploy.convert import on_grids
 from hybridq.deploy.layers import integer_network
@@ -63,11 +63,11 @@ def test_a_requantization_is_a_product_rounded_once(scale, sums, offset):
 @given(scale=st.lists(st.floats(-300, 300), min_size=1, max_size=4), offset=st.floats(-1000, 1000))
 def test_a_batch_norm_in_integers_stays_within_32_bits_and_is_near(scale, offset):
     by = scaling.affine("layer", np.array(scale), np.full(len(scale), offset))
+    inexact = (127 * 128 + np.abs(by.multiplier) / 2) * 2.0**-by.shift  # of the multiplier, of the bias
     for q in (-128, -1, 0, 127):
-        product = q * by.scale + by.offset
-        assert (np.abs(product) + 2.0 ** (by.shift - 1) < 2**31).all()
-        near = (np.array(scale) * q + offset) * 2.0**by.shift
-        assert (np.abs(product - near) <= 65).all()
+        assert (np.abs(q * by.scale + by.offset) + 2.0 ** (by.shift - 1) < 2**31).all()
+        real = np.clip(np.array(scale) * q + offset, -128, 127)
+        assert (np.abs(normalised(np.array(q), by) - real) <= 0.5 + inexact).all()
 
 
 def test_a_float_network_is_put_on_grids_and_hears_the_same():

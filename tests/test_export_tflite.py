@@ -131,7 +131,7 @@ def spotter(seed: int = 0) -> IntegerNetwork:
     x = made.dense(x, 16)
     made.dense(x, 5, logits=True)
     network = made.network()
-    norm = Affine(np.full(8, 179), np.full(8, 300), 8)
+    norm = Affine(np.full(8, 213), np.full(8, 180), 15)
     layers: list[Layer] = []
     for layer in network.layers:
         layer = replace(layer, fraction=5)
@@ -205,7 +205,7 @@ def test_a_channel_of_no_weight_and_one_of_a_flat_norm() -> None:
     made.dense(x, 3, logits=True)
     first, last = made.network().layers
     out = Requantization(np.array([0, first.out.multiplier[1]]), first.out.shift)
-    first = replace(first, out=out, affine=Affine(np.array([3, 0]), np.array([0, 40_000]), 10))
+    first = replace(first, out=out, affine=scaling.affine("", np.array([0.003, 0]), np.array([0, 39.06])))
     network = on_grids(IntegerNetwork("input", (6, 5, 2), 4, (first, last)), 0)
     for found in every_tensor(network, some_inputs(network, CLIPS)).values():
         assert steps_off(network.layers[0], found, network) <= 1
