@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hybridq.deploy import scaling
 from hybridq.deploy.arithmetic import classes, normalised, quantized, requantized
 from hybridq.deploy.artefact import DESCRIPTION, digest, load_network, save_network
-from hybridq.deploy.convert import on_grids
+from hybridq.deploy.chains import chains_of
+from hybridq.deploy.convert import on_grids, settle
 from hybridq.deploy.layers import integer_network
 from hybridq.errors import UserError
 from hybridq.precision import PrecisionPlan
@@ -78,6 +79,20 @@ def test_a_float_network_is_put_on_grids_and_hears_the_same():
     heard = found.predict(x, verbose=0).argmax(1)
     assert (classes(integers, quantized(x, integers.input_fraction)) == heard).mean() >= 0.995
     assert (heard == model.predict(x, verbose=0).argmax(1)).mean() >= 0.9
+
+
+def test_a_settled_batch_norm_is_that_of_the_integers():
+    model = gridded(small())
+    norm = model.get_layer("norm")
+    given = [0.7, -1.3, 2.0, 0.0], [0.1, 9.0, -0.4, 0.3], [0.0, 0.2, 1.0, -1.0], [1.0, 0.3, 2.0, 1e-3]
+    norm.set_weights(list(np.array(given)))
+    settle(model)
+    by, (before, found, after) = integer_network(model).layers[0].affine, chains_of(model)[1].parts[-3:]
+    np.testing.assert_allclose(found.value[0] * 2.0 ** (after.value - before.value + by.shift), by.scale, rtol=1e-5)
+    np.testing.assert_allclose(found.value[1] * 2.0 ** (after.value + by.shift), by.offset, rtol=1e-5)
+    settled = norm.get_weights()
+    settle(model)
+    np.testing.assert_allclose(np.array(norm.get_weights()), np.array(settled), rtol=1e-5)
 
 
 def test_what_is_between_layers_but_not_on_a_grid_is_named():

@@ -67,9 +67,9 @@ def on_grids(model: keras.Model, clips: NDArray[np.float32]) -> keras.Model:
 def settle(model: keras.Model) -> None:
     """Round the biases of a network on grids to those of its integer network, which are whole steps of the sums.
 
-    They move by no more than half of such a step. So do the batch norms behind nonlinearities, see `network.Affine`. A grid finer than the sums that it is to hold gets a larger step.
-    From then on the two networks compute the same but for the rounding of float32. Raises UserError where there is no
-    integer network.
+    They move by no more than half of such a step. A batch norm behind a nonlinearity gets the scale and the offset that
+    it has in integers. A grid finer than the sums that it is to hold gets a larger step. From then on the two networks
+    compute the same but for the rounding of float32. Raises UserError where there is no integer network.
     """
     _coarsen(model)
     chains = {chain.name: chain for chain in chains_of(model)}
