@@ -1,4 +1,4 @@
-"""Training sounds, different in every epoch: shifted, louder or softer, in noise.
+"""Training sounds, different in every epoch: shifted, said differently, louder or softer, in noise.
 
 A random stream is made from (seed, epoch), so that an epoch is the same however the run came to it: from the start,
 or resumed.
@@ -7,6 +7,8 @@ or resumed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +20,30 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 QUIET = 1e-4  # the level (RMS) that a silent clip is taken to have, so that noise stays finite
+TRACTS = 21  # lengths of the vocal tract that are drawn from: each needs a filter bank of its own
+HISS = 2**20  # samples of white noise, drawn once: to draw it anew costs more than all else that is done to a clip
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How each of some clips is said: factors (clips,) of speed, of tempo, and of the vocal tract's length."""
+
+    speed: NDArray[Any]
+    tempo: NDArray[Any]
+    tract: NDArray[Any]
+
+    @classmethod
+    def drawn(cls, settings: AugmentSettings, count: int, rng: np.random.Generator) -> Manner:
+        """Uniform in `speed`, `tempo`, `pitch_semitones` and `vocal_tract`; pitch is speed without its tempo."""
+        speed, tempo = (rng.uniform(*limits, count) for limits in (settings.speed, settings.tempo))
+        pitch = 2 ** (rng.uniform(*settings.pitch_semitones, count) / 12)
+        tract = rng.choice(np.linspace(*settings.vocal_tract, TRACTS), count)
+        return cls(speed * pitch, tempo / pitch, tract)
+
+
+def highest_tempo(settings: AugmentSettings) -> float:
+    """The largest `tempo` of a Manner that is drawn with these settings."""
+    return float(settings.tempo[1] * 2 ** (-settings.pitch_semitones[0] / 12))
 
 
 def centred(sounds: NDArray[np.int16], samples: int) -> Floats:
@@ -32,20 +58,19 @@ def augmented(
     samples: int,
     settings: AugmentSettings,
     sample_rate: int,
+    speeds: NDArray[Any],
     rng: np.random.Generator,
 ) -> Floats:
     """A random variant of each clip (clips, n), shape (clips, samples), in this order:
 
-    1. crop at the centre plus a shift of at most `shift_ms`, played at a speed uniform in `speed` (pitch and tempo
-       together, by linear interpolation); zeros where the crop leaves the clip;
+    1. crop at the centre plus a shift of at most `shift_ms`, played at its own of the `speeds` (clips,) (pitch and
+       tempo together, by linear interpolation); zeros where the crop leaves the clip;
     2. gain, uniform in `gain_db`;
     3. with `noise_probability`, a random piece of background noise, `noise_snr_db` under the clip's level;
     4. white noise `hiss_db` under the clip's level: real microphones never give the digital zeros of padded clips.
     """
     most = round(settings.shift_ms * sample_rate / 1000)
-    out = _cropped(
-        sounds, samples, rng.integers(-most, most + 1, len(sounds)), rng.uniform(*settings.speed, len(sounds))
-    )
+    out = _cropped(sounds, samples, rng.integers(-most, most + 1, len(sounds)), speeds)
     count = len(out)
     out *= _decibel(rng.uniform(*settings.gain_db, count))
     level = np.maximum(np.sqrt(np.mean(np.square(out), axis=1, keepdims=True)), QUIET)
@@ -56,7 +81,8 @@ def augmented(
             out[i] += _piece(noise, samples, rng) * (level[i] * 10 ** (-snr[i] / 20))
     if settings.hiss_db is not None:
         hiss = level * _decibel(-rng.uniform(*settings.hiss_db, count))
-        out += rng.standard_normal(out.shape, np.float32) * hiss
+        for row, loud, start in zip(out, hiss, rng.integers(0, HISS - samples, count), strict=True):
+            row += _white()[start : start + samples] * loud
     return out
 
 
@@ -75,12 +101,13 @@ def mixed(
 
 
 def masked(features: Floats, settings: AugmentSettings, rng: np.random.Generator) -> Floats:
-    """Standardised features (clips, coefficients, frames), one random block of frames and one of coefficients zeroed.
+    """Standardised features (clips, coefficients, frames), random blocks of frames and of coefficients zeroed.
 
-    The blocks are at most `time_mask` frames and `frequency_mask` coefficients wide (SpecAugment, arXiv 1904.08779);
-    zero is the training set's mean. In place.
+    There are `time_masks` and `frequency_masks` of them, which may overlap, each at most `time_mask` frames or
+    `frequency_mask` coefficients wide (SpecAugment, arXiv 1904.08779); zero is the training set's mean. In place.
     """
-    for axis, widest in ((2, settings.time_mask), (1, settings.frequency_mask)):
+    frames, coefficients = (2, settings.time_mask), (1, settings.frequency_mask)
+    for axis, widest in [frames] * settings.time_masks + [coefficients] * settings.frequency_masks:
         if widest:
             size = features.shape[axis]
             width = rng.integers(0, min(widest, size) + 1, len(features))
@@ -100,6 +127,12 @@ def _cropped(sounds: NDArray[np.int16], samples: int, shifts: NDArray[Any], spee
         row[:] = np.interp(middle + speed * crop, place, sound, left=0, right=0)
     out /= 32768
     return out
+
+
+@cache
+def _white() -> Floats:
+    """White noise of level (RMS) 1, from which each clip takes a stretch; the same in every run."""
+    return np.random.default_rng(0).standard_normal(HISS, np.float32)
 
 
 def _piece(noise: Sequence[NDArray[np.int16]], samples: int, rng: np.random.Generator) -> Floats:

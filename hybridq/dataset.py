@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.audio import AudioSet, Clip, decode, fit, mono, read_clip
-from hybridq.augment import augmented, centred, masked, mixed
+from hybridq.augment import Manner, augmented, centred, highest_tempo, masked, mixed
 from hybridq.errors import NotWritable, UserError
 from hybridq.features import FrontEnd
 from hybridq.paths import locked
@@ -152,6 +152,7 @@ class Dataset:
         """
         split = self.split("training")
         rng = np.random.default_rng((seed, epoch))
+        rate, samples = self.front_end.sample_rate, self.front_end.samples_at(highest_tempo(settings))
         order = rng.permutation(len(split))
         out = np.empty((len(order), *self.front_end.shape), np.float32)
         targets = np.eye(len(self.words), dtype=np.float32)[split.labels[order]]
@@ -159,11 +160,10 @@ class Dataset:
             if over and over.is_set():
                 break
             part = order[first : first + CHUNK]
-            sounds = augmented(
-                split.sounds[part], self.noise, self.front_end.samples, settings, self.front_end.sample_rate, rng
-            )
+            manner = Manner.drawn(settings, len(part), rng)
+            sounds = augmented(split.sounds[part], self.noise, samples, settings, rate, manner.speed, rng)
             sounds, targets[first : first + CHUNK] = mixed(sounds, targets[first : first + CHUNK], settings, rng)
-            features = self.normalisation.apply(self.front_end.mfcc(sounds))
+            features = self.normalisation.apply(self.front_end.varied(sounds, manner.tempo, manner.tract))
             out[first : first + CHUNK] = masked(features, settings, rng)
             if retarget:
                 targets[first : first + CHUNK] = retarget(

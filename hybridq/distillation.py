@@ -1,11 +1,12 @@
-"""Distillation: training targets from the answers of another network (Hinton et al., arXiv 1503.02531).
+"""Distillation: training targets from the answers of other networks (Hinton et al., arXiv 1503.02531).
 
-The teacher hears the very sounds that the student hears, shifted, noisy and mixed, and what it makes of them is the
+The teachers hear the very sounds that the student hears, shifted, noisy and mixed, and what they make of them is the
 target, or a share of it. Nothing else in training changes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 
-def taught_by(teacher: keras.Model, share: float = 1.0, temperature: float = 1.0) -> Retarget:
-    """A function (inputs, targets) -> targets: `share` of the teacher's answer, the rest of the targets as they are.
+def taught_by(teachers: Sequence[keras.Model], share: float = 1.0, temperature: float = 1.0) -> Retarget:
+    """A function (inputs, targets) -> targets: `share` of the teachers' mean answer, the rest of the targets as is.
 
-    Targets (clips, words) are probabilities; above 1, `temperature` makes the teacher's more even, below 1 less.
+    Targets (clips, words) are probabilities; above 1, `temperature` makes each teacher's more even, below 1 less.
     """
 
     def retarget(inputs: Floats, targets: Floats) -> Floats:
-        answers: Any = softened(np.asarray(teacher.predict_on_batch(inputs)), temperature)
+        each = [softened(np.asarray(teacher.predict_on_batch(inputs)), temperature) for teacher in teachers]
+        answers: Any = np.mean(each, axis=0)
         mixed: Floats = (share * answers + (1 - share) * targets).astype(np.float32)
         return mixed
 

@@ -15,10 +15,11 @@ normalisation and no clamp against the clip's maximum: a microcontroller that he
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ Floats = NDArray[np.float32]
 
 CHUNK = 8  # clips transformed at once: their spectra stay in the processor's cache
 LARGEST = 192_000  # of all lengths and counts: a second at the highest sample rate
+KNEE = 0.6  # of the highest frequency: up to here a vocal tract's length scales frequencies, 4.8 of 8 kHz
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,11 @@ class FrontEnd:
     @property
     def samples(self) -> int:
         """Samples that one matrix of `frames` columns needs: (frames - 1) * hop + window."""
-        return (self.frames - 1) * self.hop + self.window
+        return self.samples_at(1.0)
+
+    def samples_at(self, tempo: float) -> int:
+        """The same for sound that is `tempo` times as fast: its frames lie as much further apart."""
+        return math.ceil((self.frames - 1) * self.hop * tempo) + self.window
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -133,6 +139,29 @@ class FrontEnd:
             self._transform(batch[first : first + CHUNK], out[first : first + CHUNK])
         return out if np.ndim(sound) > 1 else out[0]
 
+    def varied(self, sounds: Floats, tempo: NDArray[Any], tract: NDArray[Any]) -> Floats:
+        """MFCC (clips, coefficients, frames) of clips (clips, samples) that are said faster, or by somebody else.
+
+        tempo, tract: factors (clips,). The frames lie `tempo` times as far apart, around the clip's middle: what is
+        said is faster and the pitch stays. `tract` is the length of the vocal tract over the speaker's own: its
+        resonances fall as it grows (`warped_mel`). Where both are 1 these are the numbers of `mfcc`.
+
+        Raises ValueError where the clips have fewer samples than `samples_at` the highest tempo.
+        """
+        spare = sounds.shape[1] - self.window
+        beside = np.arange(self.frames) - (self.frames - 1) / 2
+        starts = np.rint(spare / 2 + self.hop * tempo[:, None] * beside).astype(np.int64)
+        if starts.min() < 0 or starts.max() > spare:
+            raise ValueError(f"{sounds.shape[1]} samples are too few for a tempo of {tempo.max():g}")
+        windows = np.lib.stride_tricks.sliding_window_view(sounds, self.window, axis=1)
+        out = np.empty((len(sounds), *self.shape), np.float32)
+        for first in range(0, len(sounds), CHUNK):
+            part = np.arange(first, min(first + CHUNK, len(sounds)))
+            power = self._power(windows[part[:, None], starts[part]])
+            mel = np.stack([one @ warped_mel(self, float(tract[i])) for one, i in zip(power, part, strict=True)])
+            out[part] = self._cepstrum(mel).transpose(0, 2, 1)
+        return out
+
     def mfcc_parallel(self, batch: NDArray[Any], workers: int = 2) -> Floats:
         """`mfcc` of a batch (clips, samples) on several threads."""
         parts = np.array_split(batch, max(1, min(workers, len(batch) // CHUNK)))
@@ -152,13 +181,43 @@ class FrontEnd:
                 held, gap = held[self.hop :], max(self.hop - len(held), 0)
 
     def _transform(self, batch: Floats, out: Floats) -> None:
+        power = self._power(np.lib.stride_tricks.sliding_window_view(batch, self.window, axis=1)[:, :: self.hop])
+        mel = power.reshape(-1, power.shape[-1]) @ self.mel_weights
+        out[:] = self._cepstrum(mel).reshape(len(batch), -1, self.coefficients).transpose(0, 2, 1)
+
+    def _power(self, frames: Floats) -> Floats:
+        """(..., window) to (..., transform // 2 + 1)."""
         from scipy import fft
 
-        frames = np.lib.stride_tricks.sliding_window_view(batch, self.window, axis=1)[:, :: self.hop]
         spectrum = fft.rfft(frames * self.window_values, n=self.transform, axis=-1)
-        power = np.square(spectrum.real) + np.square(spectrum.imag)
-        # One matrix product over all frames of the chunk: much faster than one for each clip.
-        mel = power.reshape(-1, power.shape[-1]) @ self.mel_weights
+        power: Floats = np.square(spectrum.real) + np.square(spectrum.imag)
+        return power
+
+    def _cepstrum(self, mel: Floats) -> Floats:
+        """(..., mel_bands), which are written over, to (..., coefficients)."""
         np.maximum(mel, np.float32(self.floor), out=mel)
-        coefficients = np.log(mel, out=mel) @ self.dct_weights
-        out[:] = coefficients.reshape(len(batch), -1, self.coefficients).transpose(0, 2, 1)
+        coefficients: Floats = np.log(mel, out=mel) @ self.dct_weights
+        return coefficients
+
+
+@lru_cache(maxsize=64)
+def warped_mel(end: FrontEnd, tract: float) -> Floats:
+    """The mel filter bank that hears a vocal tract `tract` times as long, shape (transform // 2 + 1, mel_bands).
+
+    A tract longer by a factor has its resonances lower by it, so each band listens higher by it; above the knee the
+    factor fades, so that half the sample rate stays where it is (Jaitly and Hinton 2013, "Vocal tract length
+    perturbation improves speech recognition"; there the knee is at 4.8 of 8 kHz too).
+    """
+    from librosa import mel_frequencies
+
+    if tract == 1:
+        return end.mel_weights
+    top = end.sample_rate / 2
+    knee = KNEE * top * min(tract, 1.0) / tract
+    edges = mel_frequencies(end.mel_bands + 2, fmin=end.low_hz, fmax=end.high_hz)
+    edges = np.interp(edges, [0, knee, top], [0, knee * tract, top])
+    bins = np.linspace(0, top, end.transform // 2 + 1)[:, None]
+    low, middle, high = edges[:-2], edges[1:-1], edges[2:]
+    triangles = np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle))
+    bank: Floats = (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
+    return bank

@@ -74,31 +74,31 @@ class Laboratory:
         fingerprint = fingerprint_of(recipe, data, self.reproduces)
         known = self._finished(fingerprint, anew=not self.resume)
         if not known:
-            parent = self._needed(recipe.parent, data)
-            tutor = self._needed(recipe.tutor, data)
+            parent = self._needed(recipe.parent, data) if recipe.parent else None
+            tutors = [self._needed(tutor, data) for tutor in recipe.tutors]
             folder = (self.store.root or Path("mlruns")) / "checkpoints" / fingerprint[:16]
             taken = f"{run_name(recipe)}: another process trains the same; waiting for it"
             with locked(folder.with_suffix(".lock"), lambda: log.warning(taken)):
                 known = self._finished(fingerprint, anew=not self.resume)
-                known = known or self._made(recipe, data, fingerprint, parent, tutor, folder)
+                known = known or self._made(recipe, data, fingerprint, parent, tutors, folder)
         else:
             log.info("%s: trained already, run %s", run_name(recipe), known[:8])
         self.done[fingerprint] = known
         return known
 
     def _made(
-        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutor: str | None, folder: Path
+        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutors: list[str], folder: Path
     ) -> str:
-        with self._start(recipe, data, fingerprint, parent, tutor, folder) as run, _explained(recipe):
+        with self._start(recipe, data, fingerprint, parent, tutors, folder) as run, _explained(recipe):
             self._log_inputs(run, recipe, data)
             start = self._network_of(parent) if parent else None
             model = network_from(start, recipe, data) if start else network(recipe, len(data.words))
             cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
             run.metrics(_sizes(cost))
-            teacher = self._network_of(tutor) if tutor else None
+            teachers = [self._network_of(tutor) for tutor in tutors]
             watcher = _Logging(self.watch(recipe, data), run)
             try:
-                history = train(model, data, recipe.training, folder / CHECKPOINT, watcher, self.resume, teacher)
+                history = train(model, data, recipe.training, folder / CHECKPOINT, watcher, self.resume, teachers)
             except KeyboardInterrupt:
                 if best_weights(folder / CHECKPOINT, model):
                     with _bundled(recipe, data, model) as bundle:
@@ -110,10 +110,8 @@ class Laboratory:
         shutil.rmtree(folder, ignore_errors=True)
         return run.id
 
-    def _needed(self, recipe: Recipe | None, data: Dataset) -> str | None:
+    def _needed(self, recipe: Recipe, data: Dataset) -> str:
         """The id of the finished run of a recipe that another one needs; trained now if there is none."""
-        if recipe is None:
-            return None
         return self._finished(fingerprint_of(recipe, data), anew=False) or self.run(recipe)
 
     def _network_of(self, run: str) -> keras.Model:
@@ -129,7 +127,7 @@ class Laboratory:
         return [run for run in self.store.runs() if run.tags.get(FINGERPRINT) == fingerprint]
 
     def _start(
-        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutor: str | None, folder: Path
+        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutors: list[str], folder: Path
     ) -> Run:
         """The run to log to: one that was interrupted, where there is one to go on with; else a new one."""
         if self.resume:
@@ -152,8 +150,8 @@ class Laboratory:
             tags |= {f"published.{key}": str(value) for key, value in published.items()}
         if parent:
             tags["started from"] = parent
-        if tutor:
-            tags["taught by"] = tutor
+        if tutors:
+            tags["taught by"] = ", ".join(tutors)
         if self.reproduces:
             tags[REPRODUCES] = self.reproduces
         return self.store.start_run(run_name(recipe), params=recipe.flat(), tags=tags, parent=self.sweep)

@@ -20,6 +20,7 @@ from typing import Any
 from hybridq.errors import UserError
 
 LARGEST_CONFIG = 4 * 2**20  # bytes of the description; a network of fifty layers has about 0.1 MB
+MOST_CONTAINERS = 400_000  # lists and objects in it, each of which takes time to make; a layer has some forty
 LONGEST_READ = 2 * 2**20  # bytes of a `.keras` file at once; its list of files, read whole, has some hundred
 H5_CPU_SECONDS = 0.8  # to read an .h5 file, once the library is there; a sound one takes a hundredth of it
 H5_SECONDS = 20  # with the library, on a slow disk
@@ -87,8 +88,10 @@ def folder_config(path: Path) -> Any:
 def _parsed(path: Path, text: bytes, **options: Any) -> Any:
     if len(text) > LARGEST_CONFIG:
         raise UserError(f"{path}: its description has more than {LARGEST_CONFIG:,} bytes; that is no network")
+    if text.count(b"{") + text.count(b"[") > MOST_CONTAINERS:
+        raise UserError(f"{path}: its description has more than {MOST_CONTAINERS:,} parts; that is no network")
     collecting = gc.isenabled()
-    gc.disable()  # it would walk over a million empty lists again and again while they are being made
+    gc.disable()  # it would walk over all the empty lists again and again while they are being made
     try:
         return json.loads(text, **options)
     except (ValueError, RecursionError) as error:

@@ -31,7 +31,7 @@ from hybridq.validation import fault
 from hybridq.yamlfile import Key, Override, dotted, shown
 
 SECTIONS = ("data", "features", "model", "precision", "training")  # what decides a result
-# Keys that name another recipe, which is trained first; the two agree on the features and on this section.
+# Keys that name other recipes, which are trained first; all agree on the features and on this section.
 REFERENCES = {"start_from": "model", "teacher": "data"}
 
 
@@ -49,9 +49,10 @@ class Recipe(Section):
         default=None,
         description="recipe whose trained weights to start from, relative to this file; null: none",
     )
-    teacher: str | None = Field(
+    teacher: str | dict[str, Any] | list[str | dict[str, Any]] | None = Field(
         default=None,
-        description="recipe whose trained network gives the training targets (distillation), relative to this file",
+        description="recipe whose trained network gives the training targets (distillation), relative to this file; "
+        "{recipe: FILE, seeds: [0, 1, 2]}, or a list of either, for the mean of several",
     )
     data: DataSettings = Field(default=DataSettings(), description="which clips and words")
     features: FeatureSettings = Field(default=FeatureSettings(), description="the front end")
@@ -79,7 +80,7 @@ class Recipe(Section):
 
     _path: Path = PrivateAttr(default=Path())
     _variants: list[list[Override]] = PrivateAttr(default=[])
-    _references: dict[str, Recipe] = PrivateAttr(default={})
+    _references: dict[str, tuple[Recipe, ...]] = PrivateAttr(default={})
 
     @field_validator("name")
     @classmethod
@@ -106,7 +107,7 @@ class Recipe(Section):
         return self._path
 
     @property
-    def references(self) -> Mapping[str, Recipe]:
+    def references(self) -> Mapping[str, tuple[Recipe, ...]]:
         """The recipes that must be trained first, by the keys that name them: `start_from`, `teacher`."""
         return self._references
 
@@ -118,12 +119,12 @@ class Recipe(Section):
     @property
     def parent(self) -> Recipe | None:
         """The recipe whose trained weights this one starts from."""
-        return self._references.get("start_from")
+        return next(iter(self._references.get("start_from", ())), None)
 
     @property
-    def tutor(self) -> Recipe | None:
-        """The recipe of the network that this one is taught by (`teacher` in the file)."""
-        return self._references.get("teacher")
+    def tutors(self) -> tuple[Recipe, ...]:
+        """The recipes of the networks that this one is taught by (`teacher` in the file)."""
+        return self._references.get("teacher", ())
 
     @property
     def plan(self) -> PrecisionPlan:
@@ -132,7 +133,7 @@ class Recipe(Section):
 
     def check_references(self) -> None:
         """Raise UserError where a recipe that this one starts from, or is taught by, does not go together with it."""
-        for key, other in self._references.items():
+        for key, other in [(key, other) for key, others in self._references.items() for other in others]:
             same = REFERENCES[key]
             if other.features != self.features or getattr(other, same) != getattr(self, same):
                 raise UserError(f"{self.name}: {key} needs the same features and the same {same} as {other.name}")
@@ -141,24 +142,27 @@ class Recipe(Section):
     def resolved(self) -> dict[str, Any]:
         """All values as plain data: saved as YAML it is a recipe that needs no other recipe file.
 
-        The start recipe and the teacher stand in it whole, and a folder of clips with its absolute path.
+        The start recipe and the teachers stand in it whole, and a folder of clips with its absolute path.
         """
         found = self.model_dump(mode="json")
         found = {key: value for key, value in found.items() if value is not None}
         found["precision"] = self.plan.to_data()
         if self.data.source not in SOURCES:
             found["data"]["source"] = os.path.abspath(self.data.source)
-        return found | {key: recipe.resolved() for key, recipe in self._references.items()}
+        for key, others in self._references.items():
+            whole = [recipe.resolved() for recipe in others]
+            found[key] = whole if len(whole) > 1 else whole[0]
+        return found
 
     def flat(self) -> dict[str, str]:
         """The values as text under dotted keys, for a table of parameters; no prose, no published figures."""
         shown_sections = self.model_dump(mode="json", exclude={"description", "published", "precision"})
         found = {dotted(key): text for key, text in _leaves(shown_sections, ())}
         found["precision"] = _one_line(self.plan)
-        return found | {key: recipe.name for key, recipe in self._references.items()}
+        return found | {key: _names(others) for key, others in self._references.items()}
 
     def digest(self) -> str:
-        """SHA-256 (hex) of what decides the result, the start recipe and the teacher included.
+        """SHA-256 (hex) of what decides the result, the start recipe and the teachers included.
 
         Not in it: name, description, published figures, target, accounting, paths, nor `data.source`: the data set has
         a digest of its own.
@@ -166,8 +170,16 @@ class Recipe(Section):
         decides: dict[str, Any] = self.model_dump(mode="json", include=set(SECTIONS))
         del decides["data"]["source"]
         decides["precision"] = list(self.plan.to_data().items())  # a list, since the order of rules matters
-        decides |= {key: recipe.digest() for key, recipe in self._references.items()}
+        decides |= {key: [recipe.digest() for recipe in others] for key, others in self._references.items()}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def _names(recipes: Sequence[Recipe]) -> str:
+    """Several recipes in one line: "small, big (seeds 0, 1, 2)"."""
+    seeds: dict[str, list[str]] = {}
+    for recipe in recipes:
+        seeds.setdefault(recipe.name, []).append(str(recipe.training.seed))
+    return ", ".join(f"{name} (seeds {', '.join(its)})" if len(its) > 1 else name for name, its in seeds.items())
 
 
 def _leaves(value: Any, key: Key) -> list[tuple[Key, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,10 @@ SHARED = ("data", "features")  # settings of these reach the start recipe and th
 def load_recipe(path: str | Path, overrides: Sequence[str] = (), variant: Sequence[Override] = ()) -> Recipe:
     """Read a recipe with what it extends and starts from; `overrides` are settings like "training.epochs=3".
 
-    Overrides of data, features and training.seed apply to the recipe it starts from and to its teacher as well,
-    those of model to the former: weights can only be handed on between networks that agree. `variant` are the settings
-    of one of the recipe's own `variants`, which hold where no override speaks. Raises UserError naming the file and
-    line (or the setting), the key and the nearest valid one.
+    Overrides of data, features and training.seed apply to the recipe it starts from and to its teachers as well (the
+    seed not to a teacher whose seeds are named), those of model to the former: weights can only be handed on between
+    networks that agree. `variant` are the settings of one of the recipe's own `variants`, which hold where no override
+    speaks. Raises UserError naming the file and line (or the setting), the key and the nearest valid one.
     """
     settings = [*variant, *(parse_override(text) for text in overrides)]
     tree = _read(Path(path), (), "")
@@ -55,8 +55,8 @@ def linked(recipes: Sequence[Recipe]) -> list[Recipe]:
     listed = {(recipe.path.resolve(), recipe.training.seed): recipe for recipe in recipes}
     for recipe in recipes:
         recipe._references = {
-            key: listed.get((other.path.resolve(), other.training.seed), other)
-            for key, other in recipe._references.items()
+            key: tuple(listed.get((other.path.resolve(), other.training.seed), other) for other in others)
+            for key, others in recipe._references.items()
         }
     return list(recipes)
 
@@ -87,14 +87,22 @@ def _read(path: Path, trail: tuple[Path, ...], place: str) -> Node:
 def _paths_resolved(tree: Node, path: Path) -> Node:
     for key in REFERENCES:
         other = tree.get(key)
-        if other and isinstance(other.value, dict):
-            tree = tree.having(**{key: _paths_resolved(other, path)})
-        elif other and isinstance(other.value, str):
-            tree = tree.having(**{key: Node(resolve_path(other.value, path), other.place)})
+        if other:
+            tree = tree.having(**{key: _reference_resolved(other, path)})
     source, data = tree.get("data", "source"), tree.get("data")
     if data and source and isinstance(source.value, str) and source.value not in ("", *SOURCES):
         tree = tree.having(data=data.having(source=Node(resolve_path(source.value, path), source.place)))
     return tree
+
+
+def _reference_resolved(node: Node, path: Path) -> Node:
+    """The same of what names another recipe, several of them, or is one."""
+    if isinstance(node.value, list):
+        return Node([_reference_resolved(one, path) for one in node.value], node.place)
+    if isinstance(node.value, dict):
+        inside = node.get("recipe")
+        return node.having(recipe=_reference_resolved(inside, path)) if inside else _paths_resolved(node, path)
+    return Node(resolve_path(node.value, path), node.place) if isinstance(node.value, str) else node
 
 
 def _laid_upon(base: Node, over: Node) -> Node:
@@ -120,12 +128,32 @@ def _build(tree: Node, path: Path, settings: list[Override], trail: tuple[Path, 
         node = tree.get(key)
         if node and node.value is not None:
             handed = [part for setting in settings for part in _for_reference(key, setting)]
-            references[key] = other = _reference(key, node, path, handed, trail)
-            origin = other.name if isinstance(node.value, dict) else str(other.path)
-            tree = tree.having(**{key: Node(origin, node.place)})
+            others = [_reference(key, one, path, [*handed, *seed], trail) for one, seed in _members(key, node)]
+            references[key] = tuple(others)
+            tree = tree.having(**{key: Node(", ".join(other.name for other in others), node.place)})
     recipe = _validated(tree)
     recipe._path, recipe._references, recipe._variants = path, references, variants
     return recipe
+
+
+def _members(key: str, node: Node) -> Iterator[tuple[Node, list[Override]]]:
+    """Each recipe that a reference names, by its path or whole, with the setting of its seed where seeds are named."""
+    several = isinstance(node.value, list) or node.get("recipe") or node.get("seeds")
+    if key != "teacher" or not several:
+        yield node, []
+    elif isinstance(node.value, list):
+        if not node.value:
+            raise UserError(f"{node.place}: {key}: names no recipe")
+        for item in node.value:
+            yield from _members(key, item)
+    else:
+        recipe, seeds = node.get("recipe"), node.get("seeds")
+        if not recipe or not seeds or len(node.mapping) > 2 or not isinstance(seeds.value, list) or not seeds.value:
+            raise UserError(
+                f"{node.place}: {key}: several seeds of a recipe are written {{recipe: FILE, seeds: [0, 1, 2]}}"
+            )
+        for seed in seeds.value:
+            yield recipe, [Override(("training", "seed"), seed)]
 
 
 def _reference(key: str, node: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
@@ -148,7 +176,8 @@ def _set(tree: Node, setting: Override) -> Node:
     first, place = setting.key[0], setting.node.place
     if first in ("extends", "sweep"):
         raise UserError(f"{place}: {first}: cannot be set here")
-    if first in REFERENCES and (len(setting.key) > 1 or isinstance(setting.node.value, dict)):
+    whole = isinstance(setting.node.value, dict) and not setting.node.get("recipe")
+    if first in REFERENCES and (len(setting.key) > 1 or whole):
         raise UserError(f"{place}: {first}: must be the path of a recipe, or null")
     if first == "precision" and len(setting.key) > 1:  # one rule, or one part of it
         rule = tree.get(*setting.key[:2])

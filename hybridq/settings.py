@@ -122,6 +122,19 @@ class AugmentSettings(Section):
         default=(0.9, 1.1),
         description="change of speed, and so of pitch and tempo, slowest and fastest, from 0.5 to 2 (factor)",
     )
+    tempo: Range = Field(
+        default=(1.0, 1.0), description="change of tempo at the same pitch, slowest and fastest, from 0.5 to 2 (factor)"
+    )
+    pitch_semitones: Range = Field(
+        default=(0.0, 0.0),
+        description="change of pitch at the same tempo, lowest and highest, from -12 to 12 (semitones)",
+    )
+    vocal_tract: Range = Field(
+        default=(1.0, 1.0),
+        description=(
+            "length of the speaker's vocal tract over what it is, shortest and longest, from 0.5 to 2 (factor)"
+        ),
+    )
     noise_probability: float = Field(
         default=0.8, ge=0, le=1, description="share of clips that get background noise (0 to 1)"
     )
@@ -137,14 +150,23 @@ class AugmentSettings(Section):
         default=0.0, ge=0, le=10, description="mix pairs of clips, shares from Beta(mixup, mixup); 0: off"
     )
     time_mask: int = Field(default=0, ge=0, description="longest stretch of frames blanked out (frames)")
+    time_masks: int = Field(default=1, ge=1, le=100, description="how many such stretches in each clip (count)")
     frequency_mask: int = Field(default=0, ge=0, description="widest band of coefficients blanked out (coefficients)")
+    frequency_masks: int = Field(default=1, ge=1, le=100, description="how many such bands in each clip (count)")
 
-    @field_validator("speed")
+    @field_validator("speed", "tempo", "vocal_tract")
     @classmethod
-    def _playable(cls, speed: tuple[float, float]) -> tuple[float, float]:
-        if not 0.5 <= speed[0] <= speed[1] <= 2:
-            raise fault(f"two factors from 0.5 to 2, the lower first (is {shown(list(speed))})")
-        return speed
+    def _speakable(cls, factors: tuple[float, float]) -> tuple[float, float]:
+        if not 0.5 <= factors[0] <= factors[1] <= 2:
+            raise fault(f"two factors from 0.5 to 2, the lower first (is {shown(list(factors))})")
+        return factors
+
+    @field_validator("pitch_semitones")
+    @classmethod
+    def _within_an_octave(cls, pitch: tuple[float, float]) -> tuple[float, float]:
+        if not -12 <= pitch[0] <= pitch[1] <= 12:
+            raise fault(f"two numbers from -12 to 12, the lower first (is {shown(list(pitch))})")
+        return pitch
 
     @field_validator("noise_snr_db", "hiss_db", "gain_db")
     @classmethod

@@ -191,9 +191,11 @@ def _starts(groups: Mapping[str, Sequence[Member]]) -> Iterator[str]:
     for name, members in groups.items():
         recipe = members[0].recipe or {}
         for key, said in (("start_from", "starts from the trained weights of"), ("teacher", "is taught by")):
-            other = recipe.get(key)
-            if isinstance(other, Mapping):
-                yield f"{name} {said} {other.get('name', 'another network')}."
+            others = recipe.get(key)
+            others = others if isinstance(others, list) else [others]
+            names = [str(one.get("name", "another network")) for one in others if isinstance(one, Mapping)]
+            if names:
+                yield f"{name} {said} {', '.join(dict.fromkeys(names))}."
 
 
 def _confusions(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:

@@ -89,11 +89,11 @@ def train(
     file: Path,
     watcher: Watcher,
     resume: bool = False,
-    teacher: keras.Model | None = None,
+    teachers: Sequence[keras.Model] = (),
 ) -> History:
     """Train the model; at the end it has the weights of its best epoch on the validation clips.
 
-    With a `teacher`, a network for the same inputs and words, its answers are the targets (`hybridq.distillation`).
+    With `teachers`, networks for the same inputs and words, their answers are the targets (`hybridq.distillation`).
     `file` is the checkpoint, written after every epoch. Raises UserError (exit status 1) where the loss becomes NaN or
     infinite, NotWritable where the checkpoint cannot be written. An interrupt leaves the checkpoint of the last epoch.
     """
@@ -103,7 +103,7 @@ def train(
     history, best = _restore(file, model) if resume and file.exists() else (History(), model.get_weights())
     steps = math.ceil(len(data.split("training")) / settings.batch)
     callback = _watch_batches(settings, steps, watcher)
-    retarget = taught_by(teacher, settings.teacher_share, settings.teacher_temperature) if teacher else None
+    retarget = taught_by(teachers, settings.teacher_share, settings.teacher_temperature) if teachers else None
 
     done = len(history.epochs)
     watcher.begin(history.epochs)

@@ -13,6 +13,11 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 REAL_CLIPS = REPOSITORY.parent / "shared" / "data" / "gsc"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test first: of two processes one would else wait for it at the end."""
+    items.sort(key=lambda item: "test_sweep_kills" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def gsc() -> Path:
     """A folder of real Speech Commands clips, beside the repository where there is one."""

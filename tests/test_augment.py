@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridq.augment import augmented, centred, masked, mixed
+from hybridq.augment import Manner, augmented, centred, highest_tempo, masked, mixed
 from hybridq.settings import AugmentSettings
 
 SAMPLES = 14336
@@ -18,7 +18,9 @@ def tones(count=6):
 
 def make(settings, seed=0, noise=(), sounds=None):
     sounds = tones() if sounds is None else sounds
-    return augmented(sounds, noise, SAMPLES, settings, 16000, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    speeds = Manner.drawn(settings, len(sounds), rng).speed
+    return augmented(sounds, noise, SAMPLES, settings, 16000, speeds, rng)
 
 
 def test_with_everything_off_it_is_what_evaluation_hears():
@@ -77,6 +79,39 @@ def test_the_generator_decides_everything():
     noise = [np.arange(-9000, 9000, dtype=np.int16)]
     np.testing.assert_array_equal(make(full, 3, noise), make(full, 3, noise))
     assert not np.array_equal(make(full, 3, noise), make(full, 4, noise))
+
+
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 2**31),
+    ends=st.tuples(*[st.tuples(st.floats(0.5, 2), st.floats(0.5, 2)).map(sorted) for _ in range(3)]),
+    pitch=st.tuples(st.floats(-12, 12), st.floats(-12, 12)).map(sorted),
+)
+def test_a_manner_lies_within_the_limits_and_pitch_leaves_the_tempo(seed, ends, pitch):
+    speed, tempo, tract = map(tuple, ends)
+    wide = AugmentSettings(speed=speed, tempo=tempo, vocal_tract=tract, pitch_semitones=tuple(pitch))
+    found = Manner.drawn(wide, 300, np.random.default_rng(seed))
+    low, high = speed[0] * tempo[0], speed[1] * tempo[1]
+    heard = found.speed * found.tempo  # how much faster the word is over, by both
+    assert ((heard > low * (1 - 1e-9)) & (heard < high * (1 + 1e-9))).all()
+    higher = 2 ** (np.array(pitch) / 12)
+    assert (found.speed >= speed[0] * higher[0] * (1 - 1e-9)).all()
+    assert (found.speed <= speed[1] * higher[1] * (1 + 1e-9)).all()
+    assert found.tempo.max() <= highest_tempo(wide) * (1 + 1e-9)
+    assert ((found.tract > tract[0] * (1 - 1e-9)) & (found.tract < tract[1] * (1 + 1e-9))).all()
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 4))
+def test_several_masks_hide_more_but_none_is_wider(seed, count):
+    many = AugmentSettings(time_mask=5, time_masks=count, frequency_mask=3, frequency_masks=count)
+    out = masked(np.ones((50, 38, 55), np.float32), many, np.random.default_rng(seed))
+    for axis, widest in ((1, 5), (2, 3)):
+        hidden = (out == 0).all(axis=axis)
+        blocks = np.diff(np.pad(hidden, ((0, 0), (1, 1))).astype(int), axis=1)
+        assert hidden.sum(axis=1).max() <= widest * count
+        assert (blocks == 1).sum(axis=1).max() <= count
+        assert (blocks == 1).sum(axis=1).max() > 1 or count == 1  # fifty clips: some show two apart
 
 
 @settings(max_examples=30, deadline=None)

@@ -159,6 +159,13 @@ def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_
     assert rows == {"teacher", "pupil"}
     assert run("train", "pupil.yaml", "--data", folder, "--resume")[2].count("epoch 1/1") == 0
 
+    both = "teacher={recipe: teacher.yaml, seeds: [0, 1]}"
+    code, _, err = run("sweep", "pupil.yaml", "--data", folder, "--set", both, "--seeds", "0,1")
+    assert code == 0, err
+    rows = json.loads(run("compare", "teacher", "pupil", "--format", "json")[1])["rows"]
+    runs = {row["network"]: len(row["runs"]) for row in rows}  # no teacher is trained twice
+    assert runs == {"teacher": 2, "pupil, teacher teacher": 1, "pupil, teacher teacher (seeds 0, 1)": 2}
+
     code, _, err = run("train", "pupil.yaml", "--data", folder, "--set", "data.balance=false")
     assert code == 0, err
     assert "teacher epoch 1/1" in err  # settings of the data reach the teacher: it is trained anew

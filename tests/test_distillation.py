@@ -59,9 +59,12 @@ def test_the_targets_are_shared_between_teacher_and_labels(data):
     x = data.inputs("training")[0][:6]
     labels = np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 0, 1]]
     answers = teacher.predict_on_batch(x)
-    np.testing.assert_allclose(taught_by(teacher)(x, labels), answers, atol=1e-6)
-    np.testing.assert_array_equal(taught_by(teacher, share=0)(x, labels), labels)
-    np.testing.assert_allclose(taught_by(teacher, share=0.25)(x, labels), 0.25 * answers + 0.75 * labels, atol=1e-6)
+    np.testing.assert_allclose(taught_by([teacher])(x, labels), answers, atol=1e-6)
+    np.testing.assert_array_equal(taught_by([teacher], share=0)(x, labels), labels)
+    np.testing.assert_allclose(taught_by([teacher], share=0.25)(x, labels), 0.25 * answers + 0.75 * labels, atol=1e-6)
+    other = network(1)
+    both = (answers + other.predict_on_batch(x)) / 2
+    np.testing.assert_allclose(taught_by([teacher, other])(x, labels), both, atol=1e-6)
 
 
 def test_a_pupil_believes_its_teacher_rather_than_the_labels(data, tmp_path):
@@ -76,7 +79,7 @@ def test_a_pupil_believes_its_teacher_rather_than_the_labels(data, tmp_path):
 
     settings = TrainingSettings(epochs=15, batch=8, learning_rate=3e-3)
     pupil = network(1)
-    history = train(pupil, data, settings, tmp_path / "whole", Nobody(), teacher=teacher)
+    history = train(pupil, data, settings, tmp_path / "whole", Nobody(), teachers=[teacher])
     assert history.epochs[-1].validation_accuracy < 10
 
     class Stop(Nobody):
@@ -86,6 +89,6 @@ def test_a_pupil_believes_its_teacher_rather_than_the_labels(data, tmp_path):
 
     again = network(1)
     with pytest.raises(KeyboardInterrupt):
-        train(again, data, settings, tmp_path / "part", Stop(), teacher=teacher)
-    resumed = train(again, data, settings, tmp_path / "part", Nobody(), resume=True, teacher=teacher)
+        train(again, data, settings, tmp_path / "part", Stop(), teachers=[teacher])
+    resumed = train(again, data, settings, tmp_path / "part", Nobody(), resume=True, teachers=[teacher])
     assert resumed.epochs == history.epochs

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd
+from hybridq.features import FrontEnd, warped_mel
 
 TOLERANCE = 1e-3  # the agreement with librosa that users are promised, in every coefficient
 
@@ -124,3 +124,48 @@ def test_silence_is_finite_and_too_little_sound_is_refused():
     assert end.samples == 14336
     with pytest.raises(ValueError, match="no window"):
         end.mfcc(np.zeros(511))
+
+
+@settings(max_examples=15)
+@given(count=st.integers(1, 20), seed=st.integers(0, 2**31), transform=st.sampled_from([512, 1024]))
+def test_sound_that_is_not_varied_has_the_same_features(count, seed, transform):
+    end = FrontEnd(transform=transform)
+    sounds = np.random.default_rng(seed).normal(0, 0.1, (count, end.samples)).astype(np.float32)
+    np.testing.assert_allclose(end.varied(sounds, np.ones(count), np.ones(count)), end.mfcc(sounds), atol=1e-3)
+
+
+@settings(max_examples=20)
+@given(hop=st.integers(128, 512), beside=st.integers(0, 400), seed=st.integers(0, 2**31))
+def test_a_faster_tempo_reads_frames_further_apart_around_the_middle(hop, beside, seed):
+    end, apart = FrontEnd(), FrontEnd(hop=hop)
+    assert end.samples_at(hop / 256) == apart.samples
+    sounds = np.random.default_rng(seed).normal(0, 0.1, (2, apart.samples + 2 * beside)).astype(np.float32)
+    found = end.varied(sounds, np.array([hop / 256, 0.5]), np.ones(2))
+    np.testing.assert_allclose(found[0], apart.mfcc(sounds[0, beside : beside + apart.samples]), atol=1e-3)
+    with pytest.raises(ValueError, match="too few for a tempo of"):
+        end.varied(sounds, np.array([8.0, 0.5]), np.ones(2))
+
+
+@pytest.mark.parametrize("settings_", [{}, {"transform": 2048, "mel_bands": 64}, {"low_hz": 100.0, "high_hz": 7000.0}])
+def test_a_vocal_tract_of_its_own_length_is_the_filter_bank_itself(settings_):
+    end = FrontEnd(**settings_)
+    bank = warped_mel(end, 1 + 1e-9)
+    np.testing.assert_allclose(bank, end.mel_weights, atol=1e-5 * end.mel_weights.max())
+
+
+@pytest.mark.parametrize("tract", [0.8, 0.9, 1.1, 1.25])
+@pytest.mark.parametrize("hertz", [400, 900, 1900, 3000])
+def test_a_longer_vocal_tract_lowers_what_it_says(tract, hertz):
+    """A tone is heard in the bands where one lower by that factor is heard otherwise."""
+    end = FrontEnd(coefficients=40)
+    time = np.arange(end.samples) / 16000
+    tone, lower = (np.sin(2 * np.pi * f * time).astype(np.float32)[None] for f in (hertz, hertz / tract))
+    mel = {
+        name: np.linalg.solve(end.dct_weights.T.astype(float), column[0, :, 20])
+        for name, column in (
+            ("longer", end.varied(tone, np.ones(1), np.array([tract]))),
+            ("lower", end.mfcc(lower)),
+        )
+    }
+    middle = {name: np.sum(np.exp(log) * np.arange(40)) / np.sum(np.exp(log)) for name, log in mel.items()}
+    assert middle["longer"] == pytest.approx(middle["lower"], abs=0.3)

@@ -187,17 +187,36 @@ def test_a_teacher_may_be_another_network_and_is_listened_to_with_the_same_ears(
     write("model: {name: tc_resnet}\ntraining: {epochs: 7}\n", "teacher.yaml")
     path = write("teacher: teacher.yaml\n", "pupil.yaml")
     pupil = load_recipe(path, ["model.padding=same", "features.coefficients=20", "training={seed: 3, epochs: 2}"])
-    assert pupil.tutor is not None
-    assert pupil.tutor.model.name == "tc_resnet"
-    assert pupil.tutor.features == pupil.features
-    assert (pupil.tutor.training.seed, pupil.tutor.training.epochs) == (3, 7)
+    (tutor,) = pupil.tutors
+    assert tutor.model.name == "tc_resnet"
+    assert tutor.features == pupil.features
+    assert (tutor.training.seed, tutor.training.epochs) == (3, 7)
     assert pupil.parent is None
     alone = load_recipe(path, ["teacher=null"])
-    assert alone.tutor is None
+    assert alone.tutors == ()
     assert alone.digest() != load_recipe(path).digest()
     both = (path.with_name("teacher.yaml"), path)
     teacher, taught = linked([load_recipe(one, ["training.epochs=2"]) for one in both])
-    assert taught.tutor is teacher
+    assert taught.tutors[0] is teacher
+
+
+@pytest.mark.parametrize("how", ["file", "setting"])
+def test_several_teachers_by_file_and_by_seed(write: Write, how: str) -> None:
+    big = write("model: {name: tc_resnet}\n", "big.yaml")
+    wide = write("model: {filters: [9, 9, 9, 9, 9, 9]}\n", "wide.yaml")
+    if how == "file":
+        pupil = load_recipe(write("teacher: [wide.yaml, {recipe: big.yaml, seeds: [4, 5]}]\n"), ["training.seed=3"])
+    else:
+        several = f"teacher=[{wide}, {{recipe: {big}, seeds: [4, 5]}}]"
+        pupil = load_recipe(write("name: a\n"), [several, "training.seed=3"])
+    assert [(tutor.name, tutor.training.seed) for tutor in pupil.tutors] == [("wide", 3), ("big", 4), ("big", 5)]
+    assert pupil.flat()["teacher"] == "wide, big (seeds 4, 5)"
+    again = load_recipe(write(to_yaml(pupil.resolved()), "again.yaml"))
+    assert again.digest() == pupil.digest()
+    assert again.flat() == pupil.flat() | {"name": "a"}
+    fewer = load_recipe(write(f"teacher: {{recipe: {big}, seeds: [4]}}\n"), ["training.seed=3"])
+    assert [tutor.training.seed for tutor in fewer.tutors] == [4]
+    assert fewer.digest() != pupil.digest()
 
 
 def test_one_rule_of_the_plan_can_be_set(write: Write) -> None:
@@ -264,6 +283,10 @@ def test_flat_is_text_under_dotted_keys() -> None:
      ":3: training.augment.noise_probability: must be at most 1 (is 2)"),
     ("training:\n  augment:\n    gain_db: [6, -6]\n",
      ":3: training.augment.gain_db: the lower value comes first (is [6.0, -6.0])"),
+    ("training:\n  augment:\n    vocal_tract: [1.1, 0.9]\n",
+     ":3: training.augment.vocal_tract: two factors from 0.5 to 2, the lower first (is [1.1, 0.9])"),
+    ("training:\n  augment:\n    pitch_semitones: [-2, 13]\n",
+     ":3: training.augment.pitch_semitones: two numbers from -12 to 12, the lower first (is [-2.0, 13.0])"),
     ("training:\n  augment:\n    gain_db: [6]\n", ":3: training.augment.gain_db: must have 2 values"),
     ("training: 3\n", ":1: training: must be a mapping, 'key: value' on each line (is 3)"),
     ("training:\n  optimizer: admaw\n",
@@ -323,6 +346,13 @@ def test_flat_is_text_under_dotted_keys() -> None:
      ":1: training.epochs: '" + "9" * 56 + "... cannot be read as int"),
     ("extends: 3\n", ":1: extends: must be the path of a recipe (is 3)"),
     ("name: a\nstart_from: 3\n", ":2: start_from: must be the path of a recipe (is 3)"),
+    ("name: a\nstart_from: [a.yaml]\n", ":2: start_from: must be the path of a recipe (is ['{}'])"),
+    ("name: a\nteacher: []\n", ":2: teacher: names no recipe"),
+    ("name: a\nteacher:\n  - 3\n", ":3: teacher: must be the path of a recipe (is 3)"),
+    ("name: a\nteacher: {recipe: b.yaml}\n",
+     ":2: teacher: several seeds of a recipe are written {recipe: FILE, seeds: [0, 1, 2]}"),
+    ("name: a\nteacher: {recipe: b.yaml, seeds: 3}\n",
+     ":2: teacher: several seeds of a recipe are written {recipe: FILE, seeds: [0, 1, 2]}"),
     ("data:\n  worsd: auto\nfeatures:\n  hopp: 3\nmoddel: 1\n",  # at most two lines
      ":2: data.worsd: unknown key; did you mean 'words'?\n"
      "{}:4: features.hopp: unknown key; did you mean 'hop'?"),
@@ -433,6 +463,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "training.learning_rate": st.floats(1e-12, 10),
     "training.schedule": st.sampled_from(["constant", "cosine", "step"]),
     "training.augment.gain_db": st.tuples(st.floats(-20, 0), st.integers(0, 20)).map(list),
+    "training.augment.tempo": st.just([0.9, 1.1]),
     "training.augment.hiss_db": st.none() | st.just([20, 30.5]),
     "published": st.none() | st.fixed_dictionaries({"label": st.just("theirs"), "accuracy": st.floats(0, 100)}),
 }
@@ -468,9 +499,8 @@ def test_resolved_is_a_recipe_with_the_same_digest(
     assert yaml.safe_load(to_yaml(resolved)) == resolved  # a reader of YAML 1.1 sees the same
     assert again.digest() == recipe.digest()
     assert again.resolved() == resolved
-    for key, other in (("start_from", again.parent), ("teacher", again.tutor)):
-        assert (other is not None) == (key in others)
-        assert other is None or other.training.seed == seed
+    assert set(again.references) == others
+    assert all(other.training.seed == seed for several in again.references.values() for other in several)
 
 
 @settings(deadline=None, max_examples=60)

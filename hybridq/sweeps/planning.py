@@ -74,7 +74,7 @@ def plan(recipes: Sequence[Recipe], refused: dict[str, str] | None = None) -> Pl
     def add(recipe: Recipe) -> int:
         identity = _identity(recipe)
         if identity not in jobs:
-            after = tuple(dict.fromkeys(add(other) for other in recipe.references.values()))
+            after = tuple(dict.fromkeys(add(other) for others in recipe.references.values() for other in others))
             jobs[identity] = Job(len(jobs), recipe, after, identity in wanted)
         return jobs[identity].number
 
