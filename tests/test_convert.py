@@ -201,7 +201,8 @@ def described(edit):
         (described(lambda said: said["layers"][0].update(width="INT4")), "weights beyond INT4"),
         (described(lambda said: said["input"].update(shape=[2**20, 2**20, 1])), "the shape"),
         (described(lambda said: said.update(layers=[])), "no layers"),
-        (described(lambda said: said.update(schema=99)), "schema 99"),
+        ({"000.affine.multiplier": lambda content: bytes(len(content))}, "a multiplier of 0"),
+        (described(lambda said: said.update(schema=1)), "schema 1, not 2: `hybridq export` its trained model again"),
         ({DESCRIPTION: lambda content: b"[" * 100_000}, "damaged"),
     ],
 )
