@@ -255,6 +255,11 @@ class TrainingSettings(Section):
         gt=0,
         description="above 1 the teacher's answer is made more even, below 1 sharper; arXiv 1503.02531 (factor)",
     )
+    latent_clip: Range | None = Field(
+        default=None,
+        description="bound on the latent weights of binary and ternary layers in the first and in the last epoch,"
+        " linear between: a multiple, more than 1, of their mean magnitude in an output channel; null: none (factor)",
+    )
     synthetic_voices: int = Field(
         default=0,
         ge=0,
@@ -269,6 +274,13 @@ class TrainingSettings(Section):
         description="share of the training clips that they replace, others in every epoch (0 to 1)",
     )
     augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
+
+    @field_validator("latent_clip")
+    @classmethod
+    def _above_the_mean(cls, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+        if bounds and min(bounds) <= 1:
+            raise fault(f"two factors above 1, for the first and the last epoch (is {shown(list(bounds))})")
+        return bounds
 
     @field_validator("synthetic_voices")
     @classmethod

@@ -17,6 +17,7 @@ from hybridq.errors import UserError
 from hybridq.experiment import calibration_clips, open_dataset
 from hybridq.features import FrontEnd
 from hybridq.precision import LayerPrecision, PrecisionPlan
+from hybridq.pretrained import PREFIX, pretrained_file
 from hybridq.quantize import is_grid
 from hybridq.recipe_file import recipe_of
 
@@ -67,17 +68,18 @@ class Trained:
 
 
 def is_path(name: str) -> bool:
-    """Whether a name means a file or a folder, not a run."""
-    return Path(name).exists() or Path(name).suffix in (SUFFIX, ".keras")
+    """Whether a name means a file, a folder, or a network that comes with hybridq: not a run."""
+    return name.startswith(PREFIX) or Path(name).exists() or Path(name).suffix in (SUFFIX, ".keras")
 
 
 def find_trained(name: str, store: Store | None = None) -> Trained:
-    """The trained network of a run (id or name), a model's folder or file, an integer network's file, or an export.
+    """The trained network of a run (id or name), a model's folder or file, an integer network's file, or an export;
+    `pretrained:NAME` is one that comes with hybridq.
 
     The integer network is the one that the run has logged, where it has. Raises UserError for what is none of these,
     and for a logged network that is not the one of the run's tag.
     """
-    path = Path(name)
+    path = pretrained_file(name) if name.startswith(PREFIX) else Path(name)
     file = path / NETWORK if path.is_dir() else path
     if path.suffix == SUFFIX or (path / NETWORK).is_file():
         return Trained(name, None, load_network(file))

@@ -13,7 +13,7 @@ import os
 import time
 import zipfile
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +22,7 @@ import numpy as np
 
 from hybridq.distillation import taught_by
 from hybridq.errors import RUN_FAILED, NotWritable, UserError
+from hybridq.latents import clipped_latents, latent_bound
 
 if TYPE_CHECKING:
     import keras
@@ -108,9 +109,14 @@ def train(
     done = len(history.epochs)
     watcher.begin(history.epochs)
     clock = time.monotonic()
-    with closing(data.epochs(done, settings.epochs, settings.seed, settings.augment, retarget)) as epochs:
+    with (
+        closing(data.epochs(done, settings.epochs, settings.seed, settings.augment, retarget)) as epochs,
+        clipped_latents(model) if settings.latent_clip else nullcontext() as bound,
+    ):
         for number, (x, y) in enumerate(epochs, done):
             _seed_dropout(model, settings.seed, number)
+            if bound is not None:
+                bound.assign(latent_bound(settings, number))
             fitted = model.fit(
                 x, y, batch_size=settings.batch, shuffle=False, epochs=number + 1, initial_epoch=number,
                 class_weight=data.class_weights(), callbacks=[callback], verbose=0,

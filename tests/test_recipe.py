@@ -313,6 +313,8 @@ def test_flat_is_text_under_dotted_keys() -> None:
     ("training:\n  augment:\n    pitch_semitones: [-2, 13]\n",
      ":3: training.augment.pitch_semitones: two numbers from -12 to 12, the lower first (is [-2.0, 13.0])"),
     ("training:\n  augment:\n    gain_db: [6]\n", ":3: training.augment.gain_db: must have 2 values"),
+    ("training:\n  latent_clip: [3, 1]\n",
+     ":2: training.latent_clip: two factors above 1, for the first and the last epoch (is [3.0, 1.0])"),
     ("training:\n  synthetic_voices: 2\n",
      ":2: training.synthetic_voices: must be 0, or 3 or more: voices are kept out for validation and test (is 2)"),
     ("training: 3\n", ":1: training: must be a mapping, 'key: value' on each line (is 3)"),

@@ -14,7 +14,7 @@ from hybridq.errors import RUN_FAILED, UserError
 
 
 def export(
-    run_or_artefact: Annotated[str, typer.Argument(help="A run, a model's folder, or an integer network (.hqn).")],
+    run_or_artefact: Annotated[str, typer.Argument(help="A run, a model's folder, a .hqn file, or pretrained:NAME.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     tflite: Annotated[bool, typer.Option("--tflite", help="Also write network.tflite, for LiteRT.")] = False,
 ) -> None:

@@ -107,7 +107,7 @@ def profile(
 
 
 def evaluate(
-    run_or_model: Annotated[str, typer.Argument(help="A run, a model's folder, or an integer network (.hqn).")],
+    run_or_model: Annotated[str, typer.Argument(help="A run, a model's folder, a .hqn file, or pretrained:NAME.")],
     data: Data = None,
     split: SplitName = SplitName.test,
     threshold: Annotated[

@@ -1,0 +1,125 @@
+"""The bound on latent weights: which layers, how far, when, and that nothing is left of it in the trained network."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybridq.audio import open_folder
+from hybridq.dataset import Dataset
+from hybridq.errors import UserError
+from hybridq.features import FrontEnd
+from hybridq.latents import clipped_latents, latent_bound, latents
+from hybridq.models import build_model
+from hybridq.models.config import ReferenceConfig
+from hybridq.precision import PrecisionPlan
+from hybridq.quantize import quantize
+from hybridq.settings import TrainingSettings
+from hybridq.training import train
+
+SETTINGS = TrainingSettings(epochs=3, batch=8, warmup_epochs=0, learning_rate=3e-2, average=0.5, latent_clip=(1.8, 1.2))
+
+
+class Nobody:
+    """Watches, says nothing, and can interrupt after an epoch."""
+
+    def __init__(self, stop_after=None):
+        self.stop_after = stop_after
+
+    def begin(self, epochs):
+        pass
+
+    def batch(self, epoch, share, accuracy):
+        pass
+
+    def epoch(self, row):
+        if row.epoch == self.stop_after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def data(folder, tmp_path):
+    return Dataset(open_folder(folder, tmp_path / "cache"), ("yes", "no"), FrontEnd(), tmp_path / "cache")
+
+
+def network(plan=None):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = build_model(ReferenceConfig(filters=[2, 2, 4, 4, 4, 4], dense=[8, 8]), (38, 55), 2)
+    plan = plan or {"conv2d*": "8-bit", "conv2d_5": "ternary", "dense": "binary"}
+    return quantize(model, PrecisionPlan.from_data(plan))
+
+
+def farthest(kernel):
+    """The largest magnitude over the mean one, of the channel where it is largest."""
+    sizes = np.abs(np.asarray(kernel))
+    sizes = sizes.reshape(-1, sizes.shape[-1])
+    return (sizes.max(axis=0) / sizes.mean(axis=0)).max()
+
+
+@given(first=st.floats(1.01, 50), last=st.floats(1.01, 50), epochs=st.integers(1, 100))
+def test_the_bound_goes_from_the_first_to_the_last_in_even_steps(first, last, epochs):
+    settings = TrainingSettings(epochs=epochs, latent_clip=(first, last))
+    bounds = [latent_bound(settings, epoch) for epoch in range(epochs)]
+    assert bounds[0] == first
+    assert epochs == 1 or bounds[-1] == pytest.approx(last)
+    np.testing.assert_allclose(np.diff(bounds), (last - first) / max(1, epochs - 1), atol=1e-9)
+    assert latent_bound(TrainingSettings(), 0) is None
+
+
+def test_only_binary_and_ternary_layers_have_latents_and_a_depthwise_one_by_channel():
+    import keras
+
+    plan = {"*": "8-bit", "conv2d_[12]": "ternary", "dense*": "binary", "dense_2": "4-bit"}
+    model = network(plan)
+    names = [variable.path.split("/")[0] for variable, _ in latents(model)]
+    assert names == ["conv2d_1", "conv2d_2", "dense", "dense_1"]
+    inputs = keras.Input((6, 6, 5))
+    maps = keras.layers.Flatten()(keras.layers.DepthwiseConv2D(3, name="deep")(inputs))
+    model = quantize(keras.Model(inputs, maps), PrecisionPlan.from_data({"deep": "binary"}))
+    ((kernel, axes),) = latents(model)
+    assert (tuple(kernel.shape), axes) == ((3, 3, 5, 1), (0, 1))
+
+
+def test_training_keeps_the_latents_within_the_bound_and_the_others_free(data, tmp_path):
+    free, bounded = network(), network()
+    train(free, data, SETTINGS.model_copy(update={"latent_clip": None}), tmp_path / "a", Nobody())
+    assert max(farthest(kernel) for kernel, _ in latents(free)) > 2
+    tight = SETTINGS.model_copy(update={"latent_clip": (1.2, 1.2), "average": 0.0})
+    train(bounded, data, tight, tmp_path / "b", Nobody())
+    for kernel, _ in latents(bounded):  # the mean itself falls by the clipping, so the last bound is a little lower
+        assert farthest(kernel) < 1.2 * 1.2
+    assert farthest(bounded.get_layer("conv2d_1").kernel) > 1.5
+
+
+def test_a_resumed_run_ends_with_the_same_weights_and_saves_nothing_of_the_bound(data, tmp_path):
+    import keras
+
+    whole, again = network(), network()
+    train(whole, data, SETTINGS, tmp_path / "a", Nobody())
+    with pytest.raises(KeyboardInterrupt):
+        train(again, data, SETTINGS, tmp_path / "b", Nobody(stop_after=1))
+    train(again, data, SETTINGS, tmp_path / "b", Nobody(), resume=True)
+    for one, other in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    whole.save(tmp_path / "whole.keras")
+    loaded = keras.models.load_model(tmp_path / "whole.keras", compile=False)
+    x = data.inputs("test")[0]
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), whole.predict(x, verbose=0))
+
+
+def test_a_failure_in_training_takes_the_bound_away_too(data, tmp_path):
+    model = network()
+
+    def own():
+        return [variable.constraint for variable in model.trainable_variables]
+
+    before = own()  # QKeras has some of its own
+    with clipped_latents(model):
+        assert own() != before
+    assert own() == before
+    wild = SETTINGS.model_copy(update={"learning_rate": 1e30, "optimizer": "sgd"})
+    with pytest.raises(UserError, match="diverged"):
+        train(model, data, wild, tmp_path / "a", Nobody())
+    assert own() == before
