@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hybridq.columns import ordered
-from hybridq.comparison import Comparison, Row
+from hybridq.comparison import Clips, Comparison, Row
 from hybridq.errors import UserError
 
 if TYPE_CHECKING:
     from hybridq.tracking import RunView
 
+ACCURACY = {"test": "test accuracy %", "validation": "validation accuracy best %"}  # by the clips measured on
 SEED = "training.seed"
 SOURCE = "data.source"
 NOT_TOLD = ("name", SOURCE, SEED)  # parameters that never tell two rows of one recipe apart
@@ -26,31 +27,34 @@ Kind = tuple[Any, ...]
 
 
 def table(runs: Sequence[RunView], *, sort: str = "", each: bool = False) -> Comparison:
-    """The comparison of these runs; raises UserError if none has a test accuracy.
+    """The comparison of these runs; raises UserError if none has an accuracy.
 
+    The accuracy is that of the test clips; where a trial of a search is among the runs, of the validation clips.
     Where a recipe was run twice with the same seed and settings, the newest run counts. `sort` names a column
     (see `hybridq.columns`), else the most flash comes first. With `each`, every run has a row of its own.
     """
+    clips: Clips = "validation" if any(run.trial for run in runs) else "test"
     groups: dict[Kind, dict[str, RunView]] = {}
-    for run in sorted(filter(has_result, runs), key=lambda run: run.started):
+    for run in sorted((run for run in runs if has_result(run, clips)), key=lambda run: run.started):
         key = (*_kind(run), run.id) if each else _kind(run)
         groups.setdefault(key, {})[_seed(run)] = run
-    left_out = [f"{run.name} ({reason(run)})" for run in without_result(runs)]
+    left_out = [f"{run.name} ({reason(run)})" for run in without_result(runs, clips)]
     if not groups:
         reasons = f": {'; '.join(left_out)}" if left_out else ""
         raise UserError(f"no finished run to compare{reasons}")
     rows: list[Sequence[RunView]] = [list(seeds.values()) for seeds in groups.values()]
     names = _names([row[0] for row in rows])
-    return Comparison(
-        tuple(_row(row, names[_kind(row[0])]) for row in ordered(rows, sort or "-flash")), tuple(left_out), each
-    )
+    found = (_row(row, names[_kind(row[0])], clips) for row in ordered(rows, sort or "-flash"))
+    return Comparison(tuple(found), tuple(left_out), each, clips)
 
 
 def newest(runs: Sequence[RunView]) -> list[RunView]:
     """Of each network the runs that belong with the newest one: same settings and data, any seed.
 
-    With them the runs without a result that started later than the first of those, for `table` to name.
+    With them the runs without a result that started later than the first of those, for `table` to name. The trials of
+    a search are not looked at.
     """
+    runs = [run for run in runs if not run.trial]
     finished = sorted(filter(has_result, runs), key=lambda run: run.started)
     kinds = {_network(run): _kind(run) for run in finished}
     chosen = [run for run in finished if _kind(run) == kinds[_network(run)]]
@@ -59,22 +63,22 @@ def newest(runs: Sequence[RunView]) -> list[RunView]:
     return chosen + later
 
 
-def without_result(runs: Sequence[RunView]) -> list[RunView]:
+def without_result(runs: Sequence[RunView], clips: Clips = "test") -> list[RunView]:
     """The runs that failed or did not end, oldest first, less those that were done again with success.
 
     The run of a sweep is not one of them: it has no parameters, and no result of its own.
     """
     done: dict[Kind, datetime] = {}  # the start of the newest finished run of a kind and seed
-    for run in sorted(filter(has_result, runs), key=lambda run: run.started):
+    for run in sorted((run for run in runs if has_result(run, clips)), key=lambda run: run.started):
         done[*_kind(run), _seed(run)] = run.started
-    open_ends = [run for run in runs if run.params and not has_result(run)]
+    open_ends = [run for run in runs if run.params and not has_result(run, clips)]
     lost = [run for run in open_ends if run.started > done.get((*_kind(run), _seed(run)), LONG_AGO)]
     return sorted(lost, key=lambda run: run.started)
 
 
-def has_result(run: RunView) -> bool:
-    """Whether the run was finished and measured."""
-    return run.status == "FINISHED" and "test accuracy %" in run.metrics
+def has_result(run: RunView, clips: Clips = "test") -> bool:
+    """Whether the run was finished and measured on these clips."""
+    return run.status == "FINISHED" and ACCURACY[clips] in run.metrics
 
 
 def reason(run: RunView) -> str:
@@ -122,8 +126,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def _row(runs: Sequence[RunView], network: str) -> Row:
-    first = runs[0]
+def _row(runs: Sequence[RunView], network: str, clips: Clips) -> Row:
+    first, accuracy, tested = runs[0], ACCURACY[clips], clips == "test"
 
     def mean(name: str) -> float | None:
         values = [run.metrics[name] for run in runs if name in run.metrics]
@@ -142,14 +146,14 @@ def _row(runs: Sequence[RunView], network: str) -> Row:
         data=first.tags.get("data.name", first.params.get("data.source", "")),
         words=tuple(first.tags.get("data.words", "").split()),
         synthetic=first.tags.get("data.synthetic") == "true",
-        accuracy=statistics.fmean(run.metrics["test accuracy %"] for run in runs),
-        accuracy_spread=spread("test accuracy %"),
-        low=mean("test accuracy low %"),
-        high=mean("test accuracy high %"),
-        word_accuracy=mean("test mean word accuracy %"),
-        word_accuracy_spread=spread("test mean word accuracy %"),
-        integer_accuracy=mean("integer test accuracy %"),
-        integer_accuracy_spread=spread("integer test accuracy %"),
+        accuracy=statistics.fmean(run.metrics[accuracy] for run in runs),
+        accuracy_spread=spread(accuracy),
+        low=mean(f"{clips} accuracy low %"),
+        high=mean(f"{clips} accuracy high %"),
+        word_accuracy=mean(f"{clips} mean word accuracy %"),
+        word_accuracy_spread=spread(f"{clips} mean word accuracy %"),
+        integer_accuracy=mean(f"integer {clips} accuracy %"),
+        integer_accuracy_spread=spread(f"integer {clips} accuracy %"),
         flash_kib=mean("flash KiB"),
         flash_published_rule_kib=mean("flash as published KiB"),
         ram_kib=mean("RAM KiB"),
@@ -162,6 +166,6 @@ def _row(runs: Sequence[RunView], network: str) -> Row:
         published={
             key.removeprefix(marked): value
             for key, value in {**first.params, **first.tags}.items()
-            if key.startswith(marked) and value not in ("", "None", "null")
+            if tested and key.startswith(marked) and value not in ("", "None", "null")
         },
     )

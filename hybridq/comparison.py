@@ -8,11 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from hybridq import pareto
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+Clips = Literal["test", "validation"]
+
 KIB_IN_MIB = 1024.0
 STANDARD_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+VALIDATION_NOTE = "Accuracy on the validation clips, by which a search chooses: not a result."
 SYNTHETIC_NOTE = "SYNTHETIC VOICES: for trying the tool, not a result."
 
 
@@ -59,10 +64,13 @@ class Column(NamedTuple):
 
 MEAN_WORD = Column("mean word\naccuracy %", lambda r: with_spread(r.word_accuracy, r.word_accuracy_spread))
 INTEGER = Column("integer\naccuracy %", lambda r: with_spread(r.integer_accuracy, r.integer_accuracy_spread))
+ACCURACY = Column("accuracy\n%", lambda r: with_spread(r.accuracy, r.accuracy_spread), "accuracy")
+VALIDATION = ACCURACY._replace(heading="validation\naccuracy %")
+INTERVAL = Column("95 %\ninterval", lambda r: "-" if r.low is None else f"{r.low:.1f}-{r.high:.1f}")
 COLUMNS = (
     Column("network", lambda r: r.network, "label"),
-    Column("accuracy\n%", lambda r: with_spread(r.accuracy, r.accuracy_spread), "accuracy"),
-    Column("95 %\ninterval", lambda r: "-" if r.low is None else f"{r.low:.1f}-{r.high:.1f}"),
+    ACCURACY,
+    INTERVAL,
     MEAN_WORD,
     INTEGER,
     Column("flash\nKiB", lambda r: number(r.flash_kib, 1)),
@@ -93,6 +101,7 @@ class Comparison:
     rows: tuple[Row, ...]
     left_out: tuple[str, ...] = ()
     each: bool = False  # whether a row is one run rather than all seeds of a recipe
+    clips: Clips = "test"  # whose accuracy it is
 
     @property
     def synthetic(self) -> bool:
@@ -109,7 +118,17 @@ class Comparison:
         """The columns of the printed table; those in which no row would have anything are left out."""
         published = any(row.published for row in self.rows)
         empty = (() if published else BESIDE_PUBLISHED) + (() if self.has_integers else (INTEGER,))
-        return tuple(column for column in (EACH_COLUMNS if self.each else COLUMNS) if column not in empty)
+        shown = [column for column in (EACH_COLUMNS if self.each else COLUMNS) if column not in empty]
+        if self.clips == "validation":
+            other = {ACCURACY: VALIDATION, INTERVAL: None, MEAN_WORD: None}
+            return tuple(column for column in (other.get(one, one) for one in shown) if column)
+        return tuple(shown)
+
+    @property
+    def front(self) -> tuple[Row, ...]:
+        """The rows on the Pareto front: no other is as accurate in less flash, or more accurate in as much."""
+        sized = [(row, row.flash_kib) for row in self.rows if row.flash_kib is not None]
+        return tuple(sized[place][0] for place in pareto.front([(kib, row.accuracy) for row, kib in sized]))
 
     @property
     def has_integers(self) -> bool:
@@ -141,7 +160,7 @@ class Comparison:
 
     def notes(self) -> list[str]:
         """What a reader must know besides the figures."""
-        found = []
+        found = [] if self.clips == "test" else [VALIDATION_NOTE]
         for data in dict.fromkeys((row.data, row.words) for row in self.rows):
             name, classes = data
             words = [word for word in classes if not word.startswith("_")]
@@ -175,10 +194,11 @@ class Comparison:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """`{"schema": 2, "synthetic", "rows": [...], "notes", "left_out"}`; each row with `against_largest`."""
+        """`{"schema": 2, "synthetic", "clips", "rows": [...], "notes", "left_out"}`; rows with `against_largest`."""
         return {
             "schema": 2,
             "synthetic": self.synthetic,
+            "clips": self.clips,
             "rows": [_plain(row) | {"against_largest": self.against_largest(row)} for row in self.rows],
             "notes": ([SYNTHETIC_NOTE] if self.synthetic else []) + self.notes(),
             "left_out": list(self.left_out),

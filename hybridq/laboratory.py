@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +30,9 @@ from hybridq.measurement import Measurement, measured
 from hybridq.paths import locked
 from hybridq.profiler import Profile, profile
 from hybridq.quantize import is_grid
+from hybridq.tracking import TRIAL
 from hybridq.trained import NETWORK, NETWORK_DIGEST, Trained, with_integers
-from hybridq.training import Epoch, History, Watcher, best_weights, train
+from hybridq.training import Epoch, History, Watcher, best_weights, train, validate
 from hybridq.yamlfile import to_yaml
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Laboratory:
 
     `resume` goes on with interrupted runs from their checkpoints, and takes a finished run of the same fingerprint as
     it is. `reproduces` is the id of a run to be made again: what is trained is then a run of its own, whatever equal
-    ones there are.
+    ones there are. A `trial` is measured on the validation clips alone and keeps no network; it only equals trials.
     """
 
     store: Store
@@ -65,6 +66,7 @@ class Laboratory:
     resume: bool = False
     done: dict[str, str] = field(default_factory=dict)  # fingerprint -> run id
     reproduces: str | None = None
+    trial: bool = False
 
     def run(self, recipe: Recipe) -> str:
         """Train, evaluate and profile one recipe, after those that it starts from or is taught by; returns the run id.
@@ -72,7 +74,8 @@ class Laboratory:
         Raises UserError; the run is then in the store, marked as failed, with the reason.
         """
         data = open_dataset(recipe)
-        fingerprint = fingerprint_of(recipe, data, self.reproduces)
+        apart = [self.reproduces] if self.reproduces else []
+        fingerprint = fingerprint_of(recipe, data, *apart, *[TRIAL] * self.trial)
         known = self._finished(fingerprint, anew=not self.resume)
         if not known:
             parent = self._needed(recipe.parent, data) if recipe.parent else None
@@ -101,19 +104,23 @@ class Laboratory:
             try:
                 history = train(model, data, recipe.training, folder / CHECKPOINT, watcher, self.resume, teachers)
             except KeyboardInterrupt:
-                if best_weights(folder / CHECKPOINT, model):
+                if not self.trial and best_weights(folder / CHECKPOINT, model):
                     with _bundled(recipe, data, model) as bundle:
                         run.artifact(bundle.folder)
                 raise
             if any(map(is_grid, model.layers)):
                 _settled(model)
-            self._log_result(run, recipe, data, model, history, cost)
+            if self.trial:
+                run.metrics(_validated(model, data) | {"training minutes": history.minutes})
+                run.json("profile.json", cost.to_json())
+            else:
+                self._log_result(run, recipe, data, model, history, cost)
         shutil.rmtree(folder, ignore_errors=True)
         return run.id
 
     def _needed(self, recipe: Recipe, data: Dataset) -> str:
         """The id of the finished run of a recipe that another one needs; trained now if there is none."""
-        return self._finished(fingerprint_of(recipe, data), anew=False) or self.run(recipe)
+        return self._finished(fingerprint_of(recipe, data), anew=False) or replace(self, trial=False).run(recipe)
 
     def _network_of(self, run: str) -> keras.Model:
         return load_bundle(self.store.download(run, "model")).model()
@@ -147,7 +154,9 @@ class Laboratory:
             "data.synthetic": "true" if data.audio.synthetic else "false",
             "training.synthetic": "true" if recipe.hears_voices else "false",
         }
-        if recipe.published:
+        if self.trial:
+            tags[TRIAL] = "true"
+        elif recipe.published:
             published = recipe.published.model_dump(exclude_none=True)
             tags |= {f"published.{key}": str(value) for key, value in published.items()}
         if parent:
@@ -203,13 +212,7 @@ class Laboratory:
             run.json("validation decision.json", checked.decisions.to_json(found.threshold))
             at = checked.decisions.threshold_at(USUAL_FALSE_ACCEPTS)
             run.metrics({} if at is None else {"validation threshold": at})
-        run.metrics(
-            found.metrics()
-            | {
-                "validation accuracy best %": history.best.validation_accuracy,
-                "training minutes": history.minutes,
-            }
-        )
+        run.metrics(found.metrics() | _validated(model, data) | {"training minutes": history.minutes})
 
 
 @dataclass(frozen=True)
@@ -261,6 +264,15 @@ def _settled(model: keras.Model) -> None:
         settle(model)
 
 
+def _validated(model: keras.Model, data: Dataset) -> dict[str, float]:
+    """What the weights that are kept score on the validation clips."""
+    found = validate(model, data)
+    return {
+        "validation accuracy best %": 100 * found["accuracy"],
+        "validation cross-entropy": found["cross_entropy"],
+    }
+
+
 @contextmanager
 def _bundled(recipe: Recipe, data: Dataset, model: keras.Model) -> Iterator[Bundle]:
     """The trained network as a folder, for as long as it takes to log it."""
@@ -286,9 +298,12 @@ def _log_integers(run: Run, trained: Trained, scratch: Path) -> None:
         run.tags({NO_INTEGERS: trained.lacking})
 
 
-def fingerprint_of(recipe: Recipe, data: Dataset, reproduces: str | None = None) -> str:
-    """SHA-256 (hex) of all that decides the result of a run: the recipe, the content of the data set, its words."""
-    parts = [recipe.digest(), data.digest, list(data.words), *([reproduces] if reproduces else [])]
+def fingerprint_of(recipe: Recipe, data: Dataset, *further: str) -> str:
+    """SHA-256 (hex) of all that decides the result of a run: the recipe, the content of the data set, its words.
+
+    `further` is what tells a run from others of the same recipe.
+    """
+    parts = [recipe.digest(), data.digest, list(data.words), *further]
     if recipe.training.synthetic_voices:
         parts.append(open_voices(recipe, data.words).digest)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

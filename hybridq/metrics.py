@@ -40,7 +40,8 @@ METRICS: dict[str, Metric] = {
     "decision threshold": Metric("", None, 3),
     **{f"test {rate} %": Metric("%", "lower", 1) for rate in RATES},
     "validation threshold": Metric("", None, 3),  # at which 5 % of the validation clips of no command are accepted
-    "validation accuracy best %": Metric("%", "higher", 1),
+    "validation accuracy best %": Metric("%", "higher", 1),  # of the weights that are kept
+    "validation cross-entropy": Metric("nats", "lower", 3),  # of the same, labels not smoothed
     "flash KiB": Metric("KiB", "lower", 1),
     "flash as published KiB": Metric("KiB", "lower", 1),
     "RAM KiB": Metric("KiB", "lower", 1),

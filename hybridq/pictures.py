@@ -6,16 +6,19 @@ Each function returns a `matplotlib.figure.Figure` of its own: no pyplot, no scr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.decision import FALSE_ACCEPTS, FALSE_REJECTS
+from hybridq.errors import NotWritable, UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
-    from hybridq.comparison import Row
+    from hybridq.comparison import Comparison
     from hybridq.decision import Decisions
+    from hybridq.search.sensitivity import Sensitivity
     from hybridq.training import Epoch
 
 Curve = Sequence[tuple[int, float]]  # (epoch, value)
@@ -27,6 +30,10 @@ COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GAP = 1.0  # between labels, pixels
 ZOOM = 8.0  # points of accuracy below the best that the right half of `curves_together` shows
 KIB = 1024.0
+DPI = 150
+DARK = 0.6  # share of a scale from which on figures are white
+LONGEST = 40  # characters of a name in a picture
+MOST_NAMED = 12  # networks in one picture; of more, those on the front
 SMALLEST_SHARE = 0.05  # percent of the flash below which a layer is left out of the picture
 
 
@@ -173,22 +180,61 @@ def flash_by_layer(profile: Mapping[str, Any], *, title: str, synthetic: bool) -
     return fig
 
 
-def frontier(rows: Sequence[Row], *, title: str = "Accuracy over flash") -> Figure:
-    """Accuracy over flash (logarithmic): our networks with their 95 % interval, the published ones hollow."""
+def sensitivities(table: Sensitivity) -> Figure:
+    """Layers by precisions: the rise of the cross-entropy, the fall of the accuracy, the flash saved."""
+    import numpy as np
+
+    layers = list(table.own)
+    precisions = sorted({change.precision for change in table.changes}, key=lambda precision: -precision.bits)
+    panels = (
+        ("cross-entropy rises by, nats", "OrRd", {(c.layer, c.precision): c.rise for c in table.changes}, "+.3f"),
+        ("accuracy falls by, points", "OrRd", {(c.layer, c.precision): c.drop for c in table.changes}, "+.2f"),
+        ("flash saved, KiB", "Blues", {(c.layer, c.precision): c.saved_bytes / KIB for c in table.changes}, ".1f"),
+    )
+    fig = _figure(3.0 + 2.4 * len(panels), 2.0 + 0.32 * len(layers))
+    for place, (heading, colours, values, form) in enumerate(panels):
+        axes = fig.add_subplot(1, len(panels), place + 1)
+        grid = np.array([[values.get((layer, to), np.nan) for to in precisions] for layer in layers])
+        top = max(float(np.nanmax(grid)), 1e-9)
+        axes.imshow(grid, cmap=colours, vmin=0, vmax=top, aspect="auto")  # a gain looks as nothing lost does
+        for (row, column), value in np.ndenumerate(grid):
+            if np.isfinite(value):
+                dark = value > DARK * top
+                axes.text(column, row, f"{value:{form}}", ha="center", va="center", fontsize=8, color="wk"[not dark])
+        axes.set_xticks(range(len(precisions)), [str(precision) for precision in precisions])
+        axes.set_yticks(range(len(layers)), layers if place == 0 else [])
+        axes.set_title(heading, fontsize=10)
+    after = f"after {table.epochs} epoch{'s' * (table.epochs != 1)}" if table.epochs else "without training"
+    said = f"{table.name}: one layer narrower, {after}; {table.clips:,} validation clips"
+    fig.suptitle(_title(said, table.synthetic))
+    return fig
+
+
+def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure:
+    """Accuracy over flash (logarithmic): our networks with their 95 % interval, the published ones hollow.
+
+    A line joins those that no other beats; of more than a dozen these alone are named.
+    """
     from matplotlib.ticker import LogLocator
 
     fig = _figure(7.5, 4.6)
     axes = fig.add_subplot()
+    rows, best = found.rows, found.front
     ours = [(row, row.flash_kib) for row in rows if row.flash_kib]
     labels = []
     for at, (row, kib) in enumerate(ours):
         below, above = row.accuracy - (row.low or row.accuracy), (row.high or row.accuracy) - row.accuracy
         style: dict[str, Any] = {"fmt": "o", "color": BLUE, "capsize": 4, "ms": 8}
-        label = "hybridq, 95 % interval" if at == 0 else None
+        label = "hybridq" + ", 95 % interval" * (row.low is not None) if at == 0 else None
         axes.errorbar(kib, row.accuracy, [[below], [above]], label=label, **style)
-        name = f"{row.network}\n{kib:.0f} KiB"
+        if len(ours) > MOST_NAMED and row not in best:
+            continue
+        name = f"{_cut(row.network)}\n{kib:.0f} KiB"
         place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9}
         labels.append(axes.annotate(name, (kib, row.accuracy), (8, 0), **place))
+    if len(best) > 1:
+        steps = [row.flash_kib or 0.0 for row in best], [row.accuracy for row in best]
+        axes.step(*steps, where="post", color=GREEN, lw=1.5, zorder=0, label="Pareto front")
     published = [row.published for row in rows if {"flash_mb", "accuracy"} <= set(row.published)]
     published = [figures for at, figures in enumerate(published) if figures not in published[:at]]
     for at, figures in enumerate(published):
@@ -199,20 +245,34 @@ def frontier(rows: Sequence[Row], *, title: str = "Accuracy over flash") -> Figu
         place = {"textcoords": "offset points", "va": "center", "fontsize": 9, "ha": "right", "color": ORANGE}
         labels.append(axes.annotate(name, point, (-9, 0), **place))
     board = next((100 * kib / row.flash_share for row, kib in ours if row.flash_share), None)
-    if board:
+    if board and found.clips == "test":  # plans and trials are chosen within narrower limits
         axes.axvline(board, color=GREY, ls=":")
         axes.text(board, 0.02, " flash of the board", color=GREY, transform=axes.get_xaxis_transform())
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.set_xlabel("flash, KiB")
-    axes.set_ylabel("test accuracy, %")
+    axes.set_ylabel(f"{found.clips} accuracy, %")
     axes.margins(x=0.14, y=0.18)
     axes.grid(alpha=0.3)
-    fig.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9)
-    axes.set_title(_title(title, any(row.synthetic for row in rows)))
+    fig.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=9)
+    axes.set_title(_title(title, found.synthetic))
     _apart(fig, labels)
     return fig
+
+
+def save(fig: Figure, path: Path) -> None:
+    """Write a picture as the kind of file that its name ends in; raises UserError where that cannot be."""
+    try:
+        fig.savefig(path, dpi=DPI)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    except OSError as error:
+        raise NotWritable(path, error) from error
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -26,7 +26,15 @@ from hybridq.errors import UserError
 from hybridq.models.config import NetworkConfig, ReferenceConfig, Section
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import accounting, targets
-from hybridq.settings import SOURCES, DataSettings, DecisionSettings, FeatureSettings, Published, TrainingSettings
+from hybridq.settings import (
+    SOURCES,
+    DataSettings,
+    DecisionSettings,
+    FeatureSettings,
+    Published,
+    SearchAxis,
+    TrainingSettings,
+)
 from hybridq.validation import fault
 from hybridq.yamlfile import Key, Override, dotted, shown
 
@@ -80,7 +88,14 @@ class Recipe(Section):
         description="for `hybridq sweep`: keys with a list of values each, every combination a run; or a list of runs",
     )
 
+    search: dict[str, SearchAxis] | None = Field(
+        default=None,
+        exclude=True,
+        description="for `hybridq search --trials`: keys, and which values of each to try",
+    )
+
     _path: Path = PrivateAttr(default=Path())
+    _search_places: dict[str, str] = PrivateAttr(default={})
     _variants: list[list[Override]] = PrivateAttr(default=[])
     _references: dict[str, tuple[Recipe, ...]] = PrivateAttr(default={})
 
@@ -119,6 +134,11 @@ class Recipe(Section):
         return self._variants
 
     @property
+    def search_places(self) -> Mapping[str, str]:
+        """File and line of each key of its `search` section."""
+        return self._search_places
+
+    @property
     def parent(self) -> Recipe | None:
         """The recipe whose trained weights this one starts from."""
         return next(iter(self._references.get("start_from", ())), None)
@@ -138,6 +158,14 @@ class Recipe(Section):
     def plan(self) -> PrecisionPlan:
         """The precision of each layer."""
         return PrecisionPlan.from_data(self.precision)
+
+    def brief(self, epochs: int) -> Recipe:
+        """The same with at most so many epochs, for itself and for the recipe that it starts from."""
+        training = self.training.model_copy(update={"epochs": min(epochs, self.training.epochs)})
+        found = self.model_copy(update={"training": training})
+        if self.parent:
+            found._references = {**self._references, "start_from": (self.parent.brief(epochs),)}
+        return found
 
     def check_references(self) -> None:
         """Raise UserError where a recipe that this one starts from, or is taught by, does not go together with it."""

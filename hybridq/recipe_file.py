@@ -27,7 +27,7 @@ from hybridq.yamlfile import (
     shown,
 )
 
-OWN = ("name", "description", "sweep")  # what `extends` does not hand on
+OWN = ("name", "description", "sweep", "search")  # what `extends` does not hand on
 SHARED = ("data", "features")  # settings of these reach the start recipe and the teacher too
 
 
@@ -64,6 +64,11 @@ def linked(recipes: Sequence[Recipe]) -> list[Recipe]:
 def recipe_of(resolved: Mapping[str, Any]) -> Recipe:
     """The recipe of `Recipe.resolved()`."""
     return _build(node_of(resolved, "the resolved recipe"), Path(), [], ())
+
+
+def varied(recipe: Recipe, settings: Sequence[Override]) -> Recipe:
+    """The recipe with other values, whatever the command line said of them; UserError as `load_recipe` raises it."""
+    return _build(node_of(recipe.resolved(), str(recipe.path)), recipe.path, list(settings), ())
 
 
 def _read(path: Path, trail: tuple[Path, ...], place: str) -> Node:
@@ -133,6 +138,7 @@ def _build(tree: Node, path: Path, settings: list[Override], trail: tuple[Path, 
             tree = tree.having(**{key: Node(", ".join(other.name for other in others), node.place)})
     recipe = _validated(tree)
     recipe._path, recipe._references, recipe._variants = path, references, variants
+    recipe._search_places = {key: tree.where(("search", key)) for key in recipe.search or {}}
     return recipe
 
 
@@ -174,7 +180,7 @@ def _reference(key: str, node: Node, path: Path, settings: list[Override], trail
 def _set(tree: Node, setting: Override) -> Node:
     """One setting of the command line laid upon a recipe."""
     first, place = setting.key[0], setting.node.place
-    if first in ("extends", "sweep"):
+    if first in ("extends", "sweep", "search"):
         raise UserError(f"{place}: {first}: cannot be set here")
     whole = isinstance(setting.node.value, dict) and not setting.node.get("recipe")
     if first in REFERENCES and (len(setting.key) > 1 or whole):

@@ -218,7 +218,12 @@ class TrainingSettings(Section):
     seed: int = Field(
         default=0, ge=0, lt=2**32, description="seed of the weights, the order of clips and the augmentation"
     )
-    epochs: int = Field(default=40, ge=1, le=100_000, description="passes over the training clips (count)")
+    epochs: int = Field(
+        default=40,
+        ge=0,
+        le=100_000,
+        description="passes over the training clips; 0: the weights of start_from as they are (count)",
+    )
     batch: int = Field(default=64, ge=1, le=65_536, description="clips per training step (count)")
     optimizer: Literal["adam", "adamw", "sgd"] = Field(default="adam", description="the rule that updates the weights")
     learning_rate: float = Field(default=1e-3, gt=0, description="step size after the warm-up (per update)")
@@ -300,6 +305,30 @@ class DecisionSettings(Section):
         description="a command counts as heard from this probability on; below it, and where the network hears "
         "_silence_ or _unknown_, nothing does (0 to 1)",
     )
+
+
+class SearchAxis(Section):
+    """The values of one key that a search may try: one of these."""
+
+    range: Range | None = Field(default=None, description="lowest and highest value; whole where the recipe's own is")
+    log: Range | None = Field(default=None, description="the same, tried evenly in the logarithm")
+    scale: Range | None = Field(
+        default=None,
+        description="smallest and largest factor, for all numbers that the key has in the recipe; multiples of 4",
+    )
+    choices: list[Any] | None = Field(default=None, min_length=1, description="any values")
+
+    @model_validator(mode="after")
+    def _one(self) -> SearchAxis:
+        given = {name: value for name, value in self if value is not None}
+        if len(given) != 1:
+            raise fault(f"must have one of {', '.join(type(self).model_fields)} (has {', '.join(given) or 'none'})")
+        for name, pair in given.items():
+            if name != "choices" and not pair[0] < pair[1]:
+                raise fault(f"the lower value comes first (is {shown(list(pair))})", name)
+            if name in ("log", "scale") and pair[0] <= 0:
+                raise fault(f"must be more than 0 (is {shown(list(pair))})", name)
+        return self
 
 
 class Published(Section):

@@ -173,7 +173,7 @@ def _results(comparison: Comparison) -> Iterator[Markup]:
     yield element("ul", *(element("li", line) for line in [*against, *comparison.notes()]))
     if any(row.flash_kib for row in comparison.rows):
         alt = "Test accuracy in percent over flash in KiB, by network"
-        yield picture(pictures.frontier(comparison.rows), alt)
+        yield picture(pictures.frontier(comparison), alt)
 
 
 def _curves(groups: Mapping[str, Sequence[Member]], synthetic: bool) -> Iterator[Markup]:

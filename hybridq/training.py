@@ -99,8 +99,6 @@ def train(
     infinite, NotWritable where the checkpoint cannot be written. An interrupt leaves the checkpoint of the last epoch.
     """
     compile_model(model, settings)
-    x_val, y_val = data.inputs("validation")
-    classes = np.eye(len(data.words), dtype=np.float32)
     history, best = _restore(file, model) if resume and file.exists() else (History(), model.get_weights())
     steps = math.ceil(len(data.split("training")) / settings.batch)
     callback = _watch_batches(settings, steps, watcher)
@@ -128,7 +126,7 @@ def train(
                     RUN_FAILED,
                 )
             # Keras ends every fit by giving the model the moving average of its weights, where there is one.
-            checked = model.evaluate(x_val, classes[y_val], batch_size=256, verbose=0, return_dict=True)
+            checked = validate(model, data)
             row = Epoch(
                 epoch=number + 1,
                 training_accuracy=100 * fitted["accuracy"][-1],
@@ -174,8 +172,16 @@ def compile_model(model: keras.Model, settings: TrainingSettings) -> None:
     model.compile(
         optimizer[settings.optimizer](**options),
         keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
-        metrics=["accuracy"],
+        metrics=["accuracy", keras.metrics.CategoricalCrossentropy(name="cross_entropy")],
     )
+
+
+def validate(model: keras.Model, data: Dataset) -> dict[str, float]:
+    """Loss, accuracy (0 to 1) and cross-entropy (labels not smoothed) of a compiled model on the validation clips."""
+    inputs, labels = data.inputs("validation")
+    targets = np.eye(len(data.words), dtype=np.float32)[labels]
+    found: dict[str, float] = model.evaluate(inputs, targets, batch_size=256, verbose=0, return_dict=True)
+    return found
 
 
 def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:

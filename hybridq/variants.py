@@ -38,8 +38,8 @@ def variants_of(section: Node | None, name: str) -> list[list[Override]]:
         runs = [_settings(item) for item in section.value]
     else:
         raise UserError(f"{section.place}: sweep: must be a mapping or a list (is {shown(section.plain())})")
-    keys = {setting.key for run in runs for setting in run}
-    return [_named(run, name, keys, section.place) for run in runs]
+    keys = {one.key for run in runs for one in run}
+    return [named(run, name, keys, section.place) for run in runs]
 
 
 def _grid(section: Node) -> list[list[Override]]:
@@ -48,7 +48,7 @@ def _grid(section: Node) -> list[list[Override]]:
         if not isinstance(values.value, list) or not values.value:
             given = shown(values.plain())
             raise UserError(f"{values.place}: sweep.{key}: must be a list of values to try (is {given})")
-        axes.append([_setting(key, value) for value in values.value])
+        axes.append([setting(key, value, "sweep") for value in values.value])
         count = 1
         for axis in axes:
             count *= len(axis)
@@ -60,24 +60,26 @@ def _grid(section: Node) -> list[list[Override]]:
 def _settings(item: Node) -> list[Override]:
     if not item.mapping:
         raise UserError(f"{item.place}: sweep: each run is a mapping of keys to values (is {shown(item.plain())})")
-    return [_setting(key, value) for key, value in item.mapping.items()]
+    return [setting(key, value, "sweep") for key, value in item.mapping.items()]
 
 
-def _setting(key: str, value: Node) -> Override:
+def setting(key: str, value: Node, section: str) -> Override:
+    """A dotted key of that section of a recipe, and a value for it; raises UserError for what is no such key."""
     parts = tuple(part.strip() for part in key.split("."))
     if not all(parts):
-        raise UserError(f"{value.place}: sweep: '{key}' is not a key such as training.epochs")
+        raise UserError(f"{value.place}: {section}: '{key}' is not a key such as training.epochs")
     return Override(parts, value)
 
 
-def _named(run: list[Override], name: str, keys: set[tuple[str, ...]], place: str) -> list[Override]:
-    if any(setting.key == ("name",) for setting in run):
+def named(run: list[Override], name: str, keys: set[tuple[str, ...]], place: str) -> list[Override]:
+    """The settings of a run with a `name` that says what they are. `keys` are those of all runs."""
+    if any(one.key == ("name",) for one in run):
         return run
     last = [key[-1] for key in keys]
     said = [
-        f"{setting.key[-1] if last.count(setting.key[-1]) == 1 else '.'.join(setting.key)}={_short(setting.node)}"
-        for setting in run
-        if setting.key != SEED
+        f"{one.key[-1] if last.count(one.key[-1]) == 1 else '.'.join(one.key)}={_short(one.node)}"
+        for one in run
+        if one.key != SEED
     ]
     text = " ".join([name, *said])
     if len(text) > LONGEST_NAME:

@@ -53,7 +53,7 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("train", "sweep", "compare", "profile", "evaluate", "ui", "data"):
+    for command in ("train", "sweep", "search", "compare", "profile", "evaluate", "ui", "data"):
         assert command in done.stdout
 
 

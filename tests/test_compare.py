@@ -377,3 +377,24 @@ def _without_none(tree: Any) -> Any:
         if isinstance(tree, dict)
         else tree
     )
+
+
+def trial(network: str, accuracy: float, minutes: int) -> RunView:
+    found = view(network, minutes=minutes, tags={"trial": "true"})
+    sizes = {name: value for name, value in found.metrics.items() if not name.startswith("test")}
+    return replace(found, metrics={**sizes, "validation accuracy best %": accuracy})
+
+
+def test_trials_are_compared_on_validation_clips_and_only_where_they_are_asked_for() -> None:
+    tested = view("fp32")
+    tested = replace(tested, metrics={**tested.metrics, "validation accuracy best %": 94.0})
+    runs = [tested, trial("int8", 93.5, 1), trial("hybrid", 93.75, 2)]
+    assert newest(runs) == [tested]
+    found = table(runs)
+    assert (found.clips, [row.accuracy for row in found.rows]) == ("validation", [94.0, 93.5, 93.75])
+    assert [row.network for row in found.front] == ["hybrid", "fp32"]
+    assert "published" not in printed(found)
+    assert "Accuracy on the validation clips" in printed(found)
+    assert "validation accuracy %" in found.to_markdown()
+    assert "95 %" not in found.to_markdown()
+    assert found.to_json()["clips"] == "validation"

@@ -15,7 +15,11 @@ from test_compare import FIGURES, view
 
 from hybridq import pictures
 from hybridq.compare import table
+from hybridq.comparison import Comparison
 from hybridq.decision import decisions, softmax
+from hybridq.pareto import front
+from hybridq.precision import Precision
+from hybridq.search.sensitivity import Change, Score, Sensitivity
 
 WORDS = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"]
 
@@ -77,7 +81,7 @@ def draw(kind: str, *, synthetic: bool = False) -> Any:
             {"test": decided(0), "validation": decided(1)}, 0.4, title="hybrid", synthetic=synthetic
         )
     tags = {"data.synthetic": "true"} if synthetic else {}
-    return pictures.frontier(table([view(name, tags=tags) for name in FIGURES]).rows)
+    return pictures.frontier(table([view(name, tags=tags) for name in FIGURES]))
 
 
 def texts(figure: Any) -> str:
@@ -130,8 +134,28 @@ def test_no_label_lies_on_another_however_close_the_networks_are(networks: list[
         replace(row, network=f"hybrid, epochs {at}", flash_kib=flash, accuracy=mean, low=mean - 1, high=mean + 1)
         for at, (flash, mean) in enumerate(networks)
     ]
-    figure = pictures.frontier(rows)
+    figure = pictures.frontier(Comparison(tuple(rows)))
     figure.savefig(io.BytesIO(), dpi=100)
     boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text().startswith("hybrid,")]
     assert len(boxes) == len(networks)
     assert not [one for at, one in enumerate(boxes) for other in boxes[:at] if one.overlaps(other)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12))
+def test_the_front_is_what_no_other_beats(points: list[tuple[int, int]]) -> None:
+    found = [points[place] for place in front(points)]
+    assert found == sorted(set(found))
+    assert all(any(other <= cost and more >= gain for other, more in found) for cost, gain in points)
+    assert not [at for at in found for cost, gain in points if cost <= at[0] and gain >= at[1] and (cost, gain) != at]
+
+
+def test_the_sensitivities_are_drawn_and_a_missing_one_is_left_blank() -> None:
+    score, own = Score(0.3, 92.0), {"conv2d": Precision.INT8, "dense": Precision.INT8}
+    measured = [("conv2d", Precision.BINARY, 0.25, 3.1), ("dense", Precision.INT4, -0.01, -0.1)]
+    changes = tuple(Change(layer, to, 2048, score, rise, drop, "") for layer, to, rise, drop in measured)
+    found = Sensitivity("kws", "clips", True, 400, 1, 9000, own, score, changes, {"dense binary": "out of memory"})
+    figure = pictures.sensitivities(found)
+    figure.savefig(io.BytesIO())
+    shown = texts(figure)
+    for expected in ("+0.250", "-0.010", "+3.10", "2.0", "conv2d", "4-bit", "after 1 epoch;", "synthetic voices"):
+        assert expected in shown

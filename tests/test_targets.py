@@ -15,7 +15,7 @@ from hybridq.graph import Graph, Operator
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import TARGETS, Target, profile, target
 from hybridq.profiler.estimates import Estimate, energy, latency
-from hybridq.profiler.targets import KIB, MIB, custom_target, parse_size
+from hybridq.profiler.targets import KIB, MIB, custom_target, parse_count, parse_size
 
 
 def test_the_boards() -> None:
@@ -92,6 +92,15 @@ def test_nonsense_is_no_size(text: str) -> None:
 def test_any_text_is_a_size_or_a_plain_error(text: str) -> None:
     with contextlib.suppress(UserError):
         assert parse_size(text) >= 1
+
+
+def test_a_number_of_operations() -> None:
+    assert [parse_count(text) for text in ("2.3M", "800k", "800 K", " 1 ")] == [2_300_000, 800_000, 800_000, 1]
+    assert custom_target(macc="2.3M").limits(0, 0, 2_300_001)[-1].exceeded
+    assert not custom_target(macc="2.3M").limits(0, 0, 2_300_000)[-1].exceeded
+    for text in ("", "0", "many", "2.3KiB", "-1", "0.5", "1e6"):
+        with pytest.raises(UserError, match="is not a number of operations"):
+            parse_count(text)
 
 
 def test_limits_given_by_hand() -> None:

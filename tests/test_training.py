@@ -14,7 +14,7 @@ from hybridq.models.config import ReferenceConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize import quantize
 from hybridq.settings import TrainingSettings
-from hybridq.training import Epoch, History, learning_rate, train
+from hybridq.training import Epoch, History, learning_rate, train, validate
 
 SETTINGS = TrainingSettings(epochs=3, batch=16, average=0.9, warmup_epochs=1)
 
@@ -88,6 +88,19 @@ def test_it_learns_two_tones_and_tells_of_every_epoch(data, tmp_path):
     assert notes.shares == sorted(notes.shares)
     assert notes.shares[-1] == 12
     assert history.minutes > 0
+
+
+def test_no_epochs_leave_the_weights_as_they_are(data, tmp_path):
+    model = network()
+    before = model.get_weights()
+    settings = SETTINGS.model_copy(update={"epochs": 0})
+    assert train(model, data, settings, tmp_path / "a", Notes()).epochs == []
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    found = validate(model, data)
+    inputs, labels = data.inputs("validation")
+    right = model.predict(inputs, verbose=0)[np.arange(len(labels)), labels]
+    assert found["cross_entropy"] == pytest.approx(-np.log(right).mean(), rel=1e-4)  # of labels not smoothed
 
 
 def test_a_loss_that_is_no_number_stops_with_a_reason(data, tmp_path):

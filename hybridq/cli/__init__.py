@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hybridq.cli import data, deployment, results, training
+from hybridq.cli import data, deployment, results, search, training
 from hybridq.errors import ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ for command in (
     training.train,
     training.reproduce,
     training.sweep,
+    search.search,
     results.compare,
     results.profile,
     results.evaluate,

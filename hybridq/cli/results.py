@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,12 +47,15 @@ def compare(
     sort: Annotated[str, typer.Option(help="Column to sort by, e.g. accuracy; -accuracy: the largest first.")] = "",
     each: Annotated[bool, typer.Option("--each", help="A line a run, in place of the mean over its seeds.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="What differs between two runs: recipe, data, figures.")] = False,
+    pareto: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw accuracy over flash, with the Pareto front.")
+    ] = None,
     format_: Output = Format.table,
 ) -> None:
     """Print runs side by side, beside the published figures."""
     store = the_store()
     if diff:
-        if len(runs or ()) != 2 or filter_ or sort or each:
+        if len(runs or ()) != 2 or filter_ or sort or each or pareto:
             raise UserError("--diff takes two runs and no other option but --format: hybridq compare --diff RUN1 RUN2")
         from hybridq.run_diff import run_diff
 
@@ -61,7 +65,13 @@ def compare(
     from hybridq.compare import newest, table
 
     chosen = filtered(store.runs(ids_or_names=runs or ()), filter_ or ())
-    print_result(table(chosen if runs else newest(chosen), sort=sort, each=each), format_)
+    found = table(chosen if runs else newest(chosen), sort=sort, each=each)
+    print_result(found, format_)
+    if pareto:
+        from hybridq.pictures import frontier, save
+
+        save(frontier(found), pareto)
+        print(f"{pareto}: on the front {', '.join(row.network for row in found.front)}", file=sys.stderr)
 
 
 def profile(

@@ -126,6 +126,7 @@ def target(name: str) -> Target:
 # ------------------------------------------------------------------------------------- limits given by hand
 
 _UNITS = {"": 1, "b": 1, "k": KIB, "kib": KIB, "kb": KB, "m": MIB, "mib": MIB, "mb": KB * KB}
+_COUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([kKmM]?)", re.ASCII)
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([A-Za-z]*)", re.ASCII)
 
 
@@ -144,13 +145,26 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
-def custom_target(flash: str | None = None, ram: str | None = None, base: Target | None = None) -> Target:
-    """`base`, or else the default board, with other limits, as `parse_size` reads them; None leaves the board's own.
+def parse_count(text: str) -> int:
+    """A number such as "2.3M" or "800k", thousands and millions; raises UserError for anything else, and for zero."""
+    match = _COUNT.fullmatch(text.strip())
+    number = Fraction(match[1]) * {"": 1, "k": 10**3, "m": 10**6}[match[2].lower()] if match else Fraction(0)
+    if number < 1 or number.denominator != 1:
+        raise UserError(f"'{text}' is not a number of operations: write it as in 2300000, 800k or 2.3M")
+    return int(number)
 
-    Raises UserError for what is no size.
+
+def custom_target(
+    flash: str | None = None, ram: str | None = None, base: Target | None = None, macc: str | None = None
+) -> Target:
+    """`base`, or else the default board, with other limits; None leaves the board's own.
+
+    `parse_size` reads flash and RAM, `parse_count` the multiply-accumulates of one inference. Raises UserError for what
+    is no size.
     """
     base = base or TARGETS[DEFAULT_TARGET]
-    given = [f"{kind} of {text.strip()}" for kind, text in (("flash", flash), ("RAM", ram)) if text is not None]
+    limits = (("flash", flash), ("RAM", ram), ("MACC", macc))
+    given = [f"{kind} of {text.strip()}" for kind, text in limits if text is not None]
     if not given:
         return base
     return replace(
@@ -159,5 +173,6 @@ def custom_target(flash: str | None = None, ram: str | None = None, base: Target
         flash_bytes=base.flash_bytes if flash is None else parse_size(flash),
         ram_bytes=base.ram_bytes if ram is None else parse_size(ram),
         block_bytes=base.block_bytes if ram is None else None,
+        operations=base.operations if macc is None else 2 * parse_count(macc),
         source=f"limits given by hand; else {base.source}",
     )

@@ -6,17 +6,20 @@ engines.py    who trains: this process, worker processes
 ray.py        ... on many machines
 worker.py     one job in whatever process
 board.py      the table that shows it all while it happens
+parent.py     the run that the others are children of
 sweep.py      the whole: plan, parent run, engine, report
 """
 
 from hybridq.sweeps.board import Board
-from hybridq.sweeps.engines import Engine, in_process, in_processes
+from hybridq.sweeps.engines import Crew, Engine, in_process, in_processes
+from hybridq.sweeps.parent import parent_run
 from hybridq.sweeps.planning import Job, Plan, plan, read_recipes
 from hybridq.sweeps.schedule import Schedule, State
-from hybridq.sweeps.sweep import run_plan, run_sweep, unfinished_sweep
+from hybridq.sweeps.sweep import run_jobs, run_plan, run_sweep, unfinished_sweep
 
 __all__ = [
     "Board",
+    "Crew",
     "Engine",
     "Job",
     "Plan",
@@ -25,8 +28,10 @@ __all__ = [
     "engine",
     "in_process",
     "in_processes",
+    "parent_run",
     "plan",
     "read_recipes",
+    "run_jobs",
     "run_plan",
     "run_sweep",
     "unfinished_sweep",

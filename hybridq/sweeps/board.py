@@ -59,7 +59,7 @@ class Board:
                 )
             case Said(text=text, level=level):
                 self.say(text, "yellow" if level >= logging.WARNING else "")
-            case Finished(accuracy=accuracy) if not self.console.is_terminal:
+            case Finished(accuracy=accuracy) if not self.console.is_terminal and accuracy is not None:
                 self.say(f"{name}: {accuracy:.1f} % of the test clips")
             case Failed(reason=reason):
                 self.say(f"{name} failed: {reason}", "red")

@@ -38,6 +38,7 @@ class Crew:
     resume: bool
     tell: Callable[[Event], None]
     reproduces: str | None = None  # id of the run that is made again
+    trial: bool = False  # whether what was asked for is measured on the validation clips alone
 
     def task(self, job: Job, schedule: Schedule) -> Task:
         """A job as plain data."""
@@ -51,6 +52,7 @@ class Crew:
             resume,
             dict(schedule.done),
             self.reproduces if job.asked else None,
+            self.trial and job.asked,
         )
 
 

@@ -55,7 +55,7 @@ class Finished(Event):
 
     last = True
     run: str
-    accuracy: float  # test accuracy, percent
+    accuracy: float | None  # of the test clips, percent; None where they were not looked at
     runs: dict[str, str]
 
 

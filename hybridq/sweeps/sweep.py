@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridq import compare, pictures
 from hybridq.errors import RUN_FAILED, UserError
-from hybridq.paths import locked
 from hybridq.sweep_report import sweep_report
 from hybridq.sweeps.engines import Crew, Engine, in_process
 from hybridq.sweeps.events import Event
+from hybridq.sweeps.parent import parent_run
 from hybridq.sweeps.planning import Plan
 from hybridq.sweeps.schedule import Schedule, State
 
 if TYPE_CHECKING:
-    from hybridq.tracking import Run, Store
+    from hybridq.tracking import Store
 
 SWEEP = "sweep"  # tag of a sweep's parent run: what decides its runs
 NOT_READ = "not read"  # tag of a failed run that never began: the file that is no recipe
@@ -39,7 +38,7 @@ def run_plan(
 
     Raises UserError where the disk or the store fails, for then the other runs would fail alike.
     """
-    _run(store, schedule, Crew(store, None, resume, tell, reproduces), in_process)
+    run_jobs(schedule, Crew(store, None, resume, tell, reproduces), in_process)
 
 
 def run_sweep(
@@ -58,13 +57,15 @@ def run_sweep(
     on, wherever it was stopped or killed. Raises UserError as `run_plan` does, and where the same sweep is running.
     """
     plan = schedule.plan
-    with _alone(store, plan), _parent(store, name, plan, resume, command) as parent:
+    asked = [job.recipe.name for job in plan.jobs if job.asked]
+    about = f"A sweep over {len(asked)} runs: {', '.join(dict.fromkeys(asked))}."
+    with parent_run(store, name, (SWEEP, plan.key), about, resume=resume, command=command) as parent:
         for file, reason in plan.refused.items():
             _mark(store, parent.id, file, reason)
-        _run(store, schedule, Crew(store, parent.id, resume, tell), engine)
+        run_jobs(schedule, Crew(store, parent.id, resume, tell), engine)
         if schedule.finished:
-            rows = compare.table(store.runs(ids_or_names=schedule.finished)).rows
-            parent.figure(pictures.frontier(rows), "accuracy over flash")
+            found = compare.table(store.runs(ids_or_names=schedule.finished))
+            parent.figure(pictures.frontier(found), "accuracy over flash")
             failed = plan.refused | schedule.failed
             parent.text("report.html", sweep_report(store, parent.id, failed, schedule.finished))
     return parent.id
@@ -76,12 +77,13 @@ def unfinished_sweep(store: Store, plan: Plan) -> str | None:
     return equal[-1].id if equal and equal[-1].status != "FINISHED" else None
 
 
-def _run(store: Store, schedule: Schedule, crew: Crew, engine: Engine) -> None:
+def run_jobs(schedule: Schedule, crew: Crew, engine: Engine) -> None:
+    """Make the runs of a schedule; raises UserError where the disk or the store fails."""
     try:
         engine(schedule, crew)
     finally:
         if crew.sweep and any(entry.died and entry.state is State.FAILED for entry in schedule.entries):
-            _close_left(store, schedule, crew.sweep)
+            _close_left(crew.store, schedule, crew.sweep)
     if schedule.stop:
         raise UserError(schedule.stop.reason, schedule.stop.status)
 
@@ -101,23 +103,3 @@ def _mark(store: Store, sweep: str, file: str, reason: str) -> None:
     else:
         run = store.start_run(Path(file).stem, params={}, tags={NOT_READ: file}, parent=sweep)
     run.close(UserError(reason))
-
-
-@contextmanager
-def _alone(store: Store, plan: Plan) -> Iterator[None]:
-    def refuse() -> None:
-        raise UserError("the same sweep is running already, in another process")
-
-    root = store.root or Path("mlruns")
-    with locked(root / "checkpoints" / f"sweep-{plan.key[:16]}.lock", refuse):
-        yield
-
-
-def _parent(store: Store, name: str, plan: Plan, resume: bool, command: str) -> Run:
-    earlier = [run for run in store.runs() if run.tags.get(SWEEP) == plan.key] if resume else []
-    if earlier:
-        return store.resume_run(earlier[-1].id)
-    asked = [job.recipe.name for job in plan.jobs if job.asked]
-    names = ", ".join(dict.fromkeys(asked))
-    tags = {"description": f"A sweep over {len(asked)} runs: {names}.", SWEEP: plan.key, "command": command}
-    return store.start_run(name, params={}, tags=tags)

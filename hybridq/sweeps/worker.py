@@ -43,6 +43,7 @@ class Task:
     resume: bool
     done: dict[str, str] = field(default_factory=dict)  # fingerprint -> run id
     reproduces: str | None = None
+    trial: bool = False  # measured on the validation clips alone
 
 
 def perform(task: Task, recipe: Recipe, store: Store, tell: Tell) -> None:
@@ -56,10 +57,11 @@ def perform(task: Task, recipe: Recipe, store: Store, tell: Tell) -> None:
         resume=task.resume,
         done=dict(task.done),
         reproduces=task.reproduces,
+        trial=task.trial,
     )
     try:
         run = laboratory.run(recipe)
-        tell(Finished(task.job, run, store.find(run).metrics.get("test accuracy %", float("nan")), laboratory.done))
+        tell(Finished(task.job, run, store.find(run).metrics.get("test accuracy %"), laboratory.done))
     except UserError as error:
         tell(Failed(task.job, str(error), error.exit_code))
     except Exception as error:

@@ -28,6 +28,7 @@ from hybridq.tracking.run import DESCRIPTION, PARENT, TAG_LIMIT, Run, cut, local
 
 EXPERIMENT = "hybridq"
 RECIPE = "recipe"  # the tag with the recipe's name, which the runs of several seeds share
+TRIAL = "trial"  # the tag of a run that was measured on the validation clips alone, for a search to choose by
 CREATION = "creation"  # the tag by which a run is found whose creation was not answered
 DATABASES = ("postgresql", "mysql", "mssql")
 PAGE = 1000
@@ -46,6 +47,11 @@ class RunView:
     started: datetime
     ended: datetime | None
     parent: str | None
+
+    @property
+    def trial(self) -> bool:
+        """Whether it was measured on the validation clips alone."""
+        return self.tags.get(TRIAL) == "true"
 
 
 def open_store(

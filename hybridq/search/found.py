@@ -1,0 +1,76 @@
+"""The recipe that a search has found, as a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hybridq.errors import NotWritable, UserError
+from hybridq.recipe import REFERENCES
+from hybridq.yamlfile import Override, dotted, parse_override, to_yaml
+
+if TYPE_CHECKING:
+    from hybridq.recipe import Recipe
+    from hybridq.search.request import Request
+
+MARK = "# Written by hybridq search, which may write it anew."
+
+
+def check_free(path: Path) -> None:
+    """Raise UserError where there is a file that no search has written, or no folder for one."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            ours = file.readline().rstrip("\n") == MARK
+    except FileNotFoundError:
+        ours = path.parent.is_dir()
+        if not ours:
+            raise UserError(f"--out {path}: there is no folder {path.parent}") from None
+    except (OSError, UnicodeDecodeError):
+        ours = False
+    if not ours:
+        raise UserError(f"--out {path}: is there already, and is not the work of a search")
+
+
+def write_recipe(request: Request, found: Recipe, settings: Sequence[Override], description: str) -> str:
+    """Write what makes `found` of the recipe's file: the settings of the command line, these, and a plan. Returns it.
+
+    Where the clips are is not written: that is a matter of the machine, or of the recipe's file.
+    """
+    base, path = request.recipe, request.out
+    settings = [*map(parse_override, request.overrides), *settings]
+    said: dict[str, Any] = {
+        "extends": os.path.relpath(base.path, path.parent),
+        "name": path.stem,
+        "description": description,
+    }
+    for one in settings:
+        if one.key[0] not in ("name", "description", "precision") and one.key != ("data", "source"):
+            _put(said, one, path)
+    if found.plan != base.plan or any(one.key[0] == "precision" for one in settings):
+        said["precision"] = _short(found)
+    text = f"{MARK}\n{to_yaml(said)}"
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise NotWritable(path, error) from error
+    return text
+
+
+def _put(said: dict[str, Any], setting: Override, path: Path) -> None:
+    inside = said
+    for part in setting.key[:-1]:
+        inside = inside.setdefault(part, {})
+        if not isinstance(inside, dict):
+            raise UserError(f"{setting.node.place}: {dotted(setting.key)}: cannot be set beside {part}")
+    value = setting.node.plain()
+    if setting.key[0] in REFERENCES and isinstance(value, str):  # relative to this folder, there to the file's
+        value = os.path.relpath(value, path.parent)
+    inside[setting.key[-1]] = value
+
+
+def _short(recipe: Recipe) -> dict[str, Any]:
+    """A plan as a person writes it: of the weights alone, by the precision alone."""
+    rules = recipe.plan.to_data()
+    return {pattern: parts["weights"] if set(parts) == {"weights"} else parts for pattern, parts in rules.items()}

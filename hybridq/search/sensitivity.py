@@ -1,0 +1,159 @@
+"""How much one layer at one precision costs: each by itself, all others as in the recipe, on the validation clips.
+
+Every network, the recipe's own too, begins with the weights of the recipe's start and is trained on for the same few
+epochs at a constant rate: what is compared is the precision alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from hybridq.errors import RUN_FAILED, UserError
+from hybridq.precision import Precision
+from hybridq.profiler.tables import Column, Line, Note, Sheet, Terminal, size
+from hybridq.search.runs import make
+from hybridq.sweeps import Engine, in_process
+
+if TYPE_CHECKING:
+    from hybridq.recipe import Recipe
+    from hybridq.search.space import Changes, Space
+    from hybridq.tracking import RunView, Store
+
+COLUMNS = (
+    Column("Layer", "name"),
+    Column("Weights", "text"),
+    Column("Saves"),
+    Column("Cross-entropy"),
+    Column("rises by"),
+    Column("Accuracy %"),
+    Column("falls by"),
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A network on the validation clips: mean cross-entropy (nats), accuracy (percent)."""
+
+    cross_entropy: float
+    accuracy: float
+
+    @classmethod
+    def of(cls, run: RunView) -> Score:
+        """What a trial has logged."""
+        return cls(run.metrics["validation cross-entropy"], run.metrics["validation accuracy best %"])
+
+
+@dataclass(frozen=True)
+class Change:
+    """One layer made narrower: the bytes of flash that this saves, and what the network then scores."""
+
+    layer: str
+    precision: Precision
+    saved_bytes: int
+    score: Score
+    rise: float  # of the cross-entropy, against the network without the change (nats)
+    drop: float  # of the accuracy (points)
+    run: str
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The table of all layers and precisions. `failed`: the reason why a figure is missing, by change."""
+
+    name: str
+    data: str
+    synthetic: bool
+    clips: int  # of validation
+    epochs: int  # trained on before the measurement
+    flash_bytes: int  # of the recipe's own plan
+    own: dict[str, Precision]  # of every layer
+    score: Score
+    changes: tuple[Change, ...]
+    failed: dict[str, str]
+
+    def of(self, layer: str) -> list[Change]:
+        """The changes of a layer."""
+        return [change for change in self.changes if change.layer == layer]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self) | {"schema": 1}
+
+    def to_rich(self) -> Terminal:
+        """The table for a terminal."""
+        return Terminal(self.sheet())
+
+    def sheet(self) -> Sheet:
+        """A line for each layer and precision."""
+        own = self.score
+        lines = []
+        for layer, precision in self.own.items():
+            lines.append(Line((layer, str(precision), "", "", "", "", ""), "same"))
+            lines += [Line(_cells(change)) for change in self.of(layer)]
+        notes = [
+            Note(f"As it is: cross-entropy {own.cross_entropy:.4f}, accuracy {own.accuracy:.2f} %"),
+            Note(f"Flash as it is: {size(self.flash_bytes)}"),
+            Note(f"{self.clips:,} validation clips of {self.data}: one of them is {100 / self.clips:.2f} points"),
+            *(Note(f"Missing: {change}: {reason}", warning=True) for change, reason in self.failed.items()),
+        ]
+        if self.synthetic:
+            notes.append(Note("Synthetic voices: for trying the tool, not a result", warning=True))
+        many = f"{self.epochs} epoch{'s' * (self.epochs != 1)} of training" if self.epochs else "no training"
+        return Sheet(f"{self.name}, one layer narrower, after {many}", COLUMNS, tuple(lines), tuple(notes))
+
+
+def measure(
+    store: Store, parent: str, space: Space, epochs: int, engine: Engine = in_process, workers: int = 1
+) -> Sensitivity:
+    """Measure every layer at every precision that saves flash, with so many epochs each; what is there is not repeated.
+
+    Raises UserError where the recipe as it is cannot be measured.
+    """
+    single: list[Changes] = [{layer: to} for layer in space.layers for to in space.narrower(layer)]
+    every: list[Changes] = [{}, *(change for change in single if space.flash(change) < space.flash({}))]
+    made = make(store, parent, [_tuned(space, changes, epochs) for changes in every], engine, workers)
+    own = made.runs[0]
+    if own is None:
+        raise UserError(f"{space.recipe.name} as it is failed: {made.reasons[0]}", RUN_FAILED)
+    score, flash = Score.of(own), space.flash({})
+    changes, failed = [], {}
+    for change, run, reason in list(zip(every, made.runs, made.reasons, strict=True))[1:]:
+        ((layer, precision),) = change.items()
+        if run is None:
+            failed[f"{layer} {precision}"] = reason
+            continue
+        found = Score.of(run)
+        rise, drop = found.cross_entropy - score.cross_entropy, score.accuracy - found.accuracy
+        changes.append(Change(layer, precision, flash - space.flash(change), found, rise, drop, run.id))
+    return Sensitivity(
+        name=space.recipe.name,
+        data=own.tags.get("data.name", ""),
+        synthetic=own.tags.get("data.synthetic") == "true",
+        clips=store.clips(own.id)["validation"],
+        epochs=epochs,
+        flash_bytes=flash,
+        own={layer: space.own(layer) for layer in space.layers},
+        score=score,
+        changes=tuple(changes),
+        failed=failed,
+    )
+
+
+def _tuned(space: Space, changes: Changes, epochs: int) -> Recipe:
+    """The recipe trained on shortly. Its moving average, over more steps than that, would lag behind."""
+    what = " ".join(f"{layer} {precision}" for layer, precision in changes.items()) or "as it is"
+    training = {"epochs": epochs, "schedule": "constant", "warmup_epochs": 0, "average": 0.0}
+    return space.varied(changes, f"{space.recipe.name}, {what}", training)
+
+
+def _cells(change: Change) -> tuple[str, ...]:
+    return (
+        "",
+        str(change.precision),
+        size(change.saved_bytes),
+        f"{change.score.cross_entropy:.4f}",
+        f"{change.rise:+.4f}",
+        f"{change.score.accuracy:.2f}",
+        f"{change.drop:+.2f}",
+    )

@@ -1,0 +1,83 @@
+"""The precision plans that a search chooses from: the recipe's own, with the weights of any layers narrower."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from hybridq.errors import UserError
+from hybridq.experiment import graph_of
+from hybridq.graph import Graph
+from hybridq.precision import Precision, PrecisionPlan
+from hybridq.profiler import Profile, profile
+from hybridq.profiler.targets import Target, target
+from hybridq.quantize import WEIGHTS
+from hybridq.recipe import Recipe
+from hybridq.recipe_file import varied
+from hybridq.yamlfile import Override, node_of
+
+Changes = Mapping[str, Precision]  # layer: the narrower precision of its weights
+
+
+@dataclass(frozen=True)
+class Space:
+    """A recipe whose layers may be made narrower, one by one."""
+
+    recipe: Recipe
+    graph: Graph
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Space:
+        """Raises UserError for a recipe that starts from nothing, or in which nothing can be narrowed."""
+        if recipe.parent is None:
+            raise UserError(f"{recipe.path}: a search narrows a trained network: name its recipe as start_from")
+        recipe.check_references()
+        found = cls(recipe, graph_of(recipe))
+        recipe.plan.check(found.layers, (op.name for op in found.graph.operators))
+        if not any(map(found.narrower, found.layers)):
+            raise UserError(f"{recipe.path}: no layer can be narrower than it is; begin with 8-bit weights")
+        return found
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the layers with weights, in their order."""
+        return tuple(op.name for op in self.graph.weighted)
+
+    def own(self, layer: str) -> Precision:
+        """What the recipe gives the weights of a layer."""
+        return self.recipe.plan.of(layer).weights
+
+    def narrower(self, layer: str) -> tuple[Precision, ...]:
+        """What a search may give them instead, the widest first."""
+        return tuple(precision for precision in WEIGHTS if precision.bits < self.own(layer).bits)
+
+    @cached_property
+    def smallest(self) -> dict[str, Precision]:
+        """Every layer at the precision that takes the least flash."""
+        by_layer = {layer: {to: self.flash({layer: to}) for to in self.narrower(layer)} for layer in self.layers}
+        least = {layer: min(sizes, key=lambda to: sizes[to]) for layer, sizes in by_layer.items() if sizes}
+        return {layer: to for layer, to in least.items() if by_layer[layer][to] < self.flash({})}
+
+    def plan(self, changes: Changes) -> PrecisionPlan:
+        """The recipe's plan, with a rule for each change."""
+        rules = ((glob.escape(layer), (("weights", precision),)) for layer, precision in changes.items())
+        return PrecisionPlan((*self.recipe.plan.rules, *rules))
+
+    def code(self, changes: Changes) -> str:
+        """A plan as one character a layer, the first of its precision's name: "88t4b8"."""
+        return "".join(str(changes.get(layer, self.own(layer)))[0] for layer in self.layers)
+
+    def profile(self, changes: Changes, budget: Target) -> Profile:
+        """The memory report, against the limits of a target."""
+        return profile(self.graph, budget, self.plan(changes), self.recipe.accounting)
+
+    def flash(self, changes: Changes) -> int:
+        """Bytes of flash, as `hybridq profile` counts them."""
+        return self.profile(changes, target(self.recipe.target)).totals.flash_bytes
+
+    def varied(self, changes: Changes, name: str, training: Mapping[str, object] | None = None) -> Recipe:
+        """The recipe of that name with these changes, and these settings of its training."""
+        values = {"name": name, "precision": self.plan(changes).to_data(), "training": training or {}}
+        return varied(self.recipe, [Override((key,), node_of(value, "the search")) for key, value in values.items()])
