@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -51,8 +52,8 @@ class Axis:
 
     def _proposed(self, trial: Suggests) -> Any:
         if self.values.choices is not None:
-            told = {shown(value): value for value in self.values.choices}
-            return told[trial.suggest_categorical(self.key, list(told))]
+            told = [json.dumps(value) for value in self.values.choices]  # Optuna keeps no lists
+            return json.loads(trial.suggest_categorical(self.key, told))
         if self.values.scale:
             factor = _rounded(trial.suggest_float(self.key, *self.values.scale, log=True))
             return (

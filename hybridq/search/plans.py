@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,6 @@ from hybridq.profiler.summary import verdict
 from hybridq.search.knapsack import Option, best_choices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hybridq.profiler import Profile
     from hybridq.profiler.targets import Target
     from hybridq.search.sensitivity import Change, Sensitivity

@@ -61,9 +61,13 @@ class Space:
         return {layer: to for layer, to in least.items() if by_layer[layer][to] < self.flash({})}
 
     def plan(self, changes: Changes) -> PrecisionPlan:
-        """The recipe's plan, with a rule for each change."""
-        rules = ((glob.escape(layer), (("weights", precision),)) for layer, precision in changes.items())
-        return PrecisionPlan((*self.recipe.plan.rules, *rules))
+        """The recipe's plan, with a rule for each change at its end; it takes the place of one for that layer alone."""
+        given = self.recipe.plan.to_data()
+        for layer, precision in changes.items():
+            named = given.pop(glob.escape(layer), {})
+            own = {part: getattr(self.recipe.plan.of(layer), part).value for part in named}
+            given[glob.escape(layer)] = own | {"weights": precision.value}
+        return PrecisionPlan.from_data(given)
 
     def code(self, changes: Changes) -> str:
         """A plan as one character a layer, the first of its precision's name: "88t4b8"."""
