@@ -119,8 +119,8 @@ class Made:
         if behind & 1:
             found["table"] = self.random.integers(-128, 128, 256)
         if behind & 2:
-            scale, offset = self.random.integers(-300, 300, channels), self.random.integers(-20000, 20000, channels)
-            found["affine"] = Affine(scale, offset, 8)
+            bias, by = self.random.integers(-20000, 20000, channels), self.random.integers(1, 300, channels)
+            found["affine"] = Affine(bias, by * self.random.choice([-1, 1], channels), 15)
         return found
 
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridq.deploy import scaling
-from hybridq.deploy.arithmetic import classes, quantized, requantized
+from hybridq.deploy.arithmetic import classes, normalised, quantized, requantized
 from hybridq.deploy.artefact import DESCRIPTION, digest, load_network, save_network
-from hybridq.deploy.convert import on_grids
+from hybridq.deploy.chains import chains_of
+from hybridq.deploy.convert import on_grids, settle
 from hybridq.deploy.layers import integer_network
 from hybridq.errors import UserError
 from hybridq.precision import PrecisionPlan
@@ -63,11 +64,11 @@ def test_a_requantization_is_a_product_rounded_once(scale, sums, offset):
 @given(scale=st.lists(st.floats(-300, 300), min_size=1, max_size=4), offset=st.floats(-1000, 1000))
 def test_a_batch_norm_in_integers_stays_within_32_bits_and_is_near(scale, offset):
     by = scaling.affine("layer", np.array(scale), np.full(len(scale), offset))
+    inexact = (127 * 128 + np.abs(by.multiplier) / 2) * 2.0**-by.shift  # of the multiplier, of the bias
     for q in (-128, -1, 0, 127):
-        product = q * by.scale + by.offset
-        assert (np.abs(product) + 2.0 ** (by.shift - 1) < 2**31).all()
-        near = (np.array(scale) * q + offset) * 2.0**by.shift
-        assert (np.abs(product - near) <= 65).all()
+        assert (np.abs(q * by.scale + by.offset) + 2.0 ** (by.shift - 1) < 2**31).all()
+        real = np.clip(np.array(scale) * q + offset, -128, 127)
+        assert (np.abs(normalised(np.array(q), by) - real) <= 0.5 + inexact).all()
 
 
 def test_a_float_network_is_put_on_grids_and_hears_the_same():
@@ -78,6 +79,20 @@ def test_a_float_network_is_put_on_grids_and_hears_the_same():
     heard = found.predict(x, verbose=0).argmax(1)
     assert (classes(integers, quantized(x, integers.input_fraction)) == heard).mean() >= 0.995
     assert (heard == model.predict(x, verbose=0).argmax(1)).mean() >= 0.9
+
+
+def test_a_settled_batch_norm_is_that_of_the_integers():
+    model = gridded(small())
+    norm = model.get_layer("norm")
+    given = [0.7, -1.3, 2.0, 0.0], [0.1, 9.0, -0.4, 0.3], [0.0, 0.2, 1.0, -1.0], [1.0, 0.3, 2.0, 1e-3]
+    norm.set_weights(list(np.array(given)))
+    settle(model)
+    by, (before, found, after) = integer_network(model).layers[0].affine, chains_of(model)[1].parts[-3:]
+    np.testing.assert_allclose(found.value[0] * 2.0 ** (after.value - before.value + by.shift), by.scale, rtol=1e-5)
+    np.testing.assert_allclose(found.value[1] * 2.0 ** (after.value + by.shift), by.offset, rtol=1e-5)
+    settled = norm.get_weights()
+    settle(model)
+    np.testing.assert_allclose(np.array(norm.get_weights()), np.array(settled), rtol=1e-5)
 
 
 def test_what_is_between_layers_but_not_on_a_grid_is_named():
@@ -186,7 +201,8 @@ def described(edit):
         (described(lambda said: said["layers"][0].update(width="INT4")), "weights beyond INT4"),
         (described(lambda said: said["input"].update(shape=[2**20, 2**20, 1])), "the shape"),
         (described(lambda said: said.update(layers=[])), "no layers"),
-        (described(lambda said: said.update(schema=99)), "schema 99"),
+        ({"000.affine.multiplier": lambda content: bytes(len(content))}, "a multiplier of 0"),
+        (described(lambda said: said.update(schema=1)), "schema 1, not 2: `hybridq export` its trained model again"),
         ({DESCRIPTION: lambda content: b"[" * 100_000}, "damaged"),
     ],
 )

@@ -85,8 +85,9 @@ def every_tensor(network: IntegerNetwork, inputs: np.ndarray) -> dict[str, dict[
     }
 
 
-def steps_off(layer: Layer, found: dict[str, np.ndarray], network: IntegerNetwork) -> int:
-    """How far a layer, or a part of it, is from the same of what the runtime gave it; tables must be exact."""
+def steps_off(layer: Layer, found: dict[str, np.ndarray], network: IntegerNetwork) -> np.ndarray:
+    """How far the values of a layer, and of its parts, are from the same of what the runtime gave them; tables must be
+    exact."""
 
     def of(name: str, like: np.ndarray) -> np.ndarray:
         return found.get(name, found[layer.name]).reshape(like.shape)
@@ -94,18 +95,18 @@ def steps_off(layer: Layer, found: dict[str, np.ndarray], network: IntegerNetwor
     inputs = tuple(found[name].reshape(-1, *network.shapes[name]) for name in layer.inputs)
     if not isinstance(layer, Weighted):
         right = arithmetic.computed(layer, inputs)
-        return int(np.abs(of(layer.name, right) - right).max())
+        return np.abs(of(layer.name, right) - right)
     right = arithmetic.computed(replace(layer, table=None, affine=None), inputs)
     # Bounds that no activation has are kept by the table.
     value = np.clip(of(f"{layer.name} (sums)", right), layer.out.low, layer.out.high)
-    off = int(np.abs(value - right).max())
+    off = np.abs(value - right)
     if layer.affine is None or f"{layer.name} (function)" in found:
         right = value if layer.table is None else arithmetic.looked_up(value, layer.table)
         value = of(f"{layer.name} (function)", right)
         assert np.array_equal(value, right)
     if layer.affine is not None:
         right = arithmetic.normalised(value, layer.affine)
-        off = max(off, int(np.abs(of(layer.name, right) - right).max()))
+        off = np.stack([off, np.abs(of(layer.name, right) - right)])
     return off
 
 
@@ -116,7 +117,15 @@ def test_each_layer_of_any_network_is_at_most_a_step_off(network: IntegerNetwork
     network = on_grids(network, seed)
     for runtime, found in every_tensor(network, some_inputs(network, CLIPS, seed)).items():
         for layer in network.layers:
-            assert steps_off(layer, found, network) <= 1, (runtime, layer.name)
+            assert steps_off(layer, found, network).max() <= 1, (runtime, layer.name)
+
+
+def test_xnnpack_rounds_once_as_the_integer_network_does() -> None:
+    """All but halves: no sum and no batch norm is off for any other reason."""
+    network = on_grids(reference(), 0)
+    (found,) = (one for name, one in every_tensor(network, some_inputs(network)).items() if "XNNPACK" in name)
+    for layer in network.layers[:-1]:
+        assert (steps_off(layer, found, network) > 0).mean() < 1e-4, layer.name
 
 
 def elu(values: np.ndarray) -> np.ndarray:
@@ -131,7 +140,7 @@ def spotter(seed: int = 0) -> IntegerNetwork:
     x = made.dense(x, 16)
     made.dense(x, 5, logits=True)
     network = made.network()
-    norm = Affine(np.full(8, 179), np.full(8, 300), 8)
+    norm = Affine(np.full(8, 213), np.full(8, 180), 15)
     layers: list[Layer] = []
     for layer in network.layers:
         layer = replace(layer, fraction=5)
@@ -205,10 +214,10 @@ def test_a_channel_of_no_weight_and_one_of_a_flat_norm() -> None:
     made.dense(x, 3, logits=True)
     first, last = made.network().layers
     out = Requantization(np.array([0, first.out.multiplier[1]]), first.out.shift)
-    first = replace(first, out=out, affine=Affine(np.array([3, 0]), np.array([0, 40_000]), 10))
+    first = replace(first, out=out, affine=scaling.affine("", np.array([0.003, 0]), np.array([0, 39.06])))
     network = on_grids(IntegerNetwork("input", (6, 5, 2), 4, (first, last)), 0)
     for found in every_tensor(network, some_inputs(network, CLIPS)).values():
-        assert steps_off(network.layers[0], found, network) <= 1
+        assert steps_off(network.layers[0], found, network).max() <= 1
         assert set(np.unique(found[first.name][..., 1])) == {39}
 
 

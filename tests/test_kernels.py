@@ -100,8 +100,8 @@ def finishes(draw: st.DrawFn, channels: int) -> dict[str, object]:
     if draw(st.booleans()):
         found["table"] = draw(integers((256,), -128, 127))
     if draw(st.booleans()):
-        scale, offset = draw(integers((channels,), -(2**21), 2**21)), draw(integers((channels,), -(2**29), 2**29))
-        found["affine"] = Affine(scale, offset, draw(st.integers(0, 30)))
+        bias, by = draw(integers((channels,), -(2**15), 2**15)), draw(integers((channels,), -(2**14), 2**14))
+        found["affine"] = Affine(bias, by, draw(st.integers(0, 30)))
     return found
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hybridq.audio import choose_other_words, open_folder
+from hybridq.audio.clips import EVERYDAY_WORDS
 from hybridq.audio.negatives import Negatives, commands_of, present, selection
 from hybridq.audio.silence import made_silence, part_of
 from hybridq.dataset import Dataset
@@ -147,6 +148,33 @@ def test_spliced_words_are_unknown_and_others_are_left_alone(clips, tmp_path):
     changed = (plain[0] != mixed[0]).any((1, 2, 3))
     assert changed[unknown].all()
     assert not changed[plain[1].argmax(1) < 2].any()
+
+
+def test_synthetic_voices_say_other_words_for_unknown(clips, tmp_path):
+    """Here all clips of the epoch are theirs, of one sound a word."""
+    voices = tmp_path / "voices"
+    for number, word in enumerate(("yes", "no", "goat", "paper")):
+        (voices / word).mkdir(parents=True)
+        tone = 0.3 * np.sin(np.arange(16000) * (0.1 + 0.2 * number))
+        soundfile.write(voices / word / "0000000a_nohash_0.wav", tone, 16000)
+    (voices / "testing_list.txt").touch()
+    (voices / "validation_list.txt").touch()
+    cache = tmp_path / "cache"
+    still = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
+    for labels, sounds in ((LABELS, [1, 1, None, 2]), (COMMANDS, [1, 1])):
+        audio = open_folder(clips, cache)
+        data = Dataset(audio, labels, FrontEnd(), cache, voices=lambda: open_folder(voices, cache), share=1.0)
+        x, y = data.epoch(0, 0, still)
+        for label, count in enumerate(sounds):
+            if count:
+                assert len({one.tobytes() for one in x[y.argmax(1) == label]}) == count
+
+
+def test_the_everyday_words_are_none_that_the_test_asks_about():
+    asked = """backward bed bird cat dog down eight five follow forward four go happy house learn left marvin nine no
+    off on one right seven sheila six stop three tree two up visual wow yes zero"""
+    assert not set(EVERYDAY_WORDS) & set(asked.split())
+    assert len(set(EVERYDAY_WORDS)) == len(EVERYDAY_WORDS)
 
 
 def test_without_the_two_classes_an_epoch_is_what_it_was(clips, tmp_path):

@@ -16,6 +16,7 @@ from test_compare import FIGURES, view
 from hybridq import pictures
 from hybridq.compare import table
 from hybridq.comparison import Comparison
+from hybridq.decision import decisions, softmax
 from hybridq.pareto import front
 from hybridq.precision import Precision
 from hybridq.search.sensitivity import Change, Score, Sensitivity
@@ -43,6 +44,30 @@ def profile() -> dict[str, Any]:
     return {"layers": layers, "totals": {"flash_bytes": total}}
 
 
+def decided(seed: int) -> Any:
+    rng = np.random.default_rng(seed)
+    labels = ("yes", "no", "_silence_", "_unknown_")
+    truth = rng.integers(0, 4, 200)
+    said = [("cat", "visual")[at % 2] if one == 3 else labels[one] for at, one in enumerate(truth)]
+    return decisions(softmax(rng.normal(size=(200, 4)) + 2 * np.eye(4)[truth]), truth, labels, said, ("cat",))
+
+
+def test_the_curve_of_false_accepts_has_every_kind_and_the_threshold() -> None:
+    figure = draw("decision_curves")
+    wanted = (
+        "test: all",
+        "test: trained words",
+        "test: new words",
+        "test: silence",
+        "validation: all",
+        "threshold 0.4",
+    )
+    assert all(name in texts(figure) for name in wanted)
+    here = decided(0).rates(0.4)
+    points = [line.get_xydata()[0].tolist() for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert points[0] == [here["false rejects"].percent, here["false accepts"].percent]
+
+
 def draw(kind: str, *, synthetic: bool = False) -> Any:
     if kind == "confusion":
         counts = np.random.default_rng(0).integers(0, 4, (10, 10)) + 40 * np.eye(10, dtype=int)
@@ -51,6 +76,10 @@ def draw(kind: str, *, synthetic: bool = False) -> Any:
         return pictures.learning_curves(epochs(), title="hybrid", synthetic=synthetic)
     if kind == "flash_by_layer":
         return pictures.flash_by_layer(profile(), title="hybrid", synthetic=synthetic)
+    if kind == "decision_curves":
+        return pictures.decision_curves(
+            {"test": decided(0), "validation": decided(1)}, 0.4, title="hybrid", synthetic=synthetic
+        )
     tags = {"data.synthetic": "true"} if synthetic else {}
     return pictures.frontier(table([view(name, tags=tags) for name in FIGURES]))
 
@@ -61,7 +90,7 @@ def texts(figure: Any) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
-@pytest.mark.parametrize("kind", ["confusion", "learning_curves", "flash_by_layer", "frontier"])
+@pytest.mark.parametrize("kind", ["confusion", "learning_curves", "decision_curves", "flash_by_layer", "frontier"])
 def test_pictures_are_drawn_and_say_when_the_voices_are_synthetic(kind: str) -> None:
     for synthetic in (False, True):
         figure = draw(kind, synthetic=synthetic)

@@ -1,9 +1,10 @@
 """What a training step of the quantized networks costs beside the float32 one: same batch, same machine, one run.
 
-    python tools/benchmark_step.py [RECIPE...]     (default: recipes/paper/{fp32,int8,hybrid}.yaml)
+    python tools/benchmark_step.py [RECIPE...] [--turns 9]     (default: recipes/paper/{fp32,int8,hybrid}.yaml)
 
 The networks take turns, a block of steps each, and the median of the ratios within a turn counts: other work on
-the machine then slows all of them.
+the machine then slows all of them. The processor time, of all threads together, is told besides: it hardly depends
+on that work. So is that of a batch of answers, which is what a network costs as a teacher.
 """
 
 import argparse
@@ -24,7 +25,9 @@ def main() -> None:
     """Print the time of a step of each network, and its ratio to the first."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipes", nargs="*", type=Path, help="the first is the one to compare with")
-    paths = parser.parse_args().recipes or [RECIPES / f"{name}.yaml" for name in ("fp32", "int8", "hybrid")]
+    parser.add_argument("--turns", type=int, default=TURNS, help="how many turns; of more the median is steadier")
+    given = parser.parse_args()
+    paths = given.recipes or [RECIPES / f"{name}.yaml" for name in ("fp32", "int8", "hybrid")]
 
     from hybridq.experiment import network
     from hybridq.recipe_file import load_recipe
@@ -41,18 +44,27 @@ def main() -> None:
     x = rng.standard_normal((batch * STEPS, *model_shape)).astype(np.float32)
     y = np.eye(10, dtype=np.float32)[rng.integers(0, 10, len(x))]
     took: dict[str, list[float]] = {name: [] for name in models}
-    for turn in range(TURNS + 1):
+    asked: dict[str, list[float]] = {name: [] for name in models}
+    worked: dict[str, list[float]] = {name: [] for name in models}
+    for turn in range(given.turns + 1):
         for name, model in models.items():
-            start = time.perf_counter()
+            start, before = time.perf_counter(), time.process_time()
             model.fit(x, y, batch_size=batch, verbose=0)
             if turn:  # the first turn traces the graphs
                 took[name].append(1e3 * (time.perf_counter() - start) / STEPS)
+                worked[name].append(1e3 * (time.process_time() - before) / STEPS)
+            before = time.process_time()
+            model.predict_on_batch(x)
+            if turn:
+                asked[name].append(1e3 * (time.process_time() - before) / STEPS)
     first = next(iter(models))
     for name, times in took.items():
         ratios = [mine / base for mine, base in zip(times, took[first], strict=True)]
         print(
             f"{name}: {statistics.median(times):.1f} ms a step of {batch} clips, {statistics.median(ratios):.2f} times "
-            f"{first} ({min(ratios):.2f} to {max(ratios):.2f} over {TURNS} turns)"
+            f"{first} ({min(ratios):.2f} to {max(ratios):.2f} over {given.turns} turns); "
+            f"processor time {statistics.median(worked[name]):.1f} ms a step, "
+            f"{statistics.median(asked[name]):.1f} ms for the answers alone"
         )
 
 

@@ -39,13 +39,13 @@ from hybridq.errors import NotWritable, UserError
 
 SUFFIX = ".hqn"
 DESCRIPTION = "network.json"
-SCHEMA = 1
+SCHEMA = 2
 KINDS: dict[str, type[Layer]] = {
     kind.__name__: kind for kind in (Convolution, Depthwise, Dense, MaxPool, AveragePool, Add)
 }
 DTYPES = {
     **dict.fromkeys(("weights", "table", "out.shift"), "int8"),
-    **dict.fromkeys(("bias", "out.multiplier", "affine.scale", "affine.offset"), "int32"),
+    **dict.fromkeys(("bias", "out.multiplier", "affine.bias", "affine.multiplier"), "int32"),
 }
 LARGEST_FILE = 64 * 2**20  # bytes, also of the members together
 LARGEST_DESCRIPTION = 4 * 2**20
@@ -79,14 +79,13 @@ def load_network(path: Path) -> IntegerNetwork:
     members = _read(path)
     try:
         network = _network(json.loads(members[DESCRIPTION]), members)
+        check(network)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except MALFORMED as error:
         raise UserError(
             f"{path}: damaged, or not an integer network ({type(error).__name__}: {error!s:.200})"
         ) from None
-    try:
-        check(network)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
     return network
 
 
@@ -176,7 +175,7 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 
 def _network(said: Any, members: Members) -> IntegerNetwork:
     if said["schema"] != SCHEMA:
-        raise ValueError(f"schema {said['schema']!r}, not {SCHEMA}")
+        raise UserError(f"schema {said['schema']!r:.40}, not {SCHEMA}: `hybridq export` its trained model again")
     if len(said["layers"]) > MOST_LAYERS:
         raise ValueError("too many layers")
     start = said["input"]

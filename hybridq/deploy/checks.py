@@ -90,8 +90,9 @@ def _check_weighted(layer: Convolution | Depthwise | Dense, source: Shape, last:
         _require(name, fits, "a table that is not 256 int8")
     if layer.affine is not None:
         by = layer.affine
-        _require(name, by.scale.shape == by.offset.shape == (outputs,), "a batch norm of another shape")
+        _require(name, by.bias.shape == by.multiplier.shape == (outputs,), "a batch norm of another shape")
         _require(name, 0 <= by.shift <= 31, f"the shift {by.shift}")
+        _require(name, bool(by.multiplier.all()), "a multiplier of 0 in a batch norm")
         worst = 128 * np.abs(by.scale) + np.abs(by.offset) + 2**by.shift // 2
         _require(name, int(worst.max()) <= INT32[1], "a batch norm beyond 32 bits")
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.deploy.chains import GRID, NORM, chains_of
+from hybridq.deploy.chains import GRID, NORM, Chain, chains_of
+from hybridq.deploy.constants import Weighted
 from hybridq.deploy.layers import acting, finest_grid, integer_network, sums
-from hybridq.deploy.network import Convolution, Dense, Depthwise, IntegerNetwork
+from hybridq.deploy.network import Affine, IntegerNetwork
 from hybridq.deploy.weights import weights_of
 from hybridq.errors import UserError
 from hybridq.precision import PrecisionPlan
@@ -67,15 +68,19 @@ def on_grids(model: keras.Model, clips: NDArray[np.float32]) -> keras.Model:
 def settle(model: keras.Model) -> None:
     """Round the biases of a network on grids to those of its integer network, which are whole steps of the sums.
 
-    They move by no more than half of such a step. A grid finer than the sums that it is to hold gets a larger step.
-    From then on the two networks compute the same but for the rounding of float32. Raises UserError where there is no
-    integer network.
+    They move by no more than half of such a step. A batch norm behind a nonlinearity gets the scale and the offset that
+    it has in integers. A grid finer than the sums that it is to hold gets a larger step. From then on the two networks
+    compute the same but for the rounding of float32. Raises UserError where there is no integer network.
     """
     _coarsen(model)
     chains = {chain.name: chain for chain in chains_of(model)}
     for layer in integer_network(model).layers:
         chain = chains[layer.name]
-        if chain.operator.kind not in WEIGHTED or not isinstance(layer, Convolution | Depthwise | Dense):
+        if not isinstance(layer, Weighted):
+            continue
+        if layer.affine is not None:
+            _settle_norm(chain, layer.affine)
+        if chain.operator.kind not in WEIGHTED:
             continue
         stored = next((part.value for part in chain.parts if part.letter == GRID), layer.fraction)
         step = layer.out.multiplier * 2.0 ** (-32 - layer.out.shift - stored)
@@ -91,6 +96,18 @@ def settle(model: keras.Model) -> None:
         elif holder.use_bias and getattr(holder, "bias_quantizer_internal", None) is None:
             holder.bias.assign_add((change if norm is None else change / norm.value[0]).astype(np.float32))
     model.make_predict_function(force=True)
+
+
+def _settle_norm(chain: Chain, by: Affine) -> None:
+    """Give the batch norm at the end of a chain the scale and the offset of its integers."""
+    before, norm, after = chain.parts[-3:]
+    layer, (scale, _) = norm.layer, norm.value
+    mean, variance = (np.asarray(v, np.float64) for v in (layer.moving_mean, layer.moving_variance))
+    if layer.scale:
+        scale = by.scale * 2.0 ** (before.value - after.value - by.shift)
+        layer.gamma.assign(scale * np.sqrt(variance + layer.epsilon))
+    if layer.center:
+        layer.beta.assign(by.offset * 2.0 ** (-after.value - by.shift) + mean * scale)
 
 
 def _coarsen(model: keras.Model) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 Shape = tuple[int, ...]
 INT8, INT16 = (-128, 127), (-32768, 32767)
+NORM_WEIGHT = 127  # of a batch norm: the largest int8, so that its bias has the finest steps
 
 
 class Width(Enum):
@@ -53,11 +54,25 @@ class Requantization:
 
 @dataclass(frozen=True)
 class Affine:
-    """A batch norm behind a nonlinearity: (x * scale + offset) / 2**shift by channel, rounded; scale, offset int32."""
+    """A batch norm behind a nonlinearity: (x * NORM_WEIGHT + bias) * multiplier / 2**shift by channel, rounded; int32.
 
-    scale: Integers
-    offset: Integers
+    So runtimes of TFLite compute it, as a depthwise convolution of 1 x 1. The kernel in C has it multiplied out:
+    (x * scale + offset) / 2**shift, of which scale and offset are int32 too.
+    """
+
+    bias: Integers
+    multiplier: Integers  # of any sign
     shift: int
+
+    @property
+    def scale(self) -> Integers:
+        """By what the kernel multiplies, by channel."""
+        return NORM_WEIGHT * self.multiplier
+
+    @property
+    def offset(self) -> Integers:
+        """What the kernel adds, by channel."""
+        return self.bias * self.multiplier
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.deploy.network import INT8, Affine, Integers, Requantization
+from hybridq.deploy.network import INT8, NORM_WEIGHT, Affine, Integers, Requantization
 from hybridq.errors import UserError
 
 Reals = NDArray[np.float64]
 LARGEST = 2**31 - 1  # of an int32
-LARGEST_SCALE = 0.5  # of a requantization; less than this
+LARGEST_SCALE = 0.5 - 2.0**-25  # of a requantization; less than this, so that float32 holds less than 1/2
 FINEST_SHIFT = 31
 MOST_SHIFT = 30  # of an affine or an add
 
 
 def requantization(where: str, scale: Reals, low: int = INT8[0], high: int = INT8[1]) -> Requantization:
-    """The integers of a positive scale for each channel, 2**-33 to 1/2; UserError naming the layer beyond that."""
-    fractions, exponents = np.frexp(scale)
-    multiplier = np.floor(fractions * 2.0**31 + 0.5).astype(np.int64)
-    carried = multiplier == 2**31
-    multiplier, exponents = np.where(carried, 2**30, multiplier), exponents + carried
+    """The integers of a positive scale for each channel, 2**-33 to 1/2; UserError naming the layer beyond that.
+
+    The scale is rounded to float32, which is what a `.tflite` file holds.
+    """
+    fractions, exponents = np.frexp(scale.astype(np.float32))
+    multiplier = (fractions * 2.0**31).astype(np.int64)
     shift = -(exponents.astype(np.int64) + 1)
     if (shift < 0).any() or (scale <= 0).any():
         raise UserError(
@@ -40,11 +41,19 @@ def bias(offset: Reals, scale: Reals) -> Integers:
 
 
 def affine(where: str, scale: Reals, offset: Reals) -> Affine:
-    """r = q * scale + offset, by channel, as integers: the finest shift whose products stay within int32."""
+    """r = q * scale + offset, by channel, as integers: the finest shift whose products stay within int32.
+
+    Offsets that clip every result are no larger than needed for that. The multiplier of a channel that is almost flat
+    is 1, as with 0 it would have no offset either.
+    """
+    enough = 128 * np.abs(scale) + 129
+    offset = np.clip(offset, -enough, enough)
     for shift in range(MOST_SHIFT, -1, -1):
-        a, b = (np.floor(value * 2.0**shift + 0.5) for value in (scale, offset))
-        if (np.abs(a) * 128 + np.abs(b) + 2.0 ** (shift - 1) <= LARGEST).all():
-            return Affine(a.astype(np.int64), b.astype(np.int64), shift)
+        multiplier = np.floor(scale * 2.0**shift / NORM_WEIGHT + 0.5)
+        multiplier = np.where(multiplier == 0, 1, multiplier)
+        bias = np.floor(offset * 2.0**shift / multiplier + 0.5)
+        if ((128 * NORM_WEIGHT + np.abs(bias)) * np.abs(multiplier) + 2.0 ** (shift - 1) <= LARGEST).all():
+            return Affine(bias.astype(np.int64), multiplier.astype(np.int64), shift)
     raise UserError(f"{where}: its scale of {np.abs(scale).max():.3g} does not fit 32 bits")
 
 

@@ -9,7 +9,7 @@ step off where it lies near the middle between two.
   some take the first scale for all.
 - The logits are int16, as they are in the integer network, because in int8 the largest two may become the same.
 - A table is the operator ELU where that gives the same 256 values, else GATHER, whose indices take four bytes each.
-- A batch norm behind a nonlinearity is a depthwise convolution of 1 x 1.
+- A batch norm behind a nonlinearity is a depthwise convolution of 1 x 1, exactly (`network.Affine`).
 """
 
 from __future__ import annotations

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hybridq.deploy.arithmetic import normalised
-from hybridq.deploy.network import INT8, Affine, Convolution, Depthwise, Integers, Requantization, Shape
+from hybridq.deploy.network import INT8, NORM_WEIGHT, Affine, Convolution, Depthwise, Integers, Requantization, Shape
 from hybridq.deploy.scaling import Reals
 
 SAME, VALID = 0, 1  # paddings by their number in the schema
 LARGEST = 2**31 - 1  # of an int32
 INTEGERS = np.arange(INT8[0], INT8[1] + 1)  # what an int8 can be
-FAINT = 2.0**-12  # a batch norm's scale that moves no result by a step
 FRACTIONS = range(-8, 24)  # to try for ELU
 
 
@@ -31,14 +29,14 @@ class Sums:
 def sums_of(weights: Integers, axis: int, bias: Integers, out: Requantization) -> Sums:
     """The scale by channel, and the bias. A channel of multiplier 0 is 0.
 
-    Narrow weights are multiplied by what int8 has room for: the finer the sums, the fewer of them lie where runtimes
-    round differently.
+    Narrow weights are multiplied by the power of two that int8 has room for: the finer the sums, the fewer of them are
+    rounded otherwise by runtimes that round twice; and float32 holds the scale as before.
     """
     dead = np.broadcast_to(out.multiplier == 0, bias.shape)
     others = tuple(place for place in range(4) if place != axis)
     largest = np.abs(weights).max(others)
     room = np.minimum(127 // np.maximum(largest, 1), LARGEST // (np.abs(bias) + 128 * np.abs(weights).sum(others) + 2))
-    factor = np.where(dead, 0, np.maximum(room, 1))
+    factor = np.where(dead, 0, 2 ** np.log2(np.maximum(room, 1)).astype(np.int64))
     scale = scale_of(out) / np.maximum(factor, 1)
     return Sums(
         weights * np.expand_dims(factor, others), axis, bias * factor, np.where(dead, 1.0, scale), (out.low, out.high)
@@ -46,23 +44,9 @@ def sums_of(weights: Integers, axis: int, bias: Integers, out: Requantization) -
 
 
 def norm(by: Affine) -> Sums:
-    """A batch norm. Its offset is in steps of the sums: the weights are the largest whose steps suit it best.
-
-    That is, with which the fewest of the 256 integers become another one, were nothing rounded but the result.
-    """
-    real = by.scale * 2.0**-by.shift
-    faint = np.abs(real) < FAINT
-    gain = np.where(faint, 1.0, np.abs(real))
-    enough = 128 / gain + 129  # clips every result
-    offset = np.clip(by.offset * 2.0**-by.shift / gain, -enough, enough)
-    wanted = normalised(INTEGERS[:, None], by)
-    weights = np.arange(127, 0, -1)[:, None]
-    bias = np.floor(offset * weights + 0.5)
-    signed = np.where(faint, 0, weights * np.sign(by.scale))
-    found = np.floor(gain / weights * (signed * INTEGERS[:, None, None] + bias) + 0.5)
-    wrong = (np.clip(found, *INT8) != wanted[:, None]).sum(0)  # weights by channels
-    best = wrong.argmin(0), np.arange(len(gain))
-    return Sums(signed[best][None, None, None], 3, bias[best].astype(np.int64), gain / weights[best[0], 0])
+    """A batch norm: a weight of the multiplier's sign for each channel."""
+    sign = np.sign(by.multiplier)
+    return Sums((NORM_WEIGHT * sign)[None, None, None], 3, by.bias * sign, np.abs(by.multiplier) * 2.0**-by.shift)
 
 
 def scale_of(by: Requantization) -> Reals:

@@ -192,10 +192,11 @@ def _sounds(
     if data is None:
         return _hostile(end), None
     from hybridq.audio import open_source
+    from hybridq.audio.negatives import commands_of
     from hybridq.augment import centred
     from hybridq.paths import cache_root
 
-    split = Dataset(open_source(data), labels, end, cache_root()).split("test")
+    split = Dataset(open_source(data, negatives=commands_of(labels) != labels), labels, end, cache_root()).split("test")
     chosen = _spread(len(split.sounds), count)
     cropped = np.rint(centred(split.sounds[chosen], end.samples) * front_end.FULL_SCALE)
     return cropped.astype(np.int16), split.labels[chosen]
