@@ -119,7 +119,7 @@ class Made:
         if behind & 1:
             found["table"] = self.random.integers(-128, 128, 256)
         if behind & 2:
-            bias, by = self.random.integers(-20000, 20000, channels), self.random.integers(1, 300, channels)
+            bias, by = self.random.integers(-10000, 10000, channels), self.random.integers(1, 300, channels)
             found["affine"] = Affine(bias, by * self.random.choice([-1, 1], channels), 15)
         return found
 

@@ -32,7 +32,7 @@ def best_choices(groups: Sequence[Sequence[Option]], limit: float, count: int = 
     A choice is the place of the option taken of each group. Of equal cost the lighter comes first; beyond `count`,
     choices that cost and weigh no less than so many others are left out.
     """
-    parts = [_Part(0, 0, ())]
+    parts = [_Part(0, 0, ())] if groups or limit >= 0 else []
     for at, group in enumerate(groups):
         lightest = sum(min(option.weight for option in later) for later in groups[at + 1 :])
         grown = (
