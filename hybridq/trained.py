@@ -56,8 +56,6 @@ class Trained:
 
         None for a network that always answers with a command. Raises UserError where an integer network says it wrong.
         """
-        if not self.bundle and not self.integers:
-            return None
         said = self.bundle.rejection if self.bundle else self.integers.about if self.integers else {}
         if "threshold" not in said:
             return None

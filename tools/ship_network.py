@@ -13,11 +13,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from hybridq.deploy.artefact import SUFFIX
 from hybridq.errors import UserError
-from hybridq.pretrained import FOLDER, INDEX, NETWORK, networks
+from hybridq.pretrained import FOLDER, INDEX, networks
 from hybridq.tracking import open_store
-from hybridq.trained import NETWORK as LOGGED
-from hybridq.trained import NETWORK_DIGEST
+from hybridq.trained import NETWORK, NETWORK_DIGEST
 from hybridq.yamlfile import to_yaml
 
 ARCHIVE = "v0.02"
@@ -41,7 +41,7 @@ def main() -> None:
     view = store.find(asked.run)
     if NETWORK_DIGEST not in view.tags:
         raise UserError(f"{asked.run}: the run has no integer network")
-    shutil.copyfile(store.download(view.id, LOGGED), FOLDER / f"{asked.name}{NETWORK}")
+    shutil.copyfile(store.download(view.id, NETWORK), FOLDER / f"{asked.name}{SUFFIX}")
     recipe = YAML(typ="safe").load(store.download(view.id, "recipe.yaml"))
     words = [word for word in view.tags["data.words"].split() if not word.startswith("_")]
     name_archive(recipe, words)

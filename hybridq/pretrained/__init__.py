@@ -11,12 +11,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hybridq.deploy.artefact import SUFFIX
 from hybridq.errors import UserError
 
 PREFIX = "pretrained:"
 FOLDER = Path(__file__).parent
 INDEX = FOLDER / "networks.json"
-NETWORK = ".hqn"
 
 
 def networks() -> dict[str, dict[str, Any]]:
@@ -31,4 +31,4 @@ def pretrained_file(name: str) -> Path:
     short = name.removeprefix(PREFIX)
     if short not in known:
         raise UserError(f"{name}: no such network; there are {', '.join(PREFIX + one for one in known) or 'none yet'}")
-    return FOLDER / f"{short}{NETWORK}"
+    return FOLDER / f"{short}{SUFFIX}"
