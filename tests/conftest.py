@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ settings.register_profile("hybridq", deadline=None)  # the machine may be busy w
 settings.load_profile("hybridq")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+Write = Callable[..., Path]
 REAL_CLIPS = REPOSITORY.parent / "shared" / "data" / "gsc"
 
 
@@ -45,3 +47,16 @@ def write_tones(root: Path) -> Path:
     (root / "_background_noise_").mkdir()
     soundfile.write(root / "_background_noise_" / "hum.wav", 0.1 * rng.standard_normal(20000), 16000)
     return root
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory: pytest.TempPathFactory) -> Write:
+    """Write a recipe into a folder of this module's own and give its path."""
+    folder = tmp_path_factory.mktemp("recipes")
+
+    def write(text: str | bytes, name: str = "a.yaml") -> Path:
+        path = folder / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
