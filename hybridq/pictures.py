@@ -261,6 +261,42 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
     return fig
 
 
+def memory_over_operations(
+    families: Mapping[str, Sequence[tuple[str, float, float]]], limits: Mapping[str, tuple[float, float]]
+) -> Figure:
+    """Networks, each (label, million operations, KB of memory), by family; the limits of classes as dashed corners.
+
+    Both axes are logarithmic. Of families beyond the colours there are, the points are grey and named.
+    """
+    fig = _figure(8.0, 5.2)
+    axes = fig.add_subplot()
+    labels = []
+    place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8}
+    for at, (family, networks) in enumerate(families.items()):
+        named = at < len(COLOURS)
+        colour = COLOURS[at] if named else GREY
+        _, operations, memory = zip(*networks, strict=True)
+        axes.plot(operations, memory, "o" if named else "s", color=colour, ms=7, label=family if named else None)
+        for label, x, y in networks:
+            labels.append(axes.annotate(label if named else family, (x, y), (6, 0), color=colour, **place))
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.margins(0.08)
+    left, low = axes.get_xlim()[0], axes.get_ylim()[0]
+    for name, (operations_limit, memory_limit) in limits.items():
+        corner = [left, operations_limit, operations_limit], [memory_limit, memory_limit, low]
+        axes.plot(*corner, ls="--", lw=1, color=GREY, scalex=False, scaley=False)
+        axes.annotate(f"limits {name}", (operations_limit, memory_limit), (-4, 7), ha="right", color=GREY, **place)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.set_xlabel("operations of an inference, millions")
+    axes.set_ylabel("weights and activations in 8 bits, KB")
+    axes.grid(alpha=0.3)
+    fig.legend(frameon=False, loc="outside lower center", ncols=4, fontsize=9)
+    _apart(fig, labels)
+    return fig
+
+
 def save(fig: Figure, path: Path) -> None:
     """Write a picture as the kind of file that its name ends in; raises UserError where that cannot be."""
     try:

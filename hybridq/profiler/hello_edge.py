@@ -1,7 +1,8 @@
 """The size of a network as the paper Hello Edge counts it (Zhang et al., arXiv 1711.07128, table 4).
 
 The paper states that weights and activations have 8 bits, and gives the sums. That these are counted as here is a
-reconstruction: it gives 38 of the 42 printed figures to their last digit, and the other four within 0.1 (`docs/results/zoo.md`).
+reconstruction: it gives 38 of the 42 printed figures to their last digit, and the other four within 0.1
+(`docs/results/zoo.md`).
 """
 
 from __future__ import annotations
