@@ -27,6 +27,7 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top, pixels
 # Okabe and Ito's colours, which people of every colour vision tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"  # one for each colour
 GAP = 1.0  # between labels, pixels
 ZOOM = 8.0  # points of accuracy below the best that the right half of `curves_together` shows
 KIB = 1024.0
@@ -262,33 +263,36 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
 
 
 def memory_over_operations(
-    families: Mapping[str, Sequence[tuple[str, float, float]]], limits: Mapping[str, tuple[float, float]]
+    families: Mapping[str, Sequence[tuple[float, float]]], limits: Mapping[str, tuple[float, float]]
 ) -> Figure:
-    """Networks, each (label, million operations, KB of memory), by family; the limits of classes as dashed corners.
+    """Networks, each (million operations, KB of memory), by family; the limits of classes as dashed corners.
 
-    Both axes are logarithmic. Of families beyond the colours there are, the points are grey and named.
+    Both axes are logarithmic. A family beyond the colours there are is grey, and named beside its last point.
     """
-    fig = _figure(8.0, 5.2)
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    fig = _figure(8.0, 5.4)
     axes = fig.add_subplot()
     labels = []
-    place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8}
+    place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9, "color": GREY}
     for at, (family, networks) in enumerate(families.items()):
-        named = at < len(COLOURS)
-        colour = COLOURS[at] if named else GREY
-        _, operations, memory = zip(*networks, strict=True)
-        axes.plot(operations, memory, "o" if named else "s", color=colour, ms=7, label=family if named else None)
-        for label, x, y in networks:
-            labels.append(axes.annotate(label if named else family, (x, y), (6, 0), color=colour, **place))
+        coloured = at < len(COLOURS)
+        style = {"color": COLOURS[at], "label": family} if coloured else {"color": GREY}
+        marker = MARKERS[at] if coloured else "."
+        axes.plot(*zip(*networks, strict=True), marker, mfc="none", mew=1.8, ms=9, zorder=3, **style)
+        if not coloured:
+            labels.append(axes.annotate(family, networks[-1], (-9, 0), ha="right", **place))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.margins(0.08)
     left, low = axes.get_xlim()[0], axes.get_ylim()[0]
-    for name, (operations_limit, memory_limit) in limits.items():
-        corner = [left, operations_limit, operations_limit], [memory_limit, memory_limit, low]
-        axes.plot(*corner, ls="--", lw=1, color=GREY, scalex=False, scaley=False)
-        axes.annotate(f"limits {name}", (operations_limit, memory_limit), (-4, 7), ha="right", color=GREY, **place)
+    for name, (operations, memory) in limits.items():
+        axes.plot([left, operations, operations], [memory, memory, low], "--", color=GREY, scalex=False, scaley=False)
+        axes.annotate(f"{name}: {memory:g} KB, {operations:g} M", (left, memory), (6, 7), **place)
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("operations of an inference, millions")
     axes.set_ylabel("weights and activations in 8 bits, KB")
     axes.grid(alpha=0.3)

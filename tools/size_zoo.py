@@ -49,7 +49,7 @@ def main() -> None:
         for mark in SIZES
     }
     files |= {(load_recipe(ZOO / f"{stem}.yaml").description or stem, ""): ZOO / f"{stem}.yaml" for stem in OTHERS}
-    points: dict[str, list[tuple[str, float, float]]] = {}
+    points: dict[str, list[tuple[float, float]]] = {}
     print(
         "| network | parameters | MAC M | memory KB | printed | operations M | printed"
         " | flash KiB | RAM KiB | on 38 x 55: parameters | MAC M | memory KB | operations M |"
@@ -59,11 +59,11 @@ def main() -> None:
         recipe = load_recipe(file)
         graph, name = graph_of(recipe), family.partition(" in float32")[0].partition(", ")[0]
         found = size(graph)
-        points.setdefault(name, []).append((mark.upper(), found.operations / 1e6, found.memory_bytes / 1e3))
+        points.setdefault(name, []).append((found.operations / 1e6, found.memory_bytes / 1e3))
         print("| " + " | ".join([f"{name} {mark.upper()}".strip(), *cells(recipe, graph), *cells_on_ours(file)]) + " |")
-    limits = {mark.upper(): target(f"hello-edge-{name}") for mark, name in SIZES.items()}
-    corners = {mark: ((one.operations or 0) / 1e6, (one.memory_bytes or 0) / 1e3) for mark, one in limits.items()}
-    save(memory_over_operations(points, corners), picture)
+    classes = {mark.upper(): target(f"hello-edge-{name}") for mark, name in SIZES.items()}
+    limits = {mark: ((one.operations or 0) / 1e6, (one.memory_bytes or 0) / 1e3) for mark, one in classes.items()}
+    save(memory_over_operations(points, limits), picture)
 
 
 def cells(recipe: Recipe, graph: Graph) -> list[str]:
