@@ -277,7 +277,7 @@ def memory_over_operations(
     place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9, "color": GREY}
     for at, (family, networks) in enumerate(families.items()):
         coloured = at < len(COLOURS)
-        style = {"color": COLOURS[at], "label": family} if coloured else {"color": GREY}
+        style: dict[str, Any] = {"color": COLOURS[at], "label": family} if coloured else {"color": GREY}
         marker = MARKERS[at] if coloured else "."
         axes.plot(*zip(*networks, strict=True), marker, mfc="none", mew=1.8, ms=9, zorder=3, **style)
         if not coloured:
