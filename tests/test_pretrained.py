@@ -1,0 +1,54 @@
+"""The networks that come with the package: whole, as they are described, and taken wherever a network is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hybridq.cli import app
+from hybridq.deploy.artefact import digest
+from hybridq.errors import UserError
+from hybridq.measurement import measured_on
+from hybridq.pretrained import FOLDER, PREFIX, networks, pretrained_file
+from hybridq.recipe_file import load_recipe
+from hybridq.trained import find_trained
+
+NAMES = sorted(networks())
+MEGABYTES = 2  # of all of them together
+
+
+def test_they_are_described_and_small():
+    files = {path.stem for path in FOLDER.glob("*.hqn")}
+    assert files == {path.stem for path in FOLDER.glob("*.yaml")} == set(NAMES) != set()
+    assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < MEGABYTES * 10**6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_what_its_description_says(name):
+    trained = find_trained(PREFIX + name)
+    assert trained.integers is not None
+    assert digest(trained.integers) == networks()[name]["sha256"]
+    recipe = load_recipe(FOLDER / f"{name}.yaml")
+    end, _, labels = trained.hears
+    assert recipe.name == networks()[name]["recipe"]
+    assert [word for word in labels if not word.startswith("_")] == list(recipe.data.words)
+    assert end.shape == (recipe.features.coefficients, recipe.features.frames)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_scores_what_its_description_says(name, gsc):
+    found = measured_on(find_trained(PREFIX + name), str(gsc), "test")
+    assert found.result.accuracy == pytest.approx(networks()[name]["accuracy"], abs=0.1)
+
+
+def test_one_is_exported_by_its_name(tmp_path: Path):
+    with pytest.raises(SystemExit) as ended:
+        app(["export", PREFIX + NAMES[0], "--out", str(tmp_path / "image")])
+    assert ended.value.code in (0, None)
+    assert (tmp_path / "image" / "network.hqn").read_bytes() == pretrained_file(NAMES[0]).read_bytes()
+
+
+def test_an_unknown_name_is_answered_with_those_that_there_are():
+    with pytest.raises(UserError, match=f"there are .*{PREFIX}{NAMES[0]}"):
+        find_trained("pretrained:best-1k")
