@@ -108,6 +108,12 @@ def test_the_parameters_of_a_projected_lstm_are_those_of_keras(units, projection
     assert sum(op.kernel + op.bias for op in read_graph(model).operators) == model.count_params()
 
 
+def test_the_macc_of_a_projected_lstm_are_its_weights_and_five_a_unit_at_each_step():
+    lstm = profile(build_model(LSTMConfig(units=6, projection=4), (5, 7), 3)).rows[1]
+    weights = 6 * 4 * (5 + 4) + 6 * 3 + 6 * 4  # gates, peepholes, projection
+    assert (lstm.parameters, lstm.macc) == (weights + 6 * 4, 7 * (weights + 5 * 6))
+
+
 def test_a_projected_lstm_that_projects_nothing_is_an_lstm():
     import keras
 
