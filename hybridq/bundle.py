@@ -51,7 +51,8 @@ class Bundle:
         import keras
         import qkeras  # noqa: F401  (registers the quantized layers)
 
-        import hybridq.grid  # noqa: F401  (and the quantizers of our own)
+        import hybridq.grid  # (and the quantizers of our own)
+        import hybridq.models.projected_lstm  # noqa: F401  (and the layer of our own)
 
         return keras.models.load_model(self.folder / MODEL, compile=False)
 

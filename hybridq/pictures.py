@@ -27,6 +27,7 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top, pixels
 # Okabe and Ito's colours, which people of every colour vision tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "osD^vPX"  # one for each colour
 GAP = 1.0  # between labels, pixels
 ZOOM = 8.0  # points of accuracy below the best that the right half of `curves_together` shows
 KIB = 1024.0
@@ -257,6 +258,45 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
     axes.grid(alpha=0.3)
     fig.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=9)
     axes.set_title(_title(title, found.synthetic))
+    _apart(fig, labels)
+    return fig
+
+
+def memory_over_operations(
+    families: Mapping[str, Sequence[tuple[float, float]]], limits: Mapping[str, tuple[float, float]]
+) -> Figure:
+    """Networks, each (million operations, KB of memory), by family; the limits of classes as dashed corners.
+
+    Both axes are logarithmic. A family beyond the colours there are is grey, and named beside its last point.
+    """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    fig = _figure(8.0, 5.4)
+    axes = fig.add_subplot()
+    labels = []
+    place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9, "color": GREY}
+    for at, (family, networks) in enumerate(families.items()):
+        coloured = at < len(COLOURS)
+        style: dict[str, Any] = {"color": COLOURS[at], "label": family} if coloured else {"color": GREY}
+        marker = MARKERS[at] if coloured else "."
+        axes.plot(*zip(*networks, strict=True), marker, mfc="none", mew=1.8, ms=9, zorder=3, **style)
+        if not coloured:
+            labels.append(axes.annotate(family, networks[-1], (-9, 0), ha="right", **place))
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.margins(0.08)
+    left, low = axes.get_xlim()[0], axes.get_ylim()[0]
+    for name, (operations, memory) in limits.items():
+        axes.plot([left, operations, operations], [memory, memory, low], "--", color=GREY, scalex=False, scaley=False)
+        axes.annotate(f"{name}: {memory:g} KB, {operations:g} M", (left, memory), (6, 7), **place)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("operations of an inference, millions")
+    axes.set_ylabel("weights and activations in 8 bits, KB")
+    axes.grid(alpha=0.3)
+    fig.legend(frameon=False, loc="outside lower center", ncols=4, fontsize=9)
     _apart(fig, labels)
     return fig
 

@@ -53,19 +53,24 @@ DEPTHWISE: dict[Precision, tuple[str, dict[str, Any]]] = {
     Precision.BINARY: ("DepthwiseBinary", {"alpha": "auto"}),
 }
 
-# Keras layers with weights that a plan can name: their QKeras counterpart and the name of its weight quantizer.
+# Keras layers with weights that a plan can name: their QKeras counterpart and the names of its weight quantizers.
+RECURRENT = {
+    "LSTM": ("QLSTM", ("kernel_quantizer", "recurrent_quantizer")),
+    "GRU": ("QGRU", ("kernel_quantizer", "recurrent_quantizer")),
+}
 COUNTERPARTS = {
-    "Conv1D": ("QConv1D", "kernel_quantizer"),
-    "Conv2D": ("QConv2D", "kernel_quantizer"),
-    "DepthwiseConv2D": ("QDepthwiseConv2D", "depthwise_quantizer"),
-    "Dense": ("QDense", "kernel_quantizer"),
+    "Conv1D": ("QConv1D", ("kernel_quantizer",)),
+    "Conv2D": ("QConv2D", ("kernel_quantizer",)),
+    "DepthwiseConv2D": ("QDepthwiseConv2D", ("depthwise_quantizer",)),
+    "Dense": ("QDense", ("kernel_quantizer",)),
+    **RECURRENT,
 }
 
 RESHAPES = frozenset({"Flatten", "Reshape", "Permute"})
 POOLS = frozenset(f"{form}MaxPooling{n}D" for form in ("", "Global") for n in (1, 2))
 KEEP_GRID = RESHAPES | POOLS | frozenset(UNCHANGED)  # these make no new values
 ACTIVATIONS = frozenset({"Activation", "ReLU", "ELU", "LeakyReLU"})
-WEIGHTED = frozenset({*COUNTERPARTS, "DepthwiseConv1D"})
+WEIGHTED = frozenset({*COUNTERPARTS, "DepthwiseConv1D"} - RECURRENT.keys())  # these have a form in integers
 CLIPS = frozenset({"relu", "relu6"})  # nonlinearities that are no more than bounds of an integer
 DEFAULT_FRACTION = 4  # of a grid that was not calibrated: +-8, in steps of 1/16
 SAMPLE = 500_000  # values of a tensor that calibration looks at
@@ -246,18 +251,20 @@ def _clone(layer: Any, plan: PrecisionPlan) -> Any:
         return layer.__class__.from_config(layer.get_config())
     import qkeras
 
-    counterpart, weights_key = COUNTERPARTS[kind]
+    counterpart, quantizers = COUNTERPARTS[kind]
     config = layer.get_config()
     if config.pop("groups", 1) != 1:
         raise UserError(f"precision: {layer.name} is a grouped convolution, which QKeras cannot quantize")
-    config[weights_key] = _quantizer(WEIGHTS, wanted.weights, f"{layer.name}: weights")
+    config |= dict.fromkeys(quantizers, _quantizer(WEIGHTS, wanted.weights, f"{layer.name}: weights"))
     if kind == "DepthwiseConv2D" and wanted.weights in DEPTHWISE:
         from hybridq import grid
 
         name, settings = DEPTHWISE[wanted.weights]
-        config[weights_key] = getattr(grid, name)(**settings)
+        config["depthwise_quantizer"] = getattr(grid, name)(**settings)
     config["bias_quantizer"] = _quantizer(BIAS, wanted.bias, f"{layer.name}: bias")
-    return getattr(qkeras, counterpart)(**config)
+    made = getattr(qkeras, counterpart)(**config)
+    made.name = layer.name  # QKeras forgets that of a recurrent layer
+    return made
 
 
 def _narrow(result: Any, layer: Any, plan: PrecisionPlan) -> Any:

@@ -339,5 +339,9 @@ class Published(Section):
     flash_mb: float | None = Field(default=None, ge=0, description="flash, as printed there (MB)")
     ram_kb: float | None = Field(default=None, ge=0, description="RAM, as printed there (KB)")
     macc_m: float | None = Field(default=None, ge=0, description="multiply-accumulates per inference (millions)")
+    memory_kb: float | None = Field(
+        default=None, ge=0, description="weights and activations together, in 8 bits, as printed there (KB)"
+    )
+    operations_m: float | None = Field(default=None, ge=0, description="operations per inference (millions)")
     source: str | None = Field(default=None, description="where the figures stand")
     note: str | None = Field(default=None, description="what to know before comparing")

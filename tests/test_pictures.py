@@ -126,6 +126,16 @@ def test_curves_of_several_runs_stand_together() -> None:
     assert top.get_ylim()[0] == pytest.approx(89 - pictures.ZOOM)
 
 
+def test_networks_stand_among_the_limits_of_their_classes() -> None:
+    """The eighth family has no colour of its own: it is named beside its point."""
+    families = {f"family {at}": [(0.5 * at + 1, 40.0 + at)] for at in range(8)}
+    figure = pictures.memory_over_operations(families, {"S": (6.0, 80.0), "M": (20.0, 200.0)})
+    figure.savefig(io.BytesIO())
+    assert all(name in texts(figure) for name in (*families, "S: 80 KB, 6 M", "M: 200 KB, 20 M"))
+    corners = [line.get_xydata()[1].tolist() for line in figure.axes[0].lines if line.get_linestyle() == "--"]
+    assert corners == [[6, 80], [20, 200]]
+
+
 @settings(max_examples=10)
 @given(st.lists(st.tuples(st.sampled_from([80.0, 90.0, 400.0]), st.floats(90, 92)), min_size=1, max_size=6))
 def test_no_label_lies_on_another_however_close_the_networks_are(networks: list[tuple[float, float]]) -> None:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from hybridq.errors import UserError
 from hybridq.models import build_model
 from hybridq.models.config import ReferenceConfig, TCResNetConfig, TENetConfig
+from hybridq.models.hello_edge import CRNNConfig, GRUConfig, LSTMConfig
 from hybridq.precision import Precision, PrecisionPlan
+from hybridq.profiler import profile
 from hybridq.quantize import best_fraction, calibrated, copy_weights, is_grid, quantizable, quantize
 
 HYBRID = PrecisionPlan.from_data({"conv2d*": "8-bit", "dense*": "binary", "dense_2": "8-bit"})
@@ -223,3 +225,25 @@ def test_a_plan_is_plain_data_and_its_last_rule_wins(data):
             parts[part] for pattern, parts in data.items() if pattern in ("dense*", "*", "dense_2") and part in parts
         ]
         assert getattr(plan.of("dense_2"), part).value == (said[-1] if said else "float32")
+
+
+@pytest.mark.parametrize("config", [LSTMConfig(units=6), GRUConfig(units=6), CRNNConfig(filters=4, units=(6, 5))])
+def test_recurrent_layers_are_quantized_in_both_kernels(config, tmp_path):
+    """Eight bits of weights change little; the report sees them, and the saved network is the same."""
+    import keras
+
+    model = build_model(config, (10, 25), 3)
+    plan = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}})
+    x = np.random.default_rng(0).standard_normal((4, 10, 25, 1)).astype(np.float32)
+    quantized = quantize(model, plan, calibrated(model, plan, x))
+    answers = quantized.predict(x, verbose=0)
+    assert np.abs(answers - model.predict(x, verbose=0)).max() < 0.05
+    layers = [layer for layer in quantized.layers if type(layer).__name__ in ("QLSTM", "QGRU")]
+    assert len(layers) == sum(type(layer).__name__ in ("LSTM", "GRU") for layer in model.layers)
+    for layer in layers:
+        acting = np.array(layer.cell.recurrent_quantizer_internal(layer.cell.recurrent_kernel))
+        assert not np.array_equal(acting, layer.cell.recurrent_kernel)
+    kinds = {row.kind: row.precision.weights for row in profile(quantized).rows if row.precision}
+    assert set(kinds.values()) == {Precision.INT8}
+    quantized.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras").predict(x, verbose=0), answers)

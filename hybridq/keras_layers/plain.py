@@ -15,7 +15,7 @@ Layer = Mapping[str, Any]  # a saved layer: {"class_name": ..., "config": ..., "
 OPERATION_MODULES = ("keras.ops", "keras.src.ops")  # the layers that operators on Keras tensors are saved as
 OURS = (
     *("keras.layers", "keras.src.layers", "keras.src.applications"),
-    *("tf_keras.layers", "tf_keras.src.layers", "qkeras"),
+    *("tf_keras.layers", "tf_keras.src.layers", "qkeras", "hybridq.models.projected_lstm"),
 )
 # Operations that are a nonlinearity, under its name.
 ACTIVATIONS = frozenset(
@@ -30,12 +30,15 @@ FOLDED = "Batchnorm"  # QConv2DBatchnorm: a QConv2D with its batch norm in the k
 
 
 def is_of_keras(layer: Layer) -> bool:
-    """Whether the class is of Keras or QKeras: one of the user's own may bear its name and do something else."""
+    """Whether the class is of Keras, QKeras or this project.
+
+    One of the user's own may bear its name and do something else.
+    """
     module, registered = layer.get("module"), layer.get("registered_name")
     if module is not None and not str(module).startswith(OURS):
         return False
     unregistered = registered is None or (module is not None and registered == layer.get("class_name"))
-    return unregistered or str(registered).startswith(("keras>", "qkeras>"))
+    return unregistered or str(registered).startswith(("keras>", "qkeras>", "hybridq>"))
 
 
 def holds_array(layer: Layer) -> bool:

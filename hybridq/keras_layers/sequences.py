@@ -10,6 +10,7 @@ from hybridq.keras_layers.description import Config, Description, Rule, Shape, n
 from hybridq.keras_layers.windows import window
 
 GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}  # matrices of the input, and of the state
+PEEPHOLES = 3  # weights by which the gates of a unit see its cell
 STATES = {"SimpleRNN": 1, "GRU": 1, "LSTM": 2}  # vectors kept from one step to the next
 
 
@@ -43,6 +44,32 @@ def _recurrent(kind: str) -> Rule:
         )
 
     return read
+
+
+def _projected_lstm(config: Config, inputs: Sequence[Shape]) -> Description:
+    """The LSTM of `hybridq.models.projected_lstm`: input (steps, features), output (projection,).
+
+    Its kernels are the matrices of the gates, the peepholes of three of them, and the projection.
+    """
+    (steps, width), gates = one(inputs, 2), GATES["LSTM"]
+    units, projection = number(config, "units"), number(config, "projection")
+    if any(config.get(setting) for setting in ("return_sequences", "return_state")):
+        return unknown("ProjectedLSTM that returns more than its last output")
+    attributes = {
+        "units": units,
+        "steps": steps,
+        "gates": gates,
+        "projection": projection,
+        "state": units + projection,
+        "stateful": bool(config.get("stateful")),
+    }
+    return Description(
+        "",
+        (projection,),
+        attributes,
+        kernel=units * (gates * (width + projection) + PEEPHOLES + projection),
+        bias=gates * units,
+    )
 
 
 def _convolutional_lstm(axes: int) -> Rule:
@@ -161,6 +188,7 @@ def _attend(inputs: Sequence[Shape], scales: int) -> Description:
 
 RULES: dict[str, Rule] = {
     **{kind: _recurrent(kind) for kind in GATES},
+    "ProjectedLSTM": _projected_lstm,
     "MultiHeadAttention": _multi_head_attention,
     "GroupedQueryAttention": _grouped_query_attention,
     "Attention": _attention,

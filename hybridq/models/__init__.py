@@ -1,6 +1,7 @@
 """The networks, by name: each a function from its own typed config to a Keras model.
 
-To add one: its config in `models/config.py`, a module with `build(config, shape, classes)`, a line in `BUILDERS`.
+To add one: its config in `models/config.py` (those of Hello Edge: `models/hello_edge.py`), a module with
+`build(config, shape, classes)`, a line in `BUILDERS`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,14 @@ BUILDERS = {
     "reference": "hybridq.models.reference",
     "tc_resnet": "hybridq.models.tc_resnet",
     "tenet": "hybridq.models.tenet",
+    "bc_resnet": "hybridq.models.bc_resnet",
+    "svdf": "hybridq.models.svdf",
+    "dnn": "hybridq.models.dnn",
+    "cnn": "hybridq.models.cnn",
+    "lstm": "hybridq.models.lstm",
+    "gru": "hybridq.models.gru",
+    "crnn": "hybridq.models.crnn",
+    "ds_cnn": "hybridq.models.ds_cnn",
 }
 
 

@@ -5,25 +5,14 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hybridq.errors import UserError
+from hybridq.models.base import NetworkConfig as NetworkConfig
+from hybridq.models.base import Section as Section
+from hybridq.models.base import Width
+from hybridq.models.hello_edge import CNNConfig, CRNNConfig, DNNConfig, DSCNNConfig, GRUConfig, LSTMConfig
 from hybridq.validation import fault
-
-
-class Section(BaseModel):
-    """A mapping in a recipe: no unknown keys, no silent conversion ("3" is not 3), no nan or infinity."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
-
-
-class NetworkConfig(Section):
-    """What every network's configuration shares: `name`, its key in CONFIGS."""
-
-    name: str = Field(description="the network, by its name in the registry")
-
-
-Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 class ReferenceConfig(NetworkConfig):
@@ -112,10 +101,72 @@ class TENetConfig(NetworkConfig):
         return self
 
 
+class BCResNetConfig(NetworkConfig):
+    """BC-ResNet: each block filters along the coefficients, then their mean along time, and adds both."""
+
+    name: Literal["bc_resnet"] = Field(default="bc_resnet", description="the network, by its name in the registry")
+    width: int = Field(
+        default=8,
+        ge=2,
+        le=256,
+        multiple_of=2,
+        description="outputs of the first blocks, of which all others are multiples; 8 is BC-ResNet-1 (channels)",
+    )
+    bands: int = Field(
+        default=5,
+        ge=1,
+        le=64,
+        description="parts of the coefficients that are normalised apart, each as many (count)",
+    )
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="share of channels dropped in each block in training (0 to 1)"
+    )
+
+
+class SVDFConfig(NetworkConfig):
+    """SVDF: layers of a filter over the coefficients and one along time for each unit, and a projection."""
+
+    name: Literal["svdf"] = Field(default="svdf", description="the network, by its name in the registry")
+    units: tuple[Width, ...] = Field(
+        default=(16, 32, 32, 32, 64, 128),
+        strict=False,
+        min_length=1,
+        max_length=32,
+        description="outputs of each layer before its projection (units)",
+    )
+    memory: tuple[Annotated[int, Field(ge=1, le=199)], ...] = Field(
+        default=(4, 10, 10, 10, 10, 10), strict=False, description="length of each layer's filters along time (frames)"
+    )
+    projections: tuple[Width, ...] = Field(
+        default=(40, 40, 64, 64, 64),
+        strict=False,
+        description="outputs of each layer but the last, which has no projection (units)",
+    )
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="share of values dropped before the dense layer in training (0 to 1)"
+    )
+
+    @model_validator(mode="after")
+    def _one_for_each_layer(self) -> SVDFConfig:
+        for key, count in (("memory", len(self.units)), ("projections", len(self.units) - 1)):
+            if len(getattr(self, key)) != count:
+                message = f"{count} numbers, for the {len(self.units)} of model.units (has {len(getattr(self, key))})"
+                raise fault(message, key, "units")
+        return self
+
+
 CONFIGS: dict[str, type[NetworkConfig]] = {
     "reference": ReferenceConfig,
     "tc_resnet": TCResNetConfig,
     "tenet": TENetConfig,
+    "bc_resnet": BCResNetConfig,
+    "svdf": SVDFConfig,
+    "dnn": DNNConfig,
+    "cnn": CNNConfig,
+    "lstm": LSTMConfig,
+    "gru": GRUConfig,
+    "crnn": CRNNConfig,
+    "ds_cnn": DSCNNConfig,
 }
 DEFAULT_NETWORK = "reference"
 

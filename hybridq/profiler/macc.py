@@ -103,6 +103,11 @@ def _recurrent(op: Operator) -> int:
     return int(op.attributes["steps"] * units * (gates * (op.input_shapes[0][-1] + units) + more))
 
 
+def _projected_lstm(op: Operator) -> int:
+    """Each weight once a step, and 5 more a unit, as for an LSTM."""
+    return int(op.attributes["steps"] * (op.kernel + 5 * op.attributes["units"]))
+
+
 def _attend(op: Operator, heads: int = 1) -> int:
     """Scores, softmax and weighted sum, for each head and query."""
     key, value = op.attributes["key_dim"], op.attributes["value_dim"]
@@ -174,6 +179,7 @@ RULES: dict[str, Callable[[Operator], int]] = {
     "Average": lambda op: _outputs(op) * len(op.inputs),
     "Dot": _dot,
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
+    "ProjectedLSTM": _projected_lstm,
     "MultiHeadAttention": _multi_head_attention,
     "Attention": _attend,
     # one for each mean, one for each mean of squares, one for a scale, one for an offset
@@ -213,7 +219,7 @@ ASSUMED_KINDS = frozenset(
         *(f"SeparableConv{n}D" for n in (1, 2)),
         *(f"Conv{n}DTranspose" for n in (1, 2, 3)),
         *(f"{form}3D" for form in ("Conv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling")),
-        *("Subtract", "Maximum", "Average", "Dot", "SimpleRNN", "TimeDistributed"),
+        *("Subtract", "Maximum", "Average", "Dot", "SimpleRNN", "ProjectedLSTM", "TimeDistributed"),
         *("MultiHeadAttention", "Attention", "LayerNormalization", "GroupNormalization", "RMSNormalization"),
         *("UnitNormalization", "Normalization", "Rescaling", "Masking", "NotEqual", "Any"),
         *("EinsumDense", "GroupedQueryAttention", "AdditiveAttention", "LayerScale", "CustomScaleLayer"),

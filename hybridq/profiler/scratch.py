@@ -120,7 +120,7 @@ def _multi_head_attention(op: Operator) -> int:
 SCRATCH: dict[str, Rule] = {
     **dict.fromkeys(("Conv1D", "Conv2D"), Rule(_window, _windows)),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), Rule(_between, _always)),
-    **dict.fromkeys(("LSTM", "SimpleRNN"), Rule(_recurrent, from_7_2)),
+    **dict.fromkeys(("LSTM", "ProjectedLSTM", "SimpleRNN"), Rule(_recurrent, from_7_2)),
     "GRU": Rule(_gru, from_7_2),
     "Attention": Rule(_attention, _always),
     "MultiHeadAttention": Rule(_multi_head_attention, _always),

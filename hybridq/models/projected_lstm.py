@@ -1,0 +1,71 @@
+"""An LSTM whose outputs are projected from its cells, with peepholes; importing this registers it with Keras.
+
+After Sak et al., "Long Short-Term Memory Based Recurrent Neural Network Architectures for Large Vocabulary Speech
+Recognition" (arXiv 1402.1128): what is fed back is the projection, so that the matrices of the gates are as wide as
+that and not as the cells. The gates also see the cell itself, each by one weight a cell.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+PACKAGE = "hybridq"
+Tensors = list[Any]
+
+
+class _Cell(layers.Layer):  # type: ignore[misc]
+    """One step: the states are the projected output (batch, projection) and the cells (batch, units)."""
+
+    def __init__(self, units: int, projection: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units, self.projection = units, projection
+        self.state_size, self.output_size = [projection, units], projection
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        gates = 4 * self.units  # input, forget, candidate, output
+        self.kernel = self.add_weight(shape=(shape[-1], gates), initializer="glorot_uniform", name="kernel")
+        self.recurrent = self.add_weight(shape=(self.projection, gates), initializer="orthogonal", name="recurrent")
+        self.bias = self.add_weight(shape=(gates,), initializer=_forget_nothing, name="bias")
+        self.peepholes = self.add_weight(shape=(3, self.units), initializer="zeros", name="peepholes")
+        self.project = self.add_weight(
+            shape=(self.units, self.projection), initializer="glorot_uniform", name="projection"
+        )
+
+    def call(self, x: Any, states: Tensors, training: bool = False) -> tuple[Any, Tensors]:
+        fed_back, cells = states
+        sums = ops.matmul(x, self.kernel) + ops.matmul(fed_back, self.recurrent) + self.bias
+        enter, forget, candidate, leave = ops.split(sums, 4, axis=-1)
+        enter = ops.sigmoid(enter + self.peepholes[0] * cells)
+        forget = ops.sigmoid(forget + self.peepholes[1] * cells)
+        cells = forget * cells + enter * ops.tanh(candidate)
+        leave = ops.sigmoid(leave + self.peepholes[2] * cells)
+        projected = ops.matmul(leave * ops.tanh(cells), self.project)
+        return projected, [projected, cells]
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ProjectedLSTM(layers.RNN):  # type: ignore[misc]
+    """Input (batch, steps, features), output the last step's (batch, projection)."""
+
+    def __init__(self, units: int, projection: int, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(_Cell(units, projection), name=name, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """What a saved model needs to make it again."""
+        config = super().get_config()
+        del config["cell"]
+        return {**config, "units": self.cell.units, "projection": self.cell.projection}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ProjectedLSTM:
+        """The layer of `get_config`."""
+        return cls(**config)
+
+
+def _forget_nothing(shape: tuple[int, ...], dtype: Any = None) -> Any:
+    """Biases of 1 for the forget gates, 0 for the others, as Keras' own LSTM begins."""
+    units = shape[0] // 4
+    return ops.concatenate([ops.zeros(units, dtype), ops.ones(units, dtype), ops.zeros(2 * units, dtype)])
