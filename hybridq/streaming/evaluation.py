@@ -80,10 +80,8 @@ class StreamEvaluation:
     def thresholds(self) -> Iterator[Outcome]:
         """All SNRs as one: where the false alarms an hour fall to each of OFFERED, the lowest threshold."""
         points = [together(several) for several in zip(*self.curves.values(), strict=True)]
-        for most in OFFERED:
-            low = next((one for at, one in enumerate(points) if _from_here(points, at) <= most), None)
-            if low:
-                yield low
+        found = (next((at for at in range(len(points)) if _from_here(points, at) <= most), None) for most in OFFERED)
+        yield from (points[at] for at in dict.fromkeys(found) if at is not None)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -84,10 +84,7 @@ def reuse(graph: Graph, end: FrontEnd, every: int, rules: Accounting = NEWEST) -
 
     A layer without a rule for its MACC counts as nothing.
     """
-    columns: dict[str, Columns | None] = {}
-    for op in graph.operators:
-        columns[op.name] = _of_input(op, end) if op.kind == "InputLayer" else _after(op, columns)
-    layers = []
+    columns, layers = time_columns(graph, end), []
     for step in merge(graph, rules):
         macc, here = step_macc(step, rules) or 0, columns[step.name]
         kept = here.kept(every) / step.operator.output_shape[here.axis] if here else 0.0
@@ -95,12 +92,19 @@ def reuse(graph: Graph, end: FrontEnd, every: int, rules: Accounting = NEWEST) -
     return Reuse(tuple(layers), end.sample_rate / (end.hop * every))
 
 
+def time_columns(graph: Graph, end: FrontEnd) -> dict[str, Columns | None]:
+    """Where time is in the output of each operator; None where each result depends on all of it, or nobody knows."""
+    found: dict[str, Columns | None] = {}
+    for op in graph.operators:
+        found[op.name] = _of_input(op, end) if op.kind == "InputLayer" else _after(op, found)
+    return found
+
+
 def _of_input(op: Operator, end: FrontEnd) -> Columns | None:
     return Columns(1, 1, 0, end.frames) if op.output_shape[:2] == end.shape else None
 
 
 def _after(op: Operator, columns: dict[str, Columns | None]) -> Columns | None:
-    """Where time is behind an operator; None where each result depends on all of it, or nobody knows."""
     found = [columns[name] for name in op.inputs]
     sources = [one for one in found if one]
     if not sources or len(sources) < len(found):

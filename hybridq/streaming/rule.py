@@ -68,8 +68,10 @@ def settings_of(trained: Trained, **instead: float | None) -> DecisionSettings:
     if trained.bundle:
         said = trained.bundle.recipe.get("decision", {})
     else:
-        said = dict(trained.integers.about.get("decision", {})) if trained.integers else {}
-        said["threshold"] = trained.rejection[0] if trained.rejection else 0.0
+        said = trained.integers.about.get("decision", {}) if trained.integers else {}
+        if not isinstance(said, dict):
+            raise UserError(f"{trained.name}: its decision is no mapping")
+        said = said | {"threshold": trained.rejection[0] if trained.rejection else 0.0}
     try:
         return DecisionSettings.model_validate(said | {key: one for key, one in instead.items() if one is not None})
     except ValidationError as error:
