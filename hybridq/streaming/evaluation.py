@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 64  # inferences
 BLOCK = 4096  # samples
-OFFERED = (10.0, 5.0, 2.0, 1.0, 0.0)  # false alarms an hour, for which thresholds are shown
+OFFERED = (60.0, 30.0, 10.0, 5.0, 1.0, 0.0)  # false alarms an hour, for which thresholds are shown
 log = logging.getLogger("hybridq")
 
 

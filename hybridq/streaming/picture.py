@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from hybridq.pictures import COLOURS, titled_figure
@@ -15,15 +16,13 @@ if TYPE_CHECKING:
 def alarm_curves(found: StreamEvaluation) -> Figure:
     """A line for each SNR; marked: the threshold."""
     fig, axes = titled_figure(7.5, 4.8, f"{found.name}: a stream of {found.request.split} clips", found.synthetic)
-    lines = zip(found.curves.items(), COLOURS * len(found.curves), strict=False)
-    for at, ((snr, points), colour) in enumerate(lines):
-        axes.plot(
-            [one.false_alarms_per_hour for one in points], [one.missed for one in points], color=colour,
-            drawstyle="steps-post", label=f"{snr:g} dB over the noise",
-        )  # fmt: skip
-        here = found.at[snr]
-        label = f"threshold {here.threshold:g}" if at == 0 else None
-        axes.plot(here.false_alarms_per_hour, here.missed, "o", mfc="white", mec=colour, ms=8, zorder=5, label=label)
+    threshold = f"threshold {found.settings.threshold:g}"
+    for (snr, points), colour in zip(found.curves.items(), cycle(COLOURS), strict=False):
+        line = [one.false_alarms_per_hour for one in points], [one.missed for one in points]
+        axes.plot(*line, color=colour, drawstyle="steps-pre", label=f"words {snr:g} dB over the noise")
+        here = found.at[snr].false_alarms_per_hour, found.at[snr].missed
+        axes.plot(*here, "o", mfc="white", mec="black", ms=8, zorder=5, label=threshold)
+        threshold = "_"  # the legend names it once
     axes.set_xscale("symlog", linthresh=10)
     axes.set_xlim(left=0)
     axes.set_ylim(0, 100)
