@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.audio import AudioSet, read_clip
+from hybridq.audio import UNKNOWN, AudioSet, read_clip
+from hybridq.audio.negatives import Negatives
 from hybridq.audio.silence import WHITE, part_of
 from hybridq.dataset import Dataset
 from hybridq.errors import UserError
@@ -30,7 +31,7 @@ WORD = (0.01, 0.99)  # share of the energy above that noise at which a word begi
 
 @dataclass(frozen=True)
 class Speech:
-    """The clips of a split: sounds (clips, samples) and their words, commands and others; the noise that it hears."""
+    """The clips of a split: sounds (clips, samples) and their words, "" where nobody knows; the noise that it hears."""
 
     sounds: Sound
     words: tuple[str, ...]
@@ -69,16 +70,17 @@ class Scene:
 
 
 def speech(audio: AudioSet, commands: Sequence[str], split: str, end: FrontEnd) -> Speech:
-    """What a split of a data set has to say. Raises UserError where it has no clip of a command."""
+    """What a split of a data set has to say, its other words as `hybridq.audio.negatives` selects them.
+
+    Raises UserError where it has no clip of a command.
+    """
     mine = [word for word in commands if audio.select([word], split)]
     if not mine:
         raise UserError(f"{audio.name}: no {split} clips of {', '.join(commands)}")
-    others = [word for word in audio.words(split) if word not in commands]
-    words = [*mine, *others]
-    found = Dataset(audio, words, end, cache_root()).split(split)
+    found = Dataset(audio, [*mine, UNKNOWN], end, cache_root(), negatives=Negatives(unknown=1.0)).split(split)
     recordings = [read_clip(audio.root / path, end.sample_rate) * 32767 for path in audio.noise]
     noise = tuple(part_of(one.astype(np.int16), split) for one in recordings)
-    return Speech(found.sounds, tuple(words[label] for label in found.labels), tuple(mine), noise, audio.synthetic)
+    return Speech(found.sounds, found.said, tuple(mine), noise, audio.synthetic)
 
 
 def scene(said: Speech, snr_db: float, seconds: float, rate: int, seed: int) -> Scene:
