@@ -13,6 +13,7 @@ Nothing else in the project knows a bit width.
 from __future__ import annotations
 
 import difflib
+import glob
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -77,6 +78,15 @@ class PrecisionPlan:
             if fnmatchcase(layer, pattern):
                 found = replace(found, **dict(parts))
         return found
+
+    def narrowed(self, weights: Mapping[str, Precision]) -> PrecisionPlan:
+        """The plan with the weights of these layers as given; each has the last word, in place of a rule of its own."""
+        rules = dict(self.rules)
+        for layer, precision in weights.items():
+            pattern = glob.escape(layer)
+            own = {part: getattr(self.of(layer), part) for part, _ in rules.pop(pattern, ())}
+            rules[pattern] = tuple((own | {"weights": precision}).items())
+        return PrecisionPlan(tuple(rules.items()))
 
     @cached_property
     def _of_one(self) -> dict[str, list[int]]:

@@ -23,3 +23,13 @@ def test_the_last_rule_that_matches_decides(rules: list[tuple[str, dict[str, Pre
         if fnmatchcase(layer, pattern):
             expected = replace(expected, **parts)
     assert plan.of(layer) == expected
+
+
+@given(rules=RULES, layer=NAMES, to=st.sampled_from(list(Precision)))
+def test_a_narrowed_layer_has_the_last_word_and_keeps_the_rest(
+    rules: list[tuple[str, dict[str, Precision]]], layer: str, to: Precision
+) -> None:
+    plan = PrecisionPlan.from_data({pattern: {k: p.value for k, p in parts.items()} for pattern, parts in rules})
+    narrowed = plan.narrowed({layer: to})
+    assert narrowed.of(layer) == replace(plan.of(layer), weights=to)
+    assert PrecisionPlan.from_data(narrowed.to_data()) == narrowed

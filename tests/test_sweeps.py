@@ -88,7 +88,7 @@ def test_a_grid_is_every_combination_and_a_list_what_it_names(recipes):
         ("{training.epoch: [1, 2]}", "epochs"),
         ("{training.epochs: 3}", "list of values"),
         ("{training.epochs: []}", "list of values"),
-        ("{training.epochs: [1, 0]}", "training.epochs"),
+        ("{training.epochs: [1, -1]}", "training.epochs"),
         ("[3]", "mapping"),
         ("many", "mapping or a list"),
         ("{training.seed: [1], sweep: [1]}", "sweep"),

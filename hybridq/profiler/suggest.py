@@ -130,8 +130,7 @@ def suggest(
 
     What a layer saves depends on its own precision only, so whoever takes the largest savings first needs the fewest.
     """
-    given = start.rules if start else _own_rules(graph)
-    base = PrecisionPlan(given)
+    base = start or PrecisionPlan(_own_rules(graph))
     image = _image(graph, base, rules)
     steps = {op.name: step for step in merge(graph, rules, base) for op in step.operators}
 
@@ -141,7 +140,7 @@ def suggest(
     def saving(name: str) -> int:
         if image:
             return image.saving(name, to)
-        narrowed, step = PrecisionPlan((*given, _rule(name, to))), steps[name]
+        narrowed, step = base.narrowed({name: to}), steps[name]
         if step.head:  # with narrow weights the batch norm before it is a step of its own
             return start_bytes - flash(narrowed)
         return sum(weights_bytes((step,), base, rules)) - sum(weights_bytes((step,), narrowed, rules))
@@ -160,7 +159,7 @@ def suggest(
             break
         total -= saved
         changes.append(Change(name, base.of(name).weights, saved, total))
-    plan = PrecisionPlan((*given, *(_rule(change.layer, to) for change in changes)))
+    plan = base.narrowed({change.layer: to for change in changes})
     missing = tuple(filter(None, (macc.not_costed(op) for op in graph.operators if op.kind != "InputLayer")))
     return Suggestion(graph.name, plan, to, flash_bytes, start_bytes, tuple(changes), missing)
 
@@ -173,10 +172,6 @@ def _image(graph: Graph, plan: PrecisionPlan, rules: Accounting) -> Image | None
 
     found = image_of(graph, plan)
     return None if isinstance(found, str) else found
-
-
-def _rule(layer: str, weights: Precision) -> tuple[str, tuple[tuple[str, Precision], ...]]:
-    return glob.escape(layer), (("weights", weights),)
 
 
 def _own_rules(graph: Graph) -> tuple[tuple[str, tuple[tuple[str, Precision], ...]], ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,13 +60,8 @@ class Space:
         return {layer: to for layer, to in least.items() if by_layer[layer][to] < self.flash({})}
 
     def plan(self, changes: Changes) -> PrecisionPlan:
-        """The recipe's plan, with a rule for each change at its end; it takes the place of one for that layer alone."""
-        given = self.recipe.plan.to_data()
-        for layer, precision in changes.items():
-            named = given.pop(glob.escape(layer), {})
-            own = {part: getattr(self.recipe.plan.of(layer), part).value for part in named}
-            given[glob.escape(layer)] = own | {"weights": precision.value}
-        return PrecisionPlan.from_data(given)
+        """The recipe's plan with these changes."""
+        return self.recipe.plan.narrowed(changes)
 
     def code(self, changes: Changes) -> str:
         """A plan as one character a layer, the first of its precision's name: "88t4b8"."""
