@@ -296,7 +296,7 @@ def test_flat_is_text_under_dotted_keys() -> None:
     ("name: a\n\nepochs: 3\n", ":3: epochs: unknown key; did you mean 'training.epochs'?"),
     ("padding: same\n", ":1: padding: unknown key; did you mean 'model.padding'?"),
     ("model: {paddin: same}\n", ":1: model.paddin: unknown key; did you mean 'padding'?"),
-    ("training:\n  epochs: -3\n", ":2: training.epochs: must be at least 1 (is -3)"),
+    ("training:\n  epochs: -3\n", ":2: training.epochs: must be at least 0 (is -3)"),
     ("training:\n  epochs: '3'\n", ":2: training.epochs: must be a whole number (is '3')"),
     ("training:\n  epochs: 3.0\n", ":2: training.epochs: must be a whole number (is 3.0)"),
     ("training:\n  seed: true\n", ":2: training.seed: must be a whole number (is true)"),
