@@ -17,6 +17,7 @@ from hybridq.backend import load_tensorflow
 from hybridq.dataset import Normalisation
 from hybridq.errors import UserError
 from hybridq.features import FrontEnd
+from hybridq.settings import DecisionSettings
 
 if TYPE_CHECKING:
     import keras
@@ -44,6 +45,13 @@ class Bundle:
         if not threshold and not set(self.labels).intersection(NEGATIVES):
             return {}
         return {"threshold": threshold, "unknown_words": list(self.unknown_words)}
+
+    @property
+    def streaming(self) -> dict[str, Any]:
+        """Under `decision` how its recipe decides in a stream; empty where it says no more than the defaults."""
+        settings = DecisionSettings.model_validate(self.recipe.get("decision", {}))
+        said = settings.model_dump(exclude_defaults=True, exclude={"threshold"})
+        return {"decision": said} if said else {}
 
     def model(self) -> keras.Model:
         """The Keras model, for evaluation."""

@@ -50,6 +50,11 @@ METRICS: dict[str, Metric] = {
     "RAM share %": Metric("%", "lower", 1),
     "fits": Metric("", "higher", 0),
     "training minutes": Metric("min", "lower", 1),
+    # Of long audio, as `hybridq stream-eval` measures it: all levels of noise together.
+    "stream false alarms per hour": Metric("1/h", "lower", 1),
+    "stream missed %": Metric("%", "lower", 1),  # of the commands in test clips
+    "stream latency ms": Metric("ms", "lower", 0),  # from the end of a command, the median
+    "stream threshold": Metric("", None, 3),
     # Of an image for the board, as `hybridq verify` measures it; the estimate is the memory report's ("packed").
     "image flash KiB": Metric("KiB", "lower", 1),
     "image flash beyond estimate KiB": Metric("KiB", "lower", 1),

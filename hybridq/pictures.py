@@ -13,6 +13,7 @@ from hybridq.decision import FALSE_ACCEPTS, FALSE_REJECTS
 from hybridq.errors import NotWritable, UserError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
@@ -299,6 +300,14 @@ def memory_over_operations(
     fig.legend(frameon=False, loc="outside lower center", ncols=4, fontsize=9)
     _apart(fig, labels)
     return fig
+
+
+def titled_figure(width: float, height: float, title: str, synthetic: bool) -> tuple[Figure, Axes]:
+    """A picture with one pair of axes, for a part of hybridq that draws its own; inches."""
+    fig = _figure(width, height)
+    axes = fig.add_subplot()
+    axes.set_title(_title(title, synthetic))
+    return fig, axes
 
 
 def save(fig: Figure, path: Path) -> None:

@@ -296,7 +296,7 @@ class TrainingSettings(Section):
 
 
 class DecisionSettings(Section):
-    """When a command is acted upon. It changes no weight, and so no fingerprint."""
+    """When a command is acted upon, in a clip and in a stream. It changes no weight, and so no fingerprint."""
 
     threshold: float = Field(
         default=0.0,
@@ -304,6 +304,21 @@ class DecisionSettings(Section):
         le=1,
         description="a command counts as heard from this probability on; below it, and where the network hears "
         "_silence_ or _unknown_, nothing does (0 to 1)",
+    )
+    every: int = Field(
+        default=4, ge=1, le=1_000, description="of a stream: from one inference to the next (columns of features)"
+    )
+    smoothing_ms: float = Field(
+        default=250.0,
+        ge=0,
+        le=10_000,
+        description="of a stream: the probabilities are the mean of the answers of this time; 0: the last one's (ms)",
+    )
+    refractory_ms: float = Field(
+        default=1_000.0,
+        ge=0,
+        le=60_000,
+        description="of a stream: after a command none counts as heard for this time (ms)",
     )
 
 

@@ -82,7 +82,23 @@ def test_a_stream_of_any_blocks_gives_the_batch_columns(cuts, hop, seed):
     sound = np.random.default_rng(seed).standard_normal(max(sum(cuts), 512)).astype(np.float32)
     blocks = np.split(sound, np.cumsum(cuts)[:-1])
     columns = list(end.stream(iter(blocks)))
-    np.testing.assert_allclose(np.stack(columns, axis=1), end.mfcc(sound), rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(np.stack(columns, axis=1), end.mfcc(sound))
+
+
+@settings(max_examples=25)
+@given(
+    clips=st.integers(1, 20),
+    transform=st.sampled_from([512, 1024]),
+    mel_bands=st.sampled_from([38, 40, 64]),
+    seed=st.integers(0, 2**31),
+)
+def test_a_clip_has_the_same_bits_in_any_batch_and_in_a_stream(clips, transform, mel_bands, seed):
+    end = FrontEnd(transform=transform, mel_bands=mel_bands)
+    sounds = np.random.default_rng(seed).normal(0, 0.1, (clips, end.samples)).astype(np.float32)
+    together = end.mfcc(sounds)
+    for sound, found in zip(sounds, together, strict=True):
+        np.testing.assert_array_equal(end.mfcc(sound), found)
+    np.testing.assert_array_equal(np.stack(list(end.stream(iter([sounds[-1]]))), axis=1), together[-1])
 
 
 @settings(max_examples=25, deadline=None)

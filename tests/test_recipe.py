@@ -258,6 +258,8 @@ def test_flat_is_text_under_dotted_keys() -> None:
     assert flat["training.augment.noise_snr_db"] == "5.0, 40.0"
     assert not [key for key in flat if not key.replace(".", "").replace("_", "").isalnum()]
     assert load_recipe(RECIPES / "paper" / "fp32.yaml").flat()["precision"] == "float32"
+
+
 # ------------------------------------------------------------------------------ properties
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {

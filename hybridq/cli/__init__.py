@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hybridq.cli import data, deployment, results, search, training
+from hybridq.cli import data, deployment, results, search, streaming, training
 from hybridq.errors import ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError
 
 app = typer.Typer(
@@ -28,6 +28,8 @@ for command in (
     results.compare,
     results.profile,
     results.evaluate,
+    streaming.listen,
+    streaming.stream_eval,
     deployment.export,
     deployment.verify,
     results.ui,

@@ -44,6 +44,7 @@ def convert(bundle: Bundle, clips: NDArray[np.float32] | None = None) -> Integer
     about = {
         "labels": list(bundle.labels),
         **bundle.rejection,
+        **bundle.streaming,
         "front_end": asdict(bundle.front_end),
         "normalisation": asdict(bundle.normalisation),
         "name": bundle.recipe.get("name", ""),

@@ -1,0 +1,78 @@
+"""From blocks of samples to answers: a FIFO of columns, and an inference every few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.dataset import Normalisation
+from hybridq.decision import softmax
+from hybridq.deploy import arithmetic
+from hybridq.deploy.network import IntegerNetwork
+from hybridq.features import Floats, FrontEnd
+from hybridq.measurement import INTEGER, KERAS
+from hybridq.quantize import is_grid
+from hybridq.streaming.rule import Answer, Moment, Rule, heard, moments
+from hybridq.trained import Trained
+
+Network = Callable[[Floats], NDArray[np.float64]]  # inputs (n, coefficients, frames, 1) to probabilities (n, classes)
+
+
+@dataclass(frozen=True)
+class Spotter:
+    """A network with what it needs to hear; `counts` says which of a trained one's two forms it is."""
+
+    name: str
+    front_end: FrontEnd
+    normalisation: Normalisation
+    labels: tuple[str, ...]
+    network: Network
+    counts: str
+
+
+def spotter(trained: Trained) -> Spotter:
+    """The integer network where that is what was trained or all there is, else the Keras model."""
+    if trained.bundle:
+        model = trained.bundle.model()
+        if not (trained.integers and any(map(is_grid, model.layers))):
+            return Spotter(trained.name, *trained.hears, model.predict_on_batch, KERAS)
+    assert trained.integers
+    return Spotter(trained.name, *trained.hears, _integer(trained.integers), INTEGER)
+
+
+def _integer(network: IntegerNetwork) -> Network:
+    scale = 2.0 ** -network.layers[-1].fraction
+    return lambda inputs: softmax(
+        arithmetic.logits(network, arithmetic.quantized(inputs, network.input_fraction)) * scale
+    )
+
+
+def matrices(blocks: Iterable[NDArray[np.float32]], end: FrontEnd, every: int) -> Iterator[tuple[int, Floats]]:
+    """(samples heard, features (coefficients, frames)) every so many columns, from the first full matrix on.
+
+    The features are those of `end.mfcc` over the same samples, to the last bit.
+    """
+    fifo = np.zeros(end.shape, np.float32)
+    for count, column in enumerate(end.stream(iter(blocks)), 1):
+        fifo = np.concatenate([fifo[:, 1:], column[:, None]], axis=1)
+        if count >= end.frames and (count - end.frames) % every == 0:
+            yield (count - 1) * end.hop + end.window, fifo
+
+
+def answers(blocks: Iterable[NDArray[np.float32]], spotter: Spotter, every: int, at_once: int = 1) -> Iterator[Answer]:
+    """What the network says, inference by inference; `at_once`: how many wait for each other, 1 for a live stream."""
+    waiting = matrices(blocks, spotter.front_end, every)
+    while part := list(islice(waiting, at_once)):
+        inputs = spotter.normalisation.apply(np.stack([features for _, features in part]))[..., None]
+        found = np.asarray(spotter.network(inputs), np.float64)
+        yield from ((sample, one) for (sample, _), one in zip(part, found, strict=True))
+
+
+def listen(blocks: Iterable[NDArray[np.float32]], spotter: Spotter, rule: Rule) -> Iterator[tuple[Moment, bool]]:
+    """Every moment of a stream of samples, float in [-1, 1], and whether a command is heard at it."""
+    said = moments(answers(blocks, spotter, rule.every), spotter.labels, rule.smoothing)
+    return heard(said, rule.threshold, rule.refractory)

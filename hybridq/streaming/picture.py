@@ -1,0 +1,33 @@
+"""The picture of a stream: missed commands over false alarms an hour as the threshold moves."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+from hybridq.pictures import COLOURS, titled_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from hybridq.streaming.evaluation import StreamEvaluation
+
+
+def alarm_curves(found: StreamEvaluation) -> Figure:
+    """A line for each SNR; marked: the threshold."""
+    fig, axes = titled_figure(7.5, 4.8, f"{found.name}: a stream of {found.request.split} clips", found.synthetic)
+    threshold = f"threshold {found.settings.threshold:g}"
+    for (snr, points), colour in zip(found.curves.items(), cycle(COLOURS), strict=False):
+        line = [one.false_alarms_per_hour for one in points], [one.missed for one in points]
+        axes.plot(*line, color=colour, drawstyle="steps-pre", label=f"words {snr:g} dB over the noise")
+        here = found.at[snr].false_alarms_per_hour, found.at[snr].missed
+        axes.plot(*here, "o", mfc="white", mec="black", ms=8, zorder=5, label=threshold)
+        threshold = "_"  # the legend names it once
+    axes.set_xscale("symlog", linthresh=10)
+    axes.set_xlim(left=0)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("false alarms per hour")
+    axes.set_ylabel("missed commands, %")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return fig

@@ -1,0 +1,50 @@
+"""Where the samples of a live stream come from: a file, or a microphone."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.audio import read_clip
+from hybridq.errors import ENVIRONMENT, UserError
+from hybridq.features import FrontEnd
+
+Blocks = Iterator[NDArray[np.float32]]  # each (samples,), float in [-1, 1]
+
+
+def from_file(path: Path, end: FrontEnd, paced: bool = False) -> Blocks:
+    """A recording, a hop at a time; `paced`: as fast as it was spoken. Raises UserError as `read_clip` does."""
+    sound = read_clip(path, end.sample_rate)
+    began = time.monotonic()
+    for at in range(0, len(sound), end.hop):
+        if paced:
+            time.sleep(max(0.0, began + at / end.sample_rate - time.monotonic()))
+        yield sound[at : at + end.hop]
+
+
+def from_microphone(end: FrontEnd) -> Blocks:
+    """The default microphone, until Ctrl-C. Raises UserError without the library, or a microphone of that rate."""
+    try:
+        import sounddevice
+    except ImportError:
+        raise UserError("a microphone needs: pip install 'hybridq[mic]'", ENVIRONMENT) from None
+    except OSError as error:  # the library behind it, PortAudio
+        raise UserError(f"no microphone: {error}", ENVIRONMENT) from None
+    heard: queue.SimpleQueue[NDArray[np.float32]] = queue.SimpleQueue()
+
+    def take(samples: NDArray[np.float32], frames: int, when: object, status: object) -> None:
+        heard.put(samples[:, 0].copy())
+
+    try:
+        with sounddevice.InputStream(
+            samplerate=end.sample_rate, blocksize=end.hop, channels=1, dtype="float32", callback=take
+        ):
+            while True:
+                yield heard.get()
+    except sounddevice.PortAudioError as error:
+        raise UserError(f"no microphone: {error}", ENVIRONMENT) from None
