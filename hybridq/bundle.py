@@ -60,7 +60,8 @@ class Bundle:
         import qkeras  # noqa: F401  (registers the quantized layers)
 
         import hybridq.grid  # (and the quantizers of our own)
-        import hybridq.models.projected_lstm  # noqa: F401  (and the layer of our own)
+        import hybridq.models.linear_memory  # (and the layers of our own)
+        import hybridq.models.projected_lstm  # noqa: F401
 
         return keras.models.load_model(self.folder / MODEL, compile=False)
 

@@ -15,7 +15,8 @@ Layer = Mapping[str, Any]  # a saved layer: {"class_name": ..., "config": ..., "
 OPERATION_MODULES = ("keras.ops", "keras.src.ops")  # the layers that operators on Keras tensors are saved as
 OURS = (
     *("keras.layers", "keras.src.layers", "keras.src.applications"),
-    *("tf_keras.layers", "tf_keras.src.layers", "qkeras", "hybridq.models.projected_lstm"),
+    *("tf_keras.layers", "tf_keras.src.layers", "qkeras"),
+    *("hybridq.models.projected_lstm", "hybridq.models.linear_memory"),
 )
 # Operations that are a nonlinearity, under its name.
 ACTIVATIONS = frozenset(

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from math import prod
 
 from hybridq.errors import UserError
-from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, numbers, one, refused, unknown
+from hybridq.keras_layers.description import (
+    LARGEST_DIMENSION,
+    Config,
+    Description,
+    Rule,
+    Shape,
+    number,
+    numbers,
+    one,
+    refused,
+    unknown,
+)
 from hybridq.keras_layers.windows import window
 
 GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}  # matrices of the input, and of the state
@@ -70,6 +81,28 @@ def _projected_lstm(config: Config, inputs: Sequence[Shape]) -> Description:
         kernel=units * (gates * (width + projection) + PEEPHOLES + projection),
         bias=gates * units,
     )
+
+
+def _linear_memory(config: Config, inputs: Sequence[Shape]) -> Description:
+    """That of `hybridq.models.linear_memory`: input (steps, signals), output (steps, states) or the last (states,).
+
+    It stores the two fixed matrices of a step once, for all its memories.
+    """
+    (steps, signals), order = one(inputs, 2), number(config, "order")
+    window = config.get("window")
+    if not isinstance(window, int | float) or not 1 <= window <= LARGEST_DIMENSION:
+        raise UserError(f"window is {window!r}, not a number of 1 or more")
+    states, whole = signals * order, bool(config.get("return_sequences", True))
+    attributes = {
+        "steps": steps,
+        "signals": signals,
+        "order": order,
+        "window": float(window),
+        "return_sequences": whole,
+        "state": states,
+        "stateful": bool(config.get("online")),
+    }
+    return Description("", (steps, states) if whole else (states,), attributes, other=order * order + order)
 
 
 def _convolutional_lstm(axes: int) -> Rule:
@@ -189,6 +222,7 @@ def _attend(inputs: Sequence[Shape], scales: int) -> Description:
 RULES: dict[str, Rule] = {
     **{kind: _recurrent(kind) for kind in GATES},
     "ProjectedLSTM": _projected_lstm,
+    "LinearMemory": _linear_memory,
     "MultiHeadAttention": _multi_head_attention,
     "GroupedQueryAttention": _grouped_query_attention,
     "Attention": _attention,

@@ -21,6 +21,7 @@ BUILDERS = {
     "tenet": "hybridq.models.tenet",
     "bc_resnet": "hybridq.models.bc_resnet",
     "svdf": "hybridq.models.svdf",
+    "lmu": "hybridq.models.lmu",
     "dnn": "hybridq.models.dnn",
     "cnn": "hybridq.models.cnn",
     "lstm": "hybridq.models.lstm",

@@ -155,12 +155,42 @@ class SVDFConfig(NetworkConfig):
         return self
 
 
+class LMUConfig(NetworkConfig):
+    """LMU: layers of linear memories, whose states go into one ReLU layer; hears a stream frame by frame."""
+
+    name: Literal["lmu"] = Field(default="lmu", description="the network, by its name in the registry")
+    memories: tuple[Width, ...] = Field(
+        default=(32, 24), strict=False, min_length=1, max_length=8, description="linear memories of each layer (count)"
+    )
+    order: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+        default=(6, 12), strict=False, description="states of each memory of a layer (count)"
+    )
+    window: tuple[Annotated[float, Field(ge=1, le=1_000)], ...] = Field(
+        default=(12.0, 40.0), strict=False, description="what each layer's memories hold (frames)"
+    )
+    units: tuple[Width, ...] = Field(
+        default=(128, 128), strict=False, description="outputs of each layer's ReLU layer (units)"
+    )
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="share of values dropped behind each ReLU layer in training (0 to 1)"
+    )
+
+    @model_validator(mode="after")
+    def _one_for_each_layer(self) -> LMUConfig:
+        for key in ("order", "window", "units"):
+            if len(getattr(self, key)) != len(self.memories):
+                message = f"as many numbers as model.memories, {len(self.memories)} (has {len(getattr(self, key))})"
+                raise fault(message, key, "memories")
+        return self
+
+
 CONFIGS: dict[str, type[NetworkConfig]] = {
     "reference": ReferenceConfig,
     "tc_resnet": TCResNetConfig,
     "tenet": TENetConfig,
     "bc_resnet": BCResNetConfig,
     "svdf": SVDFConfig,
+    "lmu": LMUConfig,
     "dnn": DNNConfig,
     "cnn": CNNConfig,
     "lstm": LSTMConfig,

@@ -108,6 +108,11 @@ def _projected_lstm(op: Operator) -> int:
     return int(op.attributes["steps"] * (op.kernel + 5 * op.attributes["units"]))
 
 
+def _linear_memory(op: Operator) -> int:
+    """The two fixed matrices, for each memory at each step."""
+    return int(op.attributes["steps"] * op.attributes["signals"] * op.other)
+
+
 def _attend(op: Operator, heads: int = 1) -> int:
     """Scores, softmax and weighted sum, for each head and query."""
     key, value = op.attributes["key_dim"], op.attributes["value_dim"]
@@ -180,6 +185,7 @@ RULES: dict[str, Callable[[Operator], int]] = {
     "Dot": _dot,
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
     "ProjectedLSTM": _projected_lstm,
+    "LinearMemory": _linear_memory,
     "MultiHeadAttention": _multi_head_attention,
     "Attention": _attend,
     # one for each mean, one for each mean of squares, one for a scale, one for an offset
@@ -219,7 +225,7 @@ ASSUMED_KINDS = frozenset(
         *(f"SeparableConv{n}D" for n in (1, 2)),
         *(f"Conv{n}DTranspose" for n in (1, 2, 3)),
         *(f"{form}3D" for form in ("Conv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling")),
-        *("Subtract", "Maximum", "Average", "Dot", "SimpleRNN", "ProjectedLSTM", "TimeDistributed"),
+        *("Subtract", "Maximum", "Average", "Dot", "SimpleRNN", "ProjectedLSTM", "LinearMemory", "TimeDistributed"),
         *("MultiHeadAttention", "Attention", "LayerNormalization", "GroupNormalization", "RMSNormalization"),
         *("UnitNormalization", "Normalization", "Rescaling", "Masking", "NotEqual", "Any"),
         *("EinsumDense", "GroupedQueryAttention", "AdditiveAttention", "LayerScale", "CustomScaleLayer"),
