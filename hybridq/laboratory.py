@@ -242,7 +242,8 @@ class _Logging:
                 "validation accuracy %": epoch.validation_accuracy,
                 "validation loss": epoch.validation_loss,
                 "learning rate": epoch.learning_rate,
-            },
+            }
+            | ({"pruned %": 100 * epoch.sparsity} if epoch.sparsity else {}),
             step=epoch.epoch,
         )
 

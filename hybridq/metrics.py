@@ -29,6 +29,7 @@ METRICS: dict[str, Metric] = {
     "validation accuracy %": Metric("%", "higher", 1, by_epoch=True),
     "validation loss": Metric("", "lower", 3, by_epoch=True),
     "learning rate": Metric("", None, 6, by_epoch=True),
+    "pruned %": Metric("%", None, 1, by_epoch=True),  # of the weights, where `training.prune` asks for it
     "test accuracy %": Metric("%", "higher", 1),
     "test accuracy low %": Metric("%", "higher", 1),
     "test accuracy high %": Metric("%", "higher", 1),

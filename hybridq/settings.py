@@ -212,6 +212,29 @@ class AugmentSettings(Section):
         return pair
 
 
+class PruneSettings(Section):
+    """Magnitude pruning: the smallest weights become zero, more of them from epoch to epoch (arXiv 1710.01878)."""
+
+    sparsity: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the weights of each kernel that are zero at the end; 0: off (0 to 1)",
+    )
+    first: int = Field(default=1, ge=1, description="epoch that prunes first, the first of all is 1 (count)")
+    last: int = Field(
+        default=1,
+        ge=1,
+        description="epoch from which on the share is full; weights of earlier ones are not kept (count)",
+    )
+
+    @model_validator(mode="after")
+    def _rises(self) -> PruneSettings:
+        if self.first > self.last:
+            raise fault(f"at most training.prune.last, {self.last} (is {self.first})", "first", "last")
+        return self
+
+
 class TrainingSettings(Section):
     """How the network is fitted."""
 
@@ -278,6 +301,7 @@ class TrainingSettings(Section):
         lt=1,
         description="share of the training clips that they replace, others in every epoch (0 to 1)",
     )
+    prune: PruneSettings = Field(default=PruneSettings(), description="weights that become zero in training")
     augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
 
     @field_validator("latent_clip")
@@ -286,6 +310,13 @@ class TrainingSettings(Section):
         if bounds and min(bounds) <= 1:
             raise fault(f"two factors above 1, for the first and the last epoch (is {shown(list(bounds))})")
         return bounds
+
+    @model_validator(mode="after")
+    def _pruned_in_time(self) -> TrainingSettings:
+        if self.prune.sparsity and self.prune.last > self.epochs:
+            message = f"at most training.epochs, {self.epochs} (is {self.prune.last})"
+            raise fault(message, "prune", "epochs")
+        return self
 
     @field_validator("synthetic_voices")
     @classmethod

@@ -13,7 +13,7 @@ import os
 import time
 import zipfile
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +23,7 @@ import numpy as np
 from hybridq.distillation import taught_by
 from hybridq.errors import RUN_FAILED, NotWritable, UserError
 from hybridq.latents import clipped_latents, latent_bound
+from hybridq.pruning import masked_kernels, sparsity
 
 if TYPE_CHECKING:
     import keras
@@ -35,7 +36,7 @@ STEP_DROPS = ((0.6, 0.1), (0.85, 0.01))  # schedule 'step': after this share of 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch reached; accuracies in percent."""
+    """What one epoch reached; accuracies in percent, sparsity as the share of weights that are pruned."""
 
     epoch: int
     training_accuracy: float
@@ -43,6 +44,7 @@ class Epoch:
     validation_accuracy: float
     validation_loss: float
     learning_rate: float
+    sparsity: float = 0.0
 
 
 @dataclass
@@ -54,8 +56,11 @@ class History:
 
     @property
     def best(self) -> Epoch:
-        """The epoch whose weights are kept: the highest validation accuracy, the lower loss between equals."""
-        return max(self.epochs, key=lambda e: (e.validation_accuracy, -e.validation_loss))
+        """The epoch whose weights are kept: the highest validation accuracy, the lower loss between equals.
+
+        Where weights are pruned, one of those with the fewest.
+        """
+        return max(self.epochs, key=lambda e: (e.sparsity, e.validation_accuracy, -e.validation_loss))
 
 
 class Watcher(Protocol):
@@ -107,14 +112,17 @@ def train(
     done = len(history.epochs)
     watcher.begin(history.epochs)
     clock = time.monotonic()
-    with (
-        closing(data.epochs(done, settings.epochs, settings.seed, settings.augment, retarget)) as epochs,
-        clipped_latents(model) if settings.latent_clip else nullcontext() as bound,
-    ):
+    with ExitStack() as during:
+        epochs = data.epochs(done, settings.epochs, settings.seed, settings.augment, retarget)
+        during.enter_context(closing(epochs))
+        bound = during.enter_context(clipped_latents(model)) if settings.latent_clip else None
+        masks = during.enter_context(masked_kernels(model)) if settings.prune.sparsity else None
         for number, (x, y) in enumerate(epochs, done):
             _seed_dropout(model, settings.seed, number)
             if bound is not None:
                 bound.assign(latent_bound(settings, number))
+            if masks is not None:
+                masks.prune(sparsity(settings.prune, number))
             fitted = model.fit(
                 x, y, batch_size=settings.batch, shuffle=False, epochs=number + 1, initial_epoch=number,
                 class_weight=data.class_weights(), callbacks=[callback], verbose=0,
@@ -126,6 +134,8 @@ def train(
                     RUN_FAILED,
                 )
             # Keras ends every fit by giving the model the moving average of its weights, where there is one.
+            if masks is not None:
+                masks.apply()
             checked = validate(model, data)
             row = Epoch(
                 epoch=number + 1,
@@ -134,6 +144,7 @@ def train(
                 validation_accuracy=100 * checked["accuracy"],
                 validation_loss=checked["loss"],
                 learning_rate=float(model.optimizer.learning_rate),
+                sparsity=sparsity(settings.prune, number),
             )
             history.epochs.append(row)
             if history.best is row:

@@ -1,0 +1,131 @@
+"""Magnitude pruning: when how much, that zeros stay zeros, and what is kept of a run."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybridq.audio import open_folder
+from hybridq.dataset import Dataset
+from hybridq.deploy.convert import settle
+from hybridq.deploy.layers import integer_network
+from hybridq.errors import UserError
+from hybridq.features import FrontEnd
+from hybridq.models import build_model
+from hybridq.models.config import ReferenceConfig
+from hybridq.precision import PrecisionPlan
+from hybridq.pruning import masked_kernels, sparsity
+from hybridq.quantize import quantize
+from hybridq.settings import PruneSettings, TrainingSettings
+from hybridq.training import train
+
+PRUNE = PruneSettings(sparsity=0.8, first=2, last=3)
+SETTINGS = TrainingSettings(epochs=4, batch=8, warmup_epochs=0, learning_rate=3e-3, average=0.9, prune=PRUNE)
+
+
+class Nobody:
+    """Watches, notes the epochs, and can interrupt after one."""
+
+    def __init__(self, stop_after=None):
+        self.stop_after, self.rows = stop_after, []
+
+    def begin(self, epochs):
+        pass
+
+    def batch(self, epoch, share, accuracy):
+        pass
+
+    def epoch(self, row):
+        self.rows.append(row)
+        if row.epoch == self.stop_after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def data(folder, tmp_path):
+    return Dataset(open_folder(folder, tmp_path / "cache"), ("yes", "no"), FrontEnd(), tmp_path / "cache")
+
+
+def network(plan=None):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = build_model(ReferenceConfig(filters=[2, 2, 4, 4, 4, 4], dense=[8, 8]), (38, 55), 2)
+    return quantize(model, PrecisionPlan.from_data(plan or {"*": {"weights": "4-bit", "outputs": "8-bit"}}))
+
+
+def zeros(model):
+    """The share of zeros in each kernel."""
+    return {w.path: float(np.mean(w.numpy() == 0)) for w in model.trainable_variables if len(w.shape) > 1}
+
+
+@given(final=st.floats(0.01, 0.99), first=st.integers(1, 20), count=st.integers(1, 30))
+def test_the_share_rises_to_the_last_epoch_of_the_schedule_steeply_first(final, first, count):
+    settings = PruneSettings(sparsity=final, first=first, last=first + count - 1)
+    shares = [sparsity(settings, epoch) for epoch in range(first + count + 3)]
+    assert shares[: first - 1] == [0] * (first - 1)
+    assert shares[first - 1] > 0
+    assert shares[settings.last - 1 :] == pytest.approx([final] * 5)
+    rises = np.diff(shares[first - 1 : settings.last])
+    assert (rises > 0).all()
+    assert (np.diff(rises) < 1e-12).all()
+
+
+def test_the_smallest_are_pruned_and_zeros_stay_zeros(data, tmp_path):
+    model = network()
+    kernel = model.get_layer("conv2d_2").kernel
+    before = np.abs(kernel.numpy())
+    with masked_kernels(model) as masks:
+        masks.prune(0.5)
+        kept = kernel.numpy() != 0
+        assert before[kept].min() >= before[~kept].max()
+    watched = Nobody()
+    history = train(model, data, SETTINGS, tmp_path / "a", watched)
+    assert [row.sparsity for row in watched.rows] == pytest.approx([0, 0.7, 0.8, 0.8])
+    assert history.best.epoch in (3, 4)
+    for share in zeros(model).values():
+        assert share == pytest.approx(0.8, abs=0.03)  # a kernel has few weights
+
+
+def test_an_integer_network_has_the_zeros_too(data, tmp_path):
+    model = network()
+    train(model, data, SETTINGS, tmp_path / "a", Nobody())
+    settle(model)
+    for layer in integer_network(model).layers:
+        if hasattr(layer, "weights"):
+            assert np.mean(layer.weights == 0) > 0.75
+
+
+def test_a_resumed_run_ends_with_the_same_weights(data, tmp_path):
+    whole, again = network(), network()
+    train(whole, data, SETTINGS, tmp_path / "a", Nobody())
+    with pytest.raises(KeyboardInterrupt):
+        train(again, data, SETTINGS, tmp_path / "b", Nobody(stop_after=2))
+    train(again, data, SETTINGS, tmp_path / "b", Nobody(), resume=True)
+    for one, other in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_nothing_is_left_of_the_masks_in_the_model():
+    model = network()
+    before = [variable.constraint for variable in model.trainable_variables]
+    with masked_kernels(model):
+        assert [variable.constraint for variable in model.trainable_variables] != before
+    assert [variable.constraint for variable in model.trainable_variables] == before
+
+
+def test_binary_weights_cannot_be_pruned(data, tmp_path):
+    with pytest.raises(UserError, match="the binary weights of dense_1 have no zero"):
+        train(network({"dense_1": "binary"}), data, SETTINGS, tmp_path / "a", Nobody())
+
+
+@pytest.mark.parametrize(
+    ("prune", "message"),
+    [
+        ({"sparsity": 0.5, "first": 4, "last": 3}, "at most training.prune.last, 3"),
+        ({"sparsity": 0.5, "last": 5}, "at most training.epochs, 4"),
+    ],
+)
+def test_a_schedule_that_cannot_end_is_refused(prune, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingSettings(epochs=4, prune=prune)
