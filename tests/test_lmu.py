@@ -21,6 +21,9 @@ from hybridq.profiler import profile
 from hybridq.profiler.kbits import kbits
 from hybridq.quantize import quantize
 from hybridq.recipe_file import load_recipe
+from hybridq.streaming.listening import answers, spotter
+from hybridq.streaming.reuse import reuse
+from hybridq.trained import Trained
 
 LMU = Path(__file__).resolve().parent.parent / "recipes" / "zoo" / "lmu"
 PRINTED = {"lmu_1": (1683, 8, 0.0), "lmu_2": (361, 4, 0.0), "lmu_3": (105, 4, 0.8), "lmu_4": (49, 4, 0.91)}
@@ -136,6 +139,38 @@ def test_it_is_saved_with_its_network(tmp_path):
     again = load_bundle(tmp_path).model()
     np.testing.assert_array_equal(again.predict(sounds, verbose=0), model.predict(sounds, verbose=0))
     assert profile(tmp_path / "model.keras").totals == profile(model).totals
+
+
+@settings(max_examples=3)
+@given(every=st.integers(1, 4), at_once=st.sampled_from([1, 7]), seed=st.integers(0, 100))
+def test_listening_gives_the_answers_of_a_stream_that_began_with_its_first_column(trained, every, at_once, seed):
+    model, end, bundle = trained
+    sound = np.random.default_rng(seed).normal(0, 0.1, end.samples + 9 * end.hop).astype(np.float32)
+    mine = spotter(Trained("lmu", bundle))
+    found = list(answers(np.array_split(sound, 13), mine, every, at_once))
+    assert [sample for sample, _ in found] == list(range(end.samples, len(sound) + 1, every * end.hop))
+    for sample, probabilities in (found[0], found[-1]):
+        features = bundle.normalisation.apply(end.mfcc(sound[:sample]))
+        whole = build_model(SMALL, features.shape, CLASSES)
+        whole.set_weights(model.get_weights())
+        np.testing.assert_allclose(probabilities, whole.predict(features[None, ..., None], verbose=0)[0], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A network, its front end and its bundle."""
+    end = FrontEnd(coefficients=COEFFICIENTS, frames=FRAMES)
+    normalisation = Normalisation((-20.0,) + (0.0,) * (COEFFICIENTS - 1), (20.0,) * COEFFICIENTS)
+    model = network()
+    return model, end, save_bundle(tmp_path_factory.mktemp("lmu"), model, ("a", "b", "c"), end, normalisation, {})
+
+
+def test_a_stream_goes_on_from_the_states_and_computes_each_frame_once():
+    layers = {one.name: one for one in reuse(read_graph(network()), FrontEnd(coefficients=5, frames=11), 1).layers}
+    for name in ("lmu_1_memory", "lmu_2_memory"):
+        assert layers[name].anew == layers[name].macc / FRAMES
+    assert layers["lmu_1_dense"].anew == pytest.approx(layers["lmu_1_dense"].macc / FRAMES, abs=1)
+    assert layers["lmu_2_dense"].anew == layers["lmu_2_dense"].macc  # of the last frame alone
 
 
 # ------------------------------------------------------------------------------------------------------ sizes

@@ -1,10 +1,14 @@
-"""From blocks of samples to answers: a FIFO of columns, and an inference every few of them."""
+"""From blocks of samples to answers: a FIFO of columns, and an inference every few of them.
+
+A network with memories of its own (`hybridq.models.lmu`) hears every column once, in their order, and is never reset.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +19,23 @@ from hybridq.deploy import arithmetic
 from hybridq.deploy.network import IntegerNetwork
 from hybridq.features import Floats, FrontEnd
 from hybridq.measurement import INTEGER, KERAS
+from hybridq.models.lmu import is_online, online
 from hybridq.quantize import is_grid
 from hybridq.streaming.rule import Answer, Moment, Rule, heard, moments
 from hybridq.trained import Trained
+
+if TYPE_CHECKING:
+    import keras
 
 Network = Callable[[Floats], NDArray[np.float64]]  # inputs (n, coefficients, frames, 1) to probabilities (n, classes)
 
 
 @dataclass(frozen=True)
 class Spotter:
-    """A network with what it needs to hear; `counts` says which of a trained one's two forms it is."""
+    """A network with what it needs to hear; `counts` says which of a trained one's two forms it is.
+
+    One that is `online` is given every column, as a matrix of one frame, and remembers what it was given before.
+    """
 
     name: str
     front_end: FrontEnd
@@ -32,6 +43,7 @@ class Spotter:
     labels: tuple[str, ...]
     network: Network
     counts: str
+    online: bool = False
 
 
 def spotter(trained: Trained) -> Spotter:
@@ -39,9 +51,16 @@ def spotter(trained: Trained) -> Spotter:
     if trained.bundle:
         model = trained.bundle.model()
         if not (trained.integers and any(map(is_grid, model.layers))):
-            return Spotter(trained.name, *trained.hears, model.predict_on_batch, KERAS)
+            remembers = is_online(model)
+            network = _online(model) if remembers else model.predict_on_batch
+            return Spotter(trained.name, *trained.hears, network, KERAS, remembers)
     assert trained.integers
     return Spotter(trained.name, *trained.hears, _integer(trained.integers), INTEGER)
+
+
+def _online(model: keras.Model) -> Network:
+    stream = online(model)
+    return lambda frames: np.concatenate([stream.predict_on_batch(frame[None]) for frame in frames])
 
 
 def _integer(network: IntegerNetwork) -> Network:
@@ -65,11 +84,18 @@ def matrices(blocks: Iterable[NDArray[np.float32]], end: FrontEnd, every: int) -
 
 def answers(blocks: Iterable[NDArray[np.float32]], spotter: Spotter, every: int, at_once: int = 1) -> Iterator[Answer]:
     """What the network says, inference by inference; `at_once`: how many wait for each other, 1 for a live stream."""
-    waiting = matrices(blocks, spotter.front_end, every)
+    end = spotter.front_end
+    waiting = matrices(blocks, replace(end, frames=1), 1) if spotter.online else matrices(blocks, end, every)
     while part := list(islice(waiting, at_once)):
         inputs = spotter.normalisation.apply(np.stack([features for _, features in part]))[..., None]
         found = np.asarray(spotter.network(inputs), np.float64)
-        yield from ((sample, one) for (sample, _), one in zip(part, found, strict=True))
+        yield from ((sample, one) for (sample, _), one in zip(part, found, strict=True) if _is_due(sample, end, every))
+
+
+def _is_due(sample: int, end: FrontEnd, every: int) -> bool:
+    """Whether there is an inference after so many samples: also an online network answers from a full matrix on."""
+    columns = (sample - end.window) // end.hop + 1
+    return columns >= end.frames and (columns - end.frames) % every == 0
 
 
 def listen(blocks: Iterable[NDArray[np.float32]], spotter: Spotter, rule: Rule) -> Iterator[tuple[Moment, bool]]:

@@ -3,7 +3,7 @@
 From one inference to the next the input moves by a few columns. A column of a layer's output is the same as one that
 was computed before where its window touches neither the new columns nor the zeros of a padding, old or new. Where the
 input moves by less than a layer's stride, its columns fall between those of the inference before, and on those of an
-earlier one: those are kept too.
+earlier one: those are kept too. A linear memory goes on from its states.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hybridq.profiler.merge import CONVOLUTIONS, POOLS, merge
 BY_PLACE = frozenset(  # each place of the output depends on that place of the inputs alone
     {"Activation", "ReLU", "ELU", "LeakyReLU", "BatchNormalization", "Dropout", "Add", "Subtract", "Multiply"}
 )
+MEMORY = "LinearMemory"
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ def reuse(graph: Graph, end: FrontEnd, every: int, rules: Accounting = NEWEST) -
     for step in merge(graph, rules):
         macc, here = step_macc(step, rules) or 0, columns[step.name]
         kept = here.kept(every) / step.operator.output_shape[here.axis] if here else 0.0
+        if step.operator.kind == MEMORY:
+            kept = max(0.0, 1 - every / step.operator.attributes["steps"])
         layers.append(LayerReuse(step.name, step.operator.kind in CONVOLUTIONS, macc, round(macc * (1 - kept))))
     return Reuse(tuple(layers), end.sample_rate / (end.hop * every))
 
@@ -120,6 +123,8 @@ def _after(op: Operator, columns: dict[str, Columns | None]) -> Columns | None:
         return Columns(op.attributes["dims"].index(source.axis + 1), source.stride, source.first, source.stop)
     if op.kind == "Reshape":
         return _reshaped(op, source)
+    if op.kind == MEMORY:
+        return source if op.attributes["return_sequences"] and source.axis == 0 else None
     if op.kind in CONVOLUTIONS | POOLS:
         return _windowed(op, source) if source.axis < len(shape) - 1 else None
     return None
