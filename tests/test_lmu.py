@@ -13,9 +13,9 @@ from hybridq.errors import UserError
 from hybridq.experiment import graph_of
 from hybridq.features import FrontEnd
 from hybridq.graph import read_graph
+from hybridq.legendre import reach, step, zero_order_hold
 from hybridq.models import build_model
 from hybridq.models.config import LMUConfig, ReferenceConfig
-from hybridq.models.legendre import impulse_response, state_space
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.profiler.kbits import kbits
@@ -61,12 +61,19 @@ def streamed(model, sound):
 # ------------------------------------------------------------------------------------------------ the memory
 
 
-@given(order=st.integers(1, 16), window=st.floats(2, 100))
-def test_the_step_is_stable_and_the_exact_solution_over_a_frame(order, window):
-    a, b = state_space(order, window)
-    assert np.abs(np.linalg.eigvals(a)).max() < 1
+@given(order=st.integers(1, 32), window=st.floats(1, 1000))
+def test_the_step_is_the_exact_solution_over_a_frame_in_16_bits_and_stable(order, window):
+    a, b = zero_order_hold(order, window)
     steady = np.linalg.solve(np.eye(order) - a, b)  # a constant signal is the first polynomial alone
     np.testing.assert_allclose(steady, np.eye(order)[0], atol=1e-6)
+    found = step(order, window)
+    assert found.shift >= 13
+    np.testing.assert_allclose(found.a, a, atol=2.0**-14)
+    np.testing.assert_allclose(found.b, b, atol=2.0**-14)
+    assert np.abs(np.linalg.eigvals(found.a)).max() < 1
+    assert np.abs(found.matrix).max() < 2**15
+    assert (np.abs(found.matrix).sum(1) * 2**15 + 2**found.shift < 2**31).all()
+    assert reach(order, window) < 8
 
 
 @settings(max_examples=20)
@@ -79,7 +86,7 @@ def test_the_states_are_weights_of_legendre_polynomials_of_the_last_frames(delay
     random = np.random.default_rng(seed)
     time = np.arange(-40, frames) + 0.5
     signal = sum(np.sin(2 * np.pi * time / period + random.uniform(0, 6)) for period in random.uniform(40, 120, 3))
-    response = impulse_response(order, window, frames)
+    response = step(order, window).impulse_response(frames)
     states = sum(response[back] * signal[-1 - back] for back in range(frames))
     read = eval_legendre(np.arange(order), 2 * delay / window - 1) @ states
     assert read == pytest.approx(signal[-1 - delay], abs=0.25)

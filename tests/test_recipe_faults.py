@@ -61,7 +61,7 @@ def message(path: str | Path, *overrides: str) -> str:
      ":2: model.padding: 'vald' is not one of valid, same; did you mean 'valid'?"),
     ("model:\n  name: referense\n",
      ":2: model.name: 'referense' is not one of reference, tc_resnet, tenet, "
-     "bc_resnet, svdf, dnn, cnn, lstm, gru, crnn, ds_cnn; did you mean 'reference'?"),
+     "bc_resnet, svdf, lmu, dnn, cnn, lstm, gru, crnn, ds_cnn; did you mean 'reference'?"),
     ("model:\n  filters: [1, 2]\n", ":2: model.filters: must have 6 values (has 2)"),
     ("model:\n  dense:\n    - 8\n    - x\n", ":4: model.dense[1]: must be a whole number (is 'x')"),
     ("model:\n  dense: 8\n", ":2: model.dense: must be a list (is 8)"),

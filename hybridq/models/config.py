@@ -162,7 +162,7 @@ class LMUConfig(NetworkConfig):
     memories: tuple[Width, ...] = Field(
         default=(32, 24), strict=False, min_length=1, max_length=8, description="linear memories of each layer (count)"
     )
-    order: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+    order: tuple[Annotated[int, Field(ge=1, le=32)], ...] = Field(
         default=(6, 12), strict=False, description="states of each memory of a layer (count)"
     )
     window: tuple[Annotated[float, Field(ge=1, le=1_000)], ...] = Field(

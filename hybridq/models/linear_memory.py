@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from hybridq.models.legendre import impulse_response, state_space
+from hybridq.legendre import step
 
 PACKAGE = "hybridq"
 
@@ -18,7 +18,7 @@ class LinearMemory(layers.Layer):  # type: ignore[misc]
     """Each signal of (batch, frames, signals) in a memory of its own: states (batch, frames, signals * order).
 
     Without `return_sequences` those of the last frame, (batch, signals * order). Nothing is learned, see
-    `hybridq.models.legendre`; `window` counts frames.
+    `hybridq.legendre`; `window` counts frames.
 
     A clip by itself begins with states of zero. In training each clip follows another of its batch, whose frames are
     heard before its own and learn nothing from it: a stream is never reset, so what was there before must not matter.
@@ -66,12 +66,13 @@ class LinearMemory(layers.Layer):  # type: ignore[misc]
         back = np.arange(heard - frames, heard)[None, :] - np.arange(heard)[:, None]
         if not self.return_sequences:
             back = back[:, -1:]
-        response = impulse_response(self.order, self.window, heard)
+        response = step(self.order, self.window).impulse_response(heard)
         found = np.where(back[..., None] >= 0, response[np.maximum(back, 0)], 0.0)
         return ops.convert_to_tensor(found.astype(np.float32))
 
     def _streamed(self, x: Any) -> Any:
-        a, b = (ops.convert_to_tensor(one.astype(np.float32)) for one in state_space(self.order, self.window))
+        once = step(self.order, self.window)
+        a, b = (ops.convert_to_tensor(one.astype(np.float32)) for one in (once.a, once.b))
         states, found = ops.convert_to_tensor(self.states), []
         for frame in range(x.shape[1]):
             states = ops.matmul(states, ops.transpose(a)) + x[:, frame, :, None] * b
