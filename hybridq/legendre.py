@@ -61,7 +61,9 @@ def step(order: int, window: float) -> Step:
     exact = np.concatenate([b[:, None], a], axis=1)
     widest = float(np.abs(exact).sum(1).max())
     shift = floor(min(log2(LARGEST / float(np.abs(exact).max())), log2(LONGEST_SUM / (widest * (LARGEST + 1)) * 0.99)))
-    return Step(np.floor(exact * 2.0**shift + 0.5).astype(np.int64), shift)
+    matrix = np.floor(exact * 2.0**shift + 0.5).astype(np.int64)
+    matrix.setflags(write=False)  # it is shared
+    return Step(matrix, shift)
 
 
 def zero_order_hold(order: int, window: float) -> tuple[Reals, Reals]:

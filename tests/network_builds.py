@@ -18,10 +18,13 @@ from hybridq.deploy.network import (
     IntegerNetwork,
     Layer,
     MaxPool,
+    Memory,
     Requantization,
     Shape,
     Width,
 )
+from hybridq.deploy.scaling import memory_shifts
+from hybridq.legendre import reach, step
 
 RELU6 = (0, 6 * 2**4)
 
@@ -95,6 +98,15 @@ class Made:
         return self._add(
             Add(self._name(), (a, b), self.shapes[a], 0, scales, int(self.random.integers(0, 9)), low, 127)
         )
+
+    def memory(self, source: str, order: int, window: float, last: bool = False) -> str:
+        """With the matrix of a Legendre memory; `last`: only the states of the last frame leave it."""
+        once, shape = step(order, window), self.shapes[source]
+        states = shape[-1] * order
+        made = (states,) if last else (*shape[:-1], states)
+        finer = memory_shifts("", reach(order, window), 0, 0)[0]
+        coarser = int(self.random.integers(2, finer + 1))
+        return self._add(Memory(self._name(), (source,), made, 0, once.matrix, once.shift, finer, coarser))
 
     def _name(self) -> str:
         return f"{self.random.choice(['conv2d', 'a/b', 'für 3*/', 'int'])}_{len(self.layers)}"

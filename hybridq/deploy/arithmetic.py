@@ -26,6 +26,7 @@ from hybridq.deploy.network import (
     Integers,
     Layer,
     MaxPool,
+    Memory,
     Requantization,
 )
 
@@ -114,6 +115,26 @@ def _(layer: AveragePool, inputs: Tensors) -> Integers:
 def _(layer: Add, inputs: Tensors) -> Integers:
     a, b = inputs
     return np.clip(shifted(a * layer.scales[0] + b * layer.scales[1], layer.shift), layer.low, layer.high)
+
+
+@computed.register
+def _(layer: Memory, inputs: Tensors) -> Integers:
+    signals = inputs[0].reshape(len(inputs[0]), *inputs[0].shape[-2:])
+    made, _ = remembered(layer, signals, np.zeros((len(signals), signals.shape[-1], layer.order), np.int64))
+    return made if len(layer.shape) > 1 else made[:, -1]
+
+
+def remembered(layer: Memory, signals: Integers, states: Integers) -> tuple[Integers, Integers]:
+    """Frame by frame: what memories make of signals (clips, frames, signals), and the states that they are left with.
+
+    Result (clips, frames, signals * order); states, before and after, (clips, signals, order).
+    """
+    made = []
+    for frame in range(signals.shape[1]):
+        read = np.concatenate([signals[:, frame, :, None] << layer.input_shift, states], axis=-1)
+        states = np.clip(shifted(product(read, layer.matrix.T), layer.matrix_shift), *INT16)
+        made.append(np.clip(shifted(states, layer.output_shift), *INT8).reshape(len(signals), -1))
+    return np.stack(made, axis=1), states
 
 
 def product(values: Integers, weights: Integers) -> Integers:

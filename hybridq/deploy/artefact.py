@@ -32,6 +32,7 @@ from hybridq.deploy.network import (
     IntegerNetwork,
     Layer,
     MaxPool,
+    Memory,
     Requantization,
     Width,
 )
@@ -41,10 +42,11 @@ SUFFIX = ".hqn"
 DESCRIPTION = "network.json"
 SCHEMA = 2
 KINDS: dict[str, type[Layer]] = {
-    kind.__name__: kind for kind in (Convolution, Depthwise, Dense, MaxPool, AveragePool, Add)
+    kind.__name__: kind for kind in (Convolution, Depthwise, Dense, MaxPool, AveragePool, Add, Memory)
 }
 DTYPES = {
     **dict.fromkeys(("weights", "table", "out.shift"), "int8"),
+    "matrix": "int16",
     **dict.fromkeys(("bias", "out.multiplier", "affine.bias", "affine.multiplier"), "int32"),
 }
 LARGEST_FILE = 64 * 2**20  # bytes, also of the members together
@@ -234,5 +236,5 @@ SIMPLE: dict[str, Callable[[Any], Any]] = {
     "width": lambda said: Width[said],
     "pads": lambda said: tuple(_numbers(item) for item in said),
     **dict.fromkeys(("shape", "strides", "window", "scales"), _numbers),
-    **dict.fromkeys(("fraction", "shift", "low", "high"), _number),
+    **dict.fromkeys(("fraction", "shift", "low", "high", "matrix_shift", "input_shift", "output_shift"), _number),
 }

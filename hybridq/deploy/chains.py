@@ -32,6 +32,7 @@ WORDS_OF = {
     **dict.fromkeys(WEIGHTED | IDENTITIES, WORDS),
     **dict.fromkeys(AVERAGES | {"Add"}, frozenset({"G", "CG"})),
     **dict.fromkeys(POOLS, frozenset({""})),
+    "LinearMemory": frozenset({"G"}),
     "InputLayer": frozenset({"G"}),
 }
 LOGITS = frozenset({"", "N"})  # what the last layer may be: its sums, or these normalised

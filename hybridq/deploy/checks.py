@@ -18,6 +18,7 @@ from hybridq.deploy.network import (
     Integers,
     Layer,
     MaxPool,
+    Memory,
     Requantization,
     Shape,
     Width,
@@ -27,6 +28,7 @@ from hybridq.errors import UserError
 INT32 = (-(2**31), 2**31 - 1)
 LARGEST_TENSOR = 2**24  # elements
 COARSEST, FINEST = -64, 64  # fractions
+MOST_STATES = 64  # of a memory: the kernel has room for so many
 
 
 def check(network: IntegerNetwork) -> None:
@@ -62,6 +64,8 @@ def _check_layer(layer: Layer, sources: list[Shape], last: bool) -> None:
     elif isinstance(layer, AveragePool):
         _require(name, prod(layer.shape) == layer.shape[-1] == source[-1], f"the shape {layer.shape}")
         _check_requantization(name, layer.out, source[-1], INT8)
+    elif isinstance(layer, Memory):
+        _check_memory(layer, source)
     elif isinstance(layer, Convolution | Depthwise | Dense):
         _check_weighted(layer, source, last)
 
@@ -95,6 +99,21 @@ def _check_weighted(layer: Convolution | Depthwise | Dense, source: Shape, last:
         _require(name, bool(by.multiplier.all()), "a multiplier of 0 in a batch norm")
         worst = 128 * np.abs(by.scale) + np.abs(by.offset) + 2**by.shift // 2
         _require(name, int(worst.max()) <= INT32[1], "a batch norm beyond 32 bits")
+
+
+def _check_memory(layer: Memory, source: Shape) -> None:
+    name, matrix = layer.name, layer.matrix
+    _require(name, matrix.ndim == 2 and matrix.shape[1] == matrix.shape[0] + 1, f"a matrix of shape {matrix.shape}")
+    _require(name, 0 < layer.order <= MOST_STATES, f"{layer.order} states")
+    row = len(source) == 1 or source[0] == 1
+    states = source[-1] * layer.order
+    _require(name, row and layer.shape in ((*source[:-1], states), (states,)), f"the shape {layer.shape} from {source}")
+    _require(name, _within(matrix, INT16), "a matrix beyond 16 bits")
+    _require(name, 0 <= layer.matrix_shift <= 30, f"the shift {layer.matrix_shift} of its matrix")
+    _require(name, 0 <= layer.input_shift <= 8, f"the shift {layer.input_shift} of its signals")
+    _require(name, 0 <= layer.output_shift <= 15, f"the shift {layer.output_shift} of its results")
+    worst = np.abs(matrix).sum(1) * 2**15 + (1 << layer.matrix_shift >> 1)
+    _require(name, int(worst.max()) <= INT32[1], f"sums that can reach {int(worst.max()):,}, beyond 32 bits")
 
 
 def _check_requantization(name: str, by: Requantization, channels: int, bounds: tuple[int, int]) -> None:

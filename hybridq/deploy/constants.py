@@ -9,8 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.deploy.network import Add, AveragePool, Convolution, Dense, Depthwise, Layer, MaxPool, Shape, Width
-from hybridq.deploy.packing import pack, packed_bias, packed_bytes
+from hybridq.deploy.network import (
+    Add,
+    AveragePool,
+    Convolution,
+    Dense,
+    Depthwise,
+    Layer,
+    MaxPool,
+    Memory,
+    Shape,
+    Width,
+)
+from hybridq.deploy.packing import memory_matrix, pack, packed_bias, packed_bytes
 from hybridq.errors import UserError
 
 Weighted = Convolution | Depthwise | Dense
@@ -83,6 +94,18 @@ class Constants:
         fields |= {"shift": layer.shift, "low": layer.low, "high": layer.high}
         return self._titled(layer, "sum of two") + self._struct(layer, "hq_addition", fields)
 
+    @_constants.register
+    def _(self, layer: Memory) -> str:
+        name = self.ids[layer.name]
+        fields: dict[str, Any] = {"matrix": f"{name}_matrix", "signals": layer.shape[-1] // layer.order}
+        shifts = ("input_shift", "matrix_shift", "output_shift")
+        fields |= {"order": layer.order} | {key: getattr(layer, key) for key in shifts}
+        _check_fields(layer, {"signals": fields["signals"]})
+        matrix = _array("int16_t", f"{name}_matrix", memory_matrix(layer.matrix).ravel(), aligned=True)
+        return (
+            self._titled(layer, f"memories of {layer.order} states") + matrix + self._struct(layer, "hq_memory", fields)
+        )
+
     def _weighted(self, layer: Weighted, kind: str, title: str, fields: dict[str, int]) -> str:
         """The arrays of a layer with weights, and the struct that refers to them."""
         name, count = self.ids[layer.name], layer.shape[-1]
@@ -114,6 +137,8 @@ class Constants:
 
 def constants_bytes(layer: Layer) -> int:
     """Flash for a layer's weights and tables, packed: what the emitted arrays take."""
+    if isinstance(layer, Memory):
+        return 2 * memory_matrix(layer.matrix).size
     if not isinstance(layer, Weighted):
         return 0
     channels = layer.shape[-1]
@@ -121,10 +146,29 @@ def constants_bytes(layer: Layer) -> int:
     return packed_bytes(layer.weights.shape, layer.width) + 9 * channels + behind
 
 
-def _array(kind: str, name: str, values: Sequence[Any] | NDArray[Any], per_line: int = WORDS_PER_LINE) -> str:
+def states_bytes(layer: Layer) -> int:
+    """RAM for what a layer keeps from run to run."""
+    return 2 * memory_states(layer) if isinstance(layer, Memory) else 0
+
+
+def memory_states(layer: Memory) -> int:
+    """int16 that the kernel keeps for memories: for each the signal, its states, and what makes them an even number."""
+    return layer.shape[-1] // layer.order * int(memory_matrix(layer.matrix).shape[1])
+
+
+def _array(
+    kind: str,
+    name: str,
+    values: Sequence[Any] | NDArray[Any],
+    per_line: int = WORDS_PER_LINE,
+    aligned: bool = False,
+) -> str:
     texts = list(map(str, values))
     lines = [", ".join(texts[at : at + per_line]) for at in range(0, len(texts), per_line)]
-    return f"static const {kind} {name}[{len(texts)}] = {{\n" + "".join(f"    {line},\n" for line in lines) + "};\n"
+    how = " __attribute__((aligned(4)))" if aligned else ""
+    return (
+        f"static const {kind} {name}[{len(texts)}]{how} = {{\n" + "".join(f"    {line},\n" for line in lines) + "};\n"
+    )
 
 
 def _check_fields(layer: Layer, fields: dict[str, int], bytes_: Iterable[str] = ()) -> None:

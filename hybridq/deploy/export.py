@@ -21,7 +21,8 @@ from hybridq.deploy.checks import check
 from hybridq.deploy.constants import Weighted, constants_bytes
 from hybridq.deploy.convert import EVERYTHING
 from hybridq.deploy.emit import emit, kernel_files
-from hybridq.deploy.network import IntegerNetwork, Layer
+from hybridq.deploy.network import IntegerNetwork, Layer, Memory
+from hybridq.deploy.online import on_device
 from hybridq.deploy.plan import Map, Plan, plan
 from hybridq.deploy.tflite import tflite
 from hybridq.errors import NotWritable, UserError
@@ -79,9 +80,10 @@ def export(run_or_artefact: str, folder: Path, store: Store | None = None, with_
         raise UserError(found.lacking or f"{found.name} is not quantized: nothing to export")
     network = found.integers
     check(network)
-    end, normalisation, _ = chain_of(network)
-    planned = plan(network)
-    texts = emit(network, planned) | front_end.sources(end, normalisation, network.input_fraction)
+    device = on_device(network)
+    end, normalisation, _ = chain_of(device)
+    planned = plan(device)
+    texts = emit(device, planned) | front_end.sources(end, normalisation, network.input_fraction)
     build = _planned(network, planned) | _origin(found)
     lite = tflite(network) if with_tflite else None
     about = {
@@ -92,7 +94,7 @@ def export(run_or_artefact: str, folder: Path, store: Store | None = None, with_
         "constants": sum(layer["constants_bytes"] for layer in build["layers"]),
     }
     try:
-        _write(folder, texts, kernel_files(network, planned))
+        _write(folder, texts, kernel_files(device, planned))
         save_network(network, folder / NETWORK)
         (folder / BUILD).write_text(json.dumps(build, indent=1) + "\n")
         (folder / "README.md").write_text(README.format(**about))
@@ -105,7 +107,9 @@ def export(run_or_artefact: str, folder: Path, store: Store | None = None, with_
 
 
 def macc_of(layer: Layer) -> int:
-    """Multiplications of a layer, those with padding included."""
+    """Multiplications of a layer, those with padding included; of an online network those of a frame."""
+    if isinstance(layer, Memory):
+        return layer.shape[-1] // layer.order * layer.matrix.size
     if not isinstance(layer, Weighted):
         return 0
     return int(np.prod(layer.shape[:-1], dtype=np.int64)) * layer.weights.size

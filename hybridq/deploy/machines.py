@@ -20,14 +20,16 @@ from hybridq.errors import ENVIRONMENT, UserError
 FLAGS = ("-ffp-contract=off",)
 # The loader knows a library by its inode, which a new file may have from a deleted one: none is deleted before the end.
 _LIBRARIES = tempfile.TemporaryDirectory(prefix="hybridq-")
+Pieces = Sequence[NDArray[np.int16]]  # of one sound
 Heard = tuple[NDArray[np.int8], NDArray[np.int16], int]
 
 
 class Machine(Protocol):
     """Hears sounds with an exported keyword spotter."""
 
-    def hear(self, sound: NDArray[np.int16], shape: Shape, classes: int) -> Heard:
-        """From a fresh start: what the network reads (of that shape), its logits, its class."""
+    def hear(self, pieces: Pieces, shape: Shape, classes: int) -> Heard:
+        """From a fresh start: what the network reads, of that shape after each piece of sound, one behind the other
+        along the frames; its logits and its class after the last piece."""
         ...
 
 
@@ -42,15 +44,17 @@ class Host:
         flags = ("-O2", "-shared", "-fPIC", *FLAGS)
         self._library = ctypes.CDLL(str(compiler.build(_c_files(sources), output, flags)))
 
-    def hear(self, sound: NDArray[np.int16], shape: Shape, classes: int) -> Heard:
+    def hear(self, pieces: Pieces, shape: Shape, classes: int) -> Heard:
         """See Machine."""
-        library, sound = self._library, np.ascontiguousarray(sound, np.int16)
-        matrix, logits = np.zeros(shape[:2], np.int8), np.zeros(classes, np.int16)
+        library, read, logits = self._library, [], np.zeros(classes, np.int16)
         library.hybridq_init()
-        library.hybridq_push_audio(_pointer(sound), ctypes.c_size_t(len(sound)))
-        for number, row in enumerate(matrix):
-            library.hybridq_input_row(ctypes.c_uint32(number), _pointer(row))
-        return matrix.reshape(shape), logits, int(library.hybridq_classify(_pointer(logits)))
+        for piece in pieces:
+            sound, matrix = np.ascontiguousarray(piece, np.int16), np.zeros(shape[:2], np.int8)
+            library.hybridq_push_audio(_pointer(sound), ctypes.c_size_t(len(sound)))
+            for number, row in enumerate(matrix):
+                library.hybridq_input_row(ctypes.c_uint32(number), _pointer(row))
+            read.append(matrix.reshape(shape))
+        return np.concatenate(read, axis=1), logits, int(library.hybridq_classify(_pointer(logits)))
 
 
 class CortexM4:
@@ -61,19 +65,21 @@ class CortexM4:
         self.board.run()  # sets the variables
         self.stack_bytes = self.board.stack_bytes
 
-    def hear(self, sound: NDArray[np.int16], shape: Shape, classes: int) -> Heard:
+    def hear(self, pieces: Pieces, shape: Shape, classes: int) -> Heard:
         """See Machine."""
-        board = self.board
+        board, read = self.board, []
         room = board.free
         self._call("hybridq_init")
-        board.write(room, np.asarray(sound, "<i2").tobytes())
-        self._call("hybridq_push_audio", room, len(sound))
-        matrix = np.zeros(shape[:2], np.int8)
-        for number in range(len(matrix)):
-            self._call("hybridq_input_row", number, room)
-            matrix[number] = np.frombuffer(board.read(room, matrix.shape[1]), np.int8)
+        for sound in pieces:
+            board.write(room, np.asarray(sound, "<i2").tobytes())
+            self._call("hybridq_push_audio", room, len(sound))
+            matrix = np.zeros(shape[:2], np.int8)
+            for number in range(len(matrix)):
+                self._call("hybridq_input_row", number, room)
+                matrix[number] = np.frombuffer(board.read(room, matrix.shape[1]), np.int8)
+            read.append(matrix.reshape(shape))
         found = self._call("hybridq_classify", room)
-        return matrix.reshape(shape), np.frombuffer(board.read(room, 2 * classes), "<i2").astype(np.int16), found
+        return np.concatenate(read, axis=1), np.frombuffer(board.read(room, 2 * classes), "<i2").astype(np.int16), found
 
     def _call(self, function: str, *arguments: int) -> int:
         found = self.board.call(function, *arguments)

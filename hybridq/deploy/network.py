@@ -1,7 +1,7 @@
 """The integer network: layers of small integers, as data. What they compute is in `arithmetic`.
 
 A tensor is int8, of shape (rows, columns, channels) or (features,), in C order; it stands for value * 2**-fraction. The
-zero of every tensor is the integer 0. Only the logits of the last layer are int16.
+zero of every tensor is the integer 0. Only the logits of the last layer are int16, and the states that a memory keeps.
 """
 
 from __future__ import annotations
@@ -141,6 +141,28 @@ class Add(Layer):
     shift: int = 0
     low: int = INT8[0]
     high: int = INT8[1]
+
+
+@dataclass(frozen=True)
+class Memory(Layer):
+    """Linear memories side by side, a signal in each: int16 states that go from one frame to the next.
+
+    Reads a clip (1, frames, signals) and makes the states of its frames, (1, frames, signals * order), or of the last
+    one, (signals * order,); or reads a frame of a stream, (signals,). See `arithmetic.remembered`.
+
+    matrix: int16 (order, 1 + order), what the signal and the states before count in the states after it, in steps of
+    2**-matrix_shift. States are finer than signals by input_shift bits, and than results by output_shift.
+    """
+
+    matrix: Integers = field(default_factory=lambda: np.zeros((1, 2), np.int64))
+    matrix_shift: int = 0
+    input_shift: int = 0
+    output_shift: int = 0
+
+    @property
+    def order(self) -> int:
+        """States of a memory."""
+        return int(self.matrix.shape[0])
 
 
 @dataclass(frozen=True)

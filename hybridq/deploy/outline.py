@@ -23,12 +23,14 @@ from hybridq.deploy.network import (
     IntegerNetwork,
     Layer,
     MaxPool,
+    Memory,
     Shape,
     Width,
 )
-from hybridq.deploy.scaling import LARGEST_SCALE
+from hybridq.deploy.scaling import LARGEST_SCALE, memory_shifts
 from hybridq.deploy.weights import width_of
 from hybridq.errors import UserError
+from hybridq.legendre import reach, step
 from hybridq.operators import Operator
 from hybridq.quantize import WEIGHTED
 
@@ -79,6 +81,11 @@ def _layer(chain: Chain, source: Shape) -> Layer:
     if op.kind in AVERAGES:  # of so few places that a sum has too few bits: equal weights, in more of them
         many = mean_scale(chain) < LARGEST_SCALE
         return AveragePool(name, inputs, shape, chain.fraction) if many else _weighted(chain, (1, 1, shape[-1]), source)
+    if op.kind == "LinearMemory":
+        order, window = op.attributes["order"], op.attributes["window"]
+        once, grids = step(order, window), (chain.inputs[0].chain.fraction, chain.fraction)
+        shifts = memory_shifts(name, reach(order, window), *grids)
+        return Memory(name, inputs, shape, chain.fraction, once.matrix, once.shift, *shifts)
     if op.kind == "Add":
         if len(inputs) != 2 or len(set(op.input_shapes)) != 1 or any(read.view for read in chain.inputs):
             raise UserError(f"{op.name}: it must add two tensors of one shape")

@@ -16,7 +16,8 @@ and the matrix is packed by the width of its weights; missing rows are zeros:
                     bytes of the inputs 4 t to 4 t + 3, and leaves the next bits on top.
     ternary         as 1 bit, with two rows in place of one: the weights that are 1, then those that are -1
 
-Depthwise weights (rows, columns, channels) are a byte each, in this order, whatever their width.
+Depthwise weights (rows, columns, channels) are a byte each, in this order, whatever their width. The matrix of memories
+is int16, with a row and a column of zeros behind it where there would be an odd number of them.
 """
 
 from __future__ import annotations
@@ -87,6 +88,11 @@ def unpack(data: bytes, shape: Shape, width: Width) -> Integers:
             signs = _unpack_bits(data, length).reshape(-1, 2, length)
             matrix = signs[:, 0] - signs[:, 1]
     return _weights(matrix, shape)
+
+
+def memory_matrix(matrix: Integers) -> NDArray[np.int16]:
+    """The matrix of a memory as its kernel wants it."""
+    return _filled(_filled(matrix, 0, 2), 1, 2).astype(np.int16)
 
 
 def packed_bias(layer: Convolution | Depthwise | Dense) -> NDArray[np.int32]:

@@ -7,7 +7,8 @@ all ways to cut, those whose fullest stage is smallest, and of these one with as
 by layer is simpler. Each convolution then gets as much scratch as the fullest stage leaves room for: that saves
 instructions.
 
-The network's input counts as a first layer, whose rows the caller hands over one by one.
+The network's input counts as a first layer, whose rows the caller hands over one by one. The states of memories, which
+stay from run to run, lie outside the arena.
 """
 
 from __future__ import annotations
@@ -17,7 +18,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, prod
 
-from hybridq.deploy.network import Add, AveragePool, Convolution, Dense, Depthwise, IntegerNetwork, Layer, MaxPool
+from hybridq.deploy.network import (
+    Add,
+    AveragePool,
+    Convolution,
+    Dense,
+    Depthwise,
+    IntegerNetwork,
+    Layer,
+    MaxPool,
+    Memory,
+)
 from hybridq.deploy.packing import scratch_bytes
 from hybridq.profiler.planners import Lifetime, first_fit
 
@@ -167,7 +178,7 @@ def _step(layer: Layer, read: tuple[int, ...]) -> Step:
         runs = _rows(read)[0]
     elif isinstance(layer, Dense):
         window = _rows(read)[0]
-    elif not isinstance(layer, Add):
+    elif not isinstance(layer, Add | Memory):
         raise NotImplementedError(type(layer).__name__)
     return Step(layer.name, layer.inputs, runs, rows, row_bytes, window, stride, before, layer)
 

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from math import floor, log2
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.deploy.network import INT8, NORM_WEIGHT, Affine, Integers, Requantization
+from hybridq.deploy.network import INT8, INT16, NORM_WEIGHT, Affine, Integers, Requantization
 from hybridq.errors import UserError
 
 Reals = NDArray[np.float64]
@@ -64,6 +66,18 @@ def sum_scales(where: str, before: tuple[int, int], after: int) -> tuple[tuple[i
     if shift > MOST_SHIFT or 128 * sum(scales) + (1 << shift) > LARGEST:
         raise UserError(f"{where}: the grids of its inputs ({before}) and of its result ({after}) are too far apart")
     return scales, shift
+
+
+def memory_shifts(where: str, reach: float, before: int, after: int) -> tuple[int, int]:
+    """By how many bits the states of a memory are finer than its signals, and than its results.
+
+    As fine as int16 allow for any signals, which states exceed by `reach` at most. Raises UserError naming the layer
+    where results are finer still.
+    """
+    finer = min(8, floor(log2(INT16[1] / (128 * reach))))
+    if before + finer < after:
+        raise UserError(f"{where}: its results are on a grid finer than its states; calibrate anew")
+    return finer, before + finer - after
 
 
 def check_sums(where: str, weights: Integers, added: Integers) -> None:

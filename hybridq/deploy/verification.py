@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+STATES = "states of the memories"
 CODE, WEIGHTS, TENSORS = "code", "weights and tables of the network", "tensors (the front end works there too)"
 FLASH, RAM, STACK = "flash, together", "RAM, together", "deepest stack"
 ESTIMATES = {  # of `Verification.sizes`: the figure of the memory report (totals, accounting "packed") that foretold it

@@ -8,6 +8,7 @@ chain against Python's front end, which may differ where a feature is rounded ot
 from __future__ import annotations
 
 import importlib.util
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,9 @@ from hybridq.deploy.constants import constants_bytes
 from hybridq.deploy.emulator import RAM, Board
 from hybridq.deploy.export import SOURCES, macc_of, origin
 from hybridq.deploy.network import Dense, IntegerNetwork, Width
+from hybridq.deploy.online import is_online, on_device
 from hybridq.deploy.plan import Plan, plan
-from hybridq.deploy.verification import CODE, TENSORS, WEIGHTS, Agreement, LayerCount, Verification
+from hybridq.deploy.verification import CODE, STATES, TENSORS, WEIGHTS, Agreement, LayerCount, Verification
 from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
 from hybridq.features import FrontEnd
 from hybridq.trained import NETWORK, chain_of
@@ -52,15 +54,16 @@ def verify(
     if missing:
         raise UserError(f"verify needs {' and '.join(missing)}: pip install hybridq[deploy]", ENVIRONMENT)
     network = load_network(folder / NETWORK)
-    planned = plan(network)
+    device = on_device(network)
+    planned = plan(device)
     end, normalisation, labels = chain_of(network)
     sounds, truth = _sounds(end, labels, data, clips)
     chosen = toolchain.a_cortex_m4_compiler(compiler)
     with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
-        elf = _built(chosen, folder, Path(place) / "image.elf", network, planned)
-        layers = _counted(machines.image(chosen, folder, Path(place) / "marked.elf", MARKED), network)
-        column, classify = _instructions(elf, end)
-        flash, ram = _flash(elf, network), _ram(elf, end)
+        elf = _built(chosen, folder, Path(place) / "image.elf", device, planned)
+        layers = _counted(machines.image(chosen, folder, Path(place) / "marked.elf", MARKED), device)
+        column, classify = _instructions(elf, end, sum(one.instructions for one in layers) if is_online(device) else 0)
+        flash, ram = _flash(elf, device), _ram(elf, chain_of(device)[0])
         on_host = _heard(machines.Host(folder / SOURCES), network, sounds, "on this machine")
         few = _spread(len(sounds), len(sounds) if emulated is None else emulated)
         board = machines.CortexM4(elf)
@@ -109,19 +112,24 @@ def advice(network: IntegerNetwork, planned: Plan, flash: bool) -> str:
     return f"too little {where} {', '.join(f'{name} ({count:,} bytes)' for name, count in largest)}: shrink these first"
 
 
-def _instructions(elf: Path, end: FrontEnd) -> tuple[int, int]:
-    """Instructions of a column of the front end, and of an inference. Neither depends on the sound."""
+def _instructions(elf: Path, end: FrontEnd, within: int) -> tuple[int, int]:
+    """Instructions of a column of the front end, and of an inference. Neither depends on the sound.
+
+    `within`: those of an inference that each column brings with it, in an online network.
+    """
     board = Board(elf, counting=True)
     board.run()
     board.call("hybridq_push_audio", board.symbols["bench_block"].address, end.hop)
-    column = board.instructions
+    column = board.instructions - within
     board.call("hybridq_classify", board.symbols["bench_logits"].address)
-    return column, board.instructions
+    return column, board.instructions + within
 
 
 def _counted(elf: Path, network: IntegerNetwork) -> tuple[LayerCount, ...]:
-    """Instructions of each layer in the program's own inference, from a build with marks."""
-    counts = Board(elf, counting=True).run().between()
+    """Instructions of each layer in an inference of the program's own, from a build with marks."""
+    run = Board(elf, counting=True).run()
+    inferences = sum(mark == len(network.layers) + 1 for mark, _ in run.marks)  # an online network hears every column
+    counts = {mark: count // inferences for mark, count in run.between().items()}
     found = [LayerCount("(input)", "", 0, counts.get(0, 0), 0)]
     for number, layer in enumerate(network.layers, 1):
         binary = isinstance(layer, Dense) and layer.width is Width.BINARY
@@ -148,14 +156,16 @@ def _flash(elf: Path, network: IntegerNetwork) -> dict[str, int]:
 def _ram(elf: Path, end: FrontEnd) -> dict[str, int]:
     """RAM by purpose."""
     sizes, symbols = toolchain.sizes(elf), toolchain.symbols(elf)
+    states = sum(one.bytes for name, one in symbols.items() if re.fullmatch(r"l\d+\w*_states", name))
     fifo, window = end.coefficients * end.frames, 2 * end.window
     block, arena = symbols["bench_block"].bytes, symbols["memory"].bytes
     return {
         TENSORS: arena,
         "FIFO of columns": fifo,
+        **({STATES: states} if states else {}),
         "samples of the window": window,
         "block of samples from the microphone": block,
-        "other variables": sizes.initialized + sizes.zeroed - arena - fifo - window - block,
+        "other variables": sizes.initialized + sizes.zeroed - arena - fifo - states - window - block,
         "stack": sizes.stack,
     }
 
@@ -176,10 +186,12 @@ class _Heard:
 
 
 def _heard(machine: machines.Machine, network: IntegerNetwork, sounds: NDArray[np.int16], where: str) -> _Heard:
-    heard = []
+    end, heard = chain_of(network)[0], []
+    device = on_device(network)
     with bar(f"hearing clips {where}", len(sounds)) as done:
         for sound in sounds:
-            heard.append(machine.hear(sound, network.input_shape, network.layers[-1].shape[-1]))
+            pieces = np.split(sound, range(end.window, len(sound), end.hop)) if is_online(network) else [sound]
+            heard.append(machine.hear(pieces, device.input_shape, device.layers[-1].shape[-1]))
             done(len(heard))
     inputs, logits, classes = zip(*heard, strict=True)
     return _Heard(np.stack(inputs), np.stack(logits), np.array(classes))

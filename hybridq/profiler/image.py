@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hybridq.deploy.chains import NORM, Chain, structure
-from hybridq.deploy.constants import Weighted, constants_bytes
+from hybridq.deploy.constants import Weighted, constants_bytes, states_bytes
 from hybridq.deploy.network import IntegerNetwork
+from hybridq.deploy.online import on_device
 from hybridq.deploy.outline import outline
 from hybridq.deploy.plan import Plan, plan
 from hybridq.deploy.weights import WIDTHS
@@ -29,7 +30,7 @@ PRECISIONS = {width: precision for precision, width in WIDTHS.items() if precisi
 
 @dataclass(frozen=True)
 class Image:
-    """The chains of a network that has a form in integers, and its integer network without values."""
+    """The chains of a network that has a form in integers, and its integer network on a device, without values."""
 
     chains: tuple[Chain, ...]  # that of the network's input first
     network: IntegerNetwork
@@ -61,14 +62,14 @@ class Image:
         return constants_bytes(layer) - constants_bytes(replace(layer, width=WIDTHS[to]))
 
     def ram(self) -> Ram:
-        """The arena. A tensor is there during whole stages, each the rows of its layers."""
+        """The arena, and the states of memories. A tensor is there during whole stages, each the rows of its layers."""
         planned = plan(self.network)
         rows = _rows_of_stages(planned, [layer.name for layer in self.network.layers])
         taken = [
             sum(one.bytes for one in planned.buffers if one.first <= stage <= one.last) for stage in range(len(rows))
         ]
         return Ram(
-            activations=planned.arena_bytes,
+            activations=planned.arena_bytes + sum(map(states_bytes, self.network.layers)),
             buffers=planned.maps[self.network.input_name].bytes,
             buffers_inside=True,
             peak=self.network.layers[rows[taken.index(max(taken))][0]].name,
@@ -84,7 +85,7 @@ def image_of(graph: Graph, plan: PrecisionPlan | None) -> Image | str:
     """The image of a network under a precision plan; or why there is none, naming the layer."""
     try:
         chains = structure(quantized_graph(graph, plan))
-        network = outline(chains)
+        network = on_device(outline(chains))
         most, name = max((shape[0] if len(shape) == 3 else 1, name) for name, shape in network.shapes.items())
         if most > MOST_ROWS:
             return f"{name}: {most:,} rows are more than an image is planned for, {MOST_ROWS:,}"

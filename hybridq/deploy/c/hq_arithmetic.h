@@ -28,6 +28,17 @@ static inline int8_t hq_int8(int32_t value)
 #endif
 }
 
+/* Within int16. */
+static inline int16_t hq_int16(int32_t value)
+{
+#if HQ_DSP
+    __asm__("ssat %0, #16, %0" : "+r"(value));
+    return (int16_t)value;
+#else
+    return (int16_t)hq_clamp(value, -32768, 32767);
+#endif
+}
+
 /* value / 2**shift, rounded half up. */
 static inline int32_t hq_shifted(int32_t value, uint32_t shift)
 {

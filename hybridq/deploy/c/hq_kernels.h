@@ -81,6 +81,18 @@ typedef struct {
 } hq_addition;
 void hq_add(const hq_addition *layer, const int8_t *a, const int8_t *b, uint32_t count, int8_t *out);
 
+/* Linear memories: one frame of their signals, and from states to states. The matrix has an even number of rows, each of
+ * HQ_MEMORY_WIDTH(order): what the signal and the states before count. So have the states of each signal: the signal
+ * itself, its states, and a zero where that makes them even. Both start at a multiple of 4. */
+enum { HQ_MEMORY_MOST_STATES = 64 };
+#define HQ_MEMORY_WIDTH(order) (((order) + 2) / 2 * 2)
+typedef struct {
+    const int16_t *matrix;
+    uint16_t signals;
+    uint8_t order, input_shift, matrix_shift, output_shift;
+} hq_memory;
+void hq_memory_s16(const hq_memory *layer, const int8_t *x, int16_t *states, int8_t *out);
+
 /* Behind a convolution, a depthwise or a dense layer, in place. */
 void hq_table(const int8_t table[256], int8_t *x, uint32_t count);
 typedef struct {

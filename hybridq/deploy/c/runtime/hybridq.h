@@ -1,4 +1,6 @@
-/* A keyword spotter: sound in, the class of the last HYBRIDQ_INPUT_SAMPLES samples out.
+/* A keyword spotter: sound in, the class of the last HYBRIDQ_INPUT_SAMPLES samples out. Where HYBRIDQ_ONLINE is defined,
+ * the network has a memory of its own: it hears every column once, as soon as it is there, and the class is that of the
+ * stream so far.
  *
  * No heap, no operating system; all memory is static. One stream of sound, and no locking: the functions must not
  * interrupt one another. */
@@ -17,8 +19,8 @@ void hybridq_init(void);
  * network's input they completed: where it is not 0, there is something new to classify. */
 int hybridq_push_audio(const int16_t *samples, size_t count);
 
-/* Runs the network on the last columns; before there are HYBRIDQ_INPUT_SAMPLES samples, the missing ones count as
- * average sound. Returns the class, the first of the largest logits: an index of hybridq_labels. */
+/* Runs the network on the last columns, or tells what it has said of the last one where it is online; before there are HYBRIDQ_INPUT_SAMPLES samples, the missing ones count as
+ * average sound, and an online network says 0 before its first column. Returns the class, the first of the largest logits: an index of hybridq_labels. */
 int hybridq_classify(int16_t logits[HYBRIDQ_CLASSES]);
 
 #endif

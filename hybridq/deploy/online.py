@@ -1,0 +1,75 @@
+"""The integer network on a stream: a network with memories hears one frame after the other, and is never reset.
+
+The network of a clip and that of a frame have the same layers; what they make of a clip is the same to the last bit.
+A device runs the one of a frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.deploy import arithmetic
+from hybridq.deploy.network import Convolution, Dense, IntegerNetwork, Layer, Memory
+from hybridq.errors import UserError
+
+
+def is_online(network: IntegerNetwork) -> bool:
+    """Whether it has memories that a stream goes on with."""
+    return any(isinstance(layer, Memory) for layer in network.layers)
+
+
+def on_device(network: IntegerNetwork) -> IntegerNetwork:
+    """The network that a device runs: that of a frame where there are memories, else the network itself."""
+    return frame_by_frame(network) if is_online(network) else network
+
+
+def frame_by_frame(network: IntegerNetwork) -> IntegerNetwork:
+    """The network of a single frame (coefficients, 1, 1). Raises UserError for a layer that mixes frames."""
+    rows, _, channels = network.input_shape
+    layers = tuple(_of_frame(layer) for layer in network.layers)
+    about = dict(network.about)
+    if "front_end" in about:
+        about["front_end"] = {**about["front_end"], "frames": 1}
+    return replace(network, input_shape=(rows, 1, channels), layers=layers, about=about)
+
+
+class Stream:
+    """Frames in, answers out; begins with states of zero."""
+
+    def __init__(self, network: IntegerNetwork) -> None:
+        self.network = frame_by_frame(network)
+        memories = [layer for layer in self.network.layers if isinstance(layer, Memory)]
+        self._states = {one.name: np.zeros((1, one.shape[0] // one.order, one.order), np.int64) for one in memories}
+
+    def answer(self, frame: NDArray[np.int8]) -> NDArray[np.int16]:
+        """The logits (classes,) after a frame (coefficients, 1, 1)."""
+        made = {self.network.input_name: frame[None].astype(np.int64)}
+        for layer in self.network.layers:
+            read = tuple(made[name] for name in layer.inputs)
+            if isinstance(layer, Memory):
+                found, self._states[layer.name] = arithmetic.remembered(
+                    layer, read[0].reshape(1, 1, -1), self._states[layer.name]
+                )
+            else:
+                found = arithmetic.computed(layer, read)
+            made[layer.name] = found.reshape(1, *layer.shape)
+        logits: NDArray[np.int16] = made[self.network.layers[-1].name][0].astype(np.int16)
+        return logits
+
+
+def _of_frame(layer: Layer) -> Layer:
+    """A convolution that reads one frame is a dense layer there."""
+    if isinstance(layer, Memory):
+        return replace(layer, shape=layer.shape[-1:])
+    if isinstance(layer, Dense):
+        return layer
+    if not isinstance(layer, Convolution) or layer.weights.shape[1] > 1 or layer.shape[0] > 1 or np.any(layer.pads):
+        raise UserError(f"{layer.name}: it reads several frames, and the network hears one after the other")
+    shared = ("name", "inputs", "fraction", "width", "bias", "out", "table", "affine")
+    fields: dict[str, Any] = {key: getattr(layer, key) for key in shared}
+    weights = layer.weights.reshape(-1, layer.weights.shape[-1])
+    return Dense(shape=layer.shape[-1:], weights=weights, **fields)
