@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from network_builds import Made, some_inputs
 from network_runs import machine
 
+from hybridq.decision import softmax
 from hybridq.deploy import toolchain
-from hybridq.deploy.arithmetic import logits
+from hybridq.deploy.arithmetic import logits, quantized
 from hybridq.deploy.artefact import digest, load_network, save_network
 from hybridq.deploy.convert import settle
 from hybridq.deploy.export import export
@@ -26,6 +27,8 @@ from hybridq.models import build_model
 from hybridq.models.config import LMUConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize import calibrated, quantize
+from hybridq.streaming import listening
+from hybridq.trained import Trained, chain_of
 
 LABELS = ["yes", "no", "go"]
 FRONT_END = {"sample_rate": 16000, "window": 640, "hop": 320, "transform": 1024, "mel_bands": 40, "low_hz": 20.0}
@@ -104,6 +107,18 @@ def test_an_image_is_exact_and_hears_every_column_once(tmp_path: Path) -> None:
     assert found.ram["FIFO of columns"] == 10
     assert 0 < sum(layer.instructions for layer in found.layers) <= found.classify_instructions < 5000
     assert found.column_instructions > 20_000
+
+
+def test_listening_to_an_integer_network_goes_on_from_its_states() -> None:
+    network = spotter(**ABOUT)
+    mine = listening.spotter(Trained("lmu", None, network))
+    end, normalisation, _ = chain_of(network)
+    sound = np.random.default_rng(0).normal(0, 0.1, end.samples + 7 * end.hop).astype(np.float32)
+    found = list(listening.answers(np.array_split(sound, 5), mine, every=3, at_once=4))
+    assert [sample for sample, _ in found] == [end.samples + at * end.hop for at in (0, 3, 6)]
+    features = normalisation.apply(end.mfcc(sound))[..., None]
+    wanted = streamed(network, quantized(features, network.input_fraction)) * 2.0 ** -network.layers[-1].fraction
+    np.testing.assert_allclose([said for _, said in found], softmax(wanted)[[48, 51, 54]])
 
 
 def test_the_file_keeps_memories_and_refuses_sums_beyond_32_bits(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from hybridq.dataset import Normalisation
 from hybridq.decision import softmax
-from hybridq.deploy import arithmetic
+from hybridq.deploy import arithmetic, online
 from hybridq.deploy.network import IntegerNetwork
 from hybridq.features import Floats, FrontEnd
 from hybridq.measurement import INTEGER, KERAS
-from hybridq.models.lmu import is_online, online
+from hybridq.models import lmu
 from hybridq.quantize import is_grid
 from hybridq.streaming.rule import Answer, Moment, Rule, heard, moments
 from hybridq.trained import Trained
@@ -51,15 +51,17 @@ def spotter(trained: Trained) -> Spotter:
     if trained.bundle:
         model = trained.bundle.model()
         if not (trained.integers and any(map(is_grid, model.layers))):
-            remembers = is_online(model)
-            network = _online(model) if remembers else model.predict_on_batch
+            remembers = lmu.is_online(model)
+            network = _stream(model) if remembers else model.predict_on_batch
             return Spotter(trained.name, *trained.hears, network, KERAS, remembers)
     assert trained.integers
-    return Spotter(trained.name, *trained.hears, _integer(trained.integers), INTEGER)
+    remembers = online.is_online(trained.integers)
+    network = _integer_stream(trained.integers) if remembers else _integer(trained.integers)
+    return Spotter(trained.name, *trained.hears, network, INTEGER, remembers)
 
 
-def _online(model: keras.Model) -> Network:
-    stream = online(model)
+def _stream(model: keras.Model) -> Network:
+    stream = lmu.online(model)
     return lambda frames: np.concatenate([stream.predict_on_batch(frame[None]) for frame in frames])
 
 
@@ -68,6 +70,16 @@ def _integer(network: IntegerNetwork) -> Network:
     return lambda inputs: softmax(
         arithmetic.logits(network, arithmetic.quantized(inputs, network.input_fraction)) * scale
     )
+
+
+def _integer_stream(network: IntegerNetwork) -> Network:
+    stream, scale = online.Stream(network), 2.0 ** -network.layers[-1].fraction
+
+    def answer(frames: Floats) -> NDArray[np.float64]:
+        inputs = arithmetic.quantized(frames, network.input_fraction)
+        return softmax(np.stack([stream.answer(frame) for frame in inputs]) * scale)
+
+    return answer
 
 
 def matrices(blocks: Iterable[NDArray[np.float32]], end: FrontEnd, every: int) -> Iterator[tuple[int, Floats]]:
