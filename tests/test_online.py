@@ -20,7 +20,7 @@ from hybridq.deploy.convert import settle
 from hybridq.deploy.export import export
 from hybridq.deploy.layers import integer_network
 from hybridq.deploy.network import INT16, IntegerNetwork, Memory, Width
-from hybridq.deploy.online import Stream, frame_by_frame, is_online
+from hybridq.deploy.online import Streams, frame_by_frame, is_online
 from hybridq.deploy.verify import verify
 from hybridq.errors import UserError
 from hybridq.models import build_model
@@ -53,8 +53,8 @@ def spotter(
 
 def streamed(network: IntegerNetwork, clip: np.ndarray) -> np.ndarray:
     """The logits at every frame of (coefficients, frames, 1)."""
-    stream = Stream(network)
-    return np.stack([stream.answer(clip[:, [at]]) for at in range(clip.shape[1])])
+    stream = Streams(network)
+    return np.concatenate([stream.answer(clip[None, :, [at]]) for at in range(clip.shape[1])])
 
 
 @settings(max_examples=25)
@@ -64,7 +64,11 @@ def test_a_stream_says_at_its_last_frame_what_the_clip_is_said_to_be(
 ) -> None:
     network = spotter((rows, frames), seed, width)
     clips = some_inputs(network, 5, seed)
-    np.testing.assert_array_equal([streamed(network, clip)[-1] for clip in clips], logits(network, clips))
+    found = [streamed(network, clip) for clip in clips]
+    np.testing.assert_array_equal([said[-1] for said in found], logits(network, clips))
+    together = Streams(network, len(clips))
+    for at in range(frames):
+        np.testing.assert_array_equal(together.answer(clips[:, :, [at]]), [said[at] for said in found])
 
 
 def test_states_stay_within_16_bits_without_being_cut() -> None:

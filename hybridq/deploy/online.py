@@ -37,27 +37,27 @@ def frame_by_frame(network: IntegerNetwork) -> IntegerNetwork:
     return replace(network, input_shape=(rows, 1, channels), layers=layers, about=about)
 
 
-class Stream:
-    """Frames in, answers out; begins with states of zero."""
+class Streams:
+    """Frames in, answers out: so many streams at once, each of which begins with states of zero."""
 
-    def __init__(self, network: IntegerNetwork) -> None:
-        self.network = frame_by_frame(network)
+    def __init__(self, network: IntegerNetwork, count: int = 1) -> None:
+        self.network, self.count = frame_by_frame(network), count
         memories = [layer for layer in self.network.layers if isinstance(layer, Memory)]
-        self._states = {one.name: np.zeros((1, one.shape[0] // one.order, one.order), np.int64) for one in memories}
+        self._states = {one.name: np.zeros((count, one.shape[0] // one.order, one.order), np.int64) for one in memories}
 
-    def answer(self, frame: NDArray[np.int8]) -> NDArray[np.int16]:
-        """The logits (classes,) after a frame (coefficients, 1, 1)."""
-        made = {self.network.input_name: frame[None].astype(np.int64)}
+    def answer(self, frames: NDArray[np.int8]) -> NDArray[np.int16]:
+        """The logits (streams, classes) after a frame of each, (streams, coefficients, 1, 1)."""
+        made = {self.network.input_name: frames.astype(np.int64)}
         for layer in self.network.layers:
             read = tuple(made[name] for name in layer.inputs)
             if isinstance(layer, Memory):
                 found, self._states[layer.name] = arithmetic.remembered(
-                    layer, read[0].reshape(1, 1, -1), self._states[layer.name]
+                    layer, read[0].reshape(self.count, 1, -1), self._states[layer.name]
                 )
             else:
                 found = arithmetic.computed(layer, read)
-            made[layer.name] = found.reshape(1, *layer.shape)
-        logits: NDArray[np.int16] = made[self.network.layers[-1].name][0].astype(np.int16)
+            made[layer.name] = found.reshape(self.count, *layer.shape)
+        logits: NDArray[np.int16] = made[self.network.layers[-1].name].astype(np.int16)
         return logits
 
 

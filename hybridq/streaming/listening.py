@@ -73,11 +73,11 @@ def _integer(network: IntegerNetwork) -> Network:
 
 
 def _integer_stream(network: IntegerNetwork) -> Network:
-    stream, scale = online.Stream(network), 2.0 ** -network.layers[-1].fraction
+    stream, scale = online.Streams(network), 2.0 ** -network.layers[-1].fraction
 
     def answer(frames: Floats) -> NDArray[np.float64]:
         inputs = arithmetic.quantized(frames, network.input_fraction)
-        return softmax(np.stack([stream.answer(frame) for frame in inputs]) * scale)
+        return softmax(np.concatenate([stream.answer(frame[None]) for frame in inputs]) * scale)
 
     return answer
 
