@@ -2,7 +2,7 @@
 
 After Zhu and Gupta, "To prune, or not to prune" (arXiv 1710.01878), with an epoch as the step: in every kernel by
 itself the weights of the smallest magnitude, a share that rises along a cubic and is full in the last epoch of the
-schedule. Biases and batch norms are not pruned. An image stores the zeros as it stores other weights.
+schedule. Biases and batch norms are not pruned. An image leaves out the zeros of dense layers (`deploy/sparse.py`).
 """
 
 from __future__ import annotations

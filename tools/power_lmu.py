@@ -2,8 +2,8 @@
 
 python tools/power_lmu.py
 
-Each network is exported with the weights that it starts training with, built, and run in the emulator: neither its
-sizes nor its instructions depend on the weights. Power is instructions times a rating in uW/MHz, as if each took one
+Each network is exported with the weights that it starts training with, the smallest of them pruned as its recipe says,
+built, and run in the emulator: of the weights, sizes and instructions depend on the zeros alone. Power is instructions times a rating in uW/MHz, as if each took one
 cycle: a lower bound. Ratings of the core and of the chip stand in tables of their own.
 """
 
@@ -29,6 +29,7 @@ from hybridq.features import FrontEnd  # noqa: E402
 from hybridq.models import build_model  # noqa: E402
 from hybridq.profiler.estimates import POWER  # noqa: E402
 from hybridq.profiler.kbits import kbits  # noqa: E402
+from hybridq.pruning import masked_kernels  # noqa: E402
 from hybridq.quantize import calibrated, quantize  # noqa: E402
 from hybridq.recipe import Recipe  # noqa: E402
 from hybridq.recipe_file import load_recipe  # noqa: E402
@@ -97,6 +98,9 @@ def measured(recipe: Recipe) -> Device:
     plain = build_model(recipe.model, end.shape, CLASSES)
     clips = np.random.default_rng(0).standard_normal((32, *end.shape, 1)).astype(np.float32)
     model = quantize(plain, recipe.plan, calibrated(plain, recipe.plan, clips))
+    if recipe.training.prune.sparsity:
+        with masked_kernels(model) as masks:
+            masks.prune(recipe.training.prune.sparsity)
     settle(model)
     normalisation = Normalisation((0.0,) * end.coefficients, (30.0,) * end.coefficients)
     with tempfile.TemporaryDirectory() as place:

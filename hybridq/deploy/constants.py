@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.deploy import sparse
 from hybridq.deploy.network import (
     Add,
     AveragePool,
@@ -22,6 +23,7 @@ from hybridq.deploy.network import (
     Width,
 )
 from hybridq.deploy.packing import memory_matrix, pack, packed_bias, packed_bytes
+from hybridq.deploy.sparse import is_sparse
 from hybridq.errors import UserError
 
 Weighted = Convolution | Depthwise | Dense
@@ -72,7 +74,8 @@ class Constants:
         inputs, outputs = layer.weights.shape
         fields = {"inputs": inputs, "outputs": outputs}
         _check_fields(layer, fields)
-        return self._weighted(layer, "hq_dense", f"dense, {inputs} inputs, {layer.width.bits} bits", fields)
+        title = f"dense, {inputs} inputs, {layer.width.bits} bits{', without zeros' * is_sparse(layer)}"
+        return self._weighted(layer, "hq_dense", title, fields)
 
     @_constants.register
     def _(self, layer: MaxPool) -> str:
@@ -111,7 +114,8 @@ class Constants:
         name, count = self.ids[layer.name], layer.shape[-1]
         if layer.width is Width.INT4 and layer.weights[..., 0].size > MOST_4_BIT_INPUTS:
             raise UserError(f"layer {layer.name!r}: more than {MOST_4_BIT_INPUTS:,} 4-bit weights for one output")
-        words = np.frombuffer(pack(layer.weights, layer.width), "<u4")
+        stored = sparse.pack(layer.weights) if is_sparse(layer) else pack(layer.weights, layer.width)
+        words = np.frombuffer(stored, "<u4")
         multipliers = np.broadcast_to(layer.out.multiplier, count)
         channels = [f"{{{bias}, {by}}}" for bias, by in zip(packed_bias(layer), multipliers, strict=True)]
         found = self._titled(layer, title)
@@ -143,7 +147,8 @@ def constants_bytes(layer: Layer) -> int:
         return 0
     channels = layer.shape[-1]
     behind = (layer.table is not None) * 256 + (layer.affine is not None) * 8 * channels
-    return packed_bytes(layer.weights.shape, layer.width) + 9 * channels + behind
+    stored = len(sparse.pack(layer.weights)) if is_sparse(layer) else packed_bytes(layer.weights.shape, layer.width)
+    return stored + 9 * channels + behind
 
 
 def states_bytes(layer: Layer) -> int:

@@ -28,6 +28,7 @@ from hybridq.deploy.network import (
     Width,
 )
 from hybridq.deploy.plan import Map, Plan, Stage, Step
+from hybridq.deploy.sparse import is_sparse
 
 KINDS = {Width.INT8: "s8", Width.INT4: "s4", Width.TERNARY: "t2", Width.BINARY: "b1"}
 BITS = ("hq_bits.c",)
@@ -70,8 +71,9 @@ def kernel_files(network: IntegerNetwork, plan: Plan) -> list[str]:
                 found.update(CONV_FILES[width])
             case Depthwise():
                 found.add("hq_depthwise.c")
-            case Dense(width=width):
-                found.update((*DENSE_FILES[width], "hq_dense_out.c"))
+            case Dense(width=width) as dense:
+                files = ("hq_dense_sparse.c",) if is_sparse(dense) else DENSE_FILES[width]
+                found.update((*files, "hq_dense_out.c"))
             case MaxPool() | AveragePool():
                 found.add("hq_pool.c")
             case Memory():
@@ -197,9 +199,10 @@ class _Writer:
     @_body.register
     def _(self, layer: Dense, stage: Stage, step: Step) -> list[str]:
         name, read = self.ids[layer.name], self._row(layer.inputs[0], "0")
+        kind = "sparse" if is_sparse(layer) else KINDS[layer.width]
         lines = [
             f"int32_t *const sums = (int32_t *)(void *)(arena + {stage.scratch.offset});",
-            f"hq_dense_{KINDS[layer.width]}(&{name}, {read}, sums);",
+            f"hq_dense_{kind}(&{name}, {read}, sums);",
         ]
         if is_logits(layer.out):
             return [*lines, f"hq_dense_out_s16(&{name}, sums, logits);"]
