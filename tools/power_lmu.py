@@ -3,8 +3,9 @@
 python tools/power_lmu.py
 
 Each network is exported with the weights that it starts training with, the smallest of them pruned as its recipe says,
-built, and run in the emulator: of the weights, sizes and instructions depend on the zeros alone. Power is instructions times a rating in uW/MHz, as if each took one
-cycle: a lower bound. Ratings of the core and of the chip stand in tables of their own.
+built, and run in the emulator: of the weights, sizes and instructions depend on the zeros alone. Power is instructions
+times a rating in uW/MHz, as if each took one cycle: a lower bound. Ratings of the core and of the chip stand in tables
+of their own.
 """
 
 import sys
