@@ -115,8 +115,9 @@ def _sweep_resolved(node: Node, path: Path) -> Node:
 def _source_resolved(node: Node, path: Path) -> Node:
     if isinstance(node.value, list):
         return Node([_source_resolved(one, path) for one in node.value], node.place)
-    is_folder = isinstance(node.value, str) and node.value not in ("", *SOURCES)
-    return Node(resolve_path(node.value, path), node.place) if is_folder else node
+    if not isinstance(node.value, str) or node.value in ("", *SOURCES):
+        return node
+    return Node(resolve_path(node.value, path), node.place)
 
 
 def _reference_resolved(node: Node, path: Path) -> Node:
