@@ -7,6 +7,7 @@ counting are those of `hello_edge.size`, which reads a network that was built; t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from hybridq.models.base import NetworkConfig
@@ -102,7 +103,7 @@ def _ds_cnn(config: DSCNNConfig, shape: Shape, classes: int) -> Iterator[Layer]:
 
 def _dense(*widths: int) -> Iterator[Layer]:
     """Dense layers from each width to the next."""
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         yield Layer(inputs * outputs, outputs, 1, inputs, outputs, outputs)
 
 

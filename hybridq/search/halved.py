@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hybridq.pictures import COLOURS, GREY, MARKERS, titled_figures
 from hybridq.profiler.tables import Column, Line, Note, Sheet, Terminal
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
 
     from hybridq.search.request import Request
 
-RUNGS = (Column("Epochs"), Column("Networks"), Column("Go on"), Column("Best %"), Column("Median %"), Column("Least %"))
+RUNGS = (
+    Column("Epochs"),
+    Column("Networks"),
+    Column("Went on"),
+    Column("Best %"),
+    Column("Median %"),
+    Column("Least %"),
+)
 NETWORKS = (
     Column("Network", "name"),
     Column("Parameters", least=90),
@@ -27,15 +35,35 @@ NETWORKS = (
 )
 
 
+class Rung(NamedTuple):
+    """How many trainings came to so many epochs, and went on; accuracies there, percent of the validation clips."""
+
+    epochs: int
+    networks: int
+    went_on: int
+    best: float
+    median: float
+    least: float
+
+
 @dataclass(frozen=True)
 class Trained:
-    """A network, after how many epochs its training ended, and its accuracy then: percent of the validation clips."""
+    """A network, and what it had reached after so many epochs, the last ones last: percent of the validation clips."""
 
     network: Network
-    epochs: int
-    accuracy: float
+    reached: dict[int, float]
     run: str
     stopped: bool  # by the pruner
+
+    @property
+    def epochs(self) -> int:
+        """How long it was trained."""
+        return max(self.reached)
+
+    @property
+    def accuracy(self) -> float:
+        """At its end."""
+        return self.reached[self.epochs]
 
 
 @dataclass(frozen=True)
@@ -45,7 +73,6 @@ class Halved:
     request: Request
     run: str
     sample: Sample
-    rungs: tuple[int, ...]
     trained: tuple[Trained, ...]
     best: Trained
     failed: dict[str, str]
@@ -57,6 +84,16 @@ class Halved:
         """The longest training first, then the most accurate."""
         return sorted(self.trained, key=lambda one: (-one.epochs, -one.accuracy))
 
+    @property
+    def rungs(self) -> list[Rung]:
+        """After how many epochs a training could be stopped, and the end."""
+        found = []
+        for epochs in sorted({epochs for one in self.trained for epochs in one.reached}):
+            came = [one.reached[epochs] for one in self.trained if epochs in one.reached]
+            on = sum(one.epochs > epochs for one in self.trained)
+            found.append(Rung(epochs, len(came), on, max(came), median(came), min(came)))
+        return found
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {
@@ -66,7 +103,7 @@ class Halved:
             "drawn": self.sample.drawn,
             "dropped": dict(self.sample.dropped),
             "families_without": self.sample.barren,
-            "rungs": list(self.rungs),
+            "rungs": [rung._asdict() for rung in self.rungs],
             "networks": [_plain(one) for one in self.ranked],
             "best": _plain(self.best),
             "recipe": str(self.request.out),
@@ -81,15 +118,12 @@ class Halved:
         return Group(Terminal(self.rung_sheet()), "", Terminal(self.sheet()))
 
     def rung_sheet(self) -> Sheet:
-        """A line for each rung: how many came there, how many went on, what they had reached where they ended."""
-        lines = []
-        for rung in (*self.rungs, max(one.epochs for one in self.trained)):
-            came = [one for one in self.trained if one.epochs >= rung]
-            ended = sorted(one.accuracy for one in came if one.epochs == rung)
-            figures = (ended[-1], ended[len(ended) // 2], ended[0]) if ended else ()
-            cells = (str(rung), str(len(came)), str(len(came) - len(ended)), *(f"{one:.2f}" for one in figures))
-            lines.append(Line((*cells, *[""] * (len(RUNGS) - len(cells)))))
-        notes = [Note(self.sample.told()), Note("Accuracies are of those whose training ended there")]
+        """A line for each rung: how many came there, how many went on, what they had reached."""
+        lines = [
+            Line([f"{figure:.2f}" if isinstance(figure, float) else str(figure) for figure in rung])
+            for rung in self.rungs
+        ]
+        notes = [Note(self.sample.told())]
         notes += [Note(f"No {family} within the limits was drawn", True) for family in self.sample.barren]
         return Sheet(f"Successive halving within {self.request.budget.label}", RUNGS, tuple(lines), tuple(notes))
 
@@ -111,7 +145,7 @@ class Halved:
             lines.append(Line(cells, "dominant" if one is self.best else "same" if one.stopped else ""))
         notes = [
             Note(f"Best: {self.best.network.name}, written to {self.request.out}"),
-            Note("Memory and operations with weights and values in 8 bits, as Hello Edge counts them"),
+            Note("Trained in float; memory and operations are for 8 bits, as Hello Edge counts them"),
             Note(f"On {self.clips}; `hybridq train {self.request.out}` says what the test clips say"),
             *(Note(f"{name} failed: {reason}", True) for name, reason in self.failed.items()),
         ]
@@ -122,28 +156,33 @@ class Halved:
 
 def over_size(found: Halved) -> Figure:
     """Accuracy over operations and over memory: trained fully, filled; stopped, hollow; dashed: the limits."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     budget = found.request.budget
     fig, panels = titled_figures(9.5, 5.0, f"Networks within {budget.label}", found.synthetic, 2)
-    memory = (budget.memory_bytes or budget.flash_bytes) / 1e3
-    limits = ((budget.operations or 0) / 1e6, memory)
     labels = ("operations of an inference, millions", "weights and values in 8 bits, KB")
-    for axes, limit, label in zip(panels, limits, labels, strict=True):
-        for at, family in enumerate(FAMILIES):
-            for stopped in (False, True):
-                some = [one for one in found.trained if one.network.family == family and one.stopped is stopped]
-                points = [(_sizes(one)[panels.index(axes)], one.accuracy) for one in some]
-                if points:
-                    fill = "none" if stopped else COLOURS[at]
-                    named = family if axes is panels[0] and not stopped else None
-                    x, y = zip(*points, strict=True)
-                    axes.plot(x, y, MARKERS[at], color=COLOURS[at], mfc=fill, ms=8, mew=1.6, label=named)
-        axes.axvline(limit, color=GREY, ls="--")
-        axes.set_xlabel(label)
+    limits = ((budget.operations or 0) / 1e6, (budget.memory_bytes or 0) / 1e3)
+    styles = dict(zip(FAMILIES, zip(COLOURS, MARKERS, strict=True), strict=True))
+    for at, (axes, label, limit) in enumerate(zip(panels, labels, limits, strict=True)):
+        for one in found.trained:
+            colour, marker = styles[one.network.family]
+            fill = "none" if one.stopped else colour
+            axes.plot(_sizes(one)[at], one.accuracy, marker, color=colour, mfc=fill, ms=8, mew=1.6)
+        if limit:
+            axes.axvline(limit, color=GREY, ls="--")
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.grid(alpha=0.3, which="both")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(label)
+        axes.grid(alpha=0.3)
     panels[0].set_ylabel("validation accuracy, %")
-    fig.legend(frameon=False, loc="outside lower center", ncols=len(FAMILIES), fontsize=9)
+    for family in dict.fromkeys(one.network.family for one in found.trained):
+        colour, marker = styles[family]
+        panels[0].plot([], [], marker, color=colour, label=family)
+    if any(one.stopped for one in found.trained):
+        panels[0].plot([], [], "o", color=GREY, mfc="none", mew=1.6, label="stopped early")
+    fig.legend(frameon=False, loc="outside lower center", ncols=len(FAMILIES) + 1, fontsize=9)
     return fig
 
 
@@ -152,4 +191,5 @@ def _sizes(one: Trained) -> tuple[float, float]:
 
 
 def _plain(one: Trained) -> dict[str, Any]:
-    return asdict(one) | {"network": one.network.name, **asdict(one.network)}
+    figures = {"epochs": one.epochs, "accuracy": one.accuracy, "stopped": one.stopped, "run": one.run}
+    return asdict(one.network) | figures | {"reached": one.reached}

@@ -113,7 +113,6 @@ class _Judge:
 
     def __init__(self, key: str, trial: Any, rungs: tuple[int, ...]) -> None:
         self.key, self.trial, self.rungs = key, trial, rungs
-        self.told: set[int] = set()
 
     def enough(self, epochs: Sequence[Epoch]) -> bool:
         """Whether to stop after these epochs."""
@@ -182,9 +181,10 @@ def _result(
         if trial.state is TrialState.FAIL:
             failed[network.name] = trial.user_attrs[FAILED]
             continue
-        stopped = trial.user_attrs.get(STOPPED)
-        epochs = recipe.training.epochs if stopped is None else stopped
-        trained.append(Trained(network, epochs, trial.value, trial.user_attrs[RUN], stopped is not None))
+        reached = dict(trial.intermediate_values)
+        if STOPPED not in trial.user_attrs:
+            reached[recipe.training.epochs] = trial.value
+        trained.append(Trained(network, reached, trial.user_attrs[RUN], STOPPED in trial.user_attrs))
     full = [one for one in trained if not one.stopped]
     if not full:
         raise UserError(f"all trainings failed: {next(iter(failed.values()), 'see their runs')}", RUN_FAILED)
@@ -200,7 +200,7 @@ def _result(
     run.text(request.out.name, text)
     audio = data.audio
     clips = f"{data.size('validation'):,} validation clips of {audio.name}"
-    halved = Halved(request, run.id, drawn, study.rungs, tuple(trained), best, failed, clips, audio.synthetic)
+    halved = Halved(request, run.id, drawn, tuple(trained), best, failed, clips, audio.synthetic)
     run.figure(over_size(halved), "accuracy over size")
     run.json("halving.json", halved.to_json())
     return halved

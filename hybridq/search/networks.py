@@ -1,7 +1,7 @@
 """The space of Hello Edge's networks as data, and networks drawn from it that are within the limits of a class.
 
-The paper (Zhang et al., arXiv 1711.07128) searched features and sizes and prints what it found, not where it looked: the
-choices here enclose its small, medium and large networks. Sizes are multiples of 4, as kernels take four weights at once.
+The paper (Zhang et al., arXiv 1711.07128) searched features and sizes, and prints what it found: the choices here
+enclose its small, medium and large networks. Sizes are multiples of 4, as kernels take four weights at once.
 """
 
 from __future__ import annotations
@@ -126,17 +126,11 @@ def shares(size: Size, limits: Target) -> dict[str, float]:
 class Network:
     """A network that was drawn: what it sets in a recipe, and its size by `closed_forms`."""
 
+    name: str  # all that tells it: "gru, 25 x 10, window 40 hop 40 ms, units 152"
     family: str
     features: dict[str, int]
     model: dict[str, Any]
     size: Size
-
-    @property
-    def name(self) -> str:
-        """All that tells it: "gru, 25 x 10 of 40 ms, units 154"."""
-        frames, coefficients, hop = (self.features[key] for key in ("frames", "coefficients", "hop"))
-        said = (f"{key} {_shown(value)}" for key, value in self.model.items() if key != "name")
-        return ", ".join((self.family, f"{frames} x {coefficients}, window {self.features['window']} hop {hop}", *said))
 
 
 @dataclass
@@ -204,7 +198,9 @@ def draw(rng: random.Random, family: str, features: FeatureSettings, classes: in
         return None
     transform = 2 ** ceil(log2(window))
     chosen = {"window": window, "hop": hop, "transform": transform, "coefficients": coefficients, "frames": frames}
-    return Network(family, chosen, model, size)
+    told = (f"{key} {_shown(value)}" for key, value in model.items() if key != "name")
+    times = f"window {drawn['window']} hop {drawn['hop']} ms"
+    return Network(f"{family}, {frames} x {coefficients}, {times}, {', '.join(told)}", family, chosen, model, size)
 
 
 def chosen_families(text: str | None) -> list[str]:
