@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -53,10 +52,8 @@ def search_space(
     recipe = request.recipe if epochs is None else request.recipe.brief(epochs)
     _check(request)
     data = open_dataset(recipe)
-    clock = time.perf_counter()
     drawn = sample(families, recipe.features, len(data.words), request.budget, count, recipe.training.seed)
-    pace = drawn.drawn / (time.perf_counter() - clock)
-    log.info("%s; %s a second", drawn.told(), f"{pace:,.0f}")
+    log.info("%s", drawn.told())
     recipes = [_recipe(request, network, epochs) for network in drawn.networks]
     key = _key(request, recipe, data, families)
     about = f"Networks of {', '.join(families)} within {request.budget.label}, measured on validation clips."
