@@ -59,10 +59,10 @@ def search_space(
     about = f"Networks of {', '.join(families)} within {request.budget.label}, measured on validation clips."
     name = f"search {request.budget.label}"
     with parent_run(store, name, (HALVING, key), about, resume=True, command=request.command) as run:
-        study = _Study(store, run.id, key, request.recipe.name, rungs_of(recipe.training.epochs))
+        study = _Study(store, run.id, key, request.recipe.name, recipe.training.epochs)
         for number, one in enumerate(recipes):
             study.train(number, one)
-        return _result(store, run, request, drawn, study, recipes, data)
+        return _written(run, request, drawn, recipes, study)
 
 
 def rungs_of(epochs: int) -> tuple[int, ...]:
@@ -74,11 +74,12 @@ def rungs_of(epochs: int) -> tuple[int, ...]:
 class _Study:
     """Optuna's study of one search: the trial of each number is that of the network of that number."""
 
-    def __init__(self, store: Store, run: str, key: str, name: str, rungs: tuple[int, ...]) -> None:
+    def __init__(self, store: Store, run: str, key: str, name: str, epochs: int) -> None:
         import optuna
 
-        self.store, self.run, self.key, self.rungs = store, run, key, rungs
-        pruner = optuna.pruners.SuccessiveHalvingPruner(rungs[0] if rungs else 1, FACTOR)
+        self.store, self.run, self.key = store, run, key
+        self.epochs, self.rungs = epochs, rungs_of(epochs)
+        pruner = optuna.pruners.SuccessiveHalvingPruner(max(1, epochs // FACTOR**2), FACTOR)
         sampler = optuna.samplers.RandomSampler(0)  # it has nothing to propose: the networks are drawn already
         options = {"direction": "maximize", "pruner": pruner, "sampler": sampler}
         self.study = open_study(store, f"{name} halving {key[:8]}", **options)
@@ -103,6 +104,21 @@ class _Study:
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
             self.study.tell(trial, view.metrics[compare.ACCURACY["validation"]])
+
+    def trained(self, networks: Sequence[Network]) -> tuple[list[Trained], dict[str, str]]:
+        """What the networks have reached; those that failed, with the reason."""
+        from optuna.trial import TrialState
+
+        found, failed = [], {}
+        for trial, network in zip(self.study.get_trials(deepcopy=False), networks, strict=False):
+            if trial.state is TrialState.FAIL:
+                failed[network.name] = trial.user_attrs[FAILED]
+                continue
+            stopped, reached = STOPPED in trial.user_attrs, dict(trial.intermediate_values)
+            if not stopped:
+                reached[self.epochs] = trial.value
+            found.append(Trained(network, reached, trial.user_attrs[RUN], stopped))
+        return found, failed
 
 
 class _Judge:
@@ -160,44 +176,23 @@ def _key(request: Request, recipe: Recipe, data: Dataset, families: Sequence[str
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _result(
-    store: Store,
-    run: Run,
-    request: Request,
-    drawn: Sample,
-    study: _Study,
-    recipes: Sequence[Recipe],
-    data: Dataset,
-) -> Halved:
+def _written(run: Run, request: Request, drawn: Sample, recipes: Sequence[Recipe], study: _Study) -> Halved:
     """The tables, the picture, and the best as a recipe."""
-    from optuna.trial import TrialState
-
-    trained, failed = [], {}
-    trials = study.study.get_trials(deepcopy=False)
-    for trial, network, recipe in zip(trials, drawn.networks, recipes, strict=False):
-        if trial.state is TrialState.FAIL:
-            failed[network.name] = trial.user_attrs[FAILED]
-            continue
-        reached = dict(trial.intermediate_values)
-        if STOPPED not in trial.user_attrs:
-            reached[recipe.training.epochs] = trial.value
-        trained.append(Trained(network, reached, trial.user_attrs[RUN], STOPPED in trial.user_attrs))
+    trained, failed = study.trained(drawn.networks)
     full = [one for one in trained if not one.stopped]
     if not full:
         raise UserError(f"all trainings failed: {next(iter(failed.values()), 'see their runs')}", RUN_FAILED)
     best = max(full, key=lambda one: (one.accuracy, -one.network.size.memory_bytes))
     size = best.network.size
-    text = write_recipe(
-        request,
-        recipes[drawn.networks.index(best.network)],
-        _settings(request, best.network),
+    said = (
         f"{best.network.name}: {best.accuracy:.1f} % of the validation clips, {size.memory_bytes / 1e3:.1f} KB and "
-        f"{size.operations / 1e6:.2f} M operations in 8 bits, found by a search within {request.budget.label}",
+        f"{size.operations / 1e6:.2f} M operations in 8 bits, found by a search within {request.budget.label}"
     )
-    run.text(request.out.name, text)
-    audio = data.audio
-    clips = f"{data.size('validation'):,} validation clips of {audio.name}"
-    halved = Halved(request, run.id, drawn, tuple(trained), best, failed, clips, audio.synthetic)
+    recipe = recipes[drawn.networks.index(best.network)]
+    run.text(request.out.name, write_recipe(request, recipe, _settings(request, best.network), said))
+    data = open_dataset(recipe)
+    clips = f"{data.size('validation'):,} validation clips of {data.audio.name}"
+    halved = Halved(request, run.id, drawn, tuple(trained), best, failed, clips, data.audio.synthetic)
     run.figure(over_size(halved), "accuracy over size")
     run.json("halving.json", halved.to_json())
     return halved
