@@ -86,7 +86,7 @@ FAMILIES: dict[str, tuple[Axis, ...]] = {  # by name, the `model` section of a r
 CLASSES = {"S": "hello-edge-small", "M": "hello-edge-medium", "L": "hello-edge-large"}
 DECISIONS = 10  # a second, as the paper's limits are for
 LEAST = 0.5  # share of a limit: a network below it in all of them leaves the class to smaller ones
-NO_NETWORK = "too few features for the network"
+NO_NETWORK = "that the features do not allow"
 TOO_SMALL = f"under {LEAST:.0%} of every limit"
 
 
@@ -185,7 +185,7 @@ def sample(
 
 
 def draw(rng: random.Random, family: str, features: FeatureSettings, classes: int) -> Network | None:
-    """A network of the family, of any size; None where too few features are left for its convolutions."""
+    """A network of the family, of any size; None where the features do not allow it."""
     drawn, model = _one_of_each(rng, FEATURES), _one_of_each(rng, FAMILIES[family])
     rate, coefficients = features.sample_rate, drawn["coefficients"]
     window, hop = (drawn[key] * rate // 1000 for key in ("window", "hop"))
