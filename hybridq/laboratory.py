@@ -32,7 +32,7 @@ from hybridq.profiler import Profile, profile
 from hybridq.quantize import is_grid
 from hybridq.tracking import TRIAL
 from hybridq.trained import NETWORK, NETWORK_DIGEST, Trained, with_integers
-from hybridq.training import Epoch, History, Watcher, best_weights, train, validate
+from hybridq.training import Epoch, History, Judge, Watcher, best_weights, train, validate
 from hybridq.yamlfile import to_yaml
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ CHECKPOINT = "checkpoint.npz"
 FINGERPRINT = "fingerprint"  # tag: what decides the result of a run, so that an equal run need not be trained again
 WEIGHTS = "weights.sha256"  # tag: of the trained weights
 THREADS = "threads"  # tag: TensorFlow's, which decide the last digits
+STOPPED = "stopped"  # tag: the epochs of a trial that its judge has ended early
 REPRODUCES = "reproduces"  # tag: id of the run that this one repeats
 NO_INTEGERS = "no integer network"  # tag: why a quantized network has no form in integers
 log = logging.getLogger("hybridq")
@@ -58,6 +59,7 @@ class Laboratory:
     `resume` goes on with interrupted runs from their checkpoints, and takes a finished run of the same fingerprint as
     it is. `reproduces` is the id of a run to be made again: what is trained is then a run of its own, whatever equal
     ones there are. A `trial` is measured on the validation clips alone and keeps no network; it only equals trials.
+    A `judge` may end the training of one early; it then only equals those under the same judge.
     """
 
     store: Store
@@ -67,6 +69,7 @@ class Laboratory:
     done: dict[str, str] = field(default_factory=dict)  # fingerprint -> run id
     reproduces: str | None = None
     trial: bool = False
+    judge: Judge | None = None
 
     def run(self, recipe: Recipe) -> str:
         """Train, evaluate and profile one recipe, after those that it starts from or is taught by; returns the run id.
@@ -75,7 +78,8 @@ class Laboratory:
         """
         data = open_dataset(recipe)
         apart = [self.reproduces] if self.reproduces else []
-        fingerprint = fingerprint_of(recipe, data, *apart, *[TRIAL] * self.trial)
+        apart += [TRIAL] * self.trial + ([self.judge.key] if self.judge else [])
+        fingerprint = fingerprint_of(recipe, data, *apart)
         known = self._finished(fingerprint, anew=not self.resume)
         if not known:
             parent = self._needed(recipe.parent, data) if recipe.parent else None
@@ -102,7 +106,8 @@ class Laboratory:
             teachers = [self._network_of(tutor) for tutor in tutors]
             watcher = _Logging(self.watch(recipe, data), run)
             try:
-                history = train(model, data, recipe.training, folder / CHECKPOINT, watcher, self.resume, teachers)
+                file = folder / CHECKPOINT
+                history = train(model, data, recipe.training, file, watcher, self.resume, teachers, self.judge)
             except KeyboardInterrupt:
                 if not self.trial and best_weights(folder / CHECKPOINT, model):
                     with _bundled(recipe, data, model) as bundle:
@@ -110,6 +115,8 @@ class Laboratory:
                 raise
             if any(map(is_grid, model.layers)):
                 _settled(model)
+            if (count := len(history.epochs)) < recipe.training.epochs:
+                run.tags({STOPPED: f"after {count} of {recipe.training.epochs} epochs"})
             if self.trial:
                 run.metrics(_validated(model, data) | {"training minutes": history.minutes})
                 run.json("profile.json", cost.to_json())
@@ -120,7 +127,9 @@ class Laboratory:
 
     def _needed(self, recipe: Recipe, data: Dataset) -> str:
         """The id of the finished run of a recipe that another one needs; trained now if there is none."""
-        return self._finished(fingerprint_of(recipe, data), anew=False) or replace(self, trial=False).run(recipe)
+        return self._finished(fingerprint_of(recipe, data), anew=False) or replace(self, trial=False, judge=None).run(
+            recipe
+        )
 
     def _network_of(self, run: str) -> keras.Model:
         return load_bundle(self.store.download(run, "model")).model()

@@ -304,10 +304,19 @@ def memory_over_operations(
 
 def titled_figure(width: float, height: float, title: str, synthetic: bool) -> tuple[Figure, Axes]:
     """A picture with one pair of axes, for a part of hybridq that draws its own; inches."""
-    fig = _figure(width, height)
-    axes = fig.add_subplot()
-    axes.set_title(_title(title, synthetic))
+    fig, (axes,) = titled_figures(width, height, title, synthetic, 1)
     return fig, axes
+
+
+def titled_figures(width: float, height: float, title: str, synthetic: bool, panels: int) -> tuple[Figure, list[Axes]]:
+    """The same with several pairs of axes beside each other, which share what is upwards."""
+    fig = _figure(width, height)
+    every = list(fig.subplots(1, panels, sharey=True, squeeze=False)[0])
+    if panels == 1:
+        every[0].set_title(_title(title, synthetic))
+    else:
+        fig.suptitle(_title(title, synthetic))
+    return fig, every
 
 
 def save(fig: Figure, path: Path) -> None:

@@ -95,9 +95,29 @@ def _paths_resolved(tree: Node, path: Path) -> Node:
         if other:
             tree = tree.having(**{key: _reference_resolved(other, path)})
     source, data = tree.get("data", "source"), tree.get("data")
-    if data and source and isinstance(source.value, str) and source.value not in ("", *SOURCES):
-        tree = tree.having(data=data.having(source=Node(resolve_path(source.value, path), source.place)))
-    return tree
+    if data and source:
+        tree = tree.having(data=data.having(source=_source_resolved(source, path)))
+    sweep = tree.get("sweep")
+    return tree.having(sweep=_sweep_resolved(sweep, path)) if sweep else tree
+
+
+def _sweep_resolved(node: Node, path: Path) -> Node:
+    """The same of a grid, or of a list of runs."""
+    if isinstance(node.value, list):
+        return Node([_sweep_resolved(one, path) for one in node.value], node.place)
+    for key, resolved in [*((key, _reference_resolved) for key in REFERENCES), ("data.source", _source_resolved)]:
+        value = node.get(key)
+        if value:
+            node = node.having(**{key: resolved(value, path)})
+    return node
+
+
+def _source_resolved(node: Node, path: Path) -> Node:
+    if isinstance(node.value, list):
+        return Node([_source_resolved(one, path) for one in node.value], node.place)
+    if not isinstance(node.value, str) or node.value in ("", *SOURCES):
+        return node
+    return Node(resolve_path(node.value, path), node.place)
 
 
 def _reference_resolved(node: Node, path: Path) -> Node:

@@ -73,6 +73,15 @@ class Watcher(Protocol):
     def epoch(self, epoch: Epoch) -> None: ...
 
 
+class Judge(Protocol):
+    """May end a training before its time, by how it compares with others: for a search that stops the worst of many."""
+
+    @property
+    def key(self) -> str: ...  # what decides its word: a run that it may end equals runs under the same key alone
+
+    def enough(self, epochs: Sequence[Epoch]) -> bool: ...  # asked once after each epoch, and when a run goes on
+
+
 def learning_rate(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
     """The rate of a step: a linear warm-up, then constant, a half cosine down to zero, or drops by ten (`step`)."""
     warmup = settings.warmup_epochs * steps_per_epoch
@@ -96,10 +105,12 @@ def train(
     watcher: Watcher,
     resume: bool = False,
     teachers: Sequence[keras.Model] = (),
+    judge: Judge | None = None,
 ) -> History:
     """Train the model; at the end it has the weights of its best epoch on the validation clips.
 
     With `teachers`, networks for the same inputs and words, their answers are the targets (`hybridq.distillation`).
+    A `judge` may end it early; the learning rate falls as if it did not.
     `file` is the checkpoint, written after every epoch. Raises UserError (exit status 1) where the loss becomes NaN or
     infinite, NotWritable where the checkpoint cannot be written. An interrupt leaves the checkpoint of the last epoch.
     """
@@ -111,9 +122,10 @@ def train(
 
     done = len(history.epochs)
     watcher.begin(history.epochs)
+    last = done if done and judge and judge.enough(history.epochs) else settings.epochs
     clock = time.monotonic()
     with ExitStack() as during:
-        epochs = data.epochs(done, settings.epochs, settings.seed, settings.augment, retarget)
+        epochs = data.epochs(done, last, settings.seed, settings.augment, retarget)
         during.enter_context(closing(epochs))
         bound = during.enter_context(clipped_latents(model)) if settings.latent_clip else None
         masks = during.enter_context(masked_kernels(model)) if settings.prune.sparsity else None
@@ -155,6 +167,8 @@ def train(
             clock = time.monotonic()
             _save(file, model, history, best)
             watcher.epoch(row)
+            if judge and judge.enough(history.epochs):
+                break
     model.set_weights(best)
     return history
 

@@ -60,3 +60,12 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Write:
         return path
 
     return write
+
+
+@pytest.fixture
+def inner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in a folder, the current one."""
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder

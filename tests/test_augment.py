@@ -50,6 +50,19 @@ def test_a_faster_clip_is_higher_by_that_factor(speed, seed):
     np.testing.assert_allclose(heard, speed * (200 + 50 * np.arange(6)), atol=2)
 
 
+@settings(max_examples=30, deadline=None)
+@given(speed=st.floats(0.5, 2), shift=st.integers(0, 1000), seed=st.integers(0, 2**31), samples=st.integers(1, 20000))
+def test_a_clip_is_played_by_linear_interpolation_and_is_silent_beyond_its_ends(speed, shift, seed, samples):
+    sound = np.random.default_rng(seed).integers(-32768, 32768, (1, 16000)).astype(np.int16)
+    moved = PLAIN.model_copy(update={"shift_ms": float(shift)})
+    out = augmented(sound, (), samples, moved, 16000, np.array([speed]), np.random.default_rng(seed))
+    most = 16 * shift
+    middle = 8000 + np.random.default_rng(seed).integers(-most, most + 1, 1)
+    places = middle + speed * (np.arange(samples) - samples // 2)
+    expected = np.interp(places, np.arange(16000), sound[0], left=0, right=0).astype(np.float32) / 32768
+    np.testing.assert_array_equal(out[0], expected)
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**31), low=st.floats(0, 20), width=st.floats(0, 20), length=st.integers(500, 40000))
 def test_noise_lies_as_far_below_the_clip_as_the_recipe_says(seed, low, width, length):

@@ -9,13 +9,17 @@ import pytest
 from hybridq.cli import app
 from hybridq.deploy.artefact import digest
 from hybridq.errors import UserError
+from hybridq.experiment import graph_of
 from hybridq.measurement import measured_on
 from hybridq.pretrained import FOLDER, PREFIX, networks, pretrained_file
+from hybridq.profiler import profile
 from hybridq.recipe_file import load_recipe
 from hybridq.trained import find_trained
 
 NAMES = sorted(networks())
 MEGABYTES = 2  # of all of them together
+BEST = Path(__file__).resolve().parent.parent / "recipes" / "best"
+MOST_MACC = 80_000_000 / 10 / 3.4  # of an inference: ten a second at 80 MHz and 3.4 cycles for each
 
 
 def test_they_are_described_and_small():
@@ -34,6 +38,14 @@ def test_each_is_what_its_description_says(name):
     assert recipe.name == networks()[name]["recipe"]
     assert [word for word in labels if not word.startswith("_")] == list(recipe.data.words)
     assert end.shape == (recipe.features.coefficients, recipe.features.frames)
+
+
+@pytest.mark.parametrize("file", sorted(BEST.glob("best-*.yaml")), ids=lambda file: file.stem)
+def test_a_best_recipe_keeps_within_the_flash_of_its_name_and_ten_decisions_a_second(file: Path):
+    recipe = load_recipe(file)
+    found = profile(graph_of(recipe), plan=recipe.plan, accounting=recipe.accounting).to_json()["totals"]
+    assert found["flash_bytes"] <= int(file.stem.split("-")[1].removesuffix("k")) * 1024
+    assert found["macc"] <= MOST_MACC
 
 
 @pytest.mark.parametrize("name", NAMES)

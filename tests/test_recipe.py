@@ -15,7 +15,7 @@ from hybridq.errors import UserError
 from hybridq.models.config import ReferenceConfig
 from hybridq.precision import Precision
 from hybridq.recipe import Recipe
-from hybridq.recipe_file import linked, load_recipe
+from hybridq.recipe_file import linked, load_recipe, load_variants
 from hybridq.settings import AugmentSettings, DataSettings, FeatureSettings, Published, TrainingSettings
 from hybridq.yamlfile import to_yaml
 
@@ -77,6 +77,14 @@ def test_in_a_sweep_the_start_recipe_is_the_listed_one_with_its_settings(write: 
     assert alone.parent
     assert alone.parent.training.epochs == 9
     assert alone.digest() != second.digest()
+
+
+@pytest.mark.parametrize("sweep", ["[{teacher: big.yaml}, {start_from: big.yaml}]", "{teacher: [big.yaml]}"])
+def test_recipes_named_in_a_sweep_are_beside_its_file(write: Write, sweep: str) -> None:
+    big = write("training: {epochs: 9}\n", "big.yaml")
+    runs = load_variants(write(f"sweep: {sweep}\n", "small.yaml"))
+    assert {other.path for run in runs for several in run.references.values() for other in several} == {big}
+    assert all(run.references for run in runs)
 
 
 def test_extends_merges_mappings_and_replaces_lists_and_the_plan(write: Write) -> None:

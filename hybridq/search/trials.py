@@ -27,8 +27,8 @@ from hybridq.recipe_file import load_recipe
 from hybridq.search.axes import Axis, axes_of, settings_of
 from hybridq.search.found import write_recipe
 from hybridq.search.runs import make
+from hybridq.search.studies import open_study
 from hybridq.sweeps import parent_run
-from hybridq.tracking.local import address
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from hybridq.yamlfile import Override
 
 TRIALS = "trials"  # tag of the run that holds them
-STUDIES = "studies.db"  # in the store's folder: what Optuna has proposed, and what came of it
 MOST_DROPPED = 500  # proposals in a row that do not fit
 RUN, BEYOND = "run", "beyond the limits"  # attributes of a trial: the id of its run, or why it has none
 
@@ -116,19 +115,10 @@ class _Study:
     def __init__(
         self, store: Store, run: Run, request: Request, axes: Sequence[Axis], epochs: int | None, key: str
     ) -> None:
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.store, self.run, self.request, self.axes, self.epochs = store, run, request, axes, epochs
         self.failed: dict[str, str] = {}
-        folder = store.root or Path("mlruns")
-        folder.mkdir(parents=True, exist_ok=True)
-        self.study = optuna.create_study(
-            study_name=f"{request.recipe.name} {key[:8]}",
-            storage=address(folder.resolve() / STUDIES),
-            directions=["maximize", "minimize"],  # accuracy, flash
-            load_if_exists=True,
-        )
+        directions = ["maximize", "minimize"]  # accuracy, flash
+        self.study = open_study(store, f"{request.recipe.name} {key[:8]}", directions=directions)
 
     @property
     def ended(self) -> list[Any]:

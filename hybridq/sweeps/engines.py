@@ -25,6 +25,7 @@ from hybridq.sweeps.worker import Task, perform
 
 if TYPE_CHECKING:
     from hybridq.tracking import Store
+    from hybridq.training import Judge
 
 GRACE_SECONDS = 60.0  # for a worker that is asked to end: it writes its best network to the store
 
@@ -59,15 +60,15 @@ class Crew:
 Engine = Callable[[Schedule, Crew], None]
 
 
-def in_process(schedule: Schedule, crew: Crew) -> None:
-    """One run after the other, in this process."""
+def in_process(schedule: Schedule, crew: Crew, judge: Judge | None = None) -> None:
+    """One run after the other, in this process; a `judge` may end trials early."""
 
     def tell(event: Event) -> None:
         schedule.hear(event)
         crew.tell(event)
 
     while job := schedule.take():
-        perform(crew.task(job, schedule), job.recipe, crew.store, tell)
+        perform(crew.task(job, schedule), job.recipe, crew.store, tell, judge)
 
 
 def in_processes(count: int) -> Engine:

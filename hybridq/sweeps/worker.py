@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hybridq.dataset import Dataset
     from hybridq.recipe import Recipe
     from hybridq.tracking import Store
-    from hybridq.training import Epoch
+    from hybridq.training import Epoch, Judge
 
 PAUSE_SECONDS = 0.25  # between two words on the progress within an epoch
 Tell = Callable[[Event], None]
@@ -46,8 +46,11 @@ class Task:
     trial: bool = False  # measured on the validation clips alone
 
 
-def perform(task: Task, recipe: Recipe, store: Store, tell: Tell) -> None:
-    """Make the run, and tell what happens; every fault of the run itself is told as `Failed`, not raised."""
+def perform(task: Task, recipe: Recipe, store: Store, tell: Tell, judge: Judge | None = None) -> None:
+    """Make the run, and tell what happens; every fault of the run itself is told as `Failed`, not raised.
+
+    A `judge` may end a trial early.
+    """
     from hybridq.laboratory import Laboratory
 
     laboratory = Laboratory(
@@ -58,6 +61,7 @@ def perform(task: Task, recipe: Recipe, store: Store, tell: Tell) -> None:
         done=dict(task.done),
         reproduces=task.reproduces,
         trial=task.trial,
+        judge=judge if task.trial else None,
     )
     try:
         run = laboratory.run(recipe)
