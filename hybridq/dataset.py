@@ -32,7 +32,7 @@ from hybridq.renewal import Renewal
 from hybridq.stand_ins import StandIns
 
 if TYPE_CHECKING:
-    from hybridq.settings import AugmentSettings
+    from hybridq.training_settings import AugmentSettings
 
 Floats = NDArray[np.float32]
 NormalisationKind = Literal["per_coefficient", "global"]

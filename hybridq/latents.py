@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.settings import TrainingSettings
+    from hybridq.training_settings import TrainingSettings
 
 Axes = tuple[int, ...]
 

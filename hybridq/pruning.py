@@ -20,7 +20,7 @@ from hybridq.errors import UserError
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.settings import PruneSettings
+    from hybridq.training_settings import PruneSettings
 
 
 def sparsity(settings: PruneSettings, epoch: int) -> float:

@@ -26,15 +26,8 @@ from hybridq.errors import UserError
 from hybridq.models.config import NetworkConfig, ReferenceConfig, Section
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import accounting, targets
-from hybridq.settings import (
-    SOURCES,
-    DataSettings,
-    DecisionSettings,
-    FeatureSettings,
-    Published,
-    SearchAxis,
-    TrainingSettings,
-)
+from hybridq.settings import SOURCES, DataSettings, DecisionSettings, FeatureSettings, Published, SearchAxis
+from hybridq.training_settings import TrainingSettings
 from hybridq.validation import fault
 from hybridq.yamlfile import Key, Override, dotted, shown
 

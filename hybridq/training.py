@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import keras
 
     from hybridq.dataset import Dataset
-    from hybridq.settings import TrainingSettings
+    from hybridq.training_settings import TrainingSettings
 
 STEP_DROPS = ((0.6, 0.1), (0.85, 0.01))  # schedule 'step': after this share of the steps, this factor
 

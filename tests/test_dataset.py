@@ -11,7 +11,7 @@ from hybridq.audio import open_folder
 from hybridq.dataset import Dataset, Normalisation
 from hybridq.errors import UserError
 from hybridq.features import FrontEnd
-from hybridq.settings import AugmentSettings
+from hybridq.training_settings import AugmentSettings
 
 WORDS = ("yes", "no")
 

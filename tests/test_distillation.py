@@ -12,8 +12,8 @@ from hybridq.distillation import softened, taught_by
 from hybridq.features import FrontEnd
 from hybridq.models import build_model
 from hybridq.models.config import ReferenceConfig, TCResNetConfig
-from hybridq.settings import TrainingSettings
 from hybridq.training import train
+from hybridq.training_settings import TrainingSettings
 
 
 class Nobody:

@@ -14,8 +14,8 @@ from hybridq.models import build_model
 from hybridq.models.config import ReferenceConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize import quantize
-from hybridq.settings import TrainingSettings
 from hybridq.training import train
+from hybridq.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=3, batch=8, warmup_epochs=0, learning_rate=3e-2, average=0.5, latent_clip=(1.8, 1.2))
 

@@ -19,7 +19,7 @@ from hybridq.experiment import open_dataset
 from hybridq.features import FrontEnd
 from hybridq.recipe_file import load_recipe
 from hybridq.renewal import FADE, spliced
-from hybridq.settings import AugmentSettings
+from hybridq.training_settings import AugmentSettings
 
 COMMANDS = ("yes", "no")
 LABELS = (*COMMANDS, "_silence_", "_unknown_")

@@ -16,8 +16,8 @@ from hybridq.models.config import ReferenceConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.pruning import masked_kernels, sparsity
 from hybridq.quantize import quantize
-from hybridq.settings import PruneSettings, TrainingSettings
 from hybridq.training import train
+from hybridq.training_settings import PruneSettings, TrainingSettings
 
 PRUNE = PruneSettings(sparsity=0.8, first=2, last=3)
 SETTINGS = TrainingSettings(epochs=4, batch=8, warmup_epochs=0, learning_rate=3e-3, average=0.9, prune=PRUNE)

@@ -16,7 +16,8 @@ from hybridq.models.config import ReferenceConfig
 from hybridq.precision import Precision
 from hybridq.recipe import Recipe
 from hybridq.recipe_file import linked, load_recipe, load_variants
-from hybridq.settings import AugmentSettings, DataSettings, FeatureSettings, Published, TrainingSettings
+from hybridq.settings import DataSettings, FeatureSettings, Published
+from hybridq.training_settings import AugmentSettings, TrainingSettings
 from hybridq.yamlfile import to_yaml
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"

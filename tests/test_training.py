@@ -13,8 +13,8 @@ from hybridq.models import build_model
 from hybridq.models.config import ReferenceConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize import quantize
-from hybridq.settings import TrainingSettings
 from hybridq.training import Epoch, History, learning_rate, train, validate
+from hybridq.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=3, batch=16, average=0.9, warmup_epochs=1)
 

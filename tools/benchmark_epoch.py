@@ -23,7 +23,7 @@ from hybridq.augment import Manner, augmented, centred, highest_tempo, masked, m
 from hybridq.dataset import CHUNK
 from hybridq.features import FrontEnd
 from hybridq.recipe_file import load_recipe
-from hybridq.settings import AugmentSettings
+from hybridq.training_settings import AugmentSettings
 
 RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "paper" / "fp32.yaml"
 ROUNDS = 15
