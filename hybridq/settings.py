@@ -1,4 +1,4 @@
-"""The sections of a recipe but `training`: every key that may stand in one, with its default, its limits and what it means.
+"""The sections of a recipe, `training` apart: every key, with its default, its limits and what it means.
 
 The unit of a number stands last in its description, in parentheses: docs/recipes.md is made from here.
 """
