@@ -146,7 +146,7 @@ class Runner:
         for row in x:
             self._call("hq_sum_row", self._array(row, np.int8), columns, channels, sums)
         by = layer.out
-        average = self._struct("iBhh", int(by.multiplier[0]), int(by.shift[0]), by.low, by.high)
+        average = self._struct("ibhh", int(by.multiplier[0]), int(by.shift[0]), by.low, by.high)
         self._call("hq_average_s8", average, sums, channels, out)
         return out
 

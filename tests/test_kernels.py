@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from kernel_runs import KERNELS, Emulated, Host, Runner
 from hybridq.deploy import toolchain
 from hybridq.deploy.arithmetic import computed
 from hybridq.deploy.network import (
+    AVERAGE_SHIFT,
     INT16,
     Add,
     Affine,
@@ -176,7 +178,10 @@ def max_pools(draw: st.DrawFn) -> tuple[Layer, tuple[np.ndarray, ...], int]:
 @st.composite
 def averages(draw: st.DrawFn) -> tuple[Layer, tuple[np.ndarray, ...], int]:
     shape = (draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(CHANNELS))
-    layer = AveragePool("p", ("x",), shape[2:], 0, out=draw(outputs(1)))
+    out = draw(outputs(1))
+    if draw(st.booleans()):
+        out = replace(out, shift=draw(integers((1,), AVERAGE_SHIFT, 0)))
+    layer = AveragePool("p", ("x",), shape[2:], 0, out=out)
     return layer, (draw(integers(shape, -128, 127)),), 1
 
 

@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from hybridq.deploy.network import (
+    AVERAGE_SHIFT,
     INT8,
     INT16,
     Add,
@@ -63,7 +64,9 @@ def _check_layer(layer: Layer, sources: list[Shape], last: bool) -> None:
         _require(name, layer.shape == (*made, source[-1]), f"the shape {layer.shape}")
     elif isinstance(layer, AveragePool):
         _require(name, prod(layer.shape) == layer.shape[-1] == source[-1], f"the shape {layer.shape}")
-        _check_requantization(name, layer.out, source[-1], INT8)
+        _check_requantization(name, layer.out, source[-1], INT8, AVERAGE_SHIFT)
+        largest = 128 * prod(source[:-1]) << max(0, -int(layer.out.shift.min()))
+        _require(name, largest <= INT32[1], f"sums of up to {largest}")
     elif isinstance(layer, Memory):
         _check_memory(layer, source)
     elif isinstance(layer, Convolution | Depthwise | Dense):
@@ -116,12 +119,14 @@ def _check_memory(layer: Memory, source: Shape) -> None:
     _require(name, int(worst.max()) <= INT32[1], f"sums that can reach {int(worst.max()):,}, beyond 32 bits")
 
 
-def _check_requantization(name: str, by: Requantization, channels: int, bounds: tuple[int, int]) -> None:
+def _check_requantization(
+    name: str, by: Requantization, channels: int, bounds: tuple[int, int], lowest: int = 0
+) -> None:
     _require(name, by.multiplier.shape in ((1,), (channels,)), f"multipliers of shape {by.multiplier.shape}")
     _require(name, by.shift.shape == by.multiplier.shape, f"shifts of shape {by.shift.shape}")
     usable = (by.multiplier == 0) | ((by.multiplier >= 2**30) & (by.multiplier <= INT32[1]))
     _require(name, bool(usable.all()), "a multiplier below 2**30 or beyond 32 bits")
-    _require(name, _within(by.shift, (0, 31)), "a shift beyond 0 to 31")
+    _require(name, _within(by.shift, (lowest, 31)), f"a shift beyond {lowest} to 31")
     kept = (by.low, by.high) == bounds if bounds == INT16 else bounds[0] <= by.low <= by.high <= bounds[1]
     _require(name, kept, f"bounds {by.low} to {by.high}")
 

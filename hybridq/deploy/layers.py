@@ -14,6 +14,7 @@ from hybridq.deploy import arithmetic, scaling
 from hybridq.deploy.chains import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, Chain, chains_of
 from hybridq.deploy.constants import Weighted
 from hybridq.deploy.network import (
+    AVERAGE_SHIFT,
     INT8,
     INT16,
     Add,
@@ -53,7 +54,8 @@ def integer_network(model: keras.Model, about: Mapping[str, Any] | None = None) 
 def _valued(layer: Layer, chain: Chain, model: keras.Model, last: bool) -> Layer:
     """A layer of the outline with its values."""
     if isinstance(layer, AveragePool):
-        return replace(layer, out=scaling.requantization(layer.name, np.array([mean_scale(chain)]), *_bounds(chain)))
+        scale = np.array([mean_scale(chain)])
+        return replace(layer, out=scaling.requantization(layer.name, scale, *_bounds(chain), AVERAGE_SHIFT))
     if isinstance(layer, Add):
         one, other = (source.chain.fraction for source in chain.inputs)
         scales, shift = scaling.sum_scales(layer.name, (one, other), layer.fraction)
@@ -85,7 +87,10 @@ def sums(chain: Chain, given: Weights) -> tuple[Integers, Reals, Reals]:
 
 
 def _constant(shape: Shape, value: float) -> Weights:
-    """Depthwise weights that all stand for one value, as 64 so that the sums are finer than the results."""
+    """Depthwise weights that all stand for one value, as 64 so that the sums are finer than the results.
+
+    Of an average this says no more than how fine its results can be: its sums are doubled up to 64 times.
+    """
     channels = shape[-1]
     return Weights(np.full(shape, 64, np.int64), Width.INT8, np.full(channels, value / 64), np.zeros(channels))
 

@@ -39,11 +39,15 @@ class Width(Enum):
         return int(self.value[1])
 
 
+AVERAGE_SHIFT = -6  # the lowest: sums of so few places that results are finer are doubled so many times
+
+
 @dataclass(frozen=True)
 class Requantization:
     """From an accumulator (int32) to a stored integer, channel by channel; one entry stands for all channels.
 
-    multiplier: int32, 2**30 to 2**31 - 1, or 0; shift: 0 to 31. See `arithmetic.requantized`.
+    multiplier: int32, 2**30 to 2**31 - 1, or 0; shift: 0 to 31, of an average from AVERAGE_SHIFT on. See
+    `arithmetic.requantized`.
     """
 
     multiplier: Integers

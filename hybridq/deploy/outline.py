@@ -27,7 +27,7 @@ from hybridq.deploy.network import (
     Shape,
     Width,
 )
-from hybridq.deploy.scaling import LARGEST_SCALE, memory_shifts
+from hybridq.deploy.scaling import memory_shifts
 from hybridq.deploy.weights import width_of
 from hybridq.errors import UserError
 from hybridq.legendre import reach, step
@@ -78,9 +78,8 @@ def _layer(chain: Chain, source: Shape) -> Layer:
         if len(source) != 3 or chain.inputs[0].view:
             raise UserError(f"{op.name}: put it directly behind a convolution or dense layer; here it reads a row")
         return _weighted(chain, shape, (1, 1, source[-1]))
-    if op.kind in AVERAGES:  # of so few places that a sum has too few bits: equal weights, in more of them
-        many = mean_scale(chain) < LARGEST_SCALE
-        return AveragePool(name, inputs, shape, chain.fraction) if many else _weighted(chain, (1, 1, shape[-1]), source)
+    if op.kind in AVERAGES:
+        return AveragePool(name, inputs, shape, chain.fraction)
     if op.kind == "LinearMemory":
         order, window = op.attributes["order"], op.attributes["window"]
         once, grids = step(order, window), (chain.inputs[0].chain.fraction, chain.fraction)

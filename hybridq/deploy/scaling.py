@@ -20,15 +20,19 @@ FINEST_SHIFT = 31
 MOST_SHIFT = 30  # of an affine or an add
 
 
-def requantization(where: str, scale: Reals, low: int = INT8[0], high: int = INT8[1]) -> Requantization:
+def requantization(
+    where: str, scale: Reals, low: int = INT8[0], high: int = INT8[1], lowest: int = 0
+) -> Requantization:
     """The integers of a positive scale for each channel, 2**-33 to 1/2; UserError naming the layer beyond that.
+
+    With a `lowest` shift below 0 up to 1/2 * 2**-lowest.
 
     The scale is rounded to float32, which is what a `.tflite` file holds.
     """
     fractions, exponents = np.frexp(scale.astype(np.float32))
     multiplier = (fractions * 2.0**31).astype(np.int64)
     shift = -(exponents.astype(np.int64) + 1)
-    if (shift < 0).any() or (scale <= 0).any():
+    if (shift < lowest).any() or (scale <= 0).any():
         raise UserError(
             f"{where}: its results are on a grid finer than its sums; calibrate anew, or give it wider weights"
         )

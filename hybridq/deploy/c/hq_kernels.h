@@ -70,7 +70,7 @@ void hq_maxpool_row(const hq_pool *layer, const int8_t *const rows[], int8_t *ou
 void hq_sum_row(const int8_t *row, uint32_t columns, uint32_t channels, int32_t *sums);
 typedef struct {
     int32_t multiplier;
-    uint8_t shift;
+    int8_t shift; /* below 0: the sums are doubled so many times first */
     int16_t low, high;
 } hq_average;
 void hq_average_s8(const hq_average *by, const int32_t *sums, uint32_t count, int8_t *out);

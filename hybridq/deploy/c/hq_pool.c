@@ -48,8 +48,10 @@ void hq_sum_row(const int8_t *row, uint32_t columns, uint32_t channels, int32_t 
 void hq_average_s8(const hq_average *by, const int32_t *sums, uint32_t count, int8_t *out)
 {
     const hq_average local = *by;
+    const int32_t times = local.shift < 0 ? 1 << -local.shift : 1;
+    const uint32_t shift = local.shift < 0 ? 0 : (uint32_t)local.shift;
     for (uint32_t o = 0; o < count; o++) {
-        const int32_t value = hq_scaled(sums[o], local.multiplier, local.shift);
+        const int32_t value = hq_scaled(sums[o] * times, local.multiplier, shift);
         out[o] = (int8_t)hq_clamp(value, local.low, local.high);
     }
 }
