@@ -15,6 +15,7 @@ from hybridq.errors import UserError
 from hybridq.profiler import profile
 
 SECONDS = 1.0  # to read or refuse one file
+TRIES = 3
 
 # --------------------------------------------------------------------------------------------- sound files
 
@@ -179,17 +180,21 @@ def processor_time() -> float:
 
 
 def read_or_refused(path: Path, read: Callable[[Path], Any] = profile) -> str:
-    """What is said of a file: its report, or why there is none. Any other exception than a UserError is a fault."""
-    start = processor_time()
-    try:
-        said = json.dumps(read(path).to_json())
-    except UserError as error:
-        said = str(error)
-        assert said.isprintable()
-        assert len(said) < 2000
-    spent = processor_time() - start
-    assert spent < SECONDS, said
-    return said
+    """What is said of a file: its report, or why there is none. Any other exception than a UserError is a fault.
+
+    A file has several tries to be read soon: neighbours on a processor's core slow it down too.
+    """
+    for _ in range(TRIES):
+        start = processor_time()
+        try:
+            said = json.dumps(read(path).to_json())
+        except UserError as error:
+            said = str(error)
+            assert said.isprintable()
+            assert len(said) < 2000
+        if processor_time() - start < SECONDS:
+            return said
+    raise AssertionError(f"{path} takes more than {SECONDS} s: {said:.500}")
 
 
 def watched(folder: Path, files: Iterator[Path]) -> list[str]:
