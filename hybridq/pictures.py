@@ -14,6 +14,7 @@ from hybridq.errors import NotWritable, UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
@@ -270,8 +271,6 @@ def memory_over_operations(
 
     Both axes are logarithmic. A family beyond the colours there are is grey, and named beside its last point.
     """
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     fig = _figure(8.0, 5.4)
     axes = fig.add_subplot()
     labels = []
@@ -290,16 +289,23 @@ def memory_over_operations(
     for name, (operations, memory) in limits.items():
         axes.plot([left, operations, operations], [memory, memory, low], "--", color=GREY, scalex=False, scaley=False)
         axes.annotate(f"{name}: {memory:g} KB, {operations:g} M", (left, memory), (6, 7), **place)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter(NullFormatter())
+    plain_logarithmic(axes.xaxis, axes.yaxis)
     axes.set_xlabel("operations of an inference, millions")
     axes.set_ylabel("weights and activations in 8 bits, KB")
     axes.grid(alpha=0.3)
     fig.legend(frameon=False, loc="outside lower center", ncols=4, fontsize=9)
     _apart(fig, labels)
     return fig
+
+
+def plain_logarithmic(*axes: Axis) -> None:
+    """Mark logarithmic axes at 1, 2 and 5 times each power of ten, in plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    for axis in axes:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
 
 
 def titled_figure(width: float, height: float, title: str, synthetic: bool) -> tuple[Figure, Axes]:

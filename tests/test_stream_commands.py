@@ -130,7 +130,7 @@ def test_listening_in_lines_in_json_and_in_a_terminal(run, laboratory):
         (("listen", "none.wav", "--network", "tones"), "none.wav: cannot be read"),
         (("listen", "said.wav", "--network", "nobody"), "nobody"),
         (("listen", "said.wav", "--network", "tones", "--format", "csv"), "listen prints --format table or json"),
-        (("stream-eval", "tones.hqn"), "does not say what it was trained on"),
+        (("stream-eval", "pretrained:best-16k"), "does not say what it was trained on"),
         (("stream-eval", "tones", "--smoothing-ms", "99999"), "decision.smoothing_ms"),
     ],
 )

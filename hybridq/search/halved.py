@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hybridq.pictures import COLOURS, GREY, MARKERS, titled_figures
+from hybridq.pictures import COLOURS, GREY, MARKERS, plain_logarithmic, titled_figures
 from hybridq.profiler.tables import Column, Line, Note, Sheet, Terminal
 from hybridq.search.networks import FAMILIES, Network, Sample, shares
 
@@ -156,8 +156,6 @@ class Halved:
 
 def over_size(found: Halved) -> Figure:
     """Accuracy over operations and over memory: trained fully, filled; stopped, hollow; dashed: the limits."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     budget = found.request.budget
     fig, panels = titled_figures(9.5, 5.0, f"Networks within {budget.label}", found.synthetic, 2)
     labels = ("operations of an inference, millions", "weights and values in 8 bits, KB")
@@ -171,9 +169,7 @@ def over_size(found: Halved) -> Figure:
         if limit:
             axes.axvline(limit, color=GREY, ls="--")
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        plain_logarithmic(axes.xaxis)
         axes.set_xlabel(label)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("validation accuracy, %")
