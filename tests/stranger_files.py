@@ -81,7 +81,7 @@ def keras_2() -> bytes:
 
 def tflite() -> bytes:
     """A sound `.tflite` file of 8-bit convolutions and dense layers."""
-    from test_tflite import SMALL
+    from tflite_builds import SMALL
 
     return SMALL
 

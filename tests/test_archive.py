@@ -1,8 +1,5 @@
-"""Downloading and unpacking the published archives, from a real server that misbehaves on demand."""
+"""Archives from a real server: downloads that break, go on, are refused."""
 
-import hashlib
-import io
-import os
 import subprocess
 import sys
 import tarfile
@@ -10,80 +7,26 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+from archive_server import FILE, TINY, Behaviour, Handler, archive_of, folder_entry, packed, recording
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hybridq.audio import open_folder
 from hybridq.audio.archive import (
-    ARCHIVES,
     ATTEMPTS,
     SERVER_VARIABLE,
     Archive,
     download,
     download_test_set,
     is_downloaded,
-    server_url,
 )
-from hybridq.audio.unpack import BadArchive, unpack
+from hybridq.audio.unpack import BadArchive
 from hybridq.errors import UserError
-
-FILE = "tiny.tar.gz"
-
-
-@dataclass
-class Behaviour:
-    """What the server does. The lists are used up, one entry a request."""
-
-    content: bytes
-    etag: str | None = '"one"'
-    ranges: bool = True
-    break_after: list[int] = field(default_factory=list)  # bytes sent before the connection is closed
-    statuses: list[int] = field(default_factory=list)  # sent instead of an answer
-    block: int = 100  # bytes sent at once
-    pause_s: float = 0.0  # after each block
-    claimed_size: int | None = None
-    asked: list[str | None] = field(default_factory=list)  # the Range of each request
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        behaviour: Behaviour = self.server.behaviour  # type: ignore[attr-defined]
-        behaviour.asked.append(self.headers["Range"])
-        if behaviour.statuses:
-            self.send_error(behaviour.statuses.pop(0))
-            return
-        content, start = behaviour.content, 0
-        same = self.headers["If-Range"] in (None, behaviour.etag)
-        if behaviour.ranges and self.headers["Range"] and same:
-            start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
-            if start >= len(content):
-                self.send_error(416)
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        else:
-            self.send_response(200)
-        self.send_header("Content-Length", str(behaviour.claimed_size or len(content) - start))
-        if behaviour.etag:
-            self.send_header("ETag", behaviour.etag)
-        self.end_headers()
-        end = start + behaviour.break_after.pop(0) if behaviour.break_after else len(content)
-        try:
-            for at in range(start, end, behaviour.block):
-                self.wfile.write(content[at : min(at + behaviour.block, end)])
-                time.sleep(behaviour.pause_s)
-        except OSError:
-            pass  # the client was killed
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -100,42 +43,6 @@ def served(server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> Beha
     monkeypatch.setenv(SERVER_VARIABLE, f"http://127.0.0.1:{server.server_port}/mirror/")
     server.behaviour = Behaviour(TINY)  # type: ignore[attr-defined]
     return server.behaviour  # type: ignore[attr-defined]
-
-
-def packed(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
-        for member, content in members:
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return out.getvalue()
-
-
-def recording(seed: int) -> bytes:
-    out = io.BytesIO()
-    soundfile.write(out, np.random.default_rng(seed).normal(0, 0.1, 400), 16000, format="WAV")
-    return out.getvalue()
-
-
-def folder_entry(name: str) -> tuple[tarfile.TarInfo, bytes]:
-    member = tarfile.TarInfo(name)
-    member.type = tarfile.DIRTYPE
-    return member, b""
-
-
-# As the published archives are made: "./" first, then "./<word>/<clip>".
-TINY = packed(
-    folder_entry("./"),
-    (tarfile.TarInfo("./testing_list.txt"), b"yes/b_nohash_0.wav\n"),
-    (tarfile.TarInfo("./validation_list.txt"), b""),
-    folder_entry("./yes"),
-    *((tarfile.TarInfo(f"./yes/{name}_nohash_0.wav"), recording(at)) for at, name in enumerate("abc")),
-    *((tarfile.TarInfo(f"./no/{name}_nohash_0.wav"), recording(at)) for at, name in enumerate("de", 3)),
-)
-
-
-def archive_of(content: bytes) -> Archive:
-    return Archive(FILE, len(content), hashlib.sha256(content).hexdigest())
 
 
 def fetch(cache: Path, archive: Archive | None = None) -> Path:
@@ -379,56 +286,3 @@ def test_a_damaged_archive_is_not_kept(served: Behaviour, tmp_path: Path) -> Non
     with pytest.raises(BadArchive, match="damaged"):
         fetch(tmp_path, archive_of(served.content))
     assert {path.name for path in (tmp_path / "speech_commands").iterdir()} == set()
-
-
-def link(name: str, target: str, kind: bytes) -> tuple[tarfile.TarInfo, bytes]:
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, target
-    return member, b""
-
-
-@pytest.mark.parametrize(
-    "member",
-    [
-        (tarfile.TarInfo("../outside.txt"), b"x"),
-        (tarfile.TarInfo("yes/../../outside.txt"), b"x"),
-        (tarfile.TarInfo("{root}/outside.txt"), b"x"),
-        (tarfile.TarInfo("..\\outside.txt"), b"x"),
-        folder_entry("../outside"),
-        link("yes/link", "/etc", tarfile.SYMTYPE),
-        link("yes/link", "a.wav", tarfile.LNKTYPE),
-        link("yes/device", "", tarfile.CHRTYPE),
-        link("yes/pipe", "", tarfile.FIFOTYPE),
-    ],
-    ids=lambda member: f"{member[0].name} {member[0].type!r}",
-)
-def test_refuses_what_would_leave_the_folder(tmp_path: Path, member: tuple[tarfile.TarInfo, bytes]) -> None:
-    info, content = member
-    info.name = info.name.replace("{root}", str(tmp_path))
-    archive = tmp_path / "evil.tar.gz"
-    archive.write_bytes(packed((tarfile.TarInfo("yes/a.wav"), recording(0)), (info, content)))
-    with pytest.raises(BadArchive, match="refused"):
-        unpack(archive, tmp_path / "home" / "data", progress=False)
-    assert {path.name for path in tmp_path.iterdir()} == {"evil.tar.gz", "home"}
-    assert not list((tmp_path / "home").iterdir())
-
-
-def test_takes_over_no_modes(tmp_path: Path) -> None:
-    info = tarfile.TarInfo("yes/a.wav")
-    info.mode, info.uid = 0o6777, 1234
-    archive = tmp_path / "a.tar.gz"
-    archive.write_bytes(packed((info, b"sound")))
-    unpack(archive, tmp_path / "data", progress=False)
-    stat = (tmp_path / "data" / "yes" / "a.wav").stat()
-    assert stat.st_mode & 0o7111 == 0
-    assert stat.st_uid == os.getuid()
-
-
-def test_the_published_archives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(SERVER_VARIABLE, raising=False)
-    assert server_url(ARCHIVES["v0.01"]) == "http://download.tensorflow.org/data/speech_commands_v0.01.tar.gz"
-    assert {version: archive.size for version, archive in ARCHIVES.items()} == {
-        "v0.01": 1_489_096_277,
-        "v0.02": 2_428_923_189,
-    }
-    assert all(len(bytes.fromhex(archive.sha256)) == 32 for archive in ARCHIVES.values())

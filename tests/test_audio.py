@@ -1,60 +1,29 @@
-"""Folders of recordings: what is read, what is refused and why, and which split each clip is in."""
+"""Folders of clips: splits, digests, words, checks."""
 
-import itertools
 import os
-import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+from audio_files import RATE, assert_plain, fill, speakers_of, tone, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridq.audio import (
     check,
     choose_words,
-    fit,
     info,
     open_folder,
     open_source,
-    read_clip,
     read_exact,
     speaker_split,
 )
 from hybridq.audio.clips import STANDARD_WORDS, AudioSet
 from hybridq.errors import UserError
 
-RATE = 16000
 TEN_OF_THE_SUBSET = ["yes", "no", "up", "down", "left", "right", "stop", "go", "bed", "cat"]
-
-
-def tone(samples: int = RATE, rate: int = RATE, hz: float = 440.0, level: float = 0.5) -> np.ndarray:
-    return (level * np.sin(2 * np.pi * hz * np.arange(samples) / rate)).astype(np.float32)
-
-
-def write(path: Path, wave: np.ndarray | None = None, rate: int = RATE, **kind: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, tone() if wave is None else wave, rate, **kind)
-    return path
-
-
-def speakers_of(split: str, count: int) -> list[str]:
-    """Names of speakers whom the rule puts into a split."""
-    names = (f"{number:08x}" for number in itertools.count())
-    return list(itertools.islice((name for name in names if speaker_split(name) == split), count))
-
-
-def fill(root: Path, words: dict[str, int], split: str = "training", suffix: str = ".wav") -> Path:
-    """Write so many clips of each word, of speakers of one split, each with a sound of its own."""
-    level = 0.1
-    for word, count in words.items():
-        for speaker in speakers_of(split, count):
-            level += 0.001
-            write(root / word / f"{speaker}_nohash_0{suffix}", tone(200, level=level))
-    return root
 
 
 @pytest.fixture
@@ -66,138 +35,6 @@ def cache(tmp_path: Path) -> Path:
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
-
-# Reading one recording
-
-
-@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
-def test_reads_each_kind_of_file(tmp_path: Path, suffix: str) -> None:
-    wave = read_clip(write(tmp_path / f"a{suffix}"))
-    assert wave.dtype == np.float32
-    assert wave.shape == (RATE,)
-    assert np.abs(wave - tone()).max() < (0.1 if suffix == ".ogg" else 1e-4)
-
-
-@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
-def test_resamples_to_the_wanted_rate(tmp_path: Path, rate: int) -> None:
-    wave = read_clip(write(tmp_path / "a.wav", tone(rate, rate), rate))
-    assert wave.shape == (RATE,)
-    assert wave.dtype == np.float32
-    middle = slice(1000, -1000)  # the filter's ends aside
-    assert np.abs(wave[middle] - tone()[middle]).max() < 0.01
-
-
-def test_mixes_channels(tmp_path: Path) -> None:
-    wave = read_clip(write(tmp_path / "a.wav", np.stack([tone(), np.zeros(RATE, np.float32)], axis=1)))
-    np.testing.assert_allclose(wave, tone() / 2, atol=1e-4)
-
-
-def test_clips_float_samples_beyond_full_scale(tmp_path: Path) -> None:
-    wave = read_clip(write(tmp_path / "a.wav", tone(level=3.0), subtype="FLOAT"))
-    assert wave.max() == 1.0
-    assert wave.min() == -1.0
-
-
-@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "FLOAT"])
-@pytest.mark.parametrize("samples", [1, 255, 1000])
-def test_reads_whole_wav_files_of_any_sample_format(tmp_path: Path, subtype: str, samples: int) -> None:
-    assert read_clip(write(tmp_path / "a.wav", tone(samples), subtype=subtype)).shape == (samples,)
-
-
-def test_reads_a_wav_written_to_a_pipe(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.wav")
-    data = bytearray(path.read_bytes())
-    at = data.index(b"data") + 4
-    data[4:8] = data[at : at + 4] = b"\xff" * 4
-    path.write_bytes(data)
-    assert read_clip(path).shape == (RATE,)
-
-
-@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
-@pytest.mark.parametrize("kept", [0.001, 0.02, 0.3, 0.6, 0.9, 0.9999])
-def test_refuses_a_file_that_was_cut_short(tmp_path: Path, suffix: str, kept: float) -> None:
-    noise = np.random.default_rng(0).normal(0, 0.1, RATE)
-    path = write(tmp_path / f"a{suffix}", noise)
-    data = path.read_bytes()
-    path.write_bytes(data[: int(len(data) * kept)])
-    with pytest.raises(UserError) as caught:
-        read_clip(path)
-    assert_plain(caught.value, path)
-
-
-@settings(max_examples=60, deadline=None)
-@given(data=st.binary(max_size=200), magic=st.sampled_from([b"", b"RIFF\0\0\0\0WAVE", b"OggS", b"fLaC"]))
-def test_any_bytes_give_a_clip_or_a_plain_error(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes, magic: bytes
-) -> None:
-    path = tmp_path_factory.mktemp("bytes") / "a.wav"
-    path.write_bytes(magic + data)
-    try:
-        assert np.isfinite(read_clip(path)).all()
-    except UserError as error:
-        assert_plain(error, path)
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "empty"),
-        (b"This is a text, not a sound.\n" * 40, "not a whole WAV, FLAC or OGG file"),
-        (b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt ", "cut short"),
-    ],
-)
-def test_says_what_is_wrong_with_a_file(tmp_path: Path, content: bytes, reason: str) -> None:
-    path = tmp_path / "a.wav"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=reason) as caught:
-        read_clip(path)
-    assert_plain(caught.value, path)
-
-
-def test_refuses_what_holds_no_sound_or_no_numbers(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no samples"):
-        read_clip(write(tmp_path / "none.wav", tone(0)))
-    wave = tone()
-    wave[5] = np.nan
-    with pytest.raises(UserError, match="not numbers"):
-        read_clip(write(tmp_path / "nan.wav", wave, subtype="FLOAT"))
-    with pytest.raises(UserError, match="No such file"):
-        read_clip(tmp_path / "gone.wav")
-    with pytest.raises(UserError, match="directory"):
-        read_clip(tmp_path)
-
-
-def assert_plain(error: UserError, path: Path) -> None:
-    assert str(path) in str(error)
-    assert "\n" not in str(error)
-    assert error.exit_code == 2
-
-
-@given(length=st.integers(0, 60), wanted=st.integers(1, 60))
-def test_fit_keeps_the_middle_in_the_middle(length: int, wanted: int) -> None:
-    wave = np.arange(1, length + 1, dtype=np.float32)
-    fitted = fit(wave, wanted)
-    assert fitted.shape == (wanted,)
-    assert fitted.dtype == np.float32
-    kept = fitted[fitted > 0]
-    lost = length - len(kept)
-    assert len(kept) == min(length, wanted)
-    if lost:
-        assert kept[0] == lost // 2 + 1
-    elif len(kept):
-        assert int(np.argmax(fitted > 0)) == (wanted - length) // 2
-    assert (np.diff(kept) == 1).all()
-
-
-def test_read_exact_pads_a_short_clip_at_both_sides(tmp_path: Path) -> None:
-    wave = read_exact(write(tmp_path / "a.wav", tone(9000, hz=441)), samples=RATE)
-    assert wave.shape == (RATE,)
-    assert not wave[:3500].any()
-    assert not wave[-3500:].any()
-    assert wave[3500:-3500].any()
-
-
-# The dataset's own rule
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="/\\_.\0"), min_size=1, max_size=12)
 
@@ -225,9 +62,6 @@ def test_the_shares_are_about_those_asked_for(seed: int) -> None:
     splits = [speaker_split(f"{speaker:08x}_nohash_0.wav") for speaker in speakers]
     for split, share in (("training", 0.8), ("validation", 0.1), ("test", 0.1)):
         assert abs(splits.count(split) / 2000 - share) < 0.05
-
-
-# Opening a folder
 
 
 def test_opens_a_folder_and_leaves_out_what_is_no_clip(folder: Path, cache: Path) -> None:
@@ -308,9 +142,6 @@ def test_says_what_a_data_folder_is(folder: Path, cache: Path, make: str) -> Non
     assert_plain(caught.value, folder)
 
 
-# Digests
-
-
 def test_digest_follows_the_content_and_not_the_place(folder: Path, cache: Path, tmp_path: Path) -> None:
     fill(folder, {"yes": 3, "no": 2})
     first = open_folder(folder, cache)
@@ -377,9 +208,6 @@ def test_works_without_a_writable_cache(folder: Path, tmp_path: Path) -> None:
     assert open_folder(folder, tmp_path / "cache").digest == open_folder(folder, tmp_path / "other").digest
 
 
-# Choosing words
-
-
 def open_with(folder: Path, cache: Path, words: dict[str, int]) -> AudioSet:
     return open_folder(fill(folder, words), cache)
 
@@ -422,9 +250,6 @@ def test_says_why_a_word_cannot_be_trained(folder: Path, cache: Path, words: lis
 def test_auto_needs_two_words(folder: Path, cache: Path) -> None:
     with pytest.raises(UserError, match="two words with training clips are needed; it has yes"):
         choose_words(open_with(folder, cache, {"yes": 3}), "auto")
-
-
-# Checking
 
 
 def test_check_finds_what_is_wrong(folder: Path, cache: Path) -> None:
@@ -472,9 +297,6 @@ def test_info_counts_clips_and_speakers(folder: Path, cache: Path) -> None:
         ("yes", 3, 0, 1, 4, 4),
         ("total", 5, 0, 1, 6, 4),
     ]
-
-
-# The real clips
 
 
 def test_real_clips(gsc: Path, tmp_path: Path) -> None:

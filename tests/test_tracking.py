@@ -1,4 +1,4 @@
-"""The tracking store: real SQLite files, real processes, a real MLflow server that is not there."""
+"""The tracking store: what is kept, in real SQLite files and by real processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,14 +22,13 @@ import psutil
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from store_processes import HOME, child, refused
 
 from hybridq.errors import ENVIRONMENT, UserError
 from hybridq.metrics import METRICS, mlflow_name, name_from_mlflow
 from hybridq.tracking import RunView, Store, open_store
 from hybridq.tracking.guard import redacted
 from hybridq.tracking.ui import free_port
-
-HOME = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -44,14 +42,6 @@ def the_store(store: Store) -> Path:
     """The folder of the shared store."""
     assert store.root is not None
     return store.root
-
-
-def child(code: str, *arguments: object, **extra: str) -> subprocess.Popen[str]:
-    """A Python process with hybridq importable."""
-    env = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    env |= {"PYTHONPATH": str(HOME)} | extra
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_only_tracking_imports_mlflow() -> None:
@@ -278,25 +268,6 @@ def test_an_address_is_shown_without_its_password(password: str, scheme: str) ->
     assert secret not in redacted(f"postgresql://example.org/runs?user=me&password={secret}")
 
 
-def refused(root: Path) -> str:
-    with pytest.raises(UserError) as caught:
-        open_store(root).start_run("x", params={}, tags={})
-    assert caught.value.exit_code == ENVIRONMENT
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def test_a_place_that_cannot_hold_a_store(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    assert "cannot write" in refused(tmp_path / "file")
-    assert "cannot write" in refused(tmp_path / "file" / "mlruns")
-    for name, content in (("noise", b"this is not a database " * 100), ("empty", b"")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "mlflow.db").write_bytes(content)
-        assert "mlflow" in refused(tmp_path / name).lower()
-        assert (tmp_path / name / "mlflow.db").read_bytes() == content
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 3 MiB; needs the right to mount."""
@@ -358,44 +329,6 @@ def test_read_only_and_full_disk_lose_nothing(
     assert "read-only" in refused(small_disk / "mlruns")
     assert open_store(small_disk / "mlruns").find("full").id == run.id  # reading still works
     assert "cannot write" in refused(small_disk / "elsewhere")
-
-
-def test_file_size_limit_while_making_the_store(tmp_path: Path) -> None:
-    """What a full disk does without the right to mount: nothing half-made stays."""
-    code = """
-import resource, sys, signal
-from pathlib import Path
-from hybridq.errors import UserError
-from hybridq.tracking import open_store
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-import mlflow.store.tracking.sqlalchemy_store
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-try:
-    open_store(Path(sys.argv[1]))
-except UserError as error:
-    print(error.exit_code, error)
-"""
-    out, err = child(code, tmp_path / "mlruns", PYTHONDONTWRITEBYTECODE="1").communicate(timeout=60)
-    assert (out[:2], out.count("\n")) == ("3 ", 1), (out, err)
-    assert not (tmp_path / "mlruns" / "mlflow.db").exists()
-    open_store(tmp_path / "mlruns")
-
-
-def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    start = time.monotonic()
-    for uri in (
-        "http://127.0.0.1:9",
-        "postgresql://me:secret@127.0.0.1:9/runs",
-        "http://no.such.host.invalid",
-    ):
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        message = refused(tmp_path)
-        assert "out of reach" in message
-        assert "secret" not in message
-    assert time.monotonic() - start < 10
-    for uri in (str(tmp_path), f"file://{tmp_path}", "mlruns", f"sqlite:///{tmp_path}/none/x.db", "odd://x"):
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        refused(tmp_path)
 
 
 def test_free_port_passes_over_a_taken_one() -> None:
