@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +33,16 @@ def gsc() -> Path:
 def folder(tmp_path: Path) -> Path:
     """Clips of two words by forty speakers, tones of different pitch, and a background noise."""
     return write_tones(tmp_path / "clips")
+
+
+@pytest.fixture
+def data(folder: Path, tmp_path: Path) -> Any:
+    """The two words of `folder` as a data set."""
+    from hybridq.audio import open_folder
+    from hybridq.dataset import Dataset
+    from hybridq.features import FrontEnd
+
+    return Dataset(open_folder(folder, tmp_path / "cache"), ("yes", "no"), FrontEnd(), tmp_path / "cache")
 
 
 def write_tones(root: Path) -> Path:

@@ -5,40 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from small_training import Notes, small_network
 
-from hybridq.audio import open_folder
-from hybridq.dataset import Dataset
 from hybridq.distillation import softened, taught_by
-from hybridq.features import FrontEnd
 from hybridq.models import build_model
-from hybridq.models.config import ReferenceConfig, TCResNetConfig
+from hybridq.models.config import TCResNetConfig
 from hybridq.training import train
 from hybridq.training_settings import TrainingSettings
 
 
-class Nobody:
-    """Watches, and says nothing."""
-
-    def begin(self, epochs):
-        pass
-
-    def batch(self, epoch, share, accuracy):
-        pass
-
-    def epoch(self, row):
-        pass
-
-
-@pytest.fixture
-def data(folder, tmp_path):
-    return Dataset(open_folder(folder, tmp_path / "cache"), ("yes", "no"), FrontEnd(), tmp_path / "cache")
-
-
 def network(seed):
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    return build_model(ReferenceConfig(filters=[2, 2, 4, 4, 4, 4], dense=[8, 8]), (38, 55), 2)
+    return small_network({}, seed)
 
 
 logits = arrays(np.float32, (5, 4), elements=st.floats(-8, 8, width=32))
@@ -79,10 +56,10 @@ def test_a_pupil_believes_its_teacher_rather_than_the_labels(data, tmp_path):
 
     settings = TrainingSettings(epochs=15, batch=8, learning_rate=3e-3)
     pupil = network(1)
-    history = train(pupil, data, settings, tmp_path / "whole", Nobody(), teachers=[teacher])
+    history = train(pupil, data, settings, tmp_path / "whole", Notes(), teachers=[teacher])
     assert history.epochs[-1].validation_accuracy < 10
 
-    class Stop(Nobody):
+    class Stop(Notes):
         def epoch(self, row):
             if row.epoch == 2:
                 raise KeyboardInterrupt
@@ -90,5 +67,5 @@ def test_a_pupil_believes_its_teacher_rather_than_the_labels(data, tmp_path):
     again = network(1)
     with pytest.raises(KeyboardInterrupt):
         train(again, data, settings, tmp_path / "part", Stop(), teachers=[teacher])
-    resumed = train(again, data, settings, tmp_path / "part", Nobody(), resume=True, teachers=[teacher])
+    resumed = train(again, data, settings, tmp_path / "part", Notes(), resume=True, teachers=[teacher])
     assert resumed.epochs == history.epochs

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_training import Notes
 
 from hybridq.bundle import load_bundle
 from hybridq.deploy.arithmetic import classes, computed, every_tensor, quantized
@@ -28,6 +29,7 @@ WIDTHS = st.sampled_from(["8-bit", "4-bit", "ternary", "binary"])
 FUNCTIONS = st.sampled_from(
     ["linear", "relu", "relu6", "elu", "selu", "tanh", "sigmoid", "swish", "gelu", "leaky_relu"]
 )
+
 BLOCKS = st.lists(st.sampled_from(["conv", "depthwise", "pool", "residual", "norm", "act"]), min_size=1, max_size=4)
 
 
@@ -225,7 +227,7 @@ training: {epochs: 1}
     )
     recipe = load_recipe(tmp_path / "deploy.yaml")
     store = open_store(tmp_path / "mlruns")
-    run = Laboratory(store, lambda recipe, data: Silent()).run(recipe)
+    run = Laboratory(store, lambda recipe, data: Notes()).run(recipe)
     bundle = load_bundle(store.download(run, "model"))
     model, network = bundle.model(), convert(bundle)
     x, truth = open_dataset(recipe).inputs("all", bundle.normalisation)
@@ -240,14 +242,3 @@ training: {epochs: 1}
     }
     # The grids were laid by the float parent, not left where an untrained network has them.
     assert {layer.activation.fraction for layer in model.layers if is_grid(layer)} != {DEFAULT_FRACTION}
-
-
-class Silent:
-    def begin(self, epochs):
-        pass
-
-    def batch(self, epoch, share, accuracy):
-        pass
-
-    def epoch(self, row):
-        pass

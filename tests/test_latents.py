@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_training import Notes, small_network
 
-from hybridq.audio import open_folder
-from hybridq.dataset import Dataset
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd
 from hybridq.latents import clipped_latents, latent_bound, latents
-from hybridq.models import build_model
-from hybridq.models.config import ReferenceConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize import quantize
 from hybridq.training import train
@@ -20,35 +16,8 @@ from hybridq.training_settings import TrainingSettings
 SETTINGS = TrainingSettings(epochs=3, batch=8, warmup_epochs=0, learning_rate=3e-2, average=0.5, latent_clip=(1.8, 1.2))
 
 
-class Nobody:
-    """Watches, says nothing, and can interrupt after an epoch."""
-
-    def __init__(self, stop_after=None):
-        self.stop_after = stop_after
-
-    def begin(self, epochs):
-        pass
-
-    def batch(self, epoch, share, accuracy):
-        pass
-
-    def epoch(self, row):
-        if row.epoch == self.stop_after:
-            raise KeyboardInterrupt
-
-
-@pytest.fixture
-def data(folder, tmp_path):
-    return Dataset(open_folder(folder, tmp_path / "cache"), ("yes", "no"), FrontEnd(), tmp_path / "cache")
-
-
 def network(plan=None):
-    import keras
-
-    keras.utils.set_random_seed(0)
-    model = build_model(ReferenceConfig(filters=[2, 2, 4, 4, 4, 4], dense=[8, 8]), (38, 55), 2)
-    plan = plan or {"conv2d*": "8-bit", "conv2d_5": "ternary", "dense": "binary"}
-    return quantize(model, PrecisionPlan.from_data(plan))
+    return small_network(plan or {"conv2d*": "8-bit", "conv2d_5": "ternary", "dense": "binary"})
 
 
 def farthest(kernel):
@@ -84,10 +53,10 @@ def test_only_binary_and_ternary_layers_have_latents_and_a_depthwise_one_by_chan
 
 def test_training_keeps_the_latents_within_the_bound_and_the_others_free(data, tmp_path):
     free, bounded = network(), network()
-    train(free, data, SETTINGS.model_copy(update={"latent_clip": None}), tmp_path / "a", Nobody())
+    train(free, data, SETTINGS.model_copy(update={"latent_clip": None}), tmp_path / "a", Notes())
     assert max(farthest(kernel) for kernel, _ in latents(free)) > 2
     tight = SETTINGS.model_copy(update={"latent_clip": (1.2, 1.2), "average": 0.0})
-    train(bounded, data, tight, tmp_path / "b", Nobody())
+    train(bounded, data, tight, tmp_path / "b", Notes())
     for kernel, _ in latents(bounded):  # the mean itself falls by the clipping, so the last bound is a little lower
         assert farthest(kernel) < 1.2 * 1.2
     assert farthest(bounded.get_layer("conv2d_1").kernel) > 1.5
@@ -97,10 +66,10 @@ def test_a_resumed_run_ends_with_the_same_weights_and_saves_nothing_of_the_bound
     import keras
 
     whole, again = network(), network()
-    train(whole, data, SETTINGS, tmp_path / "a", Nobody())
+    train(whole, data, SETTINGS, tmp_path / "a", Notes())
     with pytest.raises(KeyboardInterrupt):
-        train(again, data, SETTINGS, tmp_path / "b", Nobody(stop_after=1))
-    train(again, data, SETTINGS, tmp_path / "b", Nobody(), resume=True)
+        train(again, data, SETTINGS, tmp_path / "b", Notes(stop_after=1))
+    train(again, data, SETTINGS, tmp_path / "b", Notes(), resume=True)
     for one, other in zip(whole.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     whole.save(tmp_path / "whole.keras")
@@ -121,5 +90,5 @@ def test_a_failure_in_training_takes_the_bound_away_too(data, tmp_path):
     assert own() == before
     wild = SETTINGS.model_copy(update={"learning_rate": 1e30, "optimizer": "sgd"})
     with pytest.raises(UserError, match="diverged"):
-        train(model, data, wild, tmp_path / "a", Nobody())
+        train(model, data, wild, tmp_path / "a", Notes())
     assert own() == before

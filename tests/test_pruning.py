@@ -4,18 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_training import Notes, small_network
 
-from hybridq.audio import open_folder
-from hybridq.dataset import Dataset
 from hybridq.deploy.convert import settle
 from hybridq.deploy.layers import integer_network
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd
-from hybridq.models import build_model
-from hybridq.models.config import ReferenceConfig
-from hybridq.precision import PrecisionPlan
 from hybridq.pruning import masked_kernels, sparsity
-from hybridq.quantize import quantize
 from hybridq.training import train
 from hybridq.training_settings import PruneSettings, TrainingSettings
 
@@ -23,35 +17,8 @@ PRUNE = PruneSettings(sparsity=0.8, first=2, last=3)
 SETTINGS = TrainingSettings(epochs=4, batch=8, warmup_epochs=0, learning_rate=3e-3, average=0.9, prune=PRUNE)
 
 
-class Nobody:
-    """Watches, notes the epochs, and can interrupt after one."""
-
-    def __init__(self, stop_after=None):
-        self.stop_after, self.rows = stop_after, []
-
-    def begin(self, epochs):
-        pass
-
-    def batch(self, epoch, share, accuracy):
-        pass
-
-    def epoch(self, row):
-        self.rows.append(row)
-        if row.epoch == self.stop_after:
-            raise KeyboardInterrupt
-
-
-@pytest.fixture
-def data(folder, tmp_path):
-    return Dataset(open_folder(folder, tmp_path / "cache"), ("yes", "no"), FrontEnd(), tmp_path / "cache")
-
-
 def network(plan=None):
-    import keras
-
-    keras.utils.set_random_seed(0)
-    model = build_model(ReferenceConfig(filters=[2, 2, 4, 4, 4, 4], dense=[8, 8]), (38, 55), 2)
-    return quantize(model, PrecisionPlan.from_data(plan or {"*": {"weights": "4-bit", "outputs": "8-bit"}}))
+    return small_network(plan or {"*": {"weights": "4-bit", "outputs": "8-bit"}})
 
 
 def zeros(model):
@@ -79,7 +46,7 @@ def test_the_smallest_are_pruned_and_zeros_stay_zeros(data, tmp_path):
         masks.prune(0.5)
         kept = kernel.numpy() != 0
         assert before[kept].min() >= before[~kept].max()
-    watched = Nobody()
+    watched = Notes()
     history = train(model, data, SETTINGS, tmp_path / "a", watched)
     assert [row.sparsity for row in watched.rows] == pytest.approx([0, 0.7, 0.8, 0.8])
     assert history.best.epoch in (3, 4)
@@ -89,7 +56,7 @@ def test_the_smallest_are_pruned_and_zeros_stay_zeros(data, tmp_path):
 
 def test_an_integer_network_has_the_zeros_too(data, tmp_path):
     model = network()
-    train(model, data, SETTINGS, tmp_path / "a", Nobody())
+    train(model, data, SETTINGS, tmp_path / "a", Notes())
     settle(model)
     for layer in integer_network(model).layers:
         if hasattr(layer, "weights"):
@@ -98,10 +65,10 @@ def test_an_integer_network_has_the_zeros_too(data, tmp_path):
 
 def test_a_resumed_run_ends_with_the_same_weights(data, tmp_path):
     whole, again = network(), network()
-    train(whole, data, SETTINGS, tmp_path / "a", Nobody())
+    train(whole, data, SETTINGS, tmp_path / "a", Notes())
     with pytest.raises(KeyboardInterrupt):
-        train(again, data, SETTINGS, tmp_path / "b", Nobody(stop_after=2))
-    train(again, data, SETTINGS, tmp_path / "b", Nobody(), resume=True)
+        train(again, data, SETTINGS, tmp_path / "b", Notes(stop_after=2))
+    train(again, data, SETTINGS, tmp_path / "b", Notes(), resume=True)
     for one, other in zip(whole.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -116,7 +83,7 @@ def test_nothing_is_left_of_the_masks_in_the_model():
 
 def test_binary_weights_cannot_be_pruned(data, tmp_path):
     with pytest.raises(UserError, match="the binary weights of dense_1 have no zero"):
-        train(network({"dense_1": "binary"}), data, SETTINGS, tmp_path / "a", Nobody())
+        train(network({"dense_1": "binary"}), data, SETTINGS, tmp_path / "a", Notes())
 
 
 @pytest.mark.parametrize(

@@ -4,50 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_training import Notes, small_network
 
-from hybridq.audio import open_folder
-from hybridq.dataset import Dataset
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd
-from hybridq.models import build_model
-from hybridq.models.config import ReferenceConfig
-from hybridq.precision import PrecisionPlan
-from hybridq.quantize import quantize
 from hybridq.training import Epoch, History, learning_rate, train, validate
 from hybridq.training_settings import TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=3, batch=16, average=0.9, warmup_epochs=1)
 
 
-class Notes:
-    """Remembers what it is told, and can interrupt after an epoch."""
-
-    def __init__(self, stop_after=None):
-        self.rows, self.stop_after, self.shares = [], stop_after, []
-
-    def begin(self, epochs):
-        pass
-
-    def batch(self, epoch, share, accuracy):
-        self.shares.append(epoch - 1 + share)
-
-    def epoch(self, row):
-        self.rows.append(row)
-        if row.epoch == self.stop_after:
-            raise KeyboardInterrupt
-
-
-@pytest.fixture
-def data(folder, tmp_path):
-    return Dataset(open_folder(folder, tmp_path / "cache"), ("yes", "no"), FrontEnd(), tmp_path / "cache")
-
-
 def network(seed=0):
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    model = build_model(ReferenceConfig(filters=[2, 2, 4, 4, 4, 4], dense=[8, 8]), (38, 55), 2)
-    return quantize(model, PrecisionPlan.from_data({"conv2d*": "8-bit", "dense": "binary"}))
+    return small_network({"conv2d*": "8-bit", "dense": "binary"}, seed)
 
 
 def trained(model, *arguments, **options):
