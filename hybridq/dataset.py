@@ -97,7 +97,7 @@ class Dataset:
       test the official clips, if there are.
 
     With `voices`, which opens a set of synthetic ones, their training takes stand in for `share` of the training clips
-    of every epoch, and for no other clips.
+    of every epoch (`unknown_share` of those of unknown words, unless None), and for no other clips.
     """
 
     def __init__(
@@ -111,11 +111,14 @@ class Dataset:
         negatives: Negatives = Negatives(),  # noqa: B008  (frozen)
         voices: Callable[[], AudioSet] | None = None,
         share: float = 0.0,
+        unknown_share: float | None = None,
     ) -> None:
         self.audio, self.words, self.negatives = audio, tuple(words), negatives
         self.commands = commands_of(words)
         self.front_end, self.cache, self.balance, self.per = front_end, cache, balance, per
-        self.voices, self.share = voices, share
+        self.voices = voices
+        asked = share if unknown_share is None else unknown_share
+        self.shares = np.array([asked if word == UNKNOWN else share for word in words])
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split:
@@ -188,7 +191,7 @@ class Dataset:
         audio = self.voices()
         clips = audio.select(audio.words() if UNKNOWN in self.words else self.commands, "training")
         labels = self._labels([clip.word for clip in clips])
-        return StandIns(self._sounds(audio.root, clips)[1], labels, self.share)
+        return StandIns(self._sounds(audio.root, clips)[1], labels, self.shares)
 
     def features(self, name: str) -> Floats:
         """MFCC of the centred clips of a split, not standardised: (clips, coefficients, frames), memory-mapped."""

@@ -15,7 +15,8 @@ from hybridq.audio import (
     open_folder,
     open_source,
 )
-from hybridq.audio.clips import EVERYDAY_WORDS, STANDARD_WORDS
+from hybridq.audio.clips import STANDARD_WORDS
+from hybridq.audio.everyday import EVERYDAY_WORDS
 from hybridq.audio.negatives import Negatives, commands_of
 from hybridq.backend import load_tensorflow
 from hybridq.dataset import Dataset, Floats, Normalisation
@@ -50,7 +51,7 @@ def open_dataset(recipe: Recipe) -> Dataset:
     return Dataset(
         audio, labels, FrontEnd.of(recipe.features), cache_root(), asked.balance, recipe.features.normalisation,
         negatives, voices=(lambda: open_voices(recipe, labels)) if training.synthetic_voices else None,
-        share=training.synthetic_share,
+        share=training.synthetic_share, unknown_share=training.synthetic_unknown_share,
     )  # fmt: skip
 
 

@@ -18,8 +18,9 @@ FADE = 160  # samples over which one half of a spliced word goes over into the o
 class Renewal:
     """One epoch's choice. `words` (clips,) are numbers of the words in the training clips `sounds`.
 
-    `silent` and `unknown` (clips,) say which of them are renewed. `pool` are all clips of unknown words, at least as
-    many as are renewed; `recordings` what silence is made of; `splices` the share of unknown clips that are spliced.
+    `silent` and `unknown` (clips,) say which of them are renewed. `pool` are all clips of unknown words, which come
+    again where more are renewed; `recordings` what silence is made of; `splices` the share of unknown clips that are
+    spliced.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class Renewal:
         self.spoken = np.flatnonzero(~silent)
         self.drawn = np.full(len(words), -1)  # by training clip: which of the pool stands in its place
         if pool is not None:
-            self.drawn[unknown] = rng.permutation(len(pool))[: np.count_nonzero(unknown)]
+            wanted = np.count_nonzero(unknown)
+            rounds = [rng.permutation(len(pool)) for _ in range(-(-wanted // len(pool)))]
+            self.drawn[unknown] = np.concatenate(rounds)[:wanted]
         self.spliced = unknown & (rng.random(len(words)) < splices)
 
     def __call__(self, clips: NDArray[np.int64]) -> Sounds:

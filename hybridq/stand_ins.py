@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class StandIns:
-    """Takes of synthetic voices: sounds int16 (takes, samples), labels (takes,); `share` of the clips they replace."""
+    """Takes of synthetic voices: sounds int16 (takes, samples), labels (takes,).
+
+    `shares` (classes,): of the clips of each class, the share that they replace.
+    """
 
     sounds: NDArray[np.int16]
     labels: NDArray[Any]
-    share: float
+    shares: NDArray[np.float64]
 
     def instead(self, sounds: NDArray[np.int16], labels: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int16]:
         """The clips (clips, samples) with some replaced by takes of the same label; one that nobody says stays."""
         mixed = np.array(sounds)
-        chosen = rng.random(len(labels)) < self.share
+        chosen = rng.random(len(labels)) < self.shares[labels]
         for label in np.unique(labels[chosen]):
             takes = np.flatnonzero(self.labels == label)
             places = np.flatnonzero(chosen & (labels == label))

@@ -22,6 +22,7 @@ import numpy as np
 
 from hybridq.distillation import taught_by
 from hybridq.errors import RUN_FAILED, NotWritable, UserError
+from hybridq.fused_norms import fused_norms
 from hybridq.latents import clipped_latents, latent_bound
 from hybridq.pruning import masked_kernels, sparsity
 
@@ -127,6 +128,7 @@ def train(
     with ExitStack() as during:
         epochs = data.epochs(done, last, settings.seed, settings.augment, retarget)
         during.enter_context(closing(epochs))
+        during.enter_context(fused_norms(model))
         bound = during.enter_context(clipped_latents(model)) if settings.latent_clip else None
         masks = during.enter_context(masked_kernels(model)) if settings.prune.sparsity else None
         for number, (x, y) in enumerate(epochs, done):

@@ -163,6 +163,12 @@ class TrainingSettings(Section):
         lt=1,
         description="share of the training clips that they replace, others in every epoch (0 to 1)",
     )
+    synthetic_unknown_share: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="the same of the clips of _unknown_, where they say everyday words; null: synthetic_share (0 to 1)",
+    )
     prune: PruneSettings = Field(default=PruneSettings(), description="weights that become zero in training")
     augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
 

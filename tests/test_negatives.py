@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hybridq.audio import choose_other_words, open_folder
-from hybridq.audio.clips import EVERYDAY_WORDS
+from hybridq.audio.everyday import EVERYDAY_WORDS
 from hybridq.audio.negatives import Negatives, commands_of, present, selection
 from hybridq.audio.silence import made_silence, part_of
 from hybridq.dataset import Dataset
@@ -168,6 +168,38 @@ def test_synthetic_voices_say_other_words_for_unknown(clips, tmp_path):
         for label, count in enumerate(sounds):
             if count:
                 assert len({one.tobytes() for one in x[y.argmax(1) == label]}) == count
+
+
+def test_more_unknown_clips_than_there_are_come_more_than_once_in_training_alone(clips, tmp_path):
+    still = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
+    data = opened(clips, tmp_path, unknown=1.0, words=("cat",))
+    there = len(data.audio.select(["cat"], "training"))
+    x, y = data.epoch(0, 7, still)
+    heard = [one.tobytes() for one in x[y.argmax(1) == 3]]
+    assert len(heard) == counts(data, "training")[0] + counts(data, "training")[1] > there
+    assert len(set(heard)) == there
+    assert {heard.count(one) for one in heard} <= {len(heard) // there, -(-len(heard) // there)}
+    others = set(data.audio.words()).difference(LABELS)
+    assert counts(data, "validation")[3] == len(data.audio.select(others, "validation"))
+
+
+def test_voices_may_say_another_share_of_the_unknown_words(clips, tmp_path):
+    voices = tmp_path / "voices"
+    for word in ("yes", "goat"):
+        (voices / word).mkdir(parents=True)
+        soundfile.write(voices / word / "0000000a_nohash_0.wav", 0.3 * np.sin(np.arange(16000) * 0.1), 16000)
+    cache = tmp_path / "cache"
+    still = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
+    open_voices = {"voices": lambda: open_folder(voices, cache), "share": 0.01}
+
+    def said(unknown_share: float | None) -> list[int]:
+        data = Dataset(open_folder(clips, cache), LABELS, FrontEnd(), cache, **open_voices, unknown_share=unknown_share)
+        x, y = data.epoch(0, 0, still)
+        return [len({one.tobytes() for one in x[y.argmax(1) == label]}) for label in range(4)]
+
+    assert said(0.99)[3] == 1
+    assert said(0.99)[0] == said(None)[0] > 1
+    assert said(None)[3] > 1
 
 
 def test_the_everyday_words_are_none_that_the_test_asks_about():

@@ -28,14 +28,6 @@ SILENCE, UNKNOWN = NEGATIVES = ("_silence_", "_unknown_")  # the classes that ar
 
 STANDARD_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 
-# For the class unknown, said by synthetic voices: none is in Speech Commands, so that its other words stay unheard;
-# the first lines sound a little like commands.
-EVERYDAY_WORDS = (
-    *("goat", "low", "nose", "snow", "note", "road", "town", "dawn", "out", "around", "lift", "letter", "last"),
-    *("light", "ride", "rain", "step", "top", "shop", "cup", "but", "under", "yet", "guess", "year", "cap", "cut"),
-    *("bad", "bet", "body", "music", "paper", "table", "water", "hello", "window", "morning", "flower", "animal"),
-)
-
 # The dataset's README: a speaker's hash is taken modulo this many values ("about 134 million").
 MAX_CLIPS_PER_WORD = 2**27 - 1
 

@@ -97,8 +97,11 @@ def _unknown(
         learnt = unknown_words(audio, labels, negatives)
         words = learnt if split == "training" else set(audio.words()).difference(labels)
         every = audio.select(words, split)
-        count = min(max(1, round(negatives.unknown * commands)), len(every))
-        return [every[i * len(every) // count] for i in range(count)], f"{count} of {len(every)} clips of other words"
+        count = max(1, round(negatives.unknown * commands))
+        if split != "training":  # where every clip is another sound in every epoch, some may come twice
+            count = min(count, len(every))
+        note = f"{count} of {len(every)}" if count <= len(every) else f"{count} in each epoch, from {len(every)}"
+        return [every[i * len(every) // count] for i in range(count)], f"{note} clips of other words"
     clips = [clip for clip in official if clip.word not in labels]
     note = f"{len(clips)} official test clips"
     if len(clips) < len(official):
