@@ -1,6 +1,8 @@
 """What a training step of the quantized networks costs beside the float32 one: same batch, same machine, one run.
 
-    python tools/benchmark_step.py [RECIPE...] [--turns 9]     (default: recipes/paper/{fp32,int8,hybrid}.yaml)
+    python tools/benchmark_step.py [RECIPE...] [--turns 9] [--keras-norms]
+
+Without recipes: recipes/paper/{fp32,int8,hybrid}.yaml. With --keras-norms each trains also by the batch norms of Keras.
 
 The networks take turns, a block of steps each, and the median of the ratios within a turn counts: other work on
 the machine then slows all of them. The processor time, of all threads together, is told besides: it hardly depends
@@ -11,6 +13,7 @@ import argparse
 import os
 import statistics
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,18 +29,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipes", nargs="*", type=Path, help="the first is the one to compare with")
     parser.add_argument("--turns", type=int, default=TURNS, help="how many turns; of more the median is steadier")
+    parser.add_argument("--keras-norms", action="store_true", help="each also without hybridq.fused_norms")
     given = parser.parse_args()
     paths = given.recipes or [RECIPES / f"{name}.yaml" for name in ("fp32", "int8", "hybrid")]
 
     from hybridq.experiment import network
+    from hybridq.fused_norms import fused_norms
     from hybridq.recipe_file import load_recipe
     from hybridq.training import compile_model
 
-    models = {}
+    models, norms = {}, {}
     for path in paths:
         recipe = load_recipe(path)
-        models[recipe.name] = network(recipe, 10)
-        compile_model(models[recipe.name], recipe.training)
+        for manner, chosen in (("", fused_norms), (" with the batch norms of Keras", nullcontext)):
+            if chosen is fused_norms or given.keras_norms:
+                name = recipe.name + manner
+                models[name], norms[name] = network(recipe, 10), chosen
+                compile_model(models[name], recipe.training)
     rng = np.random.default_rng(0)
     batch = recipe.training.batch
     model_shape = next(iter(models.values())).input_shape[1:]
@@ -49,7 +57,8 @@ def main() -> None:
     for turn in range(given.turns + 1):
         for name, model in models.items():
             start, before = time.perf_counter(), time.process_time()
-            model.fit(x, y, batch_size=batch, verbose=0)
+            with norms[name](model):
+                model.fit(x, y, batch_size=batch, verbose=0)
             if turn:  # the first turn traces the graphs
                 took[name].append(1e3 * (time.perf_counter() - start) / STEPS)
                 worked[name].append(1e3 * (time.process_time() - before) / STEPS)
