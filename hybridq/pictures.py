@@ -154,7 +154,8 @@ def decision_curves(splits: Mapping[str, Decisions], threshold: float, *, title:
     axes.set_xlim(0, 50)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    if axes.get_legend_handles_labels()[0]:  # there are none where a split has nothing but commands
+        axes.legend(frameon=False)
     axes.set_title(_title(title, synthetic))
     return fig
 

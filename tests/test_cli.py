@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from interrupting import interrupted
 
 from hybridq import cli
+from hybridq.tracking import open_store
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAPER = REPOSITORY / "recipes" / "paper"
@@ -145,6 +147,19 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(run, folder, tmp_path):
     assert code == 3
     assert "mlruns" in err
     assert plain(err)
+
+
+def test_ctrl_c_says_how_to_go_on(run, folder, tmp_path):
+    (tmp_path / "long.yaml").write_text(
+        "model: {filters: [2, 2, 2, 2, 4, 4], dense: [8, 4]}\ndata: {words: ['yes', 'no']}\n"
+    )
+    long = ("train", "long.yaml", "--data", folder, "--set", "training.epochs=200")
+    code, said = interrupted(*long, cwd=tmp_path, after="epoch 2/")
+    assert (code, said) == (
+        130,
+        "hybridq: interrupted; the same command with --resume goes on from the last whole epoch",
+    )
+    assert open_store().find("long").status == "KILLED"
 
 
 def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import write_tones
+from interrupting import interrupted
 from rich.console import Console
 from test_measurement import status
 
@@ -122,6 +123,14 @@ def test_listening_in_lines_in_json_and_in_a_terminal(run, laboratory):
     out = Console(file=StringIO(), force_terminal=True, width=80)
     view.show_live(heard, 16000, mine.labels, 0.6, "tones", out)
     assert all(one in out.file.getvalue() for one in lines)
+
+
+def test_ctrl_c_ends_a_file_without_advice_that_does_not_fit(laboratory):
+    sound = np.zeros(60 * 16000)
+    sound[16000:28000] = 0.3 * np.sin(np.arange(12000) * 0.05)
+    soundfile.write(laboratory / "long.wav", sound, 16000)
+    listening = ("listen", "long.wav", "--network", "tones", "--threshold", "0", "--paced")
+    assert interrupted(*listening, cwd=laboratory, after=" s  ") == (130, "hybridq: interrupted")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ for command in (
 ):
     app.command()(command)
 
+RESUMABLE = ("train", "reproduce", "sweep")  # the commands with --resume
+
 
 @app.callback()
 def _common(
@@ -53,8 +55,12 @@ def main() -> None:
         app(args=arguments, prog_name="hybridq")
     except UserError as error:
         _fail(str(error), error.exit_code, debug)
-    except KeyboardInterrupt:
-        _fail("interrupted; the same command with --resume goes on from the last whole epoch", INTERRUPTED, debug)
+    except (KeyboardInterrupt, SystemExit) as error:  # of an interrupt Typer makes an exit
+        if isinstance(error, SystemExit) and error.code != INTERRUPTED:
+            raise
+        goes_on = arguments[:1] and arguments[0] in RESUMABLE
+        hint = "; the same command with --resume goes on from the last whole epoch" if goes_on else ""
+        _fail(f"interrupted{hint}", INTERRUPTED, debug)
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}", ENVIRONMENT, debug)
     except Exception as error:
