@@ -33,6 +33,8 @@ class Grid:
         if self.fraction is None:
             return x
         step = 2.0**-self.fraction
+        if keras.backend.backend() == "tensorflow" and keras.backend.standardize_dtype(x.dtype) == "float32":
+            return _rounded(x, step)
         inside = ops.clip(x, LOWEST * step, HIGHEST * step)
         rounded = ops.clip(ops.floor(x / step + 0.5), LOWEST, HIGHEST) * step
         return inside + ops.stop_gradient(rounded - inside)
@@ -45,6 +47,22 @@ class Grid:
     def from_config(cls, config: dict[str, Any]) -> Grid:
         """The grid of `get_config`."""
         return cls(**config)
+
+
+def _rounded(x: Any, step: float) -> Any:
+    """The same in fewer operations over the whole tensor: for the gradient TensorFlow has one."""
+    import tensorflow as tf
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def rounded(x: Any) -> Any:
+        def gradient(upstream: Any) -> Any:
+            return tf.quantization.fake_quant_with_min_max_args_gradient(
+                upstream, x, min=LOWEST * step, max=HIGHEST * step
+            )
+
+        return tf.clip_by_value(tf.floor(x / step + 0.5), LOWEST, HIGHEST) * step, gradient
+
+    return rounded(x)
 
 
 class _PerChannel:
