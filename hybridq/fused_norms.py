@@ -42,7 +42,7 @@ def _fits(layer: keras.Layer) -> bool:
 
     return (
         type(layer) is keras.layers.BatchNormalization
-        and layer.axis in (-1, len(layer.input.shape) - 1)
+        and layer.built and layer.axis in (-1, layer.input_spec.ndim - 1)
         and layer.scale and layer.center and layer.epsilon >= SMALLEST_EPSILON
         and not (layer.renorm or layer.synchronized) and layer.compute_dtype == "float32"
     )  # fmt: skip

@@ -52,6 +52,26 @@ def test_a_batch_norm_that_the_kernel_does_not_compute_is_left_to_keras(settings
     np.testing.assert_array_equal(found[0], expected[0])
 
 
+def test_a_batch_norm_that_stands_in_two_places_is_one():
+    import keras
+    from keras import layers
+
+    def shared():
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((6, 5, 1))
+        norm = layers.BatchNormalization()
+        x = norm(layers.Dense(3)(norm(layers.Dense(3)(layers.Flatten()(inputs)))))
+        model = keras.Model(inputs, layers.Dense(2, activation="softmax")(x))
+        model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy")
+        return model
+
+    plain, fused = shared(), shared()
+    expected = fitted(plain)
+    with fused_norms(fused):
+        found = fitted(fused)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-3)
+
+
 def test_nothing_of_it_is_left_behind_or_saved(tmp_path):
     import keras
 
