@@ -23,6 +23,7 @@ from hybridq.training_settings import AugmentSettings
 
 COMMANDS = ("yes", "no")
 LABELS = (*COMMANDS, "_silence_", "_unknown_")
+STILL = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
 
 
 @pytest.fixture
@@ -106,11 +107,10 @@ def test_official_clips_are_no_words_and_change_nothing_for_other_networks(clips
 
 def test_every_epoch_has_other_silence_and_other_unknown_clips_but_the_same_for_its_number(clips, tmp_path):
     """Without augmentation, what differs between two epochs is what was renewed."""
-    still = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
     data = opened(clips, tmp_path, silence=0.5, unknown=0.2)
 
     def heard(epoch: int) -> list[set[bytes]]:
-        x, y = data.epoch(epoch, 7, still)
+        x, y = data.epoch(epoch, 7, STILL)
         return [{one.tobytes() for one in x[y.argmax(1) == label]} for label in range(4)]
 
     first, second = heard(0), heard(1)
@@ -141,8 +141,7 @@ def test_any_two_sounds_can_be_spliced(sounds):
 
 
 def test_spliced_words_are_unknown_and_others_are_left_alone(clips, tmp_path):
-    still = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
-    plain, mixed = (opened(clips, tmp_path, spliced=share).epoch(0, 0, still) for share in (0.0, 1.0))
+    plain, mixed = (opened(clips, tmp_path, spliced=share).epoch(0, 0, STILL) for share in (0.0, 1.0))
     np.testing.assert_array_equal(plain[1], mixed[1])
     unknown = plain[1].argmax(1) == 3
     changed = (plain[0] != mixed[0]).any((1, 2, 3))
@@ -160,21 +159,19 @@ def test_synthetic_voices_say_other_words_for_unknown(clips, tmp_path):
     (voices / "testing_list.txt").touch()
     (voices / "validation_list.txt").touch()
     cache = tmp_path / "cache"
-    still = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
     for labels, sounds in ((LABELS, [1, 1, None, 2]), (COMMANDS, [1, 1])):
         audio = open_folder(clips, cache)
         data = Dataset(audio, labels, FrontEnd(), cache, voices=lambda: open_folder(voices, cache), share=1.0)
-        x, y = data.epoch(0, 0, still)
+        x, y = data.epoch(0, 0, STILL)
         for label, count in enumerate(sounds):
             if count:
                 assert len({one.tobytes() for one in x[y.argmax(1) == label]}) == count
 
 
 def test_more_unknown_clips_than_there_are_come_more_than_once_in_training_alone(clips, tmp_path):
-    still = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
     data = opened(clips, tmp_path, unknown=1.0, words=("cat",))
     there = len(data.audio.select(["cat"], "training"))
-    x, y = data.epoch(0, 7, still)
+    x, y = data.epoch(0, 7, STILL)
     heard = [one.tobytes() for one in x[y.argmax(1) == 3]]
     assert len(heard) == counts(data, "training")[0] + counts(data, "training")[1] > there
     assert len(set(heard)) == there
@@ -189,12 +186,11 @@ def test_voices_may_say_another_share_of_the_unknown_words(clips, tmp_path):
         (voices / word).mkdir(parents=True)
         soundfile.write(voices / word / "0000000a_nohash_0.wav", 0.3 * np.sin(np.arange(16000) * 0.1), 16000)
     cache = tmp_path / "cache"
-    still = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
     open_voices = {"voices": lambda: open_folder(voices, cache), "share": 0.01}
 
     def said(unknown_share: float | None) -> list[int]:
         data = Dataset(open_folder(clips, cache), LABELS, FrontEnd(), cache, **open_voices, unknown_share=unknown_share)
-        x, y = data.epoch(0, 0, still)
+        x, y = data.epoch(0, 0, STILL)
         return [len({one.tobytes() for one in x[y.argmax(1) == label]}) for label in range(4)]
 
     assert said(0.99)[3] == 1

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+from inspect import signature
 from typing import Annotated
 
 import typer
@@ -20,7 +21,7 @@ app = typer.Typer(
     help="Hybrid binary/8-bit quantization of small neural networks: train, measure, compare.",
 )
 app.add_typer(data.app, name="data")
-for command in (
+COMMANDS = (
     training.train,
     training.reproduce,
     training.sweep,
@@ -33,10 +34,9 @@ for command in (
     deployment.export,
     deployment.verify,
     results.ui,
-):
+)
+for command in COMMANDS:
     app.command()(command)
-
-RESUMABLE = ("train", "reproduce", "sweep")  # the commands with --resume
 
 
 @app.callback()
@@ -58,7 +58,7 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as error:  # of an interrupt Typer makes an exit
         if isinstance(error, SystemExit) and error.code != INTERRUPTED:
             raise
-        goes_on = arguments[:1] and arguments[0] in RESUMABLE
+        goes_on = any("resume" in signature(one).parameters for one in COMMANDS if [one.__name__] == arguments[:1])
         hint = "; the same command with --resume goes on from the last whole epoch" if goes_on else ""
         _fail(f"interrupted{hint}", INTERRUPTED, debug)
     except OSError as error:
