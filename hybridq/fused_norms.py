@@ -1,7 +1,7 @@
 """Batch norms in training as one operation of TensorFlow: mean, variance and result together, and so their gradient.
 
 Keras 3 composes a batch norm of a dozen operations, each of which goes over the whole tensor. TensorFlow's fused kernel
-computes the same, to the order of the sums, and makes a step of the reference network a fifth shorter
+computes the same, to the order of the sums, and makes a step of the reference network about a fifth shorter
 (docs/results/training-speed.md).
 """
 
