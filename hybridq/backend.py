@@ -1,4 +1,5 @@
 """TensorFlow's start: without the lines that its C++ part writes on every machine without a GPU, with its threads.
+And its training in bfloat16.
 
 The number of threads decides in which order sums are added, and so the last digits of every weight. It is that of the
 machine's cores, however many processes share them, or `HYBRIDQ_THREADS`.
@@ -8,6 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"
 
 
 def threads() -> int:
@@ -33,3 +38,25 @@ def load_tensorflow() -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+@contextmanager
+def bfloat16_products() -> Iterator[None]:
+    """While it lasts, TensorFlow's convolutions and matrix products on a CPU multiply in bfloat16 and add in float32.
+
+    It is the graph optimizer's choice for each operation, and none where the processor has no instructions for it or
+    Keras runs on another backend. A thread that has called a function of TensorFlow before stays with float32.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    from tensorflow.config import optimizer
+
+    before = optimizer.get_experimental_options().get(BFLOAT16, False)
+    optimizer.set_experimental_options({BFLOAT16: True})
+    try:
+        yield
+    finally:
+        optimizer.set_experimental_options({BFLOAT16: before})

@@ -13,13 +13,14 @@ import os
 import time
 import zipfile
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from hybridq.backend import bfloat16_products
 from hybridq.distillation import taught_by
 from hybridq.errors import RUN_FAILED, NotWritable, UserError
 from hybridq.fused_norms import fused_norms
@@ -137,10 +138,11 @@ def train(
                 bound.assign(latent_bound(settings, number))
             if masks is not None:
                 masks.prune(sparsity(settings.prune, number))
-            fitted = model.fit(
-                x, y, batch_size=settings.batch, shuffle=False, epochs=number + 1, initial_epoch=number,
-                class_weight=data.class_weights(), callbacks=[callback], verbose=0,
-            ).history  # fmt: skip
+            with bfloat16_products() if settings.bfloat16 else nullcontext():
+                fitted = model.fit(
+                    x, y, batch_size=settings.batch, shuffle=False, epochs=number + 1, initial_epoch=number,
+                    class_weight=data.class_weights(), callbacks=[callback], verbose=0,
+                ).history  # fmt: skip
             if not math.isfinite(fitted["loss"][-1]):
                 raise UserError(
                     f"training diverged: the loss is {fitted['loss'][-1]} in epoch {number + 1}; "

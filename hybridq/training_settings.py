@@ -134,6 +134,10 @@ class TrainingSettings(Section):
         lt=1,
         description="exponential moving average of the weights, share kept per step; 0: off (0 to 1)",
     )
+    bfloat16: bool = Field(
+        default=False,
+        description="multiply in bfloat16 in training, where TensorFlow and the processor can; answers are float32",
+    )
     teacher_share: float = Field(
         default=1.0,
         ge=0,

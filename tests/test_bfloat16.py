@@ -1,0 +1,63 @@
+"""Training in bfloat16: near to float32, the same every time, and gone when the answers are computed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_training import Notes, small_network
+
+from hybridq.training import train, validate
+from hybridq.training_settings import TrainingSettings
+
+EXACT = TrainingSettings(epochs=2, batch=16)
+ROUNDED = EXACT.model_copy(update={"bfloat16": True})
+CPU = Path("/proc/cpuinfo")
+
+
+def weights(data, settings, file, teachers=()):
+    model = small_network({})
+    history = train(model, data, settings, file, Notes(), teachers=teachers)
+    return model, history, [weight.copy() for weight in model.get_weights()]
+
+
+def distance(some, others):
+    return max(np.abs(a - b).max() for a, b in zip(some, others, strict=True))
+
+
+def test_it_trains_nearly_as_float32_and_the_same_every_time(data, tmp_path):
+    _, exact, kept = weights(data, EXACT, tmp_path / "a")
+    _, rounded, near = weights(data, ROUNDED, tmp_path / "b")
+    _, _, again = weights(data, ROUNDED, tmp_path / "c")
+    assert distance(near, again) == 0
+    assert distance(near, kept) < 0.05
+    assert rounded.epochs[-1].training_loss == pytest.approx(exact.epochs[-1].training_loss, rel=0.05)
+
+
+@pytest.mark.skipif(not CPU.exists() or "avx512_bf16" not in CPU.read_text(), reason="this processor has no bfloat16")
+def test_a_processor_that_has_it_uses_it(data, tmp_path):
+    _, _, kept = weights(data, EXACT, tmp_path / "a")
+    _, _, near = weights(data, ROUNDED, tmp_path / "b")
+    assert distance(near, kept) > 0
+
+
+def test_what_comes_after_is_float32(data, tmp_path):
+    model, _, kept = weights(data, ROUNDED, tmp_path / "a")
+    fresh = small_network({}, seed=1)
+    fresh.set_weights(kept)
+    fresh.compile(loss="categorical_crossentropy", metrics=["accuracy", "categorical_crossentropy"])
+    inputs, labels = data.inputs("validation")
+    np.testing.assert_array_equal(model.predict(inputs, verbose=0), fresh.predict(inputs, verbose=0))
+    assert validate(model, data)["cross_entropy"] == pytest.approx(
+        -np.log(fresh.predict(inputs, verbose=0)[np.arange(len(labels)), labels]).mean(), rel=1e-5
+    )
+
+
+def test_a_teacher_answers_in_float32(data, tmp_path):
+    """It answers in the thread that makes the next epoch, beside the training."""
+    teacher, heard = small_network({}, seed=3), []
+    answer = teacher.predict_on_batch
+    teacher.predict_on_batch = lambda x: heard.append((x, answer(x))) or heard[-1][1]
+    weights(data, ROUNDED, tmp_path / "a", [teacher])
+    assert len(heard) >= 2
+    for inputs, answered in heard:
+        np.testing.assert_array_equal(answered, answer(inputs))
