@@ -1,8 +1,9 @@
 """What a training step of the quantized networks costs beside the float32 one: same batch, same machine, one run.
 
-    python tools/benchmark_step.py [RECIPE...] [--turns 9] [--keras-norms]
+    python tools/benchmark_step.py [RECIPE...] [--turns 9] [--keras-norms] [--bfloat16]
 
-Without recipes: recipes/paper/{fp32,int8,hybrid}.yaml. With --keras-norms each trains also by the batch norms of Keras.
+Without recipes: recipes/paper/{fp32,int8,hybrid}.yaml. With --keras-norms each trains also by the batch norms of Keras,
+with --bfloat16 also with `training.bfloat16`.
 
 The networks take turns, a block of steps each, and the median of the ratios within a turn counts: other work on
 the machine then slows all of them. The processor time, of all threads together, is told besides: it hardly depends
@@ -30,40 +31,49 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", type=Path, help="the first is the one to compare with")
     parser.add_argument("--turns", type=int, default=TURNS, help="how many turns; of more the median is steadier")
     parser.add_argument("--keras-norms", action="store_true", help="each also without hybridq.fused_norms")
+    parser.add_argument("--bfloat16", action="store_true", help="each also as with training.bfloat16")
     given = parser.parse_args()
     paths = given.recipes or [RECIPES / f"{name}.yaml" for name in ("fp32", "int8", "hybrid")]
 
+    from hybridq.backend import bfloat16_products
     from hybridq.experiment import network
     from hybridq.fused_norms import fused_norms
     from hybridq.recipe_file import load_recipe
     from hybridq.training import compile_model
 
-    models, norms = {}, {}
+    manners = {"": (fused_norms, nullcontext)}
+    if given.keras_norms:
+        manners[" with the batch norms of Keras"] = (nullcontext, nullcontext)
+    if given.bfloat16:
+        manners[" in bfloat16"] = (fused_norms, bfloat16_products)
+    models, ways = {}, {}
     for path in paths:
         recipe = load_recipe(path)
-        for manner, chosen in (("", fused_norms), (" with the batch norms of Keras", nullcontext)):
-            if chosen is fused_norms or given.keras_norms:
-                name = recipe.name + manner
-                models[name], norms[name] = network(recipe, 10), chosen
-                compile_model(models[name], recipe.training)
+        for manner, way in manners.items():
+            name = recipe.name + manner
+            models[name], ways[name] = network(recipe, 10), way
+            compile_model(models[name], recipe.training)
     rng = np.random.default_rng(0)
     batch = recipe.training.batch
-    model_shape = next(iter(models.values())).input_shape[1:]
-    x = rng.standard_normal((batch * STEPS, *model_shape)).astype(np.float32)
-    y = np.eye(10, dtype=np.float32)[rng.integers(0, 10, len(x))]
+    y = np.eye(10, dtype=np.float32)[rng.integers(0, 10, batch * STEPS)]
+    inputs = {
+        name: rng.standard_normal((len(y), *model.input_shape[1:])).astype(np.float32) for name, model in models.items()
+    }
     took: dict[str, list[float]] = {name: [] for name in models}
     asked: dict[str, list[float]] = {name: [] for name in models}
     worked: dict[str, list[float]] = {name: [] for name in models}
     for turn in range(given.turns + 1):
         for name, model in models.items():
-            start, before = time.perf_counter(), time.process_time()
-            with norms[name](model):
-                model.fit(x, y, batch_size=batch, verbose=0)
+            norms, products = ways[name]
+            with norms(model):
+                start, before = time.perf_counter(), time.process_time()
+                with products():
+                    model.fit(inputs[name], y, batch_size=batch, verbose=0)
             if turn:  # the first turn traces the graphs
                 took[name].append(1e3 * (time.perf_counter() - start) / STEPS)
                 worked[name].append(1e3 * (time.process_time() - before) / STEPS)
             before = time.process_time()
-            model.predict_on_batch(x)
+            model.predict_on_batch(inputs[name])
             if turn:
                 asked[name].append(1e3 * (time.process_time() - before) / STEPS)
     first = next(iter(models))
