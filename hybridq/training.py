@@ -201,8 +201,13 @@ def compile_model(model: keras.Model, settings: TrainingSettings) -> None:
     model.compile(
         optimizer[settings.optimizer](**options),
         keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
-        metrics=["accuracy", keras.metrics.CategoricalCrossentropy(name="cross_entropy")],
+        metrics=[
+            keras.metrics.CategoricalAccuracy(name="accuracy"),
+            keras.metrics.CategoricalCrossentropy(name="cross_entropy"),
+        ],
     )
+    # Metrics by name, and an optimizer as it comes, make their variables in the first step, which is then traced twice.
+    model.optimizer.build(model.trainable_variables)
 
 
 def validate(model: keras.Model, data: Dataset) -> dict[str, float]:
@@ -265,7 +270,6 @@ def _save(file: Path, model: keras.Model, history: History, best: list[Any]) -> 
 def _restore(file: Path, model: keras.Model) -> tuple[History, list[Any]]:
     """Give model and optimizer their state back; returns the history, and the weights of the best epoch."""
     optimizer = model.optimizer
-    optimizer.build(model.trainable_variables)
     count = len(model.get_weights())
     try:
         with np.load(file) as saved:
