@@ -219,8 +219,6 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
 
     A line joins those that no other beats; of more than a dozen these alone are named.
     """
-    from matplotlib.ticker import LogLocator
-
     fig = _figure(7.5, 4.6)
     axes = fig.add_subplot()
     rows, best = found.rows, found.front
@@ -253,14 +251,14 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
         axes.axvline(board, color=GREY, ls=":")
         axes.text(board, 0.02, " flash of the board", color=GREY, transform=axes.get_xaxis_transform())
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:.0f}")
+    plain_logarithmic(axes.xaxis)
     axes.set_xlabel("flash, KiB")
     axes.set_ylabel(f"{found.clips} accuracy, %")
     axes.margins(x=0.14, y=0.18)
     axes.grid(alpha=0.3)
     fig.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=9)
     axes.set_title(_title(title, found.synthetic))
+    _inside(fig, axes, labels)
     _apart(fig, labels)
     return fig
 
@@ -345,6 +343,16 @@ def _figure(width: float, height: float) -> Figure:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
+
+
+def _inside(fig: Figure, axes: Axes, labels: Sequence[Any]) -> None:
+    """Put labels that would cross the right edge to the left of their points."""
+    fig.draw_without_rendering()
+    edge = axes.get_window_extent().x1
+    for label in labels:
+        if label.get_window_extent().x1 > edge:
+            label.set_horizontalalignment("right")
+            label.xyann = (-label.xyann[0], label.xyann[1])
 
 
 def _apart(fig: Figure, labels: Sequence[Any]) -> None:

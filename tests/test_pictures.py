@@ -148,6 +148,7 @@ def test_no_label_lies_on_another_however_close_the_networks_are(networks: list[
     figure.savefig(io.BytesIO(), dpi=100)
     boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text().startswith("hybrid,")]
     assert len(boxes) == len(networks)
+    assert all(box.x1 <= figure.axes[0].get_window_extent().x1 for box in boxes)
     assert not [one for at, one in enumerate(boxes) for other in boxes[:at] if one.overlaps(other)]
 
 
