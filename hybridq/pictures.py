@@ -6,15 +6,25 @@ Each function returns a `matplotlib.figure.Figure` of its own: no pyplot, no scr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.decision import FALSE_ACCEPTS, FALSE_REJECTS
-from hybridq.errors import NotWritable, UserError
+from hybridq.drawing import (
+    BLUE,
+    COLOURS,
+    GREEN,
+    GREY,
+    MARKERS,
+    ORANGE,
+    empty_figure,
+    keep_apart,
+    keep_inside,
+    plain_logarithmic,
+    shortened,
+    titled,
+)
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
@@ -24,18 +34,9 @@ if TYPE_CHECKING:
     from hybridq.training import Epoch
 
 Curve = Sequence[tuple[int, float]]  # (epoch, value)
-Box = tuple[float, float, float, float]  # left, bottom, right, top, pixels
-
-# Okabe and Ito's colours, which people of every colour vision tell apart.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
-COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "osD^vPX"  # one for each colour
-GAP = 1.0  # between labels, pixels
 ZOOM = 8.0  # points of accuracy below the best that the right half of `curves_together` shows
 KIB = 1024.0
-DPI = 150
 DARK = 0.6  # share of a scale from which on figures are white
-LONGEST = 40  # characters of a name in a picture
 MOST_NAMED = 12  # networks in one picture; of more, those on the front
 SMALLEST_SHARE = 0.05  # percent of the flash below which a layer is left out of the picture
 
@@ -47,7 +48,7 @@ def confusion(counts: ArrayLike, words: Sequence[str], *, title: str, synthetic:
     table = np.asarray(counts, dtype=float)
     percent = 100 * table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     size = max(5.0, 0.62 * len(words) + 2.0)
-    fig = _figure(size + 0.6, size)
+    fig = empty_figure(size + 0.6, size)
     axes = fig.add_subplot()
     image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
     for said in range(len(words)):
@@ -69,7 +70,7 @@ def confusion(counts: ArrayLike, words: Sequence[str], *, title: str, synthetic:
     axes.set_ylabel("word said")
     fig.colorbar(image, ax=axes, label="% of the clips of the word said", fraction=0.046, pad=0.03)
     right = 100 * np.trace(table) / max(table.sum(), 1)
-    axes.set_title(_title(f"{title}: {right:.1f} % of {table.sum():.0f} clips right", synthetic))
+    axes.set_title(titled(f"{title}: {right:.1f} % of {table.sum():.0f} clips right", synthetic))
     return fig
 
 
@@ -77,8 +78,8 @@ def learning_curves(epochs: Sequence[Epoch], *, title: str, synthetic: bool) -> 
     """Accuracy and loss over the epochs, training and validation; the epoch that was kept is marked."""
     from matplotlib.ticker import MaxNLocator
 
-    fig = _figure(9.0, 3.8)
-    fig.suptitle(_title(title, synthetic))
+    fig = empty_figure(9.0, 3.8)
+    fig.suptitle(titled(title, synthetic))
     steps = [epoch.epoch for epoch in epochs]
     best = max(epochs, key=lambda epoch: (epoch.validation_accuracy, -epoch.validation_loss), default=None)
     panels = (
@@ -106,8 +107,8 @@ def curves_together(curves: Mapping[str, Sequence[Curve]], *, title: str, synthe
     """Validation accuracy over the epochs: by network, a curve (epoch, percent) for each seed; right, the top of it."""
     from matplotlib.ticker import MaxNLocator
 
-    fig = _figure(9.0, 4.2)
-    fig.suptitle(_title(title, synthetic))
+    fig = empty_figure(9.0, 4.2)
+    fig.suptitle(titled(title, synthetic))
     whole, top = fig.subplots(1, 2)
     for at, (network, seeds) in enumerate(curves.items()):
         several = f" ({len(seeds)} seeds)" if len(seeds) > 1 else ""
@@ -135,7 +136,7 @@ def decision_curves(splits: Mapping[str, Decisions], threshold: float, *, title:
     Of the first split also what was accepted falsely, kind by kind; of the others (dashed) the whole.
     """
     mark = f"threshold {threshold:g}"
-    fig = _figure(7.5, 4.8)
+    fig = empty_figure(7.5, 4.8)
     axes = fig.add_subplot()
     for at, (split, found) in enumerate(splits.items()):
         rates = [rates for _, rates in found.curve() if FALSE_ACCEPTS in rates and FALSE_REJECTS in rates]
@@ -156,7 +157,7 @@ def decision_curves(splits: Mapping[str, Decisions], threshold: float, *, title:
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:  # there are none where a split has nothing but commands
         axes.legend(frameon=False)
-    axes.set_title(_title(title, synthetic))
+    axes.set_title(titled(title, synthetic))
     return fig
 
 
@@ -167,7 +168,7 @@ def flash_by_layer(profile: Mapping[str, Any], *, title: str, synthetic: bool) -
     """
     layers = sorted(profile["layers"], key=lambda layer: -layer["weights_bytes"])
     shown = [layer for layer in layers if layer["flash_share"] >= SMALLEST_SHARE]
-    fig = _figure(8.0, 1.6 + 0.34 * max(len(shown), 1))
+    fig = empty_figure(8.0, 1.6 + 0.34 * max(len(shown), 1))
     axes = fig.add_subplot()
     sizes = [layer["weights_bytes"] / KIB for layer in shown]
     bars = axes.barh([layer["name"] for layer in shown], sizes, color=BLUE)
@@ -180,7 +181,7 @@ def flash_by_layer(profile: Mapping[str, Any], *, title: str, synthetic: bool) -
     axes.set_xlabel("flash, KiB" + left_out)
     axes.spines[["top", "right"]].set_visible(False)
     total = profile["totals"]["flash_bytes"] / KIB
-    axes.set_title(_title(f"{title}: {total:.1f} KiB of flash", synthetic))
+    axes.set_title(titled(f"{title}: {total:.1f} KiB of flash", synthetic))
     return fig
 
 
@@ -195,7 +196,7 @@ def sensitivities(table: Sensitivity) -> Figure:
         ("accuracy falls by, points", "OrRd", {(c.layer, c.precision): c.drop for c in table.changes}, "+.2f"),
         ("flash saved, KiB", "Blues", {(c.layer, c.precision): c.saved_bytes / KIB for c in table.changes}, ".1f"),
     )
-    fig = _figure(3.0 + 2.4 * len(panels), 2.0 + 0.32 * len(layers))
+    fig = empty_figure(3.0 + 2.4 * len(panels), 2.0 + 0.32 * len(layers))
     for place, (heading, colours, values, form) in enumerate(panels):
         axes = fig.add_subplot(1, len(panels), place + 1)
         grid = np.array([[values.get((layer, to), np.nan) for to in precisions] for layer in layers])
@@ -210,7 +211,7 @@ def sensitivities(table: Sensitivity) -> Figure:
         axes.set_title(heading, fontsize=10)
     after = f"after {table.epochs} epoch{'s' * (table.epochs != 1)}" if table.epochs else "without training"
     said = f"{table.name}: one layer narrower, {after}; {table.clips:,} validation clips"
-    fig.suptitle(_title(said, table.synthetic))
+    fig.suptitle(titled(said, table.synthetic))
     return fig
 
 
@@ -219,7 +220,7 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
 
     A line joins those that no other beats; of more than a dozen these alone are named.
     """
-    fig = _figure(7.5, 4.6)
+    fig = empty_figure(7.5, 4.6)
     axes = fig.add_subplot()
     rows, best = found.rows, found.front
     ours = [(row, row.flash_kib) for row in rows if row.flash_kib]
@@ -231,7 +232,7 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
         axes.errorbar(kib, row.accuracy, [[below], [above]], label=label, **style)
         if len(ours) > MOST_NAMED and row not in best:
             continue
-        name = f"{_cut(row.network)}\n{kib:.0f} KiB"
+        name = f"{shortened(row.network)}\n{kib:.0f} KiB"
         place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9}
         labels.append(axes.annotate(name, (kib, row.accuracy), (8, 0), **place))
     if len(best) > 1:
@@ -257,9 +258,9 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
     axes.margins(x=0.14, y=0.18)
     axes.grid(alpha=0.3)
     fig.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=9)
-    axes.set_title(_title(title, found.synthetic))
-    _inside(fig, axes, labels)
-    _apart(fig, labels)
+    axes.set_title(titled(title, found.synthetic))
+    keep_inside(fig, axes, labels)
+    keep_apart(fig, labels)
     return fig
 
 
@@ -270,7 +271,7 @@ def memory_over_operations(
 
     Both axes are logarithmic. A family beyond the colours there are is grey, and named beside its last point.
     """
-    fig = _figure(8.0, 5.4)
+    fig = empty_figure(8.0, 5.4)
     axes = fig.add_subplot()
     labels = []
     place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9, "color": GREY}
@@ -293,91 +294,5 @@ def memory_over_operations(
     axes.set_ylabel("weights and activations in 8 bits, KB")
     axes.grid(alpha=0.3)
     fig.legend(frameon=False, loc="outside lower center", ncols=4, fontsize=9)
-    _apart(fig, labels)
+    keep_apart(fig, labels)
     return fig
-
-
-def plain_logarithmic(*axes: Axis) -> None:
-    """Mark logarithmic axes at 1, 2 and 5 times each power of ten, in plain numbers."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
-    for axis in axes:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter(NullFormatter())
-
-
-def titled_figure(width: float, height: float, title: str, synthetic: bool) -> tuple[Figure, Axes]:
-    """A picture with one pair of axes, for a part of hybridq that draws its own; inches."""
-    fig, (axes,) = titled_figures(width, height, title, synthetic, 1)
-    return fig, axes
-
-
-def titled_figures(width: float, height: float, title: str, synthetic: bool, panels: int) -> tuple[Figure, list[Axes]]:
-    """The same with several pairs of axes beside each other, which share what is upwards."""
-    fig = _figure(width, height)
-    every = list(fig.subplots(1, panels, sharey=True, squeeze=False)[0])
-    if panels == 1:
-        every[0].set_title(_title(title, synthetic))
-    else:
-        fig.suptitle(_title(title, synthetic))
-    return fig, every
-
-
-def save(fig: Figure, path: Path) -> None:
-    """Write a picture as the kind of file that its name ends in; raises UserError where that cannot be."""
-    try:
-        fig.savefig(path, dpi=DPI)
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
-    except OSError as error:
-        raise NotWritable(path, error) from error
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
-
-
-def _inside(fig: Figure, axes: Axes, labels: Sequence[Any]) -> None:
-    """Put labels that would cross the right edge to the left of their points."""
-    fig.draw_without_rendering()
-    edge = axes.get_window_extent().x1
-    for label in labels:
-        if label.get_window_extent().x1 > edge:
-            label.set_horizontalalignment("right")
-            label.xyann = (-label.xyann[0], label.xyann[1])
-
-
-def _apart(fig: Figure, labels: Sequence[Any]) -> None:
-    """Move labels up and down until none lies on another; they keep their order.
-
-    Pushing them all down is one way, pushing them all up another. Their mean keeps the distances that both keep.
-    """
-    fig.draw_without_rendering()
-    ordered = sorted(labels, key=lambda label: -float(label.get_window_extent().y1))
-    boxes: list[Box] = [label.get_window_extent().extents for label in ordered]
-    down = _pushed_down(boxes)
-    up = [-move for move in reversed(_pushed_down([(x0, -y1, x1, -y0) for x0, y0, x1, y1 in reversed(boxes)]))]
-    for label, *moves in zip(ordered, down, up, strict=True):
-        across, along = label.xyann
-        label.xyann = (across, along + sum(moves) / 2 * 72 / fig.dpi)  # pixels to points
-
-
-def _pushed_down(boxes: Sequence[Box]) -> list[float]:
-    """How far each box must move, not upwards, to lie below all before it that stand in its way."""
-    moves: list[float] = []
-    for x0, _, x1, y1 in boxes:
-        above = [o[1] + move for o, move in zip(boxes, moves, strict=False) if o[0] < x1 and x0 < o[2]]
-        moves.append(min([0.0, *(edge - GAP - y1 for edge in above)]))
-    return moves
-
-
-def _title(text: str, synthetic: bool) -> str:
-    return f"{text}\nsynthetic voices: for trying the tool, not a result" if synthetic else text

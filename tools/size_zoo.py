@@ -10,10 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from hybridq.drawing import save  # noqa: E402
 from hybridq.errors import UserError  # noqa: E402
 from hybridq.experiment import graph_of  # noqa: E402
 from hybridq.graph import Graph  # noqa: E402
-from hybridq.pictures import memory_over_operations, save  # noqa: E402
+from hybridq.pictures import memory_over_operations  # noqa: E402
 from hybridq.precision import PrecisionPlan  # noqa: E402
 from hybridq.profiler import profile, target  # noqa: E402
 from hybridq.profiler.hello_edge import Size, size  # noqa: E402

@@ -68,7 +68,8 @@ def compare(
     found = table(chosen if runs else newest(chosen), sort=sort, each=each)
     print_result(found, format_)
     if pareto:
-        from hybridq.pictures import frontier, save
+        from hybridq.drawing import save
+        from hybridq.pictures import frontier
 
         save(frontier(found), pareto)
         print(f"{pareto}: on the front {', '.join(row.network for row in found.front)}", file=sys.stderr)

@@ -110,7 +110,7 @@ def stream_eval(
     found = evaluate(trained, settings, Request(source_of(data), split.value, levels, 60 * minutes, seed, keep))
     print_result(found, format_)
     if picture:
-        from hybridq.pictures import save
+        from hybridq.drawing import save
         from hybridq.streaming.picture import alarm_curves
 
         save(alarm_curves(found), picture)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hybridq.pictures import COLOURS, GREY, MARKERS, plain_logarithmic, titled_figures
+from hybridq.drawing import COLOURS, GREY, MARKERS, plain_logarithmic, titled_figures
 from hybridq.profiler.tables import Column, Line, Note, Sheet, Terminal
 from hybridq.search.networks import FAMILIES, Network, Sample, shares
 
