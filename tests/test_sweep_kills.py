@@ -18,7 +18,7 @@ KILLS = 50
 LONGEST_SECONDS = 5.0  # from a start to a kill: past the imports and into the training
 RECIPE = """
 data: {words: ["yes", "no"]}
-model: {filters: [2, 2, 2, 2, 2, 2], dense: [4, 4]}
+model: {name: dnn, units: [4, 4]}
 training: {epochs: 6}
 """
 EPOCHS = 6

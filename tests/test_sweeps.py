@@ -21,7 +21,7 @@ from hybridq.tracking import open_store
 
 SMALL = """
 data: {words: ["yes", "no"]}
-model: {filters: [2, 2, 2, 2, 2, 2], dense: [4, 4]}
+model: {name: dnn, units: [4, 4]}
 training: {epochs: 2}
 """
 
