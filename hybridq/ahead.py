@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from queue import Queue
 from typing import Any, TypeVar
 
 Made = TypeVar("Made")
+TURN = 0.0002  # seconds
 
 
 def made_ahead(
@@ -34,14 +37,30 @@ def made_ahead(
     thread = threading.Thread(target=work, daemon=True, name=name)
     thread.start()
     try:
-        for _ in wanted:
-            item = queue.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+        with _short_turns():
+            for _ in wanted:
+                item = queue.get()
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
     finally:
         over.set()
         while thread.is_alive():  # it may be waiting for room in the queue
             if not queue.empty():
                 queue.get_nowait()
             thread.join(timeout=0.05)
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Python's threads take turns of at most `TURN`, not of the usual 5 ms.
+
+    A training asks for the interpreter a few times in each step, and the thread beside it that makes clips would keep
+    it for a whole turn each time.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

@@ -1,5 +1,4 @@
-"""TensorFlow's start: without the lines that its C++ part writes on every machine without a GPU, with its threads.
-And its training in bfloat16.
+"""How TensorFlow runs: its start without the lines that its C++ part writes where there is no GPU, its threads, bfloat16.
 
 The number of threads decides in which order sums are added, and so the last digits of every weight. It is that of the
 machine's cores, however many processes share them, or `HYBRIDQ_THREADS`.

@@ -12,8 +12,8 @@ import math
 import os
 import time
 import zipfile
-from collections.abc import Sequence
-from contextlib import ExitStack, closing, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -181,8 +181,8 @@ def best_weights(file: Path, model: keras.Model) -> bool:
     """Give the model the weights of the best epoch in a checkpoint; False where there is no checkpoint."""
     if not file.exists():
         return False
-    _, best = _restore(file, model)
-    model.set_weights(best)
+    with _opened(file) as saved:
+        model.set_weights([saved[f"best {i}"] for i in range(len(model.get_weights()))])
     return True
 
 
@@ -269,15 +269,21 @@ def _save(file: Path, model: keras.Model, history: History, best: list[Any]) -> 
 
 def _restore(file: Path, model: keras.Model) -> tuple[History, list[Any]]:
     """Give model and optimizer their state back; returns the history, and the weights of the best epoch."""
-    optimizer = model.optimizer
     count = len(model.get_weights())
+    with _opened(file) as saved:
+        state = json.loads(str(saved["state"]))
+        history = History([Epoch(**row) for row in state["epochs"]], state["minutes"])
+        model.set_weights([saved[f"model {i}"] for i in range(count)])
+        for i, variable in enumerate(model.optimizer.variables):
+            variable.assign(saved[f"optimizer {i}"])
+        return history, [saved[f"best {i}"] for i in range(count)]
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """The arrays of a checkpoint by name; raises UserError where they cannot be read, or are not those looked for."""
     try:
         with np.load(file) as saved:
-            state = json.loads(str(saved["state"]))
-            history = History([Epoch(**row) for row in state["epochs"]], state["minutes"])
-            model.set_weights([saved[f"model {i}"] for i in range(count)])
-            for i, variable in enumerate(optimizer.variables):
-                variable.assign(saved[f"optimizer {i}"])
-            return history, [saved[f"best {i}"] for i in range(count)]
+            yield saved
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"the checkpoint {file} cannot be read ({error}); train again without --resume") from error

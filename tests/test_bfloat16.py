@@ -31,13 +31,8 @@ def test_it_trains_nearly_as_float32_and_the_same_every_time(data, tmp_path):
     assert distance(near, again) == 0
     assert distance(near, kept) < 0.05
     assert rounded.epochs[-1].training_loss == pytest.approx(exact.epochs[-1].training_loss, rel=0.05)
-
-
-@pytest.mark.skipif(not CPU.exists() or "avx512_bf16" not in CPU.read_text(), reason="this processor has no bfloat16")
-def test_a_processor_that_has_it_uses_it(data, tmp_path):
-    _, _, kept = weights(data, EXACT, tmp_path / "a")
-    _, _, near = weights(data, ROUNDED, tmp_path / "b")
-    assert distance(near, kept) > 0
+    if CPU.exists() and "avx512_bf16" in CPU.read_text():  # a processor without it computes in float32
+        assert distance(near, kept) > 0
 
 
 def test_what_comes_after_is_float32(data, tmp_path):

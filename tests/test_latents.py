@@ -17,7 +17,7 @@ SETTINGS = TrainingSettings(epochs=3, batch=8, warmup_epochs=0, learning_rate=3e
 
 
 def network(plan=None):
-    return small_network(plan or {"conv2d*": "8-bit", "conv2d_5": "ternary", "dense": "binary"})
+    return small_network(plan or {"conv2d*": "8-bit", "conv2d_2": "ternary", "dense": "binary"})
 
 
 def farthest(kernel):

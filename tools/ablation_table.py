@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from hybridq.compare import has_result
 from hybridq.errors import UserError
 from hybridq.experiment import run_name
 from hybridq.recipe_file import load_variants
@@ -37,7 +38,7 @@ def main() -> None:
 def table(recipe: Path, seeds: Sequence[str]) -> list[str]:
     """Its lines; raises UserError where a recipe or a store cannot be read, or a run is missing."""
     store = open_store(make=False)
-    finished = {run.name: run.metrics for run in sorted(store.runs(), key=lambda run: run.started) if run.ended}
+    finished = {run.name: run.metrics for run in sorted(store.runs(), key=lambda run: run.started) if has_result(run)}
     rows: dict[str, list[Mapping[str, float]]] = {}
     for seed in seeds:
         for variant in load_variants(recipe, [f"training.seed={seed}"]):
