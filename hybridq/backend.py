@@ -1,4 +1,4 @@
-"""How TensorFlow runs: its start without the lines that its C++ part writes where there is no GPU, its threads, bfloat16.
+"""How TensorFlow runs: its start without the lines that its C++ part writes for want of a GPU, its threads, bfloat16.
 
 The number of threads decides in which order sums are added, and so the last digits of every weight. It is that of the
 machine's cores, however many processes share them, or `HYBRIDQ_THREADS`.

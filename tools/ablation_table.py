@@ -1,70 +1,96 @@
 """What each run of a sweep differs from its first one by, seed by seed, as a table in Markdown.
 
-    python tools/ablation_table.py RECIPE [--seeds 0,1,2]
+    python tools/ablation_table.py RECIPE FILE.csv
 
-RECIPE has a `sweep` section, and its runs are in the store of the current folder; of runs of one name the newest
-counts. A difference is the mean over the seeds, of a run and the first one of the same seed, with its standard error.
+RECIPE has a `sweep` section. Its finished runs in the store of the current folder are written to FILE, beside those
+that it has from elsewhere and that RECIPE still names; of runs of one name and seed the newest counts. The table is of
+all that is in FILE then. A difference is the mean over the seeds, of a run and the first one of the same seed, with its standard error.
 """
 
 import argparse
+import csv
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hybridq.compare import has_result
 from hybridq.errors import UserError
-from hybridq.experiment import run_name
+from hybridq.laboratory import WEIGHTS
 from hybridq.recipe_file import load_variants
 from hybridq.tracking import open_store
 
 MEASURES = {"test accuracy %": 2, "validation accuracy best %": 2, "validation cross-entropy": 3}  # decimals
+MINUTES = "training minutes"
+Results = dict[tuple[str, str], dict[str, str]]  # run and seed: a row of the file
 
 
 def main() -> None:
-    """Print the table."""
+    """Add to the file, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipe", type=Path)
-    parser.add_argument("--seeds", default="0,1,2", help="as of the sweep")
+    parser.add_argument("file", type=Path, help="made where it does not exist")
     given = parser.parse_args()
     try:
-        print("\n".join(table(given.recipe, given.seeds.split(","))))
+        names = [variant.name for variant in load_variants(given.recipe)]
+        results = {key: row for key, row in (read(given.file) | finished(names)).items() if key[0] in names}
+        write(given.file, results, names)
+        print("\n".join(table(names, results)))
     except UserError as error:
         sys.exit(str(error))
 
 
-def table(recipe: Path, seeds: Sequence[str]) -> list[str]:
-    """Its lines; raises UserError where a recipe or a store cannot be read, or a run is missing."""
-    store = open_store(make=False)
-    finished = {run.name: run.metrics for run in sorted(store.runs(), key=lambda run: run.started) if has_result(run)}
-    rows: dict[str, list[Mapping[str, float]]] = {}
-    for seed in seeds:
-        for variant in load_variants(recipe, [f"training.seed={seed}"]):
-            if not finished.get(run_name(variant), {}).keys() >= MEASURES.keys():
-                raise UserError(f"there is no finished run '{run_name(variant)}' here: hybridq sweep {recipe} makes it")
-            rows.setdefault(variant.name, []).append(finished[run_name(variant)])
-    first = next(iter(rows.values()))
-    lines = ["| | " + " | ".join(f"{name} | difference" for name in MEASURES) + " |"]
-    lines.append("|---|" + "--:|--:|" * len(MEASURES))
-    for name, runs in rows.items():
-        cells = [cell for key in MEASURES for cell in cells_of(key, runs, None if runs is first else first)]
+def finished(names: Sequence[str]) -> Results:
+    """The runs of these names in the store here; of none where there is no store."""
+    found: Results = {}
+    for run in sorted(open_store(make=False).runs(), key=lambda run: run.started):
+        if (name := run.tags.get("recipe", "")) in names and has_result(run):
+            row = {key: f"{run.metrics[key]:.4f}" for key in (*MEASURES, MINUTES)}
+            seed = run.params["training.seed"]
+            found[name, seed] = {"run": name, "seed": seed, **row, WEIGHTS: run.tags[WEIGHTS]}
+    return found
+
+
+def read(file: Path) -> Results:
+    """The rows of a file that `write` has written; none where it does not exist."""
+    if not file.exists():
+        return {}
+    with file.open(newline="") as lines:
+        return {(row["run"], row["seed"]): row for row in csv.DictReader(lines)}
+
+
+def write(file: Path, results: Results, names: Sequence[str]) -> None:
+    """All rows, in the order of the sweep and by seed."""
+    with file.open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, ["run", "seed", *MEASURES, MINUTES, WEIGHTS], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(results[key] for key in sorted(results, key=lambda key: (names.index(key[0]), int(key[1]))))
+
+
+def table(names: Sequence[str], results: Results) -> list[str]:
+    """Its lines, of the runs that have a result; a difference only where the first run has the same seeds."""
+    seeds = {name: sorted((seed for run, seed in results if run == name), key=int) for name in names}
+    lines = ["| | seeds | " + " | ".join(f"{name} | difference" for name in MEASURES) + " |"]
+    lines.append("|---|---|" + "--:|--:|" * len(MEASURES))
+    for name in filter(seeds.get, names):
+        both = [seed for seed in seeds[name] if seed in seeds[names[0]]]
+        cells = [", ".join(seeds[name])]
+        for key, digits in MEASURES.items():
+            cells.append(", ".join(f"{float(results[name, seed][key]):.{digits}f}" for seed in seeds[name]))
+            apart = [float(results[name, seed][key]) - float(results[names[0], seed][key]) for seed in both]
+            cells.append(difference(apart, digits) if name != names[0] else "")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
 
 
-def cells_of(
-    key: str, runs: Sequence[Mapping[str, float]], others: Sequence[Mapping[str, float]] | None
-) -> tuple[str, str]:
-    """A measure of each seed, and the mean difference from those of the other runs with its standard error."""
-    digits = MEASURES[key]
-    values = ", ".join(f"{run[key]:.{digits}f}" for run in runs)
-    if others is None:
-        return values, ""
-    apart = [run[key] - other[key] for run, other in zip(runs, others, strict=True)]
+def difference(apart: Sequence[float], digits: int) -> str:
+    """The mean, and its standard error where there are several."""
+    if not apart:
+        return "-"
     error = f" ± {statistics.stdev(apart) / len(apart) ** 0.5:.{digits}f}" if len(apart) > 1 else ""
-    return values, f"{statistics.mean(apart):+.{digits}f}{error}"
+    return f"{statistics.mean(apart):+.{digits}f}{error}"
 
 
 if __name__ == "__main__":
