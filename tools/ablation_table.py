@@ -4,7 +4,8 @@
 
 RECIPE has a `sweep` section. Its finished runs in the store of the current folder are written to FILE, beside those
 that it has from elsewhere and that RECIPE still names; of runs of one name and seed the newest counts. The table is of
-all that is in FILE then. A difference is the mean over the seeds, of a run and the first one of the same seed, with its standard error.
+all that is in FILE then. A difference is the mean over the seeds, of a run and the first one of the same seed, with its
+standard error.
 """
 
 import argparse
