@@ -151,7 +151,7 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(run, folder, tmp_path):
 
 def test_ctrl_c_says_how_to_go_on(run, folder, tmp_path):
     (tmp_path / "long.yaml").write_text(
-        "model: {filters: [2, 2, 2, 2, 4, 4], dense: [8, 4]}\ndata: {words: ['yes', 'no']}\n"
+        "model: {name: dnn, units: [8, 4]}\ndata: {words: ['yes', 'no']}\n"
     )
     long = ("train", "long.yaml", "--data", folder, "--set", "training.epochs=200")
     code, said = interrupted(*long, cwd=tmp_path, after="epoch 2/")
@@ -165,8 +165,8 @@ def test_ctrl_c_says_how_to_go_on(run, folder, tmp_path):
 def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_path):
     words = 'data: {words: ["yes", "no"]}\ntraining: {epochs: 1}\n'
     (tmp_path / "teacher.yaml").write_text(f"{words}model: {{name: tc_resnet, channels: [4, 8]}}\n")
-    small = "model: {filters: [2, 2, 2, 2, 2, 2], dense: [4, 4]}\n"
-    (tmp_path / "pupil.yaml").write_text(f"{words}{small}teacher: teacher.yaml\nprecision: {{dense: binary}}\n")
+    small = "model: {name: dnn, units: [4, 4]}\n"
+    (tmp_path / "pupil.yaml").write_text(f"{words}{small}teacher: teacher.yaml\nprecision: {{dense_1: binary}}\n")
     code, _, err = run("train", "pupil.yaml", "--data", folder)
     assert code == 0, err
     assert err.index("teacher epoch 1/1") < err.index("pupil epoch 1/1")
@@ -191,7 +191,7 @@ def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_
 
 
 def test_synthetic_voices_in_training_are_said_in_every_table(run, folder, tmp_path):
-    small = "training: {epochs: 1}\nmodel: {filters: [2, 2, 2, 2, 2, 2], dense: [4, 4]}\n"
+    small = "training: {epochs: 1}\nmodel: {name: dnn, units: [4, 4]}\n"
     (tmp_path / "helped.yaml").write_text(f'{small}data: {{words: ["yes", "no"]}}\n')
     voices = ("--set", "training.synthetic_voices=3", "--set", "training.synthetic_share=0.5")
     assert run("train", "helped.yaml", "--data", folder)[0] == 0

@@ -14,9 +14,9 @@ from hybridq.metrics import METRICS
 from hybridq.tracking import open_store
 
 RECIPES = {
-    "float": "model: {filters: [2, 2, 2, 2, 4, 4], dense: [4, 4]}\ntraining: {epochs: 2, batch: 16}\n",
-    "grids": 'precision: {"*": {outputs: 8-bit}, "conv2d*": 8-bit, "dense*": binary, dense_2: 8-bit}\n',
-    "weights": 'precision: {"conv2d*": 8-bit, "dense*": binary, dense_2: 8-bit}\n',
+    "float": "model: {name: cnn, filters: [2, 4], linear: 4, dense: 4}\ntraining: {epochs: 2, batch: 16}\n",
+    "grids": 'precision: {"*": {outputs: 8-bit}, "conv2d*": 8-bit, "dense*": binary, dense: 8-bit}\n',
+    "weights": 'precision: {"conv2d*": 8-bit, "dense*": binary, dense: 8-bit}\n',
     "mixed": 'precision: {"conv2d*": {outputs: 8-bit}, "dense*": binary}\n',  # some tensors on grids, others not
 }
 

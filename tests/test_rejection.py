@@ -13,7 +13,7 @@ from hybridq.metrics import METRICS
 from hybridq.tracking import open_store
 
 RECIPE = """\
-model: {filters: [2, 2, 2, 2, 4, 4], dense: [4, 4]}
+model: {name: cnn, filters: [2, 4], linear: 4, dense: 4}
 precision: {"*": {outputs: 8-bit}, "conv2d*": 8-bit, "dense*": 8-bit}
 training: {epochs: 2, batch: 16}
 data: {words: [yes, no]}

@@ -22,7 +22,7 @@ from hybridq.tracking import open_store
 from hybridq.trained import find_trained
 
 RECIPE = """\
-model: {filters: [2, 2, 2, 2, 4, 4], dense: [8, 4]}
+model: {name: cnn, filters: [4, 4], linear: 4, dense: 8}
 precision: {"*": {outputs: 8-bit}, "conv2d*": 8-bit, "dense*": 8-bit}
 training: {epochs: 6, batch: 8, learning_rate: 0.01}
 data: {words: [yes, no]}
