@@ -60,6 +60,18 @@ def write_tones(root: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store to copy to where a command will look for one: MLflow takes seconds to make one."""
+    from hybridq.tracking import open_store
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        root = tmp_path_factory.mktemp("empty") / "mlruns"
+        open_store(root)
+    return root
+
+
 @pytest.fixture(scope="module")
 def write(tmp_path_factory: pytest.TempPathFactory) -> Write:
     """Write a recipe into a folder of this module's own and give its path."""

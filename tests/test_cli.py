@@ -150,9 +150,7 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(run, folder, tmp_path):
 
 
 def test_ctrl_c_says_how_to_go_on(run, folder, tmp_path):
-    (tmp_path / "long.yaml").write_text(
-        "model: {name: dnn, units: [8, 4]}\ndata: {words: ['yes', 'no']}\n"
-    )
+    (tmp_path / "long.yaml").write_text("model: {name: dnn, units: [8, 4]}\ndata: {words: ['yes', 'no']}\n")
     long = ("train", "long.yaml", "--data", folder, "--set", "training.epochs=200")
     code, said = interrupted(*long, cwd=tmp_path, after="epoch 2/")
     assert (code, said) == (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -52,8 +53,9 @@ search:
 
 
 @pytest.fixture
-def recipes(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def recipes(tmp_path: Path, folder: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A float recipe, one with narrow layers that starts from it, one with a search section; the current folder."""
+    shutil.copytree(empty_store, tmp_path / "mlruns")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYBRIDQ_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -145,8 +146,9 @@ JSON = (*SEARCH, "--format", "json")
 
 
 @pytest.fixture
-def base(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def base(tmp_path: Path, folder: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recipe whose data and training the networks get; the current folder."""
+    shutil.copytree(empty_store, tmp_path / "mlruns")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYBRIDQ_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

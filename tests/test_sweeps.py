@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -27,8 +28,9 @@ training: {epochs: 2}
 
 
 @pytest.fixture
-def recipes(tmp_path, folder, monkeypatch):
+def recipes(tmp_path, folder, empty_store, monkeypatch):
     """A float recipe, a binary one that starts from it, in two variants, one that diverges, and one that is none."""
+    shutil.copytree(empty_store, tmp_path / "mlruns")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYBRIDQ_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
