@@ -1,5 +1,6 @@
 """Features are made once, noticed when stale, and never trusted when broken."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -150,10 +151,12 @@ def test_a_word_that_no_voice_says_keeps_its_clips(folder, tmp_path):
 def test_leaving_the_epochs_early_ends_their_thread(folder, tmp_path):
     import threading
 
+    turns = sys.getswitchinterval()
     epochs = opened(folder, tmp_path).epochs(0, 1000, 0, AugmentSettings())
     next(epochs)
     epochs.close()
     assert "epochs" not in {thread.name for thread in threading.enumerate()}
+    assert sys.getswitchinterval() == turns
 
 
 def test_rare_words_weigh_more(folder, tmp_path):
