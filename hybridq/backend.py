@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"
 
@@ -21,8 +22,12 @@ def threads() -> int:
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow, where it is the Keras backend, and let it look for devices; what fails is still raised."""
-    if "tensorflow" in sys.modules or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+    """Import TensorFlow and let it look for devices; what fails is still raised.
+
+    Keras imports it beside another backend too (`KERAS_BACKEND`), where it is installed.
+    """
+    other = os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow"
+    if "tensorflow" in sys.modules or (other and find_spec("tensorflow") is None):
         return
     sys.stderr.flush()
     kept = os.dup(2)
@@ -39,6 +44,15 @@ def load_tensorflow() -> None:
         os.close(nowhere)
 
 
+def keras_backend() -> str:
+    """What Keras computes with: tensorflow, jax or torch; `KERAS_BACKEND` decides, else Keras's own configuration."""
+    load_tensorflow()
+    import keras
+
+    name: str = keras.backend.backend()
+    return name
+
+
 @contextmanager
 def bfloat16_products() -> Iterator[None]:
     """While it lasts, TensorFlow's convolutions and matrix products on a CPU multiply in bfloat16 and add in float32.
@@ -46,9 +60,7 @@ def bfloat16_products() -> Iterator[None]:
     It is the graph optimizer's choice for each operation, and none where the processor has no instructions for it or
     Keras runs on another backend. A thread that has called a function of TensorFlow before stays with float32.
     """
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
+    if keras_backend() != "tensorflow":
         yield
         return
     from tensorflow.config import optimizer

@@ -163,6 +163,7 @@ def _row(runs: Sequence[RunView], network: str, clips: Clips) -> Row:
         fits=None if fits is None else fits == 1,
         minutes=mean("training minutes"),
         helped=first.tags.get("training.synthetic") == "true",
+        backends=tuple(sorted({run.tags["backend"] for run in runs if "backend" in run.tags})),
         published={
             key.removeprefix(marked): value
             for key, value in {**first.params, **first.tags}.items()

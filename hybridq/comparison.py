@@ -51,6 +51,7 @@ class Row:
     fits: bool | None
     minutes: float | None  # of training, mean over the seeds
     helped: bool  # whether synthetic voices were in the training, or in that of a network it has learnt from
+    backends: tuple[str, ...]  # of Keras, in the training
     published: Mapping[str, str]  # label, accuracy, flash_mb, ram_kb, macc_m, source
 
 
@@ -178,6 +179,9 @@ class Comparison:
         helped = [row.network for row in self.rows if row.helped]
         if helped:
             found.append(f"With synthetic voices in training, not in the test: {', '.join(dict.fromkeys(helped))}.")
+        for backend in sorted({backend for row in self.rows for backend in row.backends} - {"tensorflow"}):
+            there = dict.fromkeys(row.network for row in self.rows if backend in row.backends)
+            found.append(f"Trained with Keras on {backend}: {', '.join(there)}.")
         if any(len(row.runs) > 1 for row in self.rows):
             found.append("± is the standard deviation over the seeds; the interval is that of a single run.")
         if self.has_integers:

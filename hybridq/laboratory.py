@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridq import pictures
-from hybridq.backend import threads
+from hybridq.backend import keras_backend, threads
 from hybridq.bundle import Bundle, load_bundle, save_bundle, weights_digest
 from hybridq.dataset import Dataset
 from hybridq.decision import USUAL_FALSE_ACCEPTS
@@ -46,6 +46,7 @@ CHECKPOINT = "checkpoint.npz"
 FINGERPRINT = "fingerprint"  # tag: what decides the result of a run, so that an equal run need not be trained again
 WEIGHTS = "weights.sha256"  # tag: of the trained weights
 THREADS = "threads"  # tag: TensorFlow's, which decide the last digits
+BACKEND = "backend"  # tag: of Keras
 STOPPED = "stopped"  # tag: the epochs of a trial that its judge has ended early
 REPRODUCES = "reproduces"  # tag: id of the run that this one repeats
 NO_INTEGERS = "no integer network"  # tag: why a quantized network has no form in integers
@@ -101,6 +102,7 @@ class Laboratory:
             self._log_inputs(run, recipe, data)
             start = self._network_of(parent) if parent else None
             model = network_from(start, recipe, data) if start else network(recipe, len(data.words))
+            run.tags({BACKEND: keras_backend()})
             cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
             run.metrics(_sizes(cost))
             teachers = [self._network_of(tutor) for tutor in tutors]

@@ -1,7 +1,7 @@
 """A logged run, trained again from its recipe on the same clips: is the result the same?
 
-The clips must be the same, by their digest. Other versions of the packages, another machine or another number of
-threads may change the last digits of the weights: what differs of these is named beside the verdict.
+The clips must be the same, by their digest. Other versions of the packages, another machine, another Keras backend or
+another number of threads may change the last digits of the weights: what differs of these is named beside the verdict.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hybridq.bundle import load_bundle, weights_digest
 from hybridq.errors import UserError
 from hybridq.experiment import open_dataset
-from hybridq.laboratory import THREADS, WEIGHTS
+from hybridq.laboratory import BACKEND, THREADS, WEIGHTS
 from hybridq.recipe import Recipe
 from hybridq.recipe_file import load_recipe
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hybridq.tracking import RunView, Store
 
-MADE_WITH = (THREADS, "mlflow.source.git.commit", "commit.changed")  # and every version.*
+MADE_WITH = (BACKEND, THREADS, "mlflow.source.git.commit", "commit.changed")  # and every version.*
 SHOWN = ("test accuracy %", "validation accuracy best %", "flash KiB", "RAM KiB", "MACC M", "training minutes")
 MUST_AGREE = SHOWN[:-1]
 

@@ -25,6 +25,7 @@ MADE_WITH = {  # tag -> what to call it
     "data.name": "data set",
     "data.digest": "data digest",
     "data.words": "words",
+    "backend": "Keras backend",
     "mlflow.source.git.commit": "commit",
     "commit.changed": "changed after the commit",
 }

@@ -149,7 +149,9 @@ def train(
                     f"try a training.learning_rate below {settings.learning_rate}",
                     RUN_FAILED,
                 )
-            # Keras ends every fit by giving the model the moving average of its weights, where there is one.
+            # Keras ends every fit by giving the model the moving average of its weights, where there is one. In JAX the
+            # two are then one array, which the next step of the model uses up: make it two.
+            model.set_weights(model.get_weights())
             if masks is not None:
                 masks.apply()
             checked = validate(model, data)

@@ -3,7 +3,7 @@
     python tools/benchmark_step.py [RECIPE...] [--turns 9] [--keras-norms] [--bfloat16]
 
 Without recipes: recipes/paper/{fp32,int8,hybrid}.yaml. With --keras-norms each trains also by the batch norms of Keras,
-with --bfloat16 also with `training.bfloat16`.
+with --bfloat16 also with `training.bfloat16`. KERAS_BACKEND=jax measures JAX.
 
 The networks take turns, a block of steps each, and the median of the ratios within a turn counts: other work on
 the machine then slows all of them. The processor time, of all threads together, is told besides: it hardly depends
@@ -72,6 +72,7 @@ def main() -> None:
             if turn:  # the first turn traces the graphs
                 took[name].append(1e3 * (time.perf_counter() - start) / STEPS)
                 worked[name].append(1e3 * (time.process_time() - before) / STEPS)
+            model.set_weights(model.get_weights())  # as hybridq.training does, for JAX
             before = time.process_time()
             model.predict_on_batch(inputs[name])
             if turn:

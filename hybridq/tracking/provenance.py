@@ -10,7 +10,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("hybridq", "tensorflow", "keras", "qkeras-v3", "numpy", "librosa", "mlflow")
+PACKAGES = ("hybridq", "tensorflow", "jax", "keras", "qkeras-v3", "numpy", "librosa", "mlflow")
 
 
 def provenance() -> dict[str, str]:
