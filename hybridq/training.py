@@ -184,7 +184,7 @@ def best_weights(file: Path, model: keras.Model) -> bool:
     if not file.exists():
         return False
     with _opened(file) as saved:
-        model.set_weights([saved[f"best {i}"] for i in range(len(model.get_weights()))])
+        model.set_weights([saved[f"best {i}"] for i in range(len(model.weights))])
     return True
 
 
@@ -271,7 +271,7 @@ def _save(file: Path, model: keras.Model, history: History, best: list[Any]) -> 
 
 def _restore(file: Path, model: keras.Model) -> tuple[History, list[Any]]:
     """Give model and optimizer their state back; returns the history, and the weights of the best epoch."""
-    count = len(model.get_weights())
+    count = len(model.weights)
     with _opened(file) as saved:
         state = json.loads(str(saved["state"]))
         history = History([Epoch(**row) for row in state["epochs"]], state["minutes"])
