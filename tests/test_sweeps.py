@@ -266,6 +266,7 @@ def test_a_machine_that_does_not_know_the_server_makes_no_store_of_its_own(recip
     for name in ("handlers", "propagate", "level"):
         monkeypatch.setattr(said, name, getattr(said, name))
     (job,) = planned(recipes, "float").jobs
+    shutil.rmtree(recipes / "mlruns")
     told = []
     work(Task(job.number, job.recipe.resolved(), None, None, False), told.append)
     assert [type(event) for event in told] == [Failed]
