@@ -12,6 +12,7 @@ test: $(READY)  ## run the linter, the type checker and all tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	@# one BLAS thread, as in the command line: two processes of two would wait for each other
 	OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 $(READY): requirements.lock pyproject.toml
