@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import random
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from soon import soon
+
 from hybridq.errors import UserError
 from hybridq.profiler import profile
-
-SECONDS = 1.0  # to read or refuse one file
-TRIES = 3
 
 # --------------------------------------------------------------------------------------------- sound files
 
@@ -174,27 +172,18 @@ def h5_files(folder: Path, count: int, sounds: list[bytes]) -> Iterator[Path]:
 # ------------------------------------------------------------------------------------------------- watching
 
 
-def processor_time() -> float:
-    """Seconds of this process and of those that it has waited for: a busy machine holds up the clock, but not these."""
-    return sum(os.times()[:4])
-
-
 def read_or_refused(path: Path, read: Callable[[Path], Any] = profile) -> str:
-    """What is said of a file: its report, or why there is none. Any other exception than a UserError is a fault.
+    """What is said of a file: its report, or why there is none. Any other exception than a UserError is a fault."""
 
-    A file has several tries to be read soon: neighbours on a processor's core slow it down too.
-    """
-    for _ in range(TRIES):
-        start = processor_time()
+    def said() -> str:
         try:
-            said = json.dumps(read(path).to_json())
+            return json.dumps(read(path).to_json())
         except UserError as error:
-            said = str(error)
-            assert said.isprintable()
-            assert len(said) < 2000
-        if processor_time() - start < SECONDS:
-            return said
-    raise AssertionError(f"{path} takes more than {SECONDS} s: {said:.500}")
+            return str(error)
+
+    text = soon(said)
+    assert text.isprintable()
+    return text
 
 
 def watched(folder: Path, files: Iterator[Path]) -> list[str]:

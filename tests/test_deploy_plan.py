@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import time
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from network_builds import Made, networks, reference
+from soon import soon
 
 from hybridq.deploy.network import IntegerNetwork
 from hybridq.deploy.plan import _Costs, _cuts, plan, rows_kept, steps_of
@@ -50,6 +50,16 @@ def test_the_cuts_are_the_best_there_are(network: IntegerNetwork) -> None:
         stages = list(itertools.pairwise(ends))
         every.append((fullest(stages), -len(stages)))
     assert (fullest(cuts), -len(cuts)) == min(every)
+
+
+def test_rows_that_nobody_reads_take_no_room() -> None:
+    """Found: the pool leaves out the convolution's second row, and with it the input's last two."""
+    made = Made((3, 3, 1), 0)
+    found = made.conv("input", 1, (2, 1), strides=(2, 1), pads=((1, 0), (0, 0)))
+    made.dense(made.max_pool(found, (1, 1), (2, 1)), 1, logits=True)
+    planned = plan(made.network())
+    assert planned.maps["input"].kept == 1
+    assert planned.arena_bytes == 36
 
 
 def test_no_whole_map_of_the_reference_network_ever_exists() -> None:
@@ -97,7 +107,6 @@ def test_many_layers_take_seconds() -> None:
         y = made.conv(x, 4, (3, 3), pads=((1, 1), (1, 1)))
         x = made.add(x, made.conv(y, 4, (3, 3), pads=((1, 1), (1, 1))))
     made.dense(made.average(x), 2, logits=True)
-    start = time.process_time()
-    planned = plan(made.network())
-    assert time.process_time() - start < 60
+    network = made.network()
+    planned = soon(lambda: plan(network), 60)
     assert planned.arena_bytes < 3 * 40 * 20 * 4

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import time
 
 from hypothesis import given
 from hypothesis import strategies as st
+from soon import soon
 
 from hybridq.search.knapsack import Option, best_choices
 
@@ -44,7 +44,4 @@ def test_a_network_of_many_layers_takes_no_time() -> None:
         [Option(loss / (at + 1), size * bits / 8) for loss, bits in ((0, 8), (0.01, 4), (0.05, 2), (0.2, 1))]
         for at, size in enumerate(sizes)
     ]
-    start = time.perf_counter()
-    found = best_choices(groups, sum(sizes) / 3, 3)
-    assert time.perf_counter() - start < 20
-    assert len(found) == 3
+    assert len(soon(lambda: best_choices(groups, sum(sizes) / 3, 3), 20)) == 3

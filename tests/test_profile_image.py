@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from soon import soon
 from test_integer_network import networks
 
 from hybridq.deploy.chains import structure
@@ -187,9 +187,8 @@ def test_a_network_of_absurd_size_is_not_planned():
         ("dense",),
     )
     plan = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}})
-    start = time.process_time()
-    assert "rows are more than an image is planned for" in profile(graph, plan=plan, accounting="packed").no_image
-    assert time.process_time() - start < 1
+    report = soon(lambda: profile(graph, plan=plan, accounting="packed"))
+    assert "rows are more than an image is planned for" in report.no_image
 
 
 @pytest.mark.parametrize("to", [Precision.BINARY, Precision.TERNARY, Precision.INT4])

@@ -206,9 +206,12 @@ class _Costs:
         self._scratch = [_up(step.scratch(TILE)) for step in steps]
         made = {step.name: step for step in steps}
         self._window = {step.name: 0 for step in steps}  # bytes of the rows that one run of a reader needs at once
-        for step in steps:
+        runs = {steps[-1].name: steps[-1].runs}  # that the answer depends on: with wide strides some rows go unread
+        for step in reversed(steps):
             for source in (made[name] for name in step.inputs):
-                rows = max(step.needs(run, source.rows) - step.oldest(run) for run in range(step.runs))
+                read = [(step.oldest(run), step.needs(run, source.rows)) for run in range(runs[step.name])]
+                runs[source.name] = max([runs.get(source.name, 0), *(end for _, end in read)])
+                rows = max((end - first for first, end in read), default=0)
                 self._window[source.name] = max(self._window[source.name], _up(rows * source.row_bytes))
         self._bytes: dict[tuple[int, int], int] = {}
 

@@ -6,7 +6,7 @@ finds what X-CUBE-AI's published reports say of networks without branches.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -85,7 +85,7 @@ def first_fit(groups: Groups, steps: int) -> Layout:
     lasting = [block for block in blocks if block[0].first < block[-1].last]
     crowd = Counter(i for block in lasting for i in range(block[0].first, block[-1].last + 1))
     if max(crowd.values(), default=0) <= 2:
-        brief = [block for block in blocks if block not in lasting]
+        brief = [block for block in blocks if block[0].first >= block[-1].last]
         tries.append(_placed([*lasting, *brief], max(_taken(tries[0], steps))))
     placed = min(tries, key=_top)
     taken = _taken(placed, steps)
@@ -98,18 +98,22 @@ def _placed(blocks: Iterable[Sequence[Lifetime]], room: int = 0) -> list[Lifetim
     With a room: what does not fit at its bottom lies as high in it as it fits.
     """
     placed: list[Lifetime] = []
+    there: defaultdict[int, list[Lifetime]] = defaultdict(list)  # by step: of thousands of layers few meet
     for block in blocks:
-        barred = [
+        barred = {
             (other.offset - one.end, other.end - one.offset)
             for one in block
-            for other in placed
-            if other.first <= one.last and one.first <= other.last
-        ]
+            for step in range(one.first, one.last + 1)
+            for other in there[step]
+        }
         offset, free = _lowest(barred), room - _top(block)
         high = free - _lowest((free - above, free - below) for below, above in barred)
         if offset and high >= 0:
             offset = high
-        placed += [one._replace(offset=offset + one.offset) for one in block]
+        for one in block:
+            placed.append(one._replace(offset=offset + one.offset))
+            for step in range(one.first, one.last + 1):
+                there[step].append(placed[-1])
     return placed
 
 
