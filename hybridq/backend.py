@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
+from hybridq.startup import configured_backend, large_import
+
 BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"
 
 
@@ -24,9 +26,9 @@ def threads() -> int:
 def load_tensorflow() -> None:
     """Import TensorFlow and let it look for devices; what fails is still raised.
 
-    Keras imports it beside another backend too (`KERAS_BACKEND`), where it is installed.
+    Keras imports it beside another backend too, where it is installed.
     """
-    other = os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow"
+    other = configured_backend() != "tensorflow"
     if "tensorflow" in sys.modules or (other and find_spec("tensorflow") is None):
         return
     sys.stderr.flush()
@@ -34,8 +36,8 @@ def load_tensorflow() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)  # the lines come from C++, below Python's sys.stderr
     try:
-        import tensorflow
-
+        with large_import():
+            import tensorflow
         tensorflow.config.threading.set_intra_op_parallelism_threads(threads())
         tensorflow.config.list_physical_devices()
     finally:

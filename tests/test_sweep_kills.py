@@ -1,12 +1,13 @@
 """A sweep whose processes are killed at random moments, fifty times, and started again each time."""
 
 import json
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ import pytest
 from hybridq.tracking import open_store
 
 KILLS = 50
-LONGEST_SECONDS = 5.0  # from a start to a kill: past the imports and into the training
+LONGEST_SECONDS = 5.0  # from a start to a kill
 RECIPE = """
 data: {words: ["yes", "no"]}
 model: {name: dnn, units: [4, 4]}
@@ -40,17 +41,32 @@ def work(tmp_path, folder, monkeypatch):
     return tmp_path
 
 
-def start(work: Path, seed: int, *more: str) -> subprocess.Popen:
-    recipes = [str(work / f"{name}.yaml") for name in ("float", "narrow", "wild")]
-    command = [sys.executable, "-m", "hybridq", "sweep", *recipes, "--seeds", str(seed), "--resume", *more]
+def command_line(*arguments: str) -> None:
+    """`hybridq` with these arguments, in a process of its own that has all imports behind it."""
+    os.setsid()
     with open("said.txt", "ab") as said:
-        return subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+        for descriptor in (1, 2):
+            os.dup2(said.fileno(), descriptor)
+    sys.argv = ["hybridq", *arguments]
+    from hybridq.cli import main
+
+    main()
 
 
-def killed(process: subprocess.Popen, dice: random.Random) -> bool:
+def start(work: Path, seed: int, *more: str) -> BaseProcess:
+    """The sweep; its process is a copy of one that has imported TensorFlow and MLflow, which takes most of a start."""
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["preloaded"])
+    recipes = [str(work / f"{name}.yaml") for name in ("float", "narrow", "wild")]
+    process = forks.Process(target=command_line, args=("sweep", *recipes, "--seeds", str(seed), "--resume", *more))
+    process.start()
+    return process
+
+
+def killed(process: BaseProcess, dice: random.Random) -> bool:
     """Kill the sweep or one of its workers; False where it was over already."""
-    time.sleep(dice.uniform(0, LONGEST_SECONDS))
-    if process.poll() is not None:
+    time.sleep(LONGEST_SECONDS * dice.random() ** 2)  # sooner more often
+    if process.exitcode is not None:
         return False
     workers = psutil.Process(process.pid).children(recursive=True)
     victim = dice.choice([process.pid, *(worker.pid for worker in workers)])
@@ -59,13 +75,14 @@ def killed(process: subprocess.Popen, dice: random.Random) -> bool:
     except ProcessLookupError:
         return False
     if victim == process.pid:
-        process.wait()
+        process.join()
     return True
 
 
 def finish(work: Path, seed: int) -> None:
     process = start(work, seed)
-    assert process.wait(300) == 1, Path("said.txt").read_text()[-2000:]  # 1: `wild` fails, as it should
+    process.join(300)
+    assert process.exitcode == 1, Path("said.txt").read_text()[-2000:]  # 1: `wild` fails, as it should
 
 
 def assert_whole(root: Path, seed: int) -> dict[str, str]:
@@ -102,13 +119,13 @@ def test_a_sweep_survives_fifty_kills_at_random_moments(work, monkeypatch):
     kills, seed, process = 0, 0, start(work, 0, "--workers", "2")
     while kills < KILLS:
         kills += killed(process, dice)
-        if process.poll() is not None:
-            if process.returncode in (0, 1):  # it got to its end between two kills
+        if process.exitcode is not None:
+            if process.exitcode in (0, 1):  # it got to its end between two kills
                 assert_whole(work, seed)
                 seed += 1
             process = start(work, seed, *dice.choice([(), ("--workers", "2")]))
     process.kill()
-    process.wait()
+    process.join()
     finish(work, seed)
     broken = assert_whole(work, seed)
     assert not list((work / "mlruns" / "checkpoints").glob("*.lock"))

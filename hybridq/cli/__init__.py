@@ -13,6 +13,7 @@ import typer
 
 from hybridq.cli import data, deployment, results, search, streaming, training
 from hybridq.errors import ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError
+from hybridq.startup import spare_imports
 
 app = typer.Typer(
     add_completion=False,
@@ -85,6 +86,7 @@ def _set_up() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # BLAS threads wait for each other in a loop: beside a training they cost more than the training itself.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    spare_imports()
     # Where the root has no handler, a library that warns gives it one, which would print our lines a second time.
     logging.getLogger().addHandler(logging.NullHandler())
     said = logging.getLogger("hybridq")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
+from hybridq.startup import spare_imports
 from hybridq.sweeps.events import EpochDone, Event, Failed, Finished, Progress, Ready, Said
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
+    spare_imports()
     try:
         main(int(sys.argv[1]))
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from hybridq.errors import ENVIRONMENT, UserError
+from hybridq.startup import large_import
 
 PROBE_SECONDS = 3.0
 PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -97,8 +98,8 @@ def quiet_mlflow() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # hybridq.tracking.patience asks again
-    import mlflow  # noqa: F401  (its import sets the level of its loggers, so it comes first)
-
+    with large_import():
+        import mlflow  # noqa: F401  (its import sets the level of its loggers, so it comes first)
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.CRITICAL)
 
