@@ -12,8 +12,8 @@ test: $(READY)  ## run the linter, the type checker and all tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	@# one BLAS thread, as in the command line: two processes of two would wait for each other
-	OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@# three processes on two cores: tests wait too; one BLAS thread each, as in the command line
+	OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed (PYTHON=python3.11 make ...); this is %d.%d" % v)'

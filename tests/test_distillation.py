@@ -5,17 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from small_training import Notes, small_network
+from small_training import Notes
 
 from hybridq.distillation import softened, taught_by
 from hybridq.models import build_model
-from hybridq.models.config import TCResNetConfig
+from hybridq.models.hello_edge import DNNConfig
 from hybridq.training import train
 from hybridq.training_settings import TrainingSettings
 
 
 def network(seed):
-    return small_network({}, seed)
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    return build_model(DNNConfig(units=(8, 8)), (38, 55), 2)
 
 
 logits = arrays(np.float32, (5, 4), elements=st.floats(-8, 8, width=32))
@@ -48,13 +51,13 @@ def test_a_pupil_believes_its_teacher_rather_than_the_labels(data, tmp_path):
     """A teacher that calls each word by the other's name: the pupil does so too, and again after a stop."""
     import keras
 
-    teacher = build_model(TCResNetConfig(channels=(4, 8), dropout=0), (38, 55), 2)
+    teacher = network(0)
     x, labels = data.inputs("training")
     teacher.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
     teacher.fit(x, 1 - labels, epochs=30, verbose=0)
     assert teacher.evaluate(x, labels, verbose=0)[1] < 0.05
 
-    settings = TrainingSettings(epochs=15, batch=8, learning_rate=3e-3)
+    settings = TrainingSettings(epochs=6, batch=8, learning_rate=0.01)
     pupil = network(1)
     history = train(pupil, data, settings, tmp_path / "whole", Notes(), teachers=[teacher])
     assert history.epochs[-1].validation_accuracy < 10
