@@ -13,12 +13,13 @@ settings.load_profile("hybridq")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 Write = Callable[..., Path]
+LONGEST = ("tests/test_sweep_kills.py", "tests/test_sweeps.py", "tests/test_tracking_servers.py")
 REAL_CLIPS = REPOSITORY.parent / "shared" / "data" / "gsc"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest test first: of two processes one would else wait for it at the end."""
-    items.sort(key=lambda item: "test_sweep_kills" not in item.nodeid)
+    """The longest files first: the other processes would else wait for them at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session")

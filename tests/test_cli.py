@@ -162,7 +162,7 @@ def test_ctrl_c_says_how_to_go_on(run, folder, tmp_path):
 
 def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_path):
     words = 'data: {words: ["yes", "no"]}\ntraining: {epochs: 1}\n'
-    (tmp_path / "teacher.yaml").write_text(f"{words}model: {{name: tc_resnet, channels: [4, 8]}}\n")
+    (tmp_path / "teacher.yaml").write_text(f"{words}model: {{name: dnn, units: [8]}}\n")
     small = "model: {name: dnn, units: [4, 4]}\n"
     (tmp_path / "pupil.yaml").write_text(f"{words}{small}teacher: teacher.yaml\nprecision: {{dense_1: binary}}\n")
     code, _, err = run("train", "pupil.yaml", "--data", folder)
