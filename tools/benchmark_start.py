@@ -16,8 +16,7 @@ WAYS = {
     "as they are": IMPORTS,
     "what nobody here calls left out": f"from hybridq.startup import spare_imports\nspare_imports()\n{IMPORTS}",
     "and without a search for garbage": (
-        "from hybridq.startup import large_import, spare_imports\n"
-        f"spare_imports()\nwith large_import():\n    {IMPORTS}"
+        f"from hybridq.startup import large_import, spare_imports\nspare_imports()\nwith large_import():\n    {IMPORTS}"
     ),
 }
 
