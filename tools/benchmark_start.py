@@ -12,11 +12,12 @@ import subprocess
 import sys
 
 IMPORTS = "import tensorflow, keras, qkeras, mlflow"
+LARGE = f"with large_import():\n    {IMPORTS}"
 WAYS = {
     "as they are": IMPORTS,
-    "what nobody here calls left out": f"from hybridq.startup import spare_imports\nspare_imports()\n{IMPORTS}",
-    "and without a search for garbage": (
-        f"from hybridq.startup import large_import, spare_imports\nspare_imports()\nwith large_import():\n    {IMPORTS}"
+    "without a search for garbage": f"from hybridq.startup import large_import\n{LARGE}",
+    "and without what nobody here calls": (
+        f"from hybridq.startup import large_import, spare_imports\nspare_imports()\n{LARGE}"
     ),
 }
 
