@@ -353,7 +353,8 @@ sys.exit(serve_ui(open_store(Path(sys.argv[1])), port=int(sys.argv[2])))
     process = child(code, store.root, port)
     try:
         assert process.stdout is not None
-        assert any(f"MLflow is at http://127.0.0.1:{port}" in line for line in process.stdout)
+        runs = f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning"
+        assert any(f"MLflow is at {runs} (" in line for line in process.stdout)
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         assert not any(store.uri in word for one in family for word in one.cmdline())  # it may hold a password
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:

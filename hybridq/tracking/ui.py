@@ -45,7 +45,7 @@ def serve_ui(store: Store, host: str = "127.0.0.1", port: int = 5000) -> int:
             command, env=os.environ | QUIET | place, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            _announce(f"http://{host}:{free}", server)
+            _announce(f"http://{host}:{free}", _page(store), server)
             server.wait()
         except KeyboardInterrupt:
             server.terminate()
@@ -73,7 +73,13 @@ def free_port(host: str, port: int) -> int:
     raise UserError(f"the ports {port} to {port + TRIES - 1} on {host} are all taken", ENVIRONMENT)
 
 
-def _announce(address: str, server: subprocess.Popen[bytes]) -> None:
+def _page(store: Store) -> str:
+    """Where the runs are: MLflow's first page is about language models, and leads to more such pages."""
+    found = store.ask(lambda client: client.get_experiment_by_name(store.experiment))
+    return f"/#/experiments/{found.experiment_id}/runs?workflowType=machine_learning" if found else ""
+
+
+def _announce(address: str, page: str, server: subprocess.Popen[bytes]) -> None:
     print("Starting MLflow ...", flush=True)
     start = time.monotonic()
     while server.poll() is None and time.monotonic() - start < START_SECONDS:
@@ -82,5 +88,5 @@ def _announce(address: str, server: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.3)
             continue
-        print(f"MLflow is at {address} (Ctrl-C stops it)", flush=True)
+        print(f"MLflow is at {address}{page} (Ctrl-C stops it)", flush=True)
         return
