@@ -36,7 +36,7 @@ def load_tensorflow() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)  # the lines come from C++, below Python's sys.stderr
     try:
-        with large_import():
+        with large_import("tensorflow"):
             import tensorflow
         tensorflow.config.threading.set_intra_op_parallelism_threads(threads())
         tensorflow.config.list_physical_devices()

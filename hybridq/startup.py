@@ -30,13 +30,16 @@ def spare_imports() -> None:
 
 
 @contextmanager
-def large_import() -> Iterator[None]:
+def large_import(package: str) -> Iterator[None]:
     """Around the import of a large package: no search for garbage, and what `spare_imports` names seems not installed.
 
-    TensorFlow and Keras import scikit-learn and JAX for wrappers and converters, in a quarter of the time that their
-    own import takes. The search goes through hundreds of thousands of objects that stay, in a sixth of that time, and
-    later in a second each.
+    TensorFlow and Keras import scikit-learn and JAX for wrappers and converters, in a sixth of the time that the whole
+    takes. The search goes through hundreds of thousands of objects that stay, in a quarter of that time, and in up to a
+    second each time later (docs/results/speed.md). A package that is there already takes nothing.
     """
+    if package in sys.modules:
+        yield
+        return
     hidden = [name for name in _SPARED if name not in sys.modules]
     collects = gc.isenabled()
     gc.disable()

@@ -29,12 +29,14 @@ def test_what_is_left_out_can_be_imported_afterwards(way, imported):
 
 
 def test_the_collector_is_as_it_was():
-    with large_import():
+    with large_import("not there"):
         assert not gc.isenabled()
     assert gc.isenabled()
+    with large_import("gc"):
+        assert gc.isenabled()
     gc.disable()
     try:
-        with large_import():
+        with large_import("not there"):
             pass
         assert not gc.isenabled()
     finally:

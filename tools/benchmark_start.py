@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 IMPORTS = "import tensorflow, keras, qkeras, mlflow"
-LARGE = f"with large_import():\n    {IMPORTS}"
+LARGE = f"with large_import('tensorflow'):\n    {IMPORTS}"
 WAYS = {
     "as they are": IMPORTS,
     "without a search for garbage": f"from hybridq.startup import large_import\n{LARGE}",

@@ -98,7 +98,7 @@ def quiet_mlflow() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # hybridq.tracking.patience asks again
-    with large_import():
+    with large_import("mlflow"):
         import mlflow  # noqa: F401  (its import sets the level of its loggers, so it comes first)
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.CRITICAL)
