@@ -53,10 +53,11 @@ DEPTHWISE: dict[Precision, tuple[str, dict[str, Any]]] = {
     Precision.BINARY: ("DepthwiseBinary", {"alpha": "auto"}),
 }
 
-# Keras layers with weights that a plan can name: their QKeras counterpart and the names of its weight quantizers.
+# Keras layers with weights that a plan can name: their counterpart (of QKeras, or ours) and its weight quantizers.
 RECURRENT = {
     "LSTM": ("QLSTM", ("kernel_quantizer", "recurrent_quantizer")),
     "GRU": ("QGRU", ("kernel_quantizer", "recurrent_quantizer")),
+    "ProjectedLSTM": ("QProjectedLSTM", ("kernel_quantizer", "recurrent_quantizer")),
 }
 COUNTERPARTS = {
     "Conv1D": ("QConv1D", ("kernel_quantizer",)),
@@ -251,18 +252,19 @@ def _clone(layer: Any, plan: PrecisionPlan) -> Any:
         return layer.__class__.from_config(layer.get_config())
     import qkeras
 
+    from hybridq import grid
+    from hybridq.models import projected_lstm
+
     counterpart, quantizers = COUNTERPARTS[kind]
     config = layer.get_config()
     if config.pop("groups", 1) != 1:
         raise UserError(f"precision: {layer.name} is a grouped convolution, which QKeras cannot quantize")
     config |= dict.fromkeys(quantizers, _quantizer(WEIGHTS, wanted.weights, f"{layer.name}: weights"))
     if kind == "DepthwiseConv2D" and wanted.weights in DEPTHWISE:
-        from hybridq import grid
-
         name, settings = DEPTHWISE[wanted.weights]
         config["depthwise_quantizer"] = getattr(grid, name)(**settings)
     config["bias_quantizer"] = _quantizer(BIAS, wanted.bias, f"{layer.name}: bias")
-    made = getattr(qkeras, counterpart)(**config)
+    made = (getattr(projected_lstm, counterpart, None) or getattr(qkeras, counterpart))(**config)
     made.name = layer.name  # QKeras forgets that of a recurrent layer
     return made
 

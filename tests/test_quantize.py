@@ -11,7 +11,7 @@ from hybridq.models.config import ReferenceConfig, TCResNetConfig, TENetConfig
 from hybridq.models.hello_edge import CRNNConfig, GRUConfig, LSTMConfig
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler import profile
-from hybridq.quantize import best_fraction, calibrated, copy_weights, is_grid, quantizable, quantize
+from hybridq.quantize import RECURRENT, best_fraction, calibrated, copy_weights, is_grid, quantizable, quantize
 
 HYBRID = PrecisionPlan.from_data({"conv2d*": "8-bit", "dense*": "binary", "dense_2": "8-bit"})
 
@@ -232,7 +232,23 @@ def test_a_plan_is_plain_data_and_its_last_rule_wins(data):
         assert getattr(plan.of("dense_2"), part).value == (said[-1] if said else "float32")
 
 
-@pytest.mark.parametrize("config", [LSTMConfig(units=6), GRUConfig(units=6), CRNNConfig(filters=4, units=(6, 5))])
+def matrices(layer):
+    """Those of a quantized recurrent layer, as a step uses them and as they are trained."""
+    cell = layer.cell
+    if type(layer).__name__ == "QProjectedLSTM":
+        kernel, recurrent, _, _, project = cell.acting()
+        return (kernel, recurrent, project), (cell.kernel, cell.recurrent, cell.project)
+    latent = (cell.kernel, cell.recurrent_kernel)
+    return (cell.kernel_quantizer_internal(latent[0]), cell.recurrent_quantizer_internal(latent[1])), latent
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(LSTMConfig(units=6), LSTMConfig(units=6, projection=4)),
+        *(GRUConfig(units=6), CRNNConfig(filters=4, units=(6, 5))),
+    ],
+)
 def test_recurrent_layers_are_quantized_in_both_kernels(config, tmp_path):
     """Eight bits of weights change little; the report sees them, and the saved network is the same."""
     import keras
@@ -243,11 +259,12 @@ def test_recurrent_layers_are_quantized_in_both_kernels(config, tmp_path):
     quantized = quantize(model, plan, calibrated(model, plan, x))
     answers = quantized.predict(x, verbose=0)
     assert np.abs(answers - model.predict(x, verbose=0)).max() < 0.05
-    layers = [layer for layer in quantized.layers if type(layer).__name__ in ("QLSTM", "QGRU")]
-    assert len(layers) == sum(type(layer).__name__ in ("LSTM", "GRU") for layer in model.layers)
-    for layer in layers:
-        acting = np.array(layer.cell.recurrent_quantizer_internal(layer.cell.recurrent_kernel))
-        assert not np.array_equal(acting, layer.cell.recurrent_kernel)
+    recurrent = [layer for layer in model.layers if type(layer).__name__ in RECURRENT]
+    assert recurrent
+    for layer in (quantized.get_layer(one.name) for one in recurrent):
+        assert type(layer).__name__.startswith("Q")
+        acting, latent = matrices(layer)
+        assert not any(np.array_equal(one, other) for one, other in zip(acting, latent, strict=True))
     kinds = {row.kind: row.precision.weights for row in profile(quantized).rows if row.precision}
     assert set(kinds.values()) == {Precision.INT8}
     quantized.save(tmp_path / "model.keras")

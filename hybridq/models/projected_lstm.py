@@ -1,5 +1,7 @@
 """An LSTM whose outputs are projected from its cells, with peepholes; importing this registers it with Keras.
 
+QKeras has no such layer: `QProjectedLSTM` is the one with its quantizers.
+
 After Sak et al., "Long Short-Term Memory Based Recurrent Neural Network Architectures for Large Vocabulary Speech
 Recognition" (arXiv 1402.1128): what is fed back is the projection, so that the matrices of the gates are as wide as
 that and not as the cells. The gates also see the cell itself, each by one weight a cell.
@@ -7,6 +9,7 @@ that and not as the cells. The gates also see the cell itself, each by one weigh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -36,14 +39,33 @@ class _Cell(layers.Layer):  # type: ignore[misc]
 
     def call(self, x: Any, states: Tensors, training: bool = False) -> tuple[Any, Tensors]:
         fed_back, cells = states
-        sums = ops.matmul(x, self.kernel) + ops.matmul(fed_back, self.recurrent) + self.bias
+        kernel, recurrent, bias, peepholes, project = self.acting()
+        sums = ops.matmul(x, kernel) + ops.matmul(fed_back, recurrent) + bias
         enter, forget, candidate, leave = ops.split(sums, 4, axis=-1)
-        enter = ops.sigmoid(enter + self.peepholes[0] * cells)
-        forget = ops.sigmoid(forget + self.peepholes[1] * cells)
+        enter = ops.sigmoid(enter + peepholes[0] * cells)
+        forget = ops.sigmoid(forget + peepholes[1] * cells)
         cells = forget * cells + enter * ops.tanh(candidate)
-        leave = ops.sigmoid(leave + self.peepholes[2] * cells)
-        projected = ops.matmul(leave * ops.tanh(cells), self.project)
+        leave = ops.sigmoid(leave + peepholes[2] * cells)
+        projected = ops.matmul(leave * ops.tanh(cells), project)
         return projected, [projected, cells]
+
+    def acting(self) -> Tensors:
+        """The weights as a step uses them: kernel, recurrent kernel, bias, peepholes, projection."""
+        return [self.kernel, self.recurrent, self.bias, self.peepholes, self.project]
+
+
+class _QuantizedCell(_Cell):
+    """The kernel's quantizer is that of the peepholes and of the projection too; each has scales of its own."""
+
+    def __init__(self, units: int, projection: int, kernel: Any, recurrent: Any, bias: Any) -> None:
+        super().__init__(units, projection)
+        self.quantizers = [_quantizer(one) for one in (kernel, recurrent, bias, kernel, kernel)]
+
+    def acting(self) -> Tensors:
+        kernel, recurrent, bias, peepholes, project = super().acting()
+        weights = (kernel, recurrent, bias, ops.transpose(peepholes), project)  # scales are those of the last axis
+        *others, peepholes, project = [to(one) for to, one in zip(self.quantizers, weights, strict=True)]
+        return [*others, ops.transpose(peepholes), project]
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -63,6 +85,40 @@ class ProjectedLSTM(layers.RNN):  # type: ignore[misc]
     def from_config(cls, config: dict[str, Any]) -> ProjectedLSTM:
         """The layer of `get_config`."""
         return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class QProjectedLSTM(ProjectedLSTM):
+    """The same with quantized weights; the quantizers are written as for QKeras' QLSTM, None is float32."""
+
+    def __init__(
+        self,
+        units: int,
+        projection: int,
+        kernel_quantizer: str | None = None,
+        recurrent_quantizer: str | None = None,
+        bias_quantizer: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        cell = _QuantizedCell(units, projection, kernel_quantizer, recurrent_quantizer, bias_quantizer)
+        layers.RNN.__init__(self, cell, name=name, **kwargs)
+        self.said = {
+            "kernel_quantizer": kernel_quantizer,
+            "recurrent_quantizer": recurrent_quantizer,
+            "bias_quantizer": bias_quantizer,
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """What a saved model needs to make it again."""
+        return {**super().get_config(), **self.said}
+
+
+def _quantizer(said: str | None) -> Callable[[Any], Any]:
+    """QKeras' quantizer of that text; None lets everything pass."""
+    import qkeras
+
+    return (lambda weights: weights) if said is None else qkeras.get_quantizer(said)
 
 
 def _forget_nothing(shape: tuple[int, ...], dtype: Any = None) -> Any:
