@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +54,9 @@ class Bundle:
         said = settings.model_dump(exclude_defaults=True, exclude={"threshold"})
         return {"decision": said} if said else {}
 
+    @cached_property
     def model(self) -> keras.Model:
-        """The Keras model, for evaluation."""
+        """The Keras model, for evaluation; read when it is first asked for, and then once."""
         load_tensorflow()
         import keras
         import qkeras  # noqa: F401  (registers the quantized layers)

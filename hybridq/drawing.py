@@ -29,7 +29,7 @@ def empty_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
+    return Figure(figsize=(width, height), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
 
 
 def titled_figure(width: float, height: float, title: str, synthetic: bool) -> tuple[Figure, Axes]:
@@ -106,7 +106,7 @@ def _pushed_down(boxes: Sequence[Box]) -> list[float]:
 def save(fig: Figure, path: Path) -> None:
     """Write a picture as the kind of file that its name ends in; raises UserError where that cannot be."""
     try:
-        fig.savefig(path, dpi=DPI)
+        fig.savefig(path)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
     except OSError as error:

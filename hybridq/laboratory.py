@@ -134,7 +134,7 @@ class Laboratory:
         )
 
     def _network_of(self, run: str) -> keras.Model:
-        return load_bundle(self.store.download(run, "model")).model()
+        return load_bundle(self.store.download(run, "model")).model
 
     def _finished(self, fingerprint: str, anew: bool) -> str | None:
         if fingerprint in self.done or anew:

@@ -107,7 +107,7 @@ def measured(
     by_keras = by_integers = None
     on_grids = False
     if trained.bundle:
-        model = trained.bundle.model()
+        model = trained.bundle.model
         on_grids = any(map(is_grid, model.layers))
         by_keras = np.asarray(model.predict(inputs, batch_size=256, verbose=0), np.float64)
     if trained.integers:

@@ -120,4 +120,4 @@ def reproduction(store: Store, first: RunView, again: str) -> Reproduction:
 
 
 def _weights(store: Store, view: RunView) -> str:
-    return view.tags.get(WEIGHTS) or weights_digest(load_bundle(store.download(view.id, "model")).model())
+    return view.tags.get(WEIGHTS) or weights_digest(load_bundle(store.download(view.id, "model")).model)

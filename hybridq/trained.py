@@ -99,7 +99,7 @@ def with_integers(bundle: Bundle, name: str, data: Callable[[], Dataset] | None 
 
     They are looked at where it was not trained on grids of 8 bits, to find grids.
     """
-    model, plan = bundle.model(), PrecisionPlan.from_data(bundle.recipe.get("precision", {}))
+    model, plan = bundle.model, PrecisionPlan.from_data(bundle.recipe.get("precision", {}))
     if all(plan.of(layer.name) == LayerPrecision() for layer in model.layers):
         return Trained(name, bundle, run=run)
     try:

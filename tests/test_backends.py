@@ -40,6 +40,6 @@ def test_a_network_trained_on_jax_is_a_run_like_others(folder, tmp_path, monkeyp
     assert run.tags["backend"] == "jax"
     assert run.tags["version.jax"]
     inputs, labels = open_dataset(load_recipe(tmp_path / "narrow.yaml")).inputs("validation")
-    answers = load_bundle(store.download(run.id, "model")).model().predict(inputs, verbose=0)
+    answers = load_bundle(store.download(run.id, "model")).model.predict(inputs, verbose=0)
     entropy = -np.log(answers[np.arange(len(labels)), labels]).mean()
     assert run.metrics["validation cross-entropy"] == pytest.approx(entropy, rel=1e-4)

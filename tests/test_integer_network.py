@@ -229,7 +229,7 @@ training: {epochs: 1}
     store = open_store(tmp_path / "mlruns")
     run = Laboratory(store, lambda recipe, data: Notes()).run(recipe)
     bundle = load_bundle(store.download(run, "model"))
-    model, network = bundle.model(), convert(bundle)
+    model, network = bundle.model, convert(bundle)
     x, truth = open_dataset(recipe).inputs("all", bundle.normalisation)
     heard, found = model.predict(x, verbose=0).argmax(1), classes(network, quantized(x, network.input_fraction))
     assert (heard == found).mean() >= 0.98  # one clip of 80

@@ -143,7 +143,7 @@ def test_it_is_saved_with_its_network(tmp_path):
     model, sounds = network(IN_8_BITS), clips(3)
     normalisation = Normalisation((0.0,) * COEFFICIENTS, (1.0,) * COEFFICIENTS)
     save_bundle(tmp_path, model, ("a", "b", "c"), FrontEnd(), normalisation, {})
-    again = load_bundle(tmp_path).model()
+    again = load_bundle(tmp_path).model
     np.testing.assert_array_equal(again.predict(sounds, verbose=0), model.predict(sounds, verbose=0))
     assert profile(tmp_path / "model.keras").totals == profile(model).totals
 

@@ -132,7 +132,7 @@ def test_a_projected_lstm_is_saved_with_its_network(tmp_path):
     x = np.random.default_rng(0).standard_normal((2, 5, 7, 1)).astype(np.float32)
     normalisation = Normalisation((0.0,) * 5, (1.0,) * 5)
     save_bundle(tmp_path, model, ("a", "b", "c"), FrontEnd(), normalisation, {})
-    np.testing.assert_array_equal(load_bundle(tmp_path).model().predict(x, verbose=0), model.predict(x, verbose=0))
+    np.testing.assert_array_equal(load_bundle(tmp_path).model.predict(x, verbose=0), model.predict(x, verbose=0))
     assert profile(tmp_path / "model.keras").totals.parameters == model.count_params()
 
 

@@ -37,7 +37,7 @@ def convert(bundle: Bundle, clips: NDArray[np.float32] | None = None) -> Integer
     `clips`: some hundred inputs (clips, coefficients, frames, 1) to calibrate on, for a network that was not trained on
     grids of 8 bits.
     """
-    model = bundle.model()
+    model = bundle.model
     if clips is not None and not any(map(is_grid, model.layers)):
         log.warning("the network was not trained on grids of 8 bits: its accuracy as integers may be lower")
         model = on_grids(model, clips)

@@ -49,7 +49,7 @@ class Spotter:
 def spotter(trained: Trained) -> Spotter:
     """The integer network where that is what was trained or all there is, else the Keras model."""
     if trained.bundle:
-        model = trained.bundle.model()
+        model = trained.bundle.model
         if not (trained.integers and any(map(is_grid, model.layers))):
             remembers = lmu.is_online(model)
             network = _stream(model) if remembers else model.predict_on_batch

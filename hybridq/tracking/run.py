@@ -16,6 +16,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
+from hybridq.drawing import save
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
 from hybridq.metrics import mlflow_name
 from hybridq.tracking.owner import owner_tags
@@ -30,7 +31,6 @@ DESCRIPTION = "description"
 SYNTHETIC_WARNING = "synthetic voices: for trying the tool, not a result"
 PARAM_LIMIT, TAG_LIMIT, DIGEST_LIMIT = 6000, 8000, 36  # characters, MLflow's
 PARAMS_AT_ONCE, METRICS_AT_ONCE = 100, 1000  # per log_batch, MLflow's
-PICTURE_DPI = 150
 LAST_WORD_SECONDS = 2.0  # to say how a run ended, when there is no time to lose
 NOTED_PARAMS = ("data.source", "training.seed", "training.epochs", "target")
 
@@ -126,7 +126,7 @@ class Run:
         """Keep a picture as `pictures/<name>.png`."""
         with _scratch() as scratch:
             path = scratch / f"{name}.png"
-            fig.savefig(path, dpi=PICTURE_DPI)
+            save(fig, path)
             self.artifact(path, "pictures")
 
     def text(self, name: str, data: str) -> None:
