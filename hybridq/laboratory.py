@@ -10,30 +10,24 @@ import hashlib
 import json
 import logging
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridq import pictures
 from hybridq.backend import keras_backend, threads
-from hybridq.bundle import Bundle, load_bundle, save_bundle, weights_digest
+from hybridq.bundle import load_bundle
 from hybridq.dataset import Dataset
-from hybridq.decision import USUAL_FALSE_ACCEPTS
-from hybridq.deploy.artefact import save_network
 from hybridq.deploy.convert import settle
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.experiment import network, network_from, open_dataset, open_voices, run_name
-from hybridq.measurement import Measurement, measured
 from hybridq.paths import locked
-from hybridq.profiler import Profile, profile
+from hybridq.profiler import profile
 from hybridq.quantize import is_grid
+from hybridq.run_log import EpochLog, bundled, log_inputs, log_result, log_trial, sizes
 from hybridq.tracking import TRIAL
-from hybridq.trained import NETWORK, NETWORK_DIGEST, Trained, with_integers
-from hybridq.training import Epoch, History, Judge, Watcher, best_weights, train, validate
-from hybridq.yamlfile import to_yaml
+from hybridq.training import Judge, Watcher, best_weights, train
 
 if TYPE_CHECKING:
     import keras
@@ -41,15 +35,12 @@ if TYPE_CHECKING:
     from hybridq.recipe import Recipe
     from hybridq.tracking import Run, RunView, Store
 
-KIB = 1024
 CHECKPOINT = "checkpoint.npz"
 FINGERPRINT = "fingerprint"  # tag: what decides the result of a run, so that an equal run need not be trained again
-WEIGHTS = "weights.sha256"  # tag: of the trained weights
 THREADS = "threads"  # tag: TensorFlow's, which decide the last digits
 BACKEND = "backend"  # tag: of Keras
 STOPPED = "stopped"  # tag: the epochs of a trial that its judge has ended early
 REPRODUCES = "reproduces"  # tag: id of the run that this one repeats
-NO_INTEGERS = "no integer network"  # tag: why a quantized network has no form in integers
 log = logging.getLogger("hybridq")
 
 
@@ -99,20 +90,20 @@ class Laboratory:
         self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutors: list[str], folder: Path
     ) -> str:
         with self._start(recipe, data, fingerprint, parent, tutors, folder) as run, _explained(recipe):
-            self._log_inputs(run, recipe, data)
+            log_inputs(run, recipe, data)
             start = self._network_of(parent) if parent else None
             model = network_from(start, recipe, data) if start else network(recipe, len(data.words))
             run.tags({BACKEND: keras_backend()})
             cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
-            run.metrics(_sizes(cost))
+            run.metrics(sizes(cost))
             teachers = [self._network_of(tutor) for tutor in tutors]
-            watcher = _Logging(self.watch(recipe, data), run)
+            watcher = EpochLog(self.watch(recipe, data), run)
             try:
                 file = folder / CHECKPOINT
                 history = train(model, data, recipe.training, file, watcher, self.resume, teachers, self.judge)
             except KeyboardInterrupt:
                 if not self.trial and best_weights(folder / CHECKPOINT, model):
-                    with _bundled(recipe, data, model) as bundle:
+                    with bundled(recipe, data, model) as bundle:
                         run.artifact(bundle.folder)
                 raise
             if any(map(is_grid, model.layers)):
@@ -120,10 +111,9 @@ class Laboratory:
             if (count := len(history.epochs)) < recipe.training.epochs:
                 run.tags({STOPPED: f"after {count} of {recipe.training.epochs} epochs"})
             if self.trial:
-                run.metrics(_validated(model, data) | {"training minutes": history.minutes})
-                run.json("profile.json", cost.to_json())
+                log_trial(run, data, model, history, cost)
             else:
-                self._log_result(run, recipe, data, model, history, cost)
+                log_result(run, recipe, data, model, history, cost)
         shutil.rmtree(folder, ignore_errors=True)
         return run.id
 
@@ -185,79 +175,6 @@ class Laboratory:
         ours = self.sweep is not None and run.parent == self.sweep
         return ours or run.status != "RUNNING" or self.store.abandoned(run)
 
-    def _log_inputs(self, run: Run, recipe: Recipe, data: Dataset) -> None:
-        run.text("recipe.yaml", to_yaml(recipe.resolved()))
-        run.dataset(
-            data.audio.name,
-            data.digest,
-            str(data.audio.root),
-            words=data.words,
-            synthetic=data.audio.synthetic,
-            clips={split: len(data.split(split)) for split in ("training", "validation", "test")},
-        )
-
-    def _log_result(
-        self, run: Run, recipe: Recipe, data: Dataset, model: keras.Model, history: History, cost: Profile
-    ) -> None:
-        run.tags({WEIGHTS: weights_digest(model)})
-        with _bundled(recipe, data, model) as bundle:
-            run.artifact(bundle.folder)
-            trained = with_integers(bundle, run.name, lambda: data)
-            _log_integers(run, trained, bundle.folder.parent)
-            found = _measured(trained, data, "test")
-            checked = _measured(trained, data, "validation") if found.decisions else None
-        result = found.result
-        run.json("evaluation.json", found.to_json())
-        run.json("profile.json", cost.to_json())
-        synthetic = data.audio.synthetic
-        run.figure(
-            pictures.confusion(result.confusion, data.words, title=run.name, synthetic=synthetic),
-            "confusion matrix",
-        )
-        run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
-        run.figure(pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer")
-        if found.decisions and checked and checked.decisions:
-            curves = {"test": found.decisions, "validation": checked.decisions}
-            picture = pictures.decision_curves(curves, found.threshold, title=run.name, synthetic=synthetic)
-            run.figure(picture, "false accepts over false rejects")
-            run.json("validation decision.json", checked.decisions.to_json(found.threshold))
-            at = checked.decisions.threshold_at(USUAL_FALSE_ACCEPTS)
-            run.metrics({} if at is None else {"validation threshold": at})
-        run.metrics(found.metrics() | _validated(model, data) | {"training minutes": history.minutes})
-
-
-@dataclass(frozen=True)
-class _Logging:
-    """Passes what it is told on to another watcher, and each epoch to the run, which notes no epoch twice."""
-
-    other: Watcher
-    run: Run
-
-    def begin(self, epochs: Sequence[Epoch]) -> None:
-        for epoch in epochs:  # its process may have been killed between the checkpoint and the store
-            self._log(epoch)
-        self.other.begin(epochs)
-
-    def batch(self, epoch: int, share: float, accuracy: float) -> None:
-        self.other.batch(epoch, share, accuracy)
-
-    def epoch(self, epoch: Epoch) -> None:
-        self._log(epoch)
-        self.other.epoch(epoch)
-
-    def _log(self, epoch: Epoch) -> None:
-        self.run.metrics(
-            {
-                "training accuracy %": epoch.training_accuracy,
-                "training loss": epoch.training_loss,
-                "validation accuracy %": epoch.validation_accuracy,
-                "validation loss": epoch.validation_loss,
-                "learning rate": epoch.learning_rate,
-            }
-            | ({"pruned %": 100 * epoch.sparsity} if epoch.sparsity else {}),
-            step=epoch.epoch,
-        )
-
 
 @contextmanager
 def _explained(recipe: Recipe) -> Iterator[None]:
@@ -276,40 +193,6 @@ def _settled(model: keras.Model) -> None:
         settle(model)
 
 
-def _validated(model: keras.Model, data: Dataset) -> dict[str, float]:
-    """What the weights that are kept score on the validation clips."""
-    found = validate(model, data)
-    return {
-        "validation accuracy best %": 100 * found["accuracy"],
-        "validation cross-entropy": found["cross_entropy"],
-    }
-
-
-@contextmanager
-def _bundled(recipe: Recipe, data: Dataset, model: keras.Model) -> Iterator[Bundle]:
-    """The trained network as a folder, for as long as it takes to log it."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        yield save_bundle(
-            folder, model, data.words, data.front_end, data.normalisation, recipe.resolved(), data.unknown_words
-        )
-
-
-def _measured(trained: Trained, data: Dataset, split: str) -> Measurement:
-    clips = data.split(split)
-    return measured(trained, *data.inputs(split), data.words, clips.said, clips.notes)
-
-
-def _log_integers(run: Run, trained: Trained, scratch: Path) -> None:
-    """The integer network of a quantized one, or why there is none."""
-    if trained.integers:
-        run.tags({NETWORK_DIGEST: save_network(trained.integers, scratch / NETWORK)})
-        run.artifact(scratch / NETWORK)
-    elif trained.lacking:
-        log.info("%s: there is no integer network: %s", run.name, trained.lacking)
-        run.tags({NO_INTEGERS: trained.lacking})
-
-
 def fingerprint_of(recipe: Recipe, data: Dataset, *further: str) -> str:
     """SHA-256 (hex) of all that decides the result of a run: the recipe, the content of the data set, its words.
 
@@ -319,18 +202,3 @@ def fingerprint_of(recipe: Recipe, data: Dataset, *further: str) -> str:
     if recipe.training.synthetic_voices:
         parts.append(open_voices(recipe, data.words).digest)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _sizes(cost: Profile) -> dict[str, float]:
-    """What is known before training; logged first, for MLflow's compare page shows first what was logged first."""
-    found = cost.to_json()
-    totals, target = found["totals"], found["target"]
-    return {
-        "flash KiB": totals["flash_bytes"] / KIB,
-        "flash as published KiB": totals["published_rule_bytes"] / KIB,
-        "RAM KiB": totals["ram_bytes"] / KIB,
-        "MACC M": totals["macc"] / 1e6,
-        "flash share %": 100 * totals["flash_bytes"] / target["flash_bytes"],
-        "RAM share %": 100 * totals["ram_bytes"] / target["ram_bytes"],
-        "fits": float(totals["fits"]),
-    }

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from hybridq.bundle import load_bundle, weights_digest
 from hybridq.errors import UserError
 from hybridq.experiment import open_dataset
-from hybridq.laboratory import BACKEND, THREADS, WEIGHTS
+from hybridq.laboratory import BACKEND, THREADS
 from hybridq.recipe import Recipe
 from hybridq.recipe_file import load_recipe
+from hybridq.run_log import WEIGHTS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

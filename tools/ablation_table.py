@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from hybridq.compare import has_result
 from hybridq.errors import UserError
-from hybridq.laboratory import WEIGHTS
 from hybridq.recipe_file import load_variants
+from hybridq.run_log import WEIGHTS
 from hybridq.tracking import open_store
 
 MEASURES = {"test accuracy %": 2, "validation accuracy best %": 2, "validation cross-entropy": 3}  # decimals

@@ -17,10 +17,10 @@ sys.path.insert(0, str(ROOT))
 
 from hybridq.compare import has_result  # noqa: E402
 from hybridq.errors import UserError  # noqa: E402
-from hybridq.laboratory import WEIGHTS  # noqa: E402
 from hybridq.measurement import measured_on  # noqa: E402
 from hybridq.recipe import Recipe  # noqa: E402
 from hybridq.recipe_file import load_recipe  # noqa: E402
+from hybridq.run_log import WEIGHTS  # noqa: E402
 from hybridq.tracking import RunView, open_store  # noqa: E402
 from hybridq.trained import find_trained  # noqa: E402
 

@@ -1,0 +1,163 @@
+"""What a run logs: recipe and sizes before its training, its epochs, and at the end the network and what it scores."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hybridq import pictures
+from hybridq.bundle import Bundle, save_bundle, weights_digest
+from hybridq.dataset import Dataset
+from hybridq.decision import USUAL_FALSE_ACCEPTS
+from hybridq.deploy.artefact import save_network
+from hybridq.measurement import Measurement, measured
+from hybridq.profiler import Profile
+from hybridq.trained import NETWORK, NETWORK_DIGEST, Trained, with_integers
+from hybridq.training import Epoch, History, Watcher, validate
+from hybridq.yamlfile import to_yaml
+
+if TYPE_CHECKING:
+    import keras
+
+    from hybridq.recipe import Recipe
+    from hybridq.tracking import Run
+
+KIB = 1024
+WEIGHTS = "weights.sha256"  # tag: of the trained weights
+NO_INTEGERS = "no integer network"  # tag: why a quantized network has no form in integers
+log = logging.getLogger("hybridq")
+
+
+def log_inputs(run: Run, recipe: Recipe, data: Dataset) -> None:
+    """The recipe and the clips, before the training."""
+    run.text("recipe.yaml", to_yaml(recipe.resolved()))
+    run.dataset(
+        data.audio.name,
+        data.digest,
+        str(data.audio.root),
+        words=data.words,
+        synthetic=data.audio.synthetic,
+        clips={split: len(data.split(split)) for split in ("training", "validation", "test")},
+    )
+
+
+def sizes(cost: Profile) -> dict[str, float]:
+    """What is known before training; logged first, for MLflow's compare page shows first what was logged first."""
+    found = cost.to_json()
+    totals, target = found["totals"], found["target"]
+    return {
+        "flash KiB": totals["flash_bytes"] / KIB,
+        "flash as published KiB": totals["published_rule_bytes"] / KIB,
+        "RAM KiB": totals["ram_bytes"] / KIB,
+        "MACC M": totals["macc"] / 1e6,
+        "flash share %": 100 * totals["flash_bytes"] / target["flash_bytes"],
+        "RAM share %": 100 * totals["ram_bytes"] / target["ram_bytes"],
+        "fits": float(totals["fits"]),
+    }
+
+
+@dataclass(frozen=True)
+class EpochLog:
+    """Passes what it is told on to another watcher, and each epoch to the run, which notes no epoch twice."""
+
+    other: Watcher
+    run: Run
+
+    def begin(self, epochs: Sequence[Epoch]) -> None:
+        for epoch in epochs:  # its process may have been killed between the checkpoint and the store
+            self._log(epoch)
+        self.other.begin(epochs)
+
+    def batch(self, epoch: int, share: float, accuracy: float) -> None:
+        self.other.batch(epoch, share, accuracy)
+
+    def epoch(self, epoch: Epoch) -> None:
+        self._log(epoch)
+        self.other.epoch(epoch)
+
+    def _log(self, epoch: Epoch) -> None:
+        self.run.metrics(
+            {
+                "training accuracy %": epoch.training_accuracy,
+                "training loss": epoch.training_loss,
+                "validation accuracy %": epoch.validation_accuracy,
+                "validation loss": epoch.validation_loss,
+                "learning rate": epoch.learning_rate,
+            }
+            | ({"pruned %": 100 * epoch.sparsity} if epoch.sparsity else {}),
+            step=epoch.epoch,
+        )
+
+
+def log_result(run: Run, recipe: Recipe, data: Dataset, model: keras.Model, history: History, cost: Profile) -> None:
+    """The trained network, what it scores, the pictures."""
+    run.tags({WEIGHTS: weights_digest(model)})
+    with bundled(recipe, data, model) as bundle:
+        run.artifact(bundle.folder)
+        trained = with_integers(bundle, run.name, lambda: data)
+        _log_integers(run, trained, bundle.folder.parent)
+        found = _measured(trained, data, "test")
+        checked = _measured(trained, data, "validation") if found.decisions else None
+    result = found.result
+    run.json("evaluation.json", found.to_json())
+    run.json("profile.json", cost.to_json())
+    synthetic = data.audio.synthetic
+    run.figure(
+        pictures.confusion(result.confusion, data.words, title=run.name, synthetic=synthetic),
+        "confusion matrix",
+    )
+    run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
+    run.figure(pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer")
+    if found.decisions and checked and checked.decisions:
+        curves = {"test": found.decisions, "validation": checked.decisions}
+        picture = pictures.decision_curves(curves, found.threshold, title=run.name, synthetic=synthetic)
+        run.figure(picture, "false accepts over false rejects")
+        run.json("validation decision.json", checked.decisions.to_json(found.threshold))
+        at = checked.decisions.threshold_at(USUAL_FALSE_ACCEPTS)
+        run.metrics({} if at is None else {"validation threshold": at})
+    run.metrics(found.metrics() | _validated(model, data) | {"training minutes": history.minutes})
+
+
+def log_trial(run: Run, data: Dataset, model: keras.Model, history: History, cost: Profile) -> None:
+    """What a trial keeps: no network, and figures of the validation clips alone."""
+    run.metrics(_validated(model, data) | {"training minutes": history.minutes})
+    run.json("profile.json", cost.to_json())
+
+
+@contextmanager
+def bundled(recipe: Recipe, data: Dataset, model: keras.Model) -> Iterator[Bundle]:
+    """The trained network as a folder, for as long as it takes to log it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        yield save_bundle(
+            folder, model, data.words, data.front_end, data.normalisation, recipe.resolved(), data.unknown_words
+        )
+
+
+def _validated(model: keras.Model, data: Dataset) -> dict[str, float]:
+    """What the weights that are kept score on the validation clips."""
+    found = validate(model, data)
+    return {
+        "validation accuracy best %": 100 * found["accuracy"],
+        "validation cross-entropy": found["cross_entropy"],
+    }
+
+
+def _measured(trained: Trained, data: Dataset, split: str) -> Measurement:
+    clips = data.split(split)
+    return measured(trained, *data.inputs(split), data.words, clips.said, clips.notes)
+
+
+def _log_integers(run: Run, trained: Trained, scratch: Path) -> None:
+    """The integer network of a quantized one, or why there is none."""
+    if trained.integers:
+        run.tags({NETWORK_DIGEST: save_network(trained.integers, scratch / NETWORK)})
+        run.artifact(scratch / NETWORK)
+    elif trained.lacking:
+        log.info("%s: there is no integer network: %s", run.name, trained.lacking)
+        run.tags({NO_INTEGERS: trained.lacking})
