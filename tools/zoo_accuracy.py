@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from hybridq.audio import NEGATIVES  # noqa: E402
 from hybridq.compare import has_result  # noqa: E402
 from hybridq.errors import UserError  # noqa: E402
 from hybridq.measurement import measured_on  # noqa: E402
@@ -26,6 +27,7 @@ from hybridq.trained import find_trained  # noqa: E402
 
 FOLDERS = ("hello-edge", "hello-edge/int8", ".", "int8", "lmu")
 SPLITS = ("training", "validation", "test")
+ACCURACIES = (*(f"{split} %" for split in SPLITS), "test, commands alone %")
 COSTS = ("flash KiB", "RAM KiB", "MACC M")
 MINUTES = "training minutes"
 Row = dict[str, str]
@@ -62,7 +64,12 @@ def files() -> list[Path]:
 def row(run: RunView, data: str | None) -> Row:
     """A run's accuracies, of its integer network where that is what was trained, and its costs."""
     trained = find_trained(run.id, open_store(make=False))
-    found = {f"{split} %": f"{measured_on(trained, data, split).result.accuracy:.4f}" for split in SPLITS}
+    results = [measured_on(trained, data, split).result for split in SPLITS]
+    commands = [place for place, word in enumerate(results[-1].labels) if word not in NEGATIVES]
+    confusion = results[-1].confusion
+    right, said = (one[commands].sum() for one in (confusion.diagonal(), confusion.sum(axis=1)))
+    figures = (*(one.accuracy for one in results), 100 * right / said)
+    found = {name: f"{figure:.4f}" for name, figure in zip(ACCURACIES, figures, strict=True)}
     costs = {name: f"{run.metrics[name]:.4f}" for name in (*COSTS, MINUTES)}
     seed = run.params["training.seed"]
     return {"recipe": run.tags["recipe"], "seed": seed, **found, **costs, WEIGHTS: run.tags[WEIGHTS]}
@@ -78,7 +85,7 @@ def read(file: Path) -> dict[tuple[str, str], Row]:
 
 def write(file: Path, rows: dict[tuple[str, str], Row]) -> None:
     """All rows, in their order."""
-    names = ["recipe", "seed", *(f"{split} %" for split in SPLITS), *COSTS, MINUTES, WEIGHTS]
+    names = ["recipe", "seed", *ACCURACIES, *COSTS, MINUTES, WEIGHTS]
     with file.open("w", newline="") as lines:
         writer = csv.DictWriter(lines, names, lineterminator="\n")
         writer.writeheader()
@@ -88,10 +95,10 @@ def write(file: Path, rows: dict[tuple[str, str], Row]) -> None:
 def table(recipes: list[Recipe], rows: dict[tuple[str, str], Row]) -> list[str]:
     """Its lines: a line for each recipe and seed."""
     printed = {one.name: one.published.accuracy for one in recipes if one.published}
-    lines = ["| recipe | seed | training % | validation % | test % | printed % | " + " | ".join(COSTS) + " |"]
-    lines.append("|---|--:|" + "--:|" * (len(SPLITS) + 1 + len(COSTS)))
+    lines = ["| " + " | ".join(["recipe", "seed", *ACCURACIES, "printed %", *COSTS]) + " |"]
+    lines.append("|---|--:|" + "--:|" * (len(ACCURACIES) + 1 + len(COSTS)))
     for (name, seed), row in rows.items():
-        accuracies = [f"{float(row[f'{split} %']):.2f}" for split in SPLITS]
+        accuracies = [f"{float(row[name]):.2f}" for name in ACCURACIES]
         costs = [f"{float(row[cost]):.{2 if cost == 'MACC M' else 1}f}" for cost in COSTS]
         beside = f"{printed[name]:g}" if printed.get(name) else ""
         lines.append("| " + " | ".join([f"`{name}`", seed, *accuracies, beside, *costs]) + " |")
