@@ -80,11 +80,15 @@ def keep_inside(fig: Figure, axes: Axes, labels: Sequence[Any]) -> None:
 
 
 def keep_apart(fig: Figure, labels: Sequence[Any]) -> None:
-    """Move labels up and down until none lies on another; they keep their order.
+    """Move labels up and down until none lies on another; they keep their order, and a white edge keeps lines off them.
 
     Pushing them all down is one way, pushing them all up another. Their mean keeps the distances that both keep.
     """
+    from matplotlib.patheffects import withStroke
+
     fig.draw_without_rendering()
+    for label in labels:
+        label.set_path_effects([withStroke(linewidth=2, foreground="white")])
     ordered = sorted(labels, key=lambda label: -float(label.get_window_extent().y1))
     boxes: list[Box] = [label.get_window_extent().extents for label in ordered]
     down = _pushed_down(boxes)

@@ -233,8 +233,12 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
         if len(ours) > MOST_NAMED and row not in best:
             continue
         name = f"{shortened(row.network)}\n{kib:.0f} KiB"
-        place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 9}
-        labels.append(axes.annotate(name, (kib, row.accuracy), (8, 0), **place))
+        place: dict[str, Any] = {
+            "textcoords": "offset points",
+            "va": "top",
+            "fontsize": 9,
+        }  # the front goes right, or up
+        labels.append(axes.annotate(name, (kib, row.accuracy), (6, -3), **place))
     if len(best) > 1:
         steps = [row.flash_kib or 0.0 for row in best], [row.accuracy for row in best]
         axes.step(*steps, where="post", color=GREEN, lw=1.5, zorder=0, label="Pareto front")
@@ -247,10 +251,12 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
         name = figures.get("label", "published")
         place = {"textcoords": "offset points", "va": "center", "fontsize": 9, "ha": "right", "color": ORANGE}
         labels.append(axes.annotate(name, point, (-9, 0), **place))
+    limit: list[Any] = []
     board = next((100 * kib / row.flash_share for row, kib in ours if row.flash_share), None)
     if board and found.clips == "test":  # plans and trials are chosen within narrower limits
         axes.axvline(board, color=GREY, ls=":")
-        axes.text(board, 0.02, " flash of the board", color=GREY, transform=axes.get_xaxis_transform())
+        at_foot: dict[str, Any] = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points", "color": GREY}
+        limit = [axes.annotate("flash of the board", (board, 0.02), (4, 0), **at_foot)]
     axes.set_xscale("log")
     plain_logarithmic(axes.xaxis)
     axes.set_xlabel("flash, KiB")
@@ -259,7 +265,7 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
     axes.grid(alpha=0.3)
     fig.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=9)
     axes.set_title(titled(title, found.synthetic))
-    keep_inside(fig, axes, labels)
+    keep_inside(fig, axes, labels + limit)
     keep_apart(fig, labels)
     return fig
 
