@@ -25,7 +25,7 @@ from hybridq.run_log import WEIGHTS  # noqa: E402
 from hybridq.tracking import RunView, open_store  # noqa: E402
 from hybridq.trained import find_trained  # noqa: E402
 
-FOLDERS = ("hello-edge", "hello-edge/int8", ".", "int8", "lmu")
+FAMILIES = ("hello-edge", ".", "lmu")  # folders, whose networks in 8 bits are in a folder `int8` there
 SPLITS = ("training", "validation", "test")
 ACCURACIES = (*(f"{split} %" for split in SPLITS), "test, commands alone %")
 COSTS = ("flash KiB", "RAM KiB", "MACC M")
@@ -56,9 +56,11 @@ def main() -> None:
 
 
 def files() -> list[Path]:
-    """The recipes: each family's float networks, then those with fewer bits."""
+    """The recipes, each float network before the one in 8 bits."""
     zoo = ROOT / "recipes" / "zoo"
-    return [file for folder in FOLDERS for file in sorted((zoo / folder).glob("*.yaml"))]
+    floats = [file for family in FAMILIES for file in sorted((zoo / family).glob("*.yaml"))]
+    both = [(file, file.parent / "int8" / file.name) for file in floats]
+    return [file for pair in both for file in pair if file.exists()]
 
 
 def row(run: RunView, data: str | None) -> Row:
