@@ -233,11 +233,8 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
         if len(ours) > MOST_NAMED and row not in best:
             continue
         name = f"{shortened(row.network)}\n{kib:.0f} KiB"
-        place: dict[str, Any] = {
-            "textcoords": "offset points",
-            "va": "top",
-            "fontsize": 9,
-        }  # the front goes right, or up
+        # Below the point: the front goes on to the right.
+        place: dict[str, Any] = {"textcoords": "offset points", "va": "top", "fontsize": 9}
         labels.append(axes.annotate(name, (kib, row.accuracy), (6, -3), **place))
     if len(best) > 1:
         steps = [row.flash_kib or 0.0 for row in best], [row.accuracy for row in best]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,17 +54,17 @@ DEPTHWISE: dict[Precision, tuple[str, dict[str, Any]]] = {
     Precision.BINARY: ("DepthwiseBinary", {"alpha": "auto"}),
 }
 
-# Keras layers with weights that a plan can name: their counterpart (of QKeras, or ours) and its weight quantizers.
+# Keras layers with weights that a plan can name: where their counterpart is, and the names of its weight quantizers.
 RECURRENT = {
-    "LSTM": ("QLSTM", ("kernel_quantizer", "recurrent_quantizer")),
-    "GRU": ("QGRU", ("kernel_quantizer", "recurrent_quantizer")),
-    "ProjectedLSTM": ("QProjectedLSTM", ("kernel_quantizer", "recurrent_quantizer")),
+    "LSTM": ("qkeras.QLSTM", ("kernel_quantizer", "recurrent_quantizer")),
+    "GRU": ("qkeras.QGRU", ("kernel_quantizer", "recurrent_quantizer")),
+    "ProjectedLSTM": ("hybridq.models.projected_lstm.QProjectedLSTM", ("kernel_quantizer", "recurrent_quantizer")),
 }
 COUNTERPARTS = {
-    "Conv1D": ("QConv1D", ("kernel_quantizer",)),
-    "Conv2D": ("QConv2D", ("kernel_quantizer",)),
-    "DepthwiseConv2D": ("QDepthwiseConv2D", ("depthwise_quantizer",)),
-    "Dense": ("QDense", ("kernel_quantizer",)),
+    "Conv1D": ("qkeras.QConv1D", ("kernel_quantizer",)),
+    "Conv2D": ("qkeras.QConv2D", ("kernel_quantizer",)),
+    "DepthwiseConv2D": ("qkeras.QDepthwiseConv2D", ("depthwise_quantizer",)),
+    "Dense": ("qkeras.QDense", ("kernel_quantizer",)),
     **RECURRENT,
 }
 
@@ -250,21 +251,18 @@ def _clone(layer: Any, plan: PrecisionPlan) -> Any:
     wanted = plan.of(layer.name)
     if kind not in COUNTERPARTS or wanted.weights == wanted.bias == Precision.FLOAT32:
         return layer.__class__.from_config(layer.get_config())
-    import qkeras
-
-    from hybridq import grid
-    from hybridq.models import projected_lstm
-
     counterpart, quantizers = COUNTERPARTS[kind]
     config = layer.get_config()
     if config.pop("groups", 1) != 1:
         raise UserError(f"precision: {layer.name} is a grouped convolution, which QKeras cannot quantize")
     config |= dict.fromkeys(quantizers, _quantizer(WEIGHTS, wanted.weights, f"{layer.name}: weights"))
     if kind == "DepthwiseConv2D" and wanted.weights in DEPTHWISE:
+        from hybridq import grid
+
         name, settings = DEPTHWISE[wanted.weights]
         config["depthwise_quantizer"] = getattr(grid, name)(**settings)
     config["bias_quantizer"] = _quantizer(BIAS, wanted.bias, f"{layer.name}: bias")
-    made = (getattr(projected_lstm, counterpart, None) or getattr(qkeras, counterpart))(**config)
+    made = resolve_name(counterpart)(**config)
     made.name = layer.name  # QKeras forgets that of a recurrent layer
     return made
 

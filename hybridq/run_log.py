@@ -17,6 +17,7 @@ from hybridq.decision import USUAL_FALSE_ACCEPTS
 from hybridq.deploy.artefact import save_network
 from hybridq.measurement import Measurement, measured
 from hybridq.profiler import Profile
+from hybridq.profiler.targets import KIB
 from hybridq.trained import NETWORK, NETWORK_DIGEST, Trained, with_integers
 from hybridq.training import Epoch, History, Watcher, validate
 from hybridq.yamlfile import to_yaml
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from hybridq.recipe import Recipe
     from hybridq.tracking import Run
 
-KIB = 1024
 WEIGHTS = "weights.sha256"  # tag: of the trained weights
 NO_INTEGERS = "no integer network"  # tag: why a quantized network has no form in integers
 log = logging.getLogger("hybridq")

@@ -9,7 +9,6 @@ standard error.
 """
 
 import argparse
-import csv
 import statistics
 import sys
 from collections.abc import Sequence
@@ -17,15 +16,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from hybridq.compare import has_result
+from run_rows import Rows, finished, ordered, read, row_of, write
+
 from hybridq.errors import UserError
 from hybridq.recipe_file import load_variants
-from hybridq.run_log import WEIGHTS
 from hybridq.tracking import open_store
 
 MEASURES = {"test accuracy %": 2, "validation accuracy best %": 2, "validation cross-entropy": 3}  # decimals
 MINUTES = "training minutes"
-Results = dict[tuple[str, str], dict[str, str]]  # run and seed: a row of the file
 
 
 def main() -> None:
@@ -36,41 +34,17 @@ def main() -> None:
     given = parser.parse_args()
     try:
         names = [variant.name for variant in load_variants(given.recipe)]
-        results = {key: row for key, row in (read(given.file) | finished(names)).items() if key[0] in names}
-        write(given.file, results, names)
-        print("\n".join(table(names, results)))
+        rows = read(given.file)
+        for key, run in finished(open_store(make=False), names):
+            rows[key] = row_of(run, {name: run.metrics[name] for name in (*MEASURES, MINUTES)})
+        rows = ordered(rows, names)
+        write(given.file, rows)
+        print("\n".join(table(names, rows)))
     except UserError as error:
         sys.exit(str(error))
 
 
-def finished(names: Sequence[str]) -> Results:
-    """The runs of these names in the store here; of none where there is no store."""
-    found: Results = {}
-    for run in sorted(open_store(make=False).runs(), key=lambda run: run.started):
-        if (name := run.tags.get("recipe", "")) in names and has_result(run):
-            row = {key: f"{run.metrics[key]:.4f}" for key in (*MEASURES, MINUTES)}
-            seed = run.params["training.seed"]
-            found[name, seed] = {"run": name, "seed": seed, **row, WEIGHTS: run.tags[WEIGHTS]}
-    return found
-
-
-def read(file: Path) -> Results:
-    """The rows of a file that `write` has written; none where it does not exist."""
-    if not file.exists():
-        return {}
-    with file.open(newline="") as lines:
-        return {(row["run"], row["seed"]): row for row in csv.DictReader(lines)}
-
-
-def write(file: Path, results: Results, names: Sequence[str]) -> None:
-    """All rows, in the order of the sweep and by seed."""
-    with file.open("w", newline="") as lines:
-        writer = csv.DictWriter(lines, ["run", "seed", *MEASURES, MINUTES, WEIGHTS], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(results[key] for key in sorted(results, key=lambda key: (names.index(key[0]), int(key[1]))))
-
-
-def table(names: Sequence[str], results: Results) -> list[str]:
+def table(names: Sequence[str], results: Rows) -> list[str]:
     """Its lines, of the runs that have a result; a difference only where the first run has the same seeds."""
     seeds = {name: sorted((seed for run, seed in results if run == name), key=int) for name in names}
     lines = ["| | seeds | " + " | ".join(f"{name} | difference" for name in MEASURES) + " |"]

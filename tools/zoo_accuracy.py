@@ -8,29 +8,28 @@ again. The table is of all that is in FILE then. Training clips are heard as the
 """
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from run_rows import Rows, finished, ordered, read, row_of, write  # noqa: E402
+
 from hybridq.audio import NEGATIVES  # noqa: E402
-from hybridq.compare import has_result  # noqa: E402
 from hybridq.errors import UserError  # noqa: E402
 from hybridq.measurement import measured_on  # noqa: E402
 from hybridq.recipe import Recipe  # noqa: E402
 from hybridq.recipe_file import load_recipe  # noqa: E402
 from hybridq.run_log import WEIGHTS  # noqa: E402
-from hybridq.tracking import RunView, open_store  # noqa: E402
-from hybridq.trained import find_trained  # noqa: E402
+from hybridq.tracking import open_store  # noqa: E402
+from hybridq.trained import Trained, find_trained  # noqa: E402
 
 FAMILIES = ("hello-edge", ".", "lmu")  # folders, whose networks in 8 bits are in a folder `int8` there
 SPLITS = ("training", "validation", "test")
 ACCURACIES = (*(f"{split} %" for split in SPLITS), "test, commands alone %")
 COSTS = ("flash KiB", "RAM KiB", "MACC M")
 MINUTES = "training minutes"
-Row = dict[str, str]
 
 
 def main() -> None:
@@ -41,14 +40,13 @@ def main() -> None:
     given = parser.parse_args()
     try:
         recipes = [load_recipe(file) for file in files()]
-        rows = read(given.file)
-        for run in sorted(open_store(make=False).runs(), key=lambda run: run.started):
-            key = run.tags.get("recipe", ""), run.params.get("training.seed", "")
-            known = rows.get(key, {}).get(WEIGHTS)
-            if any(key[0] == one.name for one in recipes) and has_result(run) and known != run.tags[WEIGHTS]:
-                rows[key] = row(run, given.data)
-        order = {one.name: place for place, one in enumerate(recipes)}
-        rows = {key: rows[key] for key in sorted(rows, key=lambda key: (order[key[0]], int(key[1])))}
+        names = [one.name for one in recipes]
+        rows, store = read(given.file), open_store(make=False)
+        for key, run in finished(store, names):
+            if rows.get(key, {}).get(WEIGHTS) != run.tags[WEIGHTS]:
+                costs = {name: run.metrics[name] for name in (*COSTS, MINUTES)}
+                rows[key] = row_of(run, accuracies(find_trained(run.id, store), given.data) | costs)
+        rows = ordered(rows, names)
         write(given.file, rows)
         print("\n".join(table(recipes, rows)))
     except UserError as error:
@@ -63,38 +61,16 @@ def files() -> list[Path]:
     return [file for pair in both for file in pair if file.exists()]
 
 
-def row(run: RunView, data: str | None) -> Row:
-    """A run's accuracies, of its integer network where that is what was trained, and its costs."""
-    trained = find_trained(run.id, open_store(make=False))
+def accuracies(trained: Trained, data: str | None) -> dict[str, float]:
+    """Of the integer network where that is what was trained, else of the Keras model."""
     results = [measured_on(trained, data, split).result for split in SPLITS]
     commands = [place for place, word in enumerate(results[-1].labels) if word not in NEGATIVES]
     confusion = results[-1].confusion
     right, said = (one[commands].sum() for one in (confusion.diagonal(), confusion.sum(axis=1)))
-    figures = (*(one.accuracy for one in results), 100 * right / said)
-    found = {name: f"{figure:.4f}" for name, figure in zip(ACCURACIES, figures, strict=True)}
-    costs = {name: f"{run.metrics[name]:.4f}" for name in (*COSTS, MINUTES)}
-    seed = run.params["training.seed"]
-    return {"recipe": run.tags["recipe"], "seed": seed, **found, **costs, WEIGHTS: run.tags[WEIGHTS]}
+    return dict(zip(ACCURACIES, (*(one.accuracy for one in results), 100 * right / said), strict=True))
 
 
-def read(file: Path) -> dict[tuple[str, str], Row]:
-    """The rows of a file that `write` has written, by recipe and seed; none where it does not exist."""
-    if not file.exists():
-        return {}
-    with file.open(newline="") as lines:
-        return {(row["recipe"], row["seed"]): row for row in csv.DictReader(lines)}
-
-
-def write(file: Path, rows: dict[tuple[str, str], Row]) -> None:
-    """All rows, in their order."""
-    names = ["recipe", "seed", *ACCURACIES, *COSTS, MINUTES, WEIGHTS]
-    with file.open("w", newline="") as lines:
-        writer = csv.DictWriter(lines, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows.values())
-
-
-def table(recipes: list[Recipe], rows: dict[tuple[str, str], Row]) -> list[str]:
+def table(recipes: list[Recipe], rows: Rows) -> list[str]:
     """Its lines: a line for each recipe and seed."""
     printed = {one.name: one.published.accuracy for one in recipes if one.published}
     lines = ["| " + " | ".join(["recipe", "seed", *ACCURACIES, "printed %", *COSTS]) + " |"]
