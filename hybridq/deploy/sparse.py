@@ -1,4 +1,5 @@
-"""Pruned weights as they lie in flash: a dense layer of 4 bits whose zeros are left out, where that is smaller.
+"""Pruned weights as they lie in flash: a dense layer of 4 bits whose zeros are left out, where that takes neither more
+bytes nor more time.
 
 First how many 32-bit words each output has, as uint16, two in a word; then these words, output after output. A word has
 four entries, the lowest byte first, each 16 * weight + gap: so many zeros, 0 to 15, then a weight. The weight is 0 in a
@@ -14,6 +15,7 @@ from hybridq.deploy.network import Dense, Integers, Layer, Shape, Width
 from hybridq.deploy.packing import packed_bytes
 
 LONGEST = 15  # zeros before an entry's weight
+MOST_KEPT = 0.3  # of the weights: an entry takes 6 instructions, a weight among its zeros 1.7 (docs/results/lmu.md)
 
 
 def is_sparse(layer: Layer) -> bool:
@@ -21,8 +23,8 @@ def is_sparse(layer: Layer) -> bool:
     if not isinstance(layer, Dense) or layer.width is not Width.INT4:
         return False
     kept = int(np.count_nonzero(layer.weights))
-    worth_a_look = 0 < kept < layer.weights.size / 2  # an entry is a byte, where a packed weight is half of one
-    return worth_a_look and len(pack(layer.weights)) < packed_bytes(layer.weights.shape, layer.width)
+    few = 0 < kept <= MOST_KEPT * layer.weights.size
+    return few and len(pack(layer.weights)) < packed_bytes(layer.weights.shape, layer.width)
 
 
 def pack(weights: Integers) -> bytes:
