@@ -16,7 +16,7 @@ from hybridq.dataset import Dataset
 from hybridq.decision import USUAL_FALSE_ACCEPTS
 from hybridq.deploy.artefact import save_network
 from hybridq.measurement import Measurement, measured
-from hybridq.profiler import Profile
+from hybridq.profiler import Profile, profile
 from hybridq.profiler.targets import KIB
 from hybridq.trained import NETWORK, NETWORK_DIGEST, Trained, with_integers
 from hybridq.training import Epoch, History, Watcher, validate
@@ -103,6 +103,9 @@ def log_result(run: Run, recipe: Recipe, data: Dataset, model: keras.Model, hist
         _log_integers(run, trained, bundle.folder.parent)
         found = _measured(trained, data, "test")
         checked = _measured(trained, data, "validation") if found.decisions else None
+    if recipe.training.prune.sparsity and trained.integers:  # now it is known which weights an image leaves out
+        cost = profile(model, recipe.target, recipe.plan, recipe.accounting, trained.integers)
+        run.metrics(sizes(cost))
     result = found.result
     run.json("evaluation.json", found.to_json())
     run.json("profile.json", cost.to_json())

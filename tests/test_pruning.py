@@ -7,9 +7,15 @@ from hypothesis import strategies as st
 from small_training import Notes, small_network
 
 from hybridq.deploy.convert import settle
+from hybridq.deploy.export import export
 from hybridq.deploy.layers import integer_network
 from hybridq.errors import UserError
+from hybridq.experiment import graph_of
+from hybridq.laboratory import Laboratory
+from hybridq.profiler import profile
 from hybridq.pruning import masked_kernels, sparsity
+from hybridq.recipe_file import load_recipe
+from hybridq.tracking import open_store
 from hybridq.training import train
 from hybridq.training_settings import PruneSettings, TrainingSettings
 
@@ -61,6 +67,30 @@ def test_an_integer_network_has_the_zeros_too(data, tmp_path):
     for layer in integer_network(model).layers:
         if hasattr(layer, "weights"):
             assert np.mean(layer.weights == 0) > 0.75
+
+
+def test_the_flash_of_a_run_is_that_of_its_image(folder, tmp_path):
+    (tmp_path / "pruned.yaml").write_text(
+        f"""
+name: pruned
+data: {{source: {folder}, words: ["yes", "no"]}}
+model: {{name: dnn, units: [32, 32]}}
+precision: {{"*": {{weights: 4-bit, outputs: 8-bit}}}}
+training: {{epochs: 2, prune: {{sparsity: 0.9, first: 1, last: 2}}}}
+accounting: packed
+"""
+    )
+    recipe = load_recipe(tmp_path / "pruned.yaml")
+    store = open_store(tmp_path / "mlruns")
+    run = Laboratory(store, lambda recipe, data: Notes()).run(recipe)
+    image = export(run, tmp_path / "image", store)
+    stored = sum(layer["constants_bytes"] for layer in image["layers"])
+    logged = next(view for view in store.runs() if view.id == run).metrics["flash KiB"]
+    assert (
+        logged * 1024
+        == stored
+        < 0.4 * profile(graph_of(recipe), plan=recipe.plan, accounting="packed").totals.flash_bytes
+    )
 
 
 def test_a_resumed_run_ends_with_the_same_weights(data, tmp_path):

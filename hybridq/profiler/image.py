@@ -1,6 +1,7 @@
 """What an image of our own takes: the flash and the arena of what `hybridq export` would write, before it is trained.
 
-The layers, their sizes and the arena are those of `hybridq.deploy`, of the outline of the integer network.
+The layers, their sizes and the arena are those of `hybridq.deploy`, of the outline of the integer network; the sizes of
+a trained one, where there is one, are of its weights without those that an image leaves out.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ PRECISIONS = {width: precision for precision, width in WIDTHS.items() if precisi
 
 @dataclass(frozen=True)
 class Image:
-    """The chains of a network that has a form in integers, and its integer network on a device, without values."""
+    """The chains of a network that has a form in integers; its integer network on a device, an outline or trained."""
 
     chains: tuple[Chain, ...]  # that of the network's input first
     network: IntegerNetwork
@@ -81,11 +82,11 @@ class Image:
         )
 
 
-def image_of(graph: Graph, plan: PrecisionPlan | None) -> Image | str:
-    """The image of a network under a precision plan; or why there is none, naming the layer."""
+def image_of(graph: Graph, plan: PrecisionPlan | None, trained: IntegerNetwork | None = None) -> Image | str:
+    """The image of a network under a precision plan, or of `trained`; or why there is none, naming the layer."""
     try:
         chains = structure(quantized_graph(graph, plan))
-        network = on_device(outline(chains))
+        network = on_device(trained or outline(chains))
         most, name = max((shape[0] if len(shape) == 3 else 1, name) for name, shape in network.shapes.items())
         if most > MOST_ROWS:
             return f"{name}: {most:,} rows are more than an image is planned for, {MOST_ROWS:,}"

@@ -6,7 +6,7 @@ import glob
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridq.graph import Graph, Operator, read_graph
 from hybridq.keras_layers import Shape
@@ -17,6 +17,9 @@ from hybridq.profiler.accounting import Accounting
 from hybridq.profiler.merge import Step, merge, precision_of
 from hybridq.profiler.planners import Lifetime
 from hybridq.profiler.tables import Printed, Sheet
+
+if TYPE_CHECKING:
+    from hybridq.deploy.network import IntegerNetwork
 
 SCHEMA = 1
 DOMINANT = 80.0  # percent of the flash that the layers named as dominant hold together
@@ -162,11 +165,13 @@ def profile(
     target: str | targets.Target = targets.DEFAULT_TARGET,
     plan: PrecisionPlan | None = None,
     accounting: str | Accounting = rules.NAME,
+    trained: IntegerNetwork | None = None,
 ) -> Profile:
     """Report on a Keras model, the path of a model file or a Graph.
 
     With a plan the weights count as it says; without one as the model's own quantizers say (float32 for Keras
-    layers). Raises UserError for an unreadable model, an unknown target or a plan's pattern that matches no
+    layers). `trained`: the model's integer network, of whose weights an image leaves the pruned ones out; without
+    it all count. Raises UserError for an unreadable model, an unknown target or a plan's pattern that matches no
     layer.
     """
     board = target if isinstance(target, targets.Target) else targets.target(target)
@@ -174,7 +179,7 @@ def profile(
     if plan:
         plan.check((op.name for op in graph.weighted), (op.name for op in graph.operators))
     counted = accounting if isinstance(accounting, Accounting) else rules.accounting(accounting)
-    found = _counted(graph, plan, counted)
+    found = _counted(graph, plan, counted, trained)
     steps, shown, needed = found.steps, found.plan, found.ram
     rows = _rows(found, counted)
     return Profile(
@@ -215,12 +220,14 @@ class _Counted:
     no_image: str = ""
 
 
-def _counted(graph: Graph, plan: PrecisionPlan | None, counted: Accounting) -> _Counted:
+def _counted(
+    graph: Graph, plan: PrecisionPlan | None, counted: Accounting, trained: IntegerNetwork | None = None
+) -> _Counted:
     why = ""
     if counted.own:
         from hybridq.profiler.image import image_of
 
-        image = image_of(graph, plan)
+        image = image_of(graph, plan, trained)
         if not isinstance(image, str):
             return _Counted(image.steps, None, image.sizes, image.ram())
         why = image
