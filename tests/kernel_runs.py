@@ -136,6 +136,8 @@ class Runner:
         sums, out = self._room(4 * outputs), self._room((2 if is_logits(layer.out) else 1) * outputs)
         dense = self._struct("PPPhh0PHH", weights, *self._output(layer), inputs, outputs)
         self._call(f"hq_dense_{KINDS[layer.width]}", dense, self._array(x, np.int8), sums)
+        if layer.out.doublings:
+            self._call("hq_dense_doubled", dense, layer.out.doublings, sums)
         self._call(f"hq_dense_out_s{16 if is_logits(layer.out) else 8}", dense, sums, out)
         return out
 
@@ -166,7 +168,7 @@ class Runner:
     def _output(self, layer: Convolution | Depthwise | Dense) -> tuple[int, ...]:
         by, count = layer.out, layer.shape[-1]
         channels = np.stack([packing.packed_bias(layer), np.broadcast_to(by.multiplier, count)], axis=1)
-        shifts = self._array(np.broadcast_to(by.shift, count), np.uint8)
+        shifts = self._array(np.broadcast_to(by.shift + by.doublings, count), np.uint8)
         return self._array(channels, np.int32), shifts, by.low, by.high
 
     def _rows(self, layer: Any, x: np.ndarray, window: tuple[int, ...], kernel: str, what: int, *more: int) -> int:

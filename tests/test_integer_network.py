@@ -200,6 +200,31 @@ def test_a_residual_network_along_time_is_an_integer_network(config, first, narr
     assert (classes(network, quantized(clips, network.input_fraction)) == heard).mean() >= 0.95
 
 
+@pytest.mark.parametrize("width", ["4-bit", "ternary", "binary"])
+def test_dense_weights_coarser_than_their_results_stay_narrow(width):
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 1, 1), name="mfcc")
+    x = layers.Dense(12, use_bias=False, name="dense")(layers.Flatten(name="flatten")(inputs))
+    x = layers.BatchNormalization(name="norm", gamma_initializer=keras.initializers.Constant(9.0))(x)
+    x = layers.Dense(3, activation="softmax", name="last")(layers.ReLU(name="relu")(x))
+    clips = np.random.default_rng(0).standard_normal((40, 8, 1, 1)).astype(np.float32)
+    plan = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}, "dense": width})
+    model = quantize(keras.Model(inputs, x), plan)
+    settle(model)
+    network = integer_network(model)
+    check(network)
+    dense = network.layers[0]
+    assert dense.out.doublings > 0
+    assert dense.width.bits == {"4-bit": 4, "ternary": 2, "binary": 1}[width]
+    found = every_tensor(network, quantized(clips, network.input_fraction))["dense"]
+    np.testing.assert_array_equal(
+        found.reshape(40, -1), stored_by_keras(model, network, clips)["dense"].reshape(40, -1)
+    )
+
+
 def test_a_recipe_trained_on_grids_is_heard_alike_by_both_networks(folder, tmp_path, monkeypatch):
     """The whole way: a float parent, calibration, training on the grids, the bundle, the integer network."""
     monkeypatch.setenv("HYBRIDQ_CACHE", str(tmp_path / "cache"))

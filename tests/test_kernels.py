@@ -18,8 +18,8 @@ from kernel_runs import KERNELS, Emulated, Host, Runner
 from hybridq.deploy import toolchain
 from hybridq.deploy.arithmetic import computed
 from hybridq.deploy.network import (
-    AVERAGE_SHIFT,
     INT16,
+    LOWEST_SHIFT,
     Add,
     Affine,
     AveragePool,
@@ -161,6 +161,9 @@ def depthwise(draw: st.DrawFn) -> tuple[Layer, tuple[np.ndarray, ...], int]:
 def dense(draw: st.DrawFn, width: Width) -> tuple[Layer, tuple[np.ndarray, ...], int]:
     inputs, channels = draw(st.one_of(st.integers(1, 70), st.sampled_from([96, 256]))), draw(CHANNELS)
     finish = draw(finishes(channels))
+    if draw(st.booleans()):  # some sums are coarser than their results
+        shift = draw(integers(finish["out"].shift.shape, LOWEST_SHIFT, 31 + LOWEST_SHIFT))
+        finish |= {"bias": finish["bias"] >> -LOWEST_SHIFT, "out": replace(finish["out"], shift=shift)}
     if draw(st.booleans()):  # the logits of a last layer
         finish = {"bias": finish["bias"], "out": Requantization(finish["out"].multiplier, finish["out"].shift, *INT16)}
     layer = Dense("d", ("x",), (channels,), 0, weights=draw(weights(width, (inputs, channels))), width=width, **finish)
@@ -180,7 +183,7 @@ def averages(draw: st.DrawFn) -> tuple[Layer, tuple[np.ndarray, ...], int]:
     shape = (draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(CHANNELS))
     out = draw(outputs(1))
     if draw(st.booleans()):
-        out = replace(out, shift=draw(integers((1,), AVERAGE_SHIFT, 0)))
+        out = replace(out, shift=draw(integers((1,), LOWEST_SHIFT, 0)))
     layer = AveragePool("p", ("x",), shape[2:], 0, out=out)
     return layer, (draw(integers(shape, -128, 127)),), 1
 

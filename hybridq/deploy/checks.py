@@ -7,9 +7,9 @@ from math import prod
 import numpy as np
 
 from hybridq.deploy.network import (
-    AVERAGE_SHIFT,
     INT8,
     INT16,
+    LOWEST_SHIFT,
     Add,
     AveragePool,
     Convolution,
@@ -64,8 +64,8 @@ def _check_layer(layer: Layer, sources: list[Shape], last: bool) -> None:
         _require(name, layer.shape == (*made, source[-1]), f"the shape {layer.shape}")
     elif isinstance(layer, AveragePool):
         _require(name, prod(layer.shape) == layer.shape[-1] == source[-1], f"the shape {layer.shape}")
-        _check_requantization(name, layer.out, source[-1], INT8, AVERAGE_SHIFT)
-        largest = 128 * prod(source[:-1]) << max(0, -int(layer.out.shift.min()))
+        _check_requantization(name, layer.out, source[-1], INT8, LOWEST_SHIFT)
+        largest = 128 * prod(source[:-1]) << layer.out.doublings
         _require(name, largest <= INT32[1], f"sums of up to {largest}")
     elif isinstance(layer, Memory):
         _check_memory(layer, source)
@@ -87,9 +87,15 @@ def _check_weighted(layer: Convolution | Depthwise | Dense, source: Shape, last:
     _require(name, int(np.abs(weights).max()) <= layer.width.largest, f"weights beyond {layer.width.name}")
     _require(name, layer.width is not Width.BINARY or bool(weights.all()), "weights of 0 among binary ones")
     _require(name, layer.bias.shape == (outputs,), f"biases of shape {layer.bias.shape}")
-    worst = 128 * np.abs(weights).reshape(-1, outputs).sum(0) + np.abs(layer.bias)
-    _require(name, int(worst.max()) <= INT32[1], f"sums that can reach {int(worst.max()):,}, beyond 32 bits")
-    _check_requantization(name, layer.out, outputs, INT16 if last else INT8)
+    _check_requantization(
+        name, layer.out, outputs, INT16 if last else INT8, LOWEST_SHIFT if isinstance(layer, Dense) else 0
+    )
+    doublings = layer.out.doublings
+    worst = int((128 * np.abs(weights).reshape(-1, outputs).sum(0) + np.abs(layer.bias)).max()) << doublings
+    _require(name, worst <= INT32[1], f"sums that can reach {worst:,}, beyond 32 bits")
+    _require(
+        name, int(layer.out.shift.max()) + doublings <= 31, f"shifts {doublings} below 0 and beyond {31 - doublings}"
+    )
     behind = layer.table is not None or layer.affine is not None
     _require(name, not (last and behind), "a table or a batch norm behind logits")
     if layer.table is not None:

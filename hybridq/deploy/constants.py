@@ -121,7 +121,9 @@ class Constants:
         found = self._titled(layer, title)
         found += _array("uint32_t", f"{name}_weights", [f"0x{word:08x}" for word in words])
         found += _array("hq_channel", f"{name}_channels", channels, per_line=4)
-        found += _array("uint8_t", f"{name}_shifts", np.broadcast_to(layer.out.shift, count), per_line=24)
+        found += _array(
+            "uint8_t", f"{name}_shifts", np.broadcast_to(layer.out.shift + layer.out.doublings, count), per_line=24
+        )
         if layer.table is not None:
             found += _array("int8_t", f"{name}_table", layer.table, per_line=16)
         if layer.affine is not None:

@@ -204,6 +204,8 @@ class _Writer:
             f"int32_t *const sums = (int32_t *)(void *)(arena + {stage.scratch.offset});",
             f"hq_dense_{kind}(&{name}, {read}, sums);",
         ]
+        if layer.out.doublings:
+            lines.append(f"hq_dense_doubled(&{name}, {layer.out.doublings}, sums);")
         if is_logits(layer.out):
             return [*lines, f"hq_dense_out_s16(&{name}, sums, logits);"]
         out = f"int8_t *const out = {self._row(layer.name, '0')};"

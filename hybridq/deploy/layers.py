@@ -14,9 +14,9 @@ from hybridq.deploy import arithmetic, scaling
 from hybridq.deploy.chains import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, Chain, chains_of
 from hybridq.deploy.constants import Weighted
 from hybridq.deploy.network import (
-    AVERAGE_SHIFT,
     INT8,
     INT16,
+    LOWEST_SHIFT,
     Add,
     Affine,
     AveragePool,
@@ -55,7 +55,7 @@ def _valued(layer: Layer, chain: Chain, model: keras.Model, last: bool) -> Layer
     """A layer of the outline with its values."""
     if isinstance(layer, AveragePool):
         scale = np.array([mean_scale(chain)])
-        return replace(layer, out=scaling.requantization(layer.name, scale, *_bounds(chain), AVERAGE_SHIFT))
+        return replace(layer, out=scaling.requantization(layer.name, scale, *_bounds(chain), LOWEST_SHIFT))
     if isinstance(layer, Add):
         one, other = (source.chain.fraction for source in chain.inputs)
         scales, shift = scaling.sum_scales(layer.name, (one, other), layer.fraction)
@@ -104,10 +104,12 @@ def _weighted(layer: Weighted, chain: Chain, given: Weights, last: bool) -> Laye
     integers, scale, offset = sums(chain, given)
     stored = _logits_fraction(integers, scale, offset) if last else next(p.value for p in parts if p.letter == GRID)
     low, high = INT16 if last else _bounds(chain)
-    integers, width, scale = _fitting(name, integers, given.width, scale * 2.0**stored, offset * 2.0**stored)
-    out = scaling.requantization(name, scale, low, high)
-    added = scaling.bias(_within_reach(integers, scale, offset * 2.0**stored, high), scale)
-    scaling.check_sums(name, integers, added)
+    lowest = LOWEST_SHIFT if isinstance(layer, Dense) else 0
+    scale, offset = scale * 2.0**stored, offset * 2.0**stored
+    integers, width, scale = _fitting(name, integers, given.width, scale, offset, lowest)
+    out = scaling.requantization(name, scale, low, high, lowest)
+    added = scaling.bias(_within_reach(integers, scale, offset, high), scale)
+    scaling.check_sums(name, integers, added, out.doublings)
     table, affine, fraction = _behind(chain, stored) if not last else (None, None, stored)
     if chain.inputs[0].view == TURNED:  # the rows of the image are the channels
         integers = integers.swapaxes(0, 1)
@@ -182,12 +184,14 @@ def _within_reach(integers: Integers, scale: Reals, offset: Reals, high: int) ->
     return np.clip(offset, -most, most)
 
 
-def _fitting(name: str, integers: Integers, width: Width, scale: Reals, offset: Reals) -> tuple[Integers, Width, Reals]:
-    """Weights and scales (of results, by channel) that a requantization can have.
+def _fitting(
+    name: str, integers: Integers, width: Width, scale: Reals, offset: Reals, lowest: int
+) -> tuple[Integers, Width, Reals]:
+    """Weights and scales (of results, by channel) that a requantization of that lowest shift can have.
 
     A channel whose weights cannot move a result by a quarter of a step, and whose scale or bias would not fit, loses
-    its weights. Where sums are coarser than results, all integers of the channel are multiplied: it takes a wider
-    width.
+    its weights. Where sums are coarser than results, all integers of the channel are multiplied. Where it would take a
+    wider width for that, the sums are doubled, if such a shift there may be.
     """
     faint = (_reach(integers) * scale < 0.25) & (np.abs(offset) >= scale * 2.0**28) | (scale < 2.0**-32)
     if faint.any():
@@ -197,6 +201,9 @@ def _fitting(name: str, integers: Integers, width: Width, scale: Reals, offset: 
     factors = np.maximum(1, np.floor(scale / scaling.LARGEST_SCALE) + 1).astype(np.int64)
     factors = np.where(scale < scaling.LARGEST_SCALE, 1, factors)
     largest = int(np.abs(integers * factors).max())
+    doubled = scale.max() < scaling.LARGEST_SCALE * 2.0**-lowest and scale.min() >= 2.0 ** (-32 - lowest)
+    if largest > width.largest and lowest and doubled:
+        return integers, width, scale
     if largest > width.largest:
         log.info("%s: %d-bit weights are too few for its results, so it is stored in more", name, width.bits)
         width = Width.INT4 if largest <= Width.INT4.largest else Width.INT8

@@ -39,21 +39,26 @@ class Width(Enum):
         return int(self.value[1])
 
 
-AVERAGE_SHIFT = -6  # the lowest: sums of so few places that results are finer are doubled so many times
+LOWEST_SHIFT = -6  # of averages and dense layers: sums that are coarser than their results are doubled so many times
 
 
 @dataclass(frozen=True)
 class Requantization:
     """From an accumulator (int32) to a stored integer, channel by channel; one entry stands for all channels.
 
-    multiplier: int32, 2**30 to 2**31 - 1, or 0; shift: 0 to 31, of an average from AVERAGE_SHIFT on. See
-    `arithmetic.requantized`.
+    multiplier: int32, 2**30 to 2**31 - 1, or 0; shift: 0 to 31, of an average and of a dense layer from
+    LOWEST_SHIFT on. See `arithmetic.requantized`.
     """
 
     multiplier: Integers
     shift: Integers
     low: int = INT8[0]
     high: int = INT8[1]
+
+    @property
+    def doublings(self) -> int:
+        """How many times the accumulators are doubled, so that no shift is below 0."""
+        return max(0, -int(self.shift.min()))
 
 
 @dataclass(frozen=True)

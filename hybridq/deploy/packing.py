@@ -96,11 +96,14 @@ def memory_matrix(matrix: Integers) -> NDArray[np.int16]:
 
 
 def packed_bias(layer: Convolution | Depthwise | Dense) -> NDArray[np.int32]:
-    """The bias by output, as the kernel wants it. Those of 1-bit and ternary weights add x + 128 in place of x."""
+    """The bias by output, as the kernel wants it. Those of 1-bit and ternary weights add x + 128 in place of x.
+
+    Where sums are doubled, so is it. It is an int32 that wraps around, as they do: only both together are within.
+    """
     bias = np.broadcast_to(layer.bias, layer.shape[-1:])
     if not isinstance(layer, Depthwise) and layer.width in (Width.BINARY, Width.TERNARY):
         bias = bias - 128 * layer.weights.reshape(-1, layer.shape[-1]).sum(0)
-    return bias.astype(np.int32)
+    return (bias << layer.out.doublings).astype(np.int32)
 
 
 def scratch_bytes(layer: Convolution, tile: int) -> int:

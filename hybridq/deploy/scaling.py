@@ -84,9 +84,9 @@ def memory_shifts(where: str, reach: float, before: int, after: int) -> tuple[in
     return finer, before + finer - after
 
 
-def check_sums(where: str, weights: Integers, added: Integers) -> None:
+def check_sums(where: str, weights: Integers, added: Integers, doublings: int = 0) -> None:
     """Raise UserError where an accumulator (int32) could overflow: inputs of -128, bias included, by output channel."""
-    worst = int((128 * np.abs(weights).reshape(-1, weights.shape[-1]).sum(0) + np.abs(added)).max())
+    worst = int((128 * np.abs(weights).reshape(-1, weights.shape[-1]).sum(0) + np.abs(added)).max()) << doublings
     if worst > LARGEST:
         raise UserError(
             f"{where}: its sums can reach {worst:,}, more than 32 bits hold; give it fewer inputs or narrower weights"

@@ -7,6 +7,13 @@ static inline int32_t stored(const hq_dense *layer, const int32_t *sums, uint32_
     return hq_stored(sums[o], by->channels[o], by->shifts[o], by->low, by->high);
 }
 
+void hq_dense_doubled(const hq_dense *layer, uint32_t times, int32_t *sums)
+{
+    for (uint32_t o = 0; o < layer->outputs; o++) {
+        sums[o] = (int32_t)((uint32_t)sums[o] << times);
+    }
+}
+
 void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out)
 {
     const hq_dense local = *layer; /* a store to int8_t could change *layer, as far as a compiler knows */

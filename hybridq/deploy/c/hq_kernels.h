@@ -56,6 +56,7 @@ void hq_dense_s4(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_t2(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_b1(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_sparse(const hq_dense *layer, const int8_t *x, int32_t *sums); /* 4 bits: hybridq/deploy/sparse.py */
+void hq_dense_doubled(const hq_dense *layer, uint32_t times, int32_t *sums); /* where they are coarser than results */
 void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out);
 void hq_dense_out_s16(const hq_dense *layer, const int32_t *sums, int16_t *out);
 
