@@ -1,4 +1,7 @@
-"""The one exception that reaches a user as a plain message."""
+"""The one exception that reaches a user as a plain message; and an interrupt that comes as another one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 OK = 0
 RUN_FAILED = 1
@@ -24,3 +27,17 @@ class NotWritable(UserError):
 
     def __init__(self, where: object, error: OSError) -> None:
         super().__init__(f"cannot write {where}: {error.strerror or error}", ENVIRONMENT)
+
+
+@contextmanager
+def plain_interrupts() -> Iterator[None]:
+    """An interrupt in the midst of compiled code may come out of it as a SystemError; from here it goes on as itself.
+
+    Python has "returned a result with an exception set" then, with the interrupt as the cause.
+    """
+    try:
+        yield
+    except SystemError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise error.__cause__ from None
+        raise

@@ -20,7 +20,7 @@ from hybridq.backend import keras_backend, threads
 from hybridq.bundle import load_bundle
 from hybridq.dataset import Dataset
 from hybridq.deploy.convert import settle
-from hybridq.errors import RUN_FAILED, UserError
+from hybridq.errors import RUN_FAILED, UserError, plain_interrupts
 from hybridq.experiment import network, network_from, open_dataset, open_voices, run_name
 from hybridq.paths import locked
 from hybridq.profiler import profile
@@ -89,7 +89,11 @@ class Laboratory:
     def _made(
         self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutors: list[str], folder: Path
     ) -> str:
-        with self._start(recipe, data, fingerprint, parent, tutors, folder) as run, _explained(recipe):
+        with (
+            self._start(recipe, data, fingerprint, parent, tutors, folder) as run,
+            _explained(recipe),
+            plain_interrupts(),
+        ):
             log_inputs(run, recipe, data)
             start = self._network_of(parent) if parent else None
             model = network_from(start, recipe, data) if start else network(recipe, len(data.words))
@@ -100,7 +104,8 @@ class Laboratory:
             watcher = EpochLog(self.watch(recipe, data), run)
             try:
                 file = folder / CHECKPOINT
-                history = train(model, data, recipe.training, file, watcher, self.resume, teachers, self.judge)
+                with plain_interrupts():
+                    history = train(model, data, recipe.training, file, watcher, self.resume, teachers, self.judge)
             except KeyboardInterrupt:
                 if not self.trial and best_weights(folder / CHECKPOINT, model):
                     with bundled(recipe, data, model) as bundle:

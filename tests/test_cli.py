@@ -11,7 +11,9 @@ import soundfile
 from interrupting import interrupted
 
 from hybridq import cli
+from hybridq.errors import plain_interrupts
 from hybridq.tracking import open_store
+from hybridq.tracking.run import Terminated
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAPER = REPOSITORY / "recipes" / "paper"
@@ -160,6 +162,13 @@ def test_ctrl_c_says_how_to_go_on(run, folder, tmp_path):
         "hybridq: interrupted; the same command with --resume goes on from the last whole epoch",
     )
     assert open_store().find("long").status == "KILLED"
+
+
+def test_an_interrupt_in_compiled_code_is_an_interrupt():
+    with pytest.raises(Terminated), plain_interrupts():
+        raise SystemError("<built-in method> returned a result with an exception set") from Terminated()
+    with pytest.raises(SystemError), plain_interrupts():
+        raise SystemError("of another cause")
 
 
 def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_path):
