@@ -201,10 +201,9 @@ def _fitting(
     factors = np.maximum(1, np.floor(scale / scaling.LARGEST_SCALE) + 1).astype(np.int64)
     factors = np.where(scale < scaling.LARGEST_SCALE, 1, factors)
     largest = int(np.abs(integers * factors).max())
-    doubled = scale.max() < scaling.LARGEST_SCALE * 2.0**-lowest and scale.min() >= 2.0 ** (-32 - lowest)
-    if largest > width.largest and lowest and doubled:
-        return integers, width, scale
     if largest > width.largest:
+        if scale.max() < scaling.LARGEST_SCALE * 2.0**-lowest and scale.min() >= 2.0 ** (-32 - lowest):
+            return integers, width, scale
         log.info("%s: %d-bit weights are too few for its results, so it is stored in more", name, width.bits)
         width = Width.INT4 if largest <= Width.INT4.largest else Width.INT8
     if largest > Width.INT8.largest:
