@@ -32,6 +32,7 @@ from hybridq.deploy.network import (
     Layer,
     MaxPool,
     Requantization,
+    Width,
 )
 from hybridq.deploy.tflite import Forms, tflite
 from hybridq.deploy.tflite_numbers import elu_of
@@ -118,6 +119,18 @@ def test_each_layer_of_any_network_is_at_most_a_step_off(network: IntegerNetwork
     for runtime, found in every_tensor(network, some_inputs(network, CLIPS, seed)).items():
         for layer in network.layers:
             assert steps_off(layer, found, network).max() <= 1, (runtime, layer.name)
+
+
+def test_sums_that_are_doubled() -> None:
+    made = Made((24,), 0)
+    made.dense(made.dense("input", 8, Width.BINARY), 3, logits=True)
+    network = made.network()
+    first, last = network.layers
+    assert isinstance(first, Dense)
+    coarse = replace(first, bias=first.bias % 16, out=replace(first.out, shift=0 * first.out.shift - 2))
+    network = on_grids(replace(network, layers=(coarse, last)), 0)
+    for found in every_tensor(network, some_inputs(network, CLIPS) // 32).values():
+        assert steps_off(network.layers[0], found, network).max() <= 1
 
 
 def test_xnnpack_rounds_once_as_the_integer_network_does() -> None:
