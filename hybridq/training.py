@@ -12,7 +12,7 @@ import math
 import os
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -81,7 +81,9 @@ class Judge(Protocol):
     @property
     def key(self) -> str: ...  # what decides its word: a run that it may end equals runs under the same key alone
 
-    def enough(self, epochs: Sequence[Epoch]) -> bool: ...  # asked once after each epoch, and when a run goes on
+    # Asked once after each epoch, and when a run goes on. `latest` measures the weights of the last step on the
+    # validation clips, in percent: in the first epochs their moving average, which the epochs tell of, is behind them.
+    def enough(self, epochs: Sequence[Epoch], latest: Callable[[], float]) -> bool: ...
 
 
 def learning_rate(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
@@ -122,9 +124,12 @@ def train(
     callback = _watch_batches(settings, steps, watcher)
     retarget = taught_by(teachers, settings.teacher_share, settings.teacher_temperature) if teachers else None
 
+    def latest() -> float:
+        return 100 * validate(model, data)["accuracy"]
+
     done = len(history.epochs)
     watcher.begin(history.epochs)
-    last = done if done and judge and judge.enough(history.epochs) else settings.epochs
+    last = done if done and judge and judge.enough(history.epochs, latest) else settings.epochs
     clock = time.monotonic()
     with ExitStack() as during:
         epochs = data.epochs(done, last, settings.seed, settings.augment, retarget)
@@ -173,7 +178,7 @@ def train(
             clock = time.monotonic()
             _save(file, model, history, best)
             watcher.epoch(row)
-            if judge and judge.enough(history.epochs):
+            if judge and judge.enough(history.epochs, latest):
                 break
     model.set_weights(best)
     return history

@@ -6,7 +6,7 @@ import json
 import random
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -206,14 +206,14 @@ def test_a_search_stops_the_worst_writes_the_best_and_goes_on_from_wherever_it_w
     monkeypatch.chdir(base.parent / "other")
     judged, left = _Judge.enough, ["before the word", "between rungs", "after the word to stop"]
 
-    def interrupted(judge: _Judge, epochs: Sequence[Epoch]) -> bool:
+    def interrupted(judge: _Judge, epochs: Sequence[Epoch], latest: Callable[[], float]) -> bool:
         def pause(now: bool, when: str) -> None:
             if now and when in left:
                 left.remove(when)
                 raise KeyboardInterrupt
 
         pause(len(epochs) == 1, "before the word")
-        enough = judged(judge, epochs)
+        enough = judged(judge, epochs, latest)
         pause(len(epochs) == 2, "between rungs")
         pause(enough, "after the word to stop")
         return enough

@@ -46,6 +46,23 @@ def test_another_seed_gives_other_weights(data, tmp_path):
     assert any(not np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
 
 
+def test_a_judge_measures_the_latest_weights_also_where_their_average_is_kept(data, tmp_path):
+    class Listener:
+        key, found = "", ()
+
+        def enough(self, epochs, latest):
+            self.found = (*self.found, latest())
+            return False
+
+    listener, slow = Listener(), SETTINGS.model_copy(update={"average": 0.999})
+    averaged, history = trained(network(), data, slow, tmp_path / "a", Notes(), judge=listener)
+    plain, _ = trained(network(), data, slow, tmp_path / "b", Notes())
+    assert_same_weights(averaged, plain)  # to measure changes nothing
+    bare = train(network(), data, SETTINGS.model_copy(update={"average": 0.0}), tmp_path / "c", Notes())
+    assert listener.found == pytest.approx([row.validation_accuracy for row in bare.epochs])
+    assert listener.found != pytest.approx([row.validation_accuracy for row in history.epochs])
+
+
 def test_it_learns_two_tones_and_tells_of_every_epoch(data, tmp_path):
     notes = Notes()
     settings = TrainingSettings(epochs=12, batch=8, learning_rate=3e-3)

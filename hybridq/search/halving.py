@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -127,14 +127,14 @@ class _Judge:
     def __init__(self, key: str, trial: Any, rungs: tuple[int, ...]) -> None:
         self.key, self.trial, self.rungs = key, trial, rungs
 
-    def enough(self, epochs: Sequence[Epoch]) -> bool:
-        """Whether to stop after these epochs."""
+    def enough(self, epochs: Sequence[Epoch], latest: Callable[[], float]) -> bool:
+        """Whether to stop after these epochs: the best accuracy so far counts, of averaged weights or of the latest."""
         if STOPPED in self.trial.user_attrs:  # the process ended between that word and the end of the run
             return True
         done = len(epochs)
         if done not in self.rungs:
             return False
-        self.trial.report(max(epoch.validation_accuracy for epoch in epochs), done)
+        self.trial.report(max(latest(), *(epoch.validation_accuracy for epoch in epochs)), done)
         if not self.trial.should_prune():
             return False
         self.trial.set_user_attr(STOPPED, done)
