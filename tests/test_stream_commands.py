@@ -124,6 +124,10 @@ def test_listening_in_lines_in_json_and_in_a_terminal(run, laboratory):
     view.show_live(heard, 16000, mine.labels, 0.6, "tones", out)
     assert all(one in out.file.getvalue() for one in lines)
 
+    soundfile.write(laboratory / "short.wav", sound[:4000], 16000)
+    short = run("listen", "short.wav", "--network", "tones")
+    assert (short.out, "short.wav lasts 0.25 s" in short.err) == ("", True)
+
 
 def test_ctrl_c_ends_a_file_without_advice_that_does_not_fit(laboratory):
     sound = np.zeros(60 * 16000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import time
 from collections.abc import Iterator
@@ -14,12 +15,19 @@ from hybridq.audio import read_clip
 from hybridq.errors import ENVIRONMENT, UserError
 from hybridq.features import FrontEnd
 
+log = logging.getLogger("hybridq")
 Blocks = Iterator[NDArray[np.float32]]  # each (samples,), float in [-1, 1]
 
 
 def from_file(path: Path, end: FrontEnd, paced: bool = False) -> Blocks:
-    """A recording, a hop at a time; `paced`: as fast as it was spoken. Raises UserError as `read_clip` does."""
+    """A recording, a hop at a time; `paced`: as fast as it was spoken. Raises UserError as `read_clip` does.
+
+    One that ends before a network has heard enough to answer is told of.
+    """
     sound = read_clip(path, end.sample_rate)
+    if len(sound) < end.samples:
+        lasts, needed = len(sound) / end.sample_rate, end.samples / end.sample_rate
+        log.warning("%s lasts %.2f s: the network answers first after %.2f s of sound", path, lasts, needed)
     began = time.monotonic()
     for at in range(0, len(sound), end.hop):
         if paced:
