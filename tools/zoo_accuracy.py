@@ -3,8 +3,8 @@
     python tools/zoo_accuracy.py FILE.csv [--data SOURCE]
 
 The finished runs in the store of the current folder are measured on all three splits and written to FILE, beside those
-that it has from elsewhere; of runs of one recipe and seed the newest counts, and what was measured is not measured
-again. The table is of all that is in FILE then. Training clips are heard as they are, not augmented.
+that it has from elsewhere; of runs of one recipe and seed the newest counts, and weights that were measured are not
+measured again. The table is of all that is in FILE then. Training clips are heard as they are, not augmented.
 """
 
 import argparse
@@ -42,12 +42,15 @@ def main() -> None:
         recipes = [load_recipe(file) for file in files()]
         names = [one.name for one in recipes]
         rows, store = read(given.file), open_store(make=False)
-        for key, run in finished(store, names):
-            if rows.get(key, {}).get(WEIGHTS) != run.tags[WEIGHTS]:
-                costs = {name: run.metrics[name] for name in (*COSTS, MINUTES)}
-                rows[key] = row_of(run, accuracies(find_trained(run.id, store), given.data) | costs)
+        for key, run in dict(finished(store, names)).items():
+            known, costs = rows.get(key, {}), {name: run.metrics[name] for name in (*COSTS, MINUTES)}
+            if known.get(WEIGHTS) == run.tags[WEIGHTS]:
+                reached = {name: float(known[name]) for name in ACCURACIES}
+            else:
+                reached = accuracies(find_trained(run.id, store), given.data)
+            rows[key] = row_of(run, reached | costs)
+            write(given.file, ordered(rows, names))  # at once: a split of a recurrent network takes minutes
         rows = ordered(rows, names)
-        write(given.file, rows)
         print("\n".join(table(recipes, rows)))
     except UserError as error:
         sys.exit(str(error))
