@@ -21,7 +21,7 @@ from hybridq.profiler import profile
 from hybridq.profiler.kbits import kbits
 from hybridq.quantize import quantize
 from hybridq.recipe_file import load_recipe
-from hybridq.streaming.listening import answers, spotter
+from hybridq.streaming.listening import answers, prepare, spotter
 from hybridq.streaming.reuse import reuse
 from hybridq.trained import Trained
 
@@ -154,6 +154,7 @@ def test_listening_gives_the_answers_of_a_stream_that_began_with_its_first_colum
     model, end, bundle = trained
     sound = np.random.default_rng(seed).normal(0, 0.1, end.samples + 9 * end.hop).astype(np.float32)
     mine = spotter(Trained("lmu", bundle))
+    prepare(mine)
     found = list(answers(np.array_split(sound, 13), mine, every, at_once))
     assert [sample for sample, _ in found] == list(range(end.samples, len(sound) + 1, every * end.hop))
     for sample, probabilities in (found[0], found[-1]):

@@ -40,6 +40,9 @@ def listen(
     smoothing_ms: Smoothing = None,
     refractory_ms: Refractory = None,
     paced: Annotated[bool, typer.Option("--paced", help="Hear the file as fast as it was spoken.")] = False,
+    device: Annotated[
+        str | None, typer.Option(help="The microphone: its number, or a part of its name; else the default one.")
+    ] = None,
     format_: TableOrJson = Format.table,
 ) -> None:
     """Listen to a file or a microphone, and say which commands are heard when: live in a terminal, else in lines."""
@@ -48,11 +51,13 @@ def listen(
     from hybridq.pretrained import PREFIX, networks
     from hybridq.streaming import sources, view
     from hybridq.streaming.listening import listen as listen_to
-    from hybridq.streaming.listening import spotter
+    from hybridq.streaming.listening import prepare, spotter
     from hybridq.streaming.rule import Rule, settings_of
     from hybridq.trained import find_trained, is_path
 
     _table_or_json("listen", format_)
+    if file and device is not None:
+        raise UserError("--device is a microphone: it does not go with a file")
     name = network or next((PREFIX + one for one in networks()), "")
     if not name:
         raise UserError("--network names what is to listen: a run, a model's folder, or a .hqn file")
@@ -64,7 +69,11 @@ def listen(
         print("threshold 0: whatever is said counts as a command; --threshold 0.9 asks for more", file=sys.stderr)
     mine = spotter(trained)
     end = mine.front_end
-    blocks = sources.from_file(file, end, paced) if file else sources.from_microphone(end)
+    if file:
+        blocks = sources.from_file(file, end, paced)
+    else:
+        prepare(mine)
+        blocks = sources.from_microphone(end, device)
     heard, out = listen_to(blocks, mine, Rule.of(settings, end)), Console()
     try:
         if format_ is Format.table and out.is_terminal:

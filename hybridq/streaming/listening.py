@@ -110,6 +110,14 @@ def _is_due(sample: int, end: FrontEnd, every: int) -> bool:
     return columns >= end.frames and (columns - end.frames) % every == 0
 
 
+def prepare(spotter: Spotter) -> None:
+    """What the first answer waits for, imports and a traced model: done before a microphone is open."""
+    end = spotter.front_end
+    features = end.mfcc(np.zeros(end.samples, np.float32))
+    if not spotter.online:  # which would remember it
+        spotter.network(spotter.normalisation.apply(features[None])[..., None])
+
+
 def listen(blocks: Iterable[NDArray[np.float32]], spotter: Spotter, rule: Rule) -> Iterator[tuple[Moment, bool]]:
     """Every moment of a stream of samples, float in [-1, 1], and whether a command is heard at it."""
     said = moments(answers(blocks, spotter, rule.every), spotter.labels, rule.smoothing)

@@ -17,6 +17,7 @@ from hybridq.features import FrontEnd
 
 log = logging.getLogger("hybridq")
 Blocks = Iterator[NDArray[np.float32]]  # each (samples,), float in [-1, 1]
+BEHIND = 1.0  # seconds of sound that may wait before that is told
 
 
 def from_file(path: Path, end: FrontEnd, paced: bool = False) -> Blocks:
@@ -35,8 +36,11 @@ def from_file(path: Path, end: FrontEnd, paced: bool = False) -> Blocks:
         yield sound[at : at + end.hop]
 
 
-def from_microphone(end: FrontEnd) -> Blocks:
-    """The default microphone, until Ctrl-C. Raises UserError without the library, or a microphone of that rate."""
+def from_microphone(end: FrontEnd, device: str | None = None) -> Blocks:
+    """A microphone, until Ctrl-C: the default one, or that of a number or a part of a name.
+
+    Raises UserError without the library, or such a microphone. Where the network falls behind, it says so once.
+    """
     try:
         import sounddevice
     except ImportError:
@@ -48,11 +52,19 @@ def from_microphone(end: FrontEnd) -> Blocks:
     def take(samples: NDArray[np.float32], frames: int, when: object, status: object) -> None:
         heard.put(samples[:, 0].copy())
 
+    named = int(device) if device and device.isdigit() else device
+    told = False
     try:
         with sounddevice.InputStream(
-            samplerate=end.sample_rate, blocksize=end.hop, channels=1, dtype="float32", callback=take
+            samplerate=end.sample_rate, blocksize=end.hop, device=named, channels=1, dtype="float32", callback=take
         ):
             while True:
                 yield heard.get()
-    except sounddevice.PortAudioError as error:
-        raise UserError(f"no microphone: {error}", ENVIRONMENT) from None
+                behind = heard.qsize() * end.hop / end.sample_rate
+                if behind > BEHIND and not told:
+                    log.warning("%.1f s behind: a higher --every asks the network less often", behind)
+                    told = True
+    except (sounddevice.PortAudioError, ValueError) as error:
+        named_so = [f"{one['index']} {one['name']}" for one in sounddevice.query_devices() if one["max_input_channels"]]
+        there = f"there are: {', '.join(named_so)}" if named_so else "there is none"
+        raise UserError(f"no microphone: {str(error).splitlines()[0].rstrip(':')}; {there}", ENVIRONMENT) from None
