@@ -1,5 +1,7 @@
 """Fixtures shared by all tests."""
 
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ settings.load_profile("hybridq")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 Write = Callable[..., Path]
+Run = Callable[..., tuple[int, str, str]]
+Settle = Callable[[pytest.MonkeyPatch, Path], None]
 LONGEST = ("tests/test_sweep_kills.py", "tests/test_sweeps.py", "tests/test_tracking_servers.py")
 REAL_CLIPS = REPOSITORY.parent / "shared" / "data" / "gsc"
 
@@ -62,15 +66,51 @@ def write_tones(root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store to copy to where a command will look for one: MLflow takes seconds to make one."""
+def settle(tmp_path_factory: pytest.TempPathFactory) -> Settle:
+    """Make a folder the current one, with an empty store and a cache of its own, whatever the environment names.
+
+    The store is the copy of one, for MLflow takes two seconds to make one.
+    """
     from hybridq.tracking import open_store
 
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        root = tmp_path_factory.mktemp("empty") / "mlruns"
-        open_store(root)
-    return root
+        empty = tmp_path_factory.mktemp("empty") / "mlruns"
+        open_store(empty)
+
+    def settled(patch: pytest.MonkeyPatch, folder: Path) -> None:
+        shutil.copytree(empty, folder / "mlruns")
+        patch.chdir(folder)
+        patch.setenv("HYBRIDQ_CACHE", str(folder / "cache"))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    return settled
+
+
+def command(*arguments: object) -> int:
+    """Run `hybridq` with these arguments, in this process; its exit status."""
+    from hybridq import cli
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["hybridq", *map(str, arguments)])
+        try:
+            cli.main()
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """The same: exit status, standard output, standard error."""
+
+    def captured(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()  # of commands before
+        code = command(*arguments)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return captured
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The command line as a user meets it: help, mistakes, and the quickstart from beginning to end."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ import pytest
 import soundfile
 from interrupting import interrupted
 
-from hybridq import cli
 from hybridq.errors import plain_interrupts
 from hybridq.tracking import open_store
 from hybridq.tracking.run import Terminated
@@ -20,24 +20,10 @@ PAPER = REPOSITORY / "recipes" / "paper"
 QUICKSTART = REPOSITORY / "recipes" / "quickstart"
 
 
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run a command in an empty folder, with a cache of its own: exit status, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYBRIDQ_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hybridq", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return command
+@pytest.fixture(autouse=True)
+def home(settle, monkeypatch, tmp_path):
+    """Each test in a folder of its own."""
+    settle(monkeypatch, tmp_path)
 
 
 def plain(err):
@@ -146,6 +132,7 @@ def test_a_word_that_cannot_be_trained_is_named(run, folder, damage, message):
 
 
 def test_a_folder_that_cannot_be_written_is_said_at_once(run, folder, tmp_path):
+    shutil.rmtree(tmp_path / "mlruns")
     (tmp_path / "mlruns").write_text("a file where the folder should be")
     code, _, err = run("train", PAPER / "fp32.yaml", "--data", folder)
     assert code == 3
@@ -258,7 +245,7 @@ def test_the_quickstart_from_beginning_to_end(run, tmp_path):
     low, high = found["interval"]
     assert low <= found["accuracy"] <= high
 
-    (run_id,) = rows["quick-int8"]["runs"]
+    (run_id,) = rows["quick-fp32"]["runs"]
     run_folder = tmp_path / "mlruns" / "artifacts" / "hybridq" / run_id / "artifacts"
     names = {path.relative_to(run_folder).as_posix() for path in run_folder.rglob("*") if path.is_file()}
     pictures = {f"pictures/{name}.png" for name in ("confusion matrix", "learning curves", "flash by layer")}

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Run
 from hypothesis import given
 from hypothesis import strategies as st
 from logged_runs import log
 from rich.console import Console
 
-from hybridq import cli
 from hybridq.columns import filtered
 from hybridq.compare import newest, table
 from hybridq.comparison import STANDARD_WORDS, Comparison
@@ -302,25 +302,15 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def compare(logged: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """The command, run there: exit status, standard output, standard error."""
+def compare(logged: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Run:
+    """The command, run there."""
     monkeypatch.chdir(logged)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["hybridq", "compare", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return command
+    return lambda *arguments: run("compare", *arguments)
 
 
-def test_the_command_filters_sorts_and_names_what_failed(compare: Any) -> None:
+def test_the_command_filters_sorts_and_names_what_failed(compare: Run) -> None:
     code, out, _ = compare("paper sweep", "--sort", "flash", "--format", "json")
     found = json.loads(out)
     assert code == 0
@@ -337,7 +327,7 @@ def test_the_command_filters_sorts_and_names_what_failed(compare: Any) -> None:
     assert err.strip() == "hybridq: --sort flahs: no column 'flahs'; the nearest: flash, flash KiB, flash share %"
 
 
-def test_the_command_says_what_differs_between_two_runs(compare: Any, logged: Path) -> None:
+def test_the_command_says_what_differs_between_two_runs(compare: Run, logged: Path) -> None:
     code, out, _ = compare("--diff", "fp32", "hybrid", "--format", "json")
     assert code == 0
     found = json.loads(out)

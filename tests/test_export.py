@@ -6,11 +6,11 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Run
 from network_builds import Made, reference
 
 from hybridq.deploy import emulator, machines, toolchain
@@ -158,21 +158,18 @@ def test_networks_that_do_not_say_what_they_hear(tmp_path: Path) -> None:
         verify(tmp_path)
 
 
-def test_the_commands(tmp_path: Path) -> None:
+def test_the_commands(run: Run, tmp_path: Path) -> None:
     if not toolchain.cortex_m4() or toolchain.host() is None:
         pytest.skip("no compilers")
     save_network(small(**SMALL), tmp_path / "trained.hqn")
-    hybridq = [sys.executable, "-m", "hybridq"]
-    done = subprocess.run(
-        [*hybridq, "export", str(tmp_path / "trained.hqn"), "--out", str(tmp_path / "out")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "tensors of" in done.stdout
-    command = [*hybridq, "verify", str(tmp_path / "out"), "--emulated", "1", "--format"]
-    found = json.loads(subprocess.run([*command, "json"], capture_output=True, text=True, check=True).stdout)
+    code, out, _ = run("export", tmp_path / "trained.hqn", "--out", tmp_path / "out")
+    assert code == 0
+    assert "tensors of" in out
+    code, out, _ = run("verify", tmp_path / "out", "--emulated", 1, "--format", "json")
+    found = json.loads(out)
+    assert code == 0
     assert found["exact"]
     assert np.isclose(found["groups"]["Convolution"], found["layers"][1]["instructions"] / found["layers"][1]["macc"])
-    shown = subprocess.run([*command, "table"], capture_output=True, text=True, check=True).stdout
-    assert "emulated 1 of 1" in shown
+    code, out, _ = run("verify", tmp_path / "out", "--emulated", 1)
+    assert code == 0
+    assert "emulated 1 of 1" in out

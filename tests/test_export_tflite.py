@@ -3,14 +3,13 @@ Microcontrollers: from what a runtime gave a layer, the layer's result is at mos
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import asdict, replace
 from math import prod
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import command
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from network_builds import Made, networks, reference, some_inputs
@@ -265,8 +264,8 @@ def test_the_command_writes_it(tmp_path: Path) -> None:
     labels = [f"word {number}" for number in range(10)]
     network = reference(front_end=asdict(end), normalisation=asdict(normalisation), labels=labels)
     save_network(network, tmp_path / "some.hqn")
-    command = [sys.executable, "-m", "hybridq", "export", str(tmp_path / "some.hqn"), "--out", str(tmp_path / "out")]
-    subprocess.run([*command, "--tflite"], check=True, capture_output=True)
+    export = ("export", tmp_path / "some.hqn", "--out", tmp_path / "out")
+    assert command(*export, "--tflite") == 0
     assert (tmp_path / "out" / "network.tflite").read_bytes() == tflite(network)
-    subprocess.run(command, check=True, capture_output=True)
+    assert command(*export) == 0
     assert not (tmp_path / "out" / "network.tflite").exists()

@@ -2,12 +2,10 @@
 
 import json
 import shutil
-import sys
 
 import pytest
-from conftest import write_tones
+from conftest import command, write_tones
 
-from hybridq import cli
 from hybridq.deploy import toolchain
 from hybridq.deploy.artefact import digest, load_network
 from hybridq.metrics import METRICS
@@ -22,7 +20,7 @@ RECIPES = {
 
 
 @pytest.fixture(scope="module")
-def laboratory(tmp_path_factory):
+def laboratory(settle, tmp_path_factory):
     """A folder with a store in which each recipe was trained."""
     root = tmp_path_factory.mktemp("laboratory")
     clips = write_tones(root / "clips")
@@ -30,42 +28,32 @@ def laboratory(tmp_path_factory):
         start = "" if name == "float" else "extends: float.yaml\nstart_from: float.yaml\ntraining: {epochs: 1}\n"
         (root / f"{name}.yaml").write_text(f"{start}{text}")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYBRIDQ_CACHE", str(root / "cache"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.chdir(root)
-        assert status(patch, "sweep", *(f"{name}.yaml" for name in RECIPES), "--data", clips) == 0
+        settle(patch, root)
+        assert command("sweep", *(f"{name}.yaml" for name in RECIPES), "--data", clips) == 0
         yield root
 
 
-def status(patch, *arguments):
-    """The exit status of a command."""
-    patch.setattr(sys, "argv", ["hybridq", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return end.value.code or 0
-
-
 @pytest.fixture
-def run(laboratory, monkeypatch, capsys):
+def run(laboratory, capsys):
     """A command that succeeds: what it printed; as data where that is JSON."""
 
-    def command(*arguments):
-        assert status(monkeypatch, *arguments) == 0
+    def ended(*arguments):
+        assert command(*arguments) == 0
         said = capsys.readouterr().out
         return json.loads(said) if "json" in arguments else said
 
-    return command
+    return ended
 
 
 @pytest.fixture
-def refusal(laboratory, monkeypatch, capsys):
+def refusal(laboratory, capsys):
     """A command that ends with a mistake of the user's: what it said of it."""
 
-    def command(*arguments):
-        assert status(monkeypatch, *arguments) == 2
+    def ended(*arguments):
+        assert command(*arguments) == 2
         return capsys.readouterr().err
 
-    return command
+    return ended
 
 
 def views(laboratory):
@@ -189,16 +177,16 @@ def image(laboratory, run, tmp_path):
     return tmp_path / "image"
 
 
-def verified(monkeypatch, capsys, folder):
+def verified(capsys, folder):
     """What `verify` found, and what it said besides."""
-    assert status(monkeypatch, "verify", folder, "--emulated", 1, "--format", "json") == 0
+    assert command("verify", folder, "--emulated", 1, "--format", "json") == 0
     said = capsys.readouterr()
     return json.loads(said.out), said.err
 
 
-def test_what_verify_measures_stands_in_the_run_beside_the_estimates(laboratory, image, monkeypatch, capsys):
+def test_what_verify_measures_stands_in_the_run_beside_the_estimates(laboratory, image, capsys):
     before = views(laboratory)["grids"]
-    found, said = verified(monkeypatch, capsys, image)
+    found, said = verified(capsys, image)
     assert f"logged to grids ({before.id[:8]})" in said
     after = views(laboratory)["grids"]
     assert (after.status, after.ended) == ("FINISHED", before.ended)
@@ -216,7 +204,7 @@ def test_what_verify_measures_stands_in_the_run_beside_the_estimates(laboratory,
         assert metrics[f"image {what} beyond estimate KiB"] * 1024 == more
     report = open_store(laboratory / "mlruns").download(after.id, "profile.json")
     assert found["estimate"]["macc"] == json.loads(report.read_text())["totals"]["macc"]
-    assert status(monkeypatch, "verify", image, "--emulated", 1) == 0
+    assert command("verify", image, "--emulated", 1) == 0
     assert "estimated   difference" in capsys.readouterr().out
 
 
@@ -226,18 +214,18 @@ def test_an_image_that_belongs_to_no_run_is_verified_and_not_logged(laboratory, 
     build = json.loads((again / "build.json").read_text())
     assert build == json.loads((image / "build.json").read_text())
     (again / "build.json").write_text(json.dumps(build | {"run": "0" * 32}))
-    assert "not logged: no run '0000" in verified(monkeypatch, capsys, again)[1]
+    assert "not logged: no run '0000" in verified(capsys, again)[1]
     other = views(laboratory)["weights"].id
     (again / "build.json").write_text(json.dumps(build | {"run": other}))
-    assert f"not logged: weights ({other[:8]}) has another network" in verified(monkeypatch, capsys, again)[1]
+    assert f"not logged: weights ({other[:8]}) has another network" in verified(capsys, again)[1]
     run("export", image / "network.hqn", "--out", image.with_name("file"))
-    found, said = verified(monkeypatch, capsys, image.with_name("file"))
+    found, said = verified(capsys, image.with_name("file"))
     assert "not logged: the network was not exported from a run" in said
     assert not found["estimates"]
     nowhere = image.with_name("nowhere")
     nowhere.mkdir()
     monkeypatch.chdir(nowhere)
-    assert "not logged: no runs are kept in" in verified(monkeypatch, capsys, image)[1]
+    assert "not logged: no runs are kept in" in verified(capsys, image)[1]
     assert not list(nowhere.iterdir())
 
 

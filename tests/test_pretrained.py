@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from conftest import command
 
-from hybridq.cli import app
 from hybridq.deploy.artefact import digest
 from hybridq.errors import UserError
 from hybridq.experiment import graph_of
@@ -55,9 +55,7 @@ def test_each_scores_what_its_description_says(name, gsc):
 
 
 def test_one_is_exported_by_its_name(tmp_path: Path):
-    with pytest.raises(SystemExit) as ended:
-        app(["export", PREFIX + NAMES[0], "--out", str(tmp_path / "image")])
-    assert ended.value.code in (0, None)
+    assert command("export", PREFIX + NAMES[0], "--out", tmp_path / "image") == 0
     assert (tmp_path / "image" / "network.hqn").read_bytes() == pretrained_file(NAMES[0]).read_bytes()
 
 

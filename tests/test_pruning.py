@@ -69,7 +69,8 @@ def test_an_integer_network_has_the_zeros_too(data, tmp_path):
             assert np.mean(layer.weights == 0) > 0.75
 
 
-def test_the_flash_of_a_run_is_that_of_its_image(folder, tmp_path):
+def test_the_flash_of_a_run_is_that_of_its_image(folder, settle, tmp_path, monkeypatch):
+    settle(monkeypatch, tmp_path)
     (tmp_path / "pruned.yaml").write_text(
         f"""
 name: pruned

@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
-from conftest import write_tones
-from test_measurement import status
+from conftest import command, write_tones
 
 from hybridq.deploy.artefact import load_network
 from hybridq.metrics import METRICS
@@ -23,7 +22,7 @@ LABELS = ["yes", "no", "_silence_", "_unknown_"]
 
 
 @pytest.fixture(scope="module")
-def laboratory(tmp_path_factory):
+def laboratory(settle, tmp_path_factory):
     """A folder with a store in which a network of two words was trained with and without the two classes."""
     root = tmp_path_factory.mktemp("rejection")
     clips = write_tones(root / "clips")
@@ -40,23 +39,21 @@ def laboratory(tmp_path_factory):
     (root / "two.yaml").write_text(RECIPE)
     (root / "four.yaml").write_text(FOUR)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYBRIDQ_CACHE", str(root / "cache"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.chdir(root)
-        assert status(patch, "sweep", "two.yaml", "four.yaml", "--data", clips) == 0
+        settle(patch, root)
+        assert command("sweep", "two.yaml", "four.yaml", "--data", clips) == 0
         yield root
 
 
 @pytest.fixture
-def run(laboratory, monkeypatch, capsys):
+def run(laboratory, capsys):
     """A command: its exit status, and what it printed; as data where that is JSON."""
 
-    def command(*arguments, code=0):
-        assert status(monkeypatch, *arguments) == code
+    def ended(*arguments, code=0):
+        assert command(*arguments) == code
         said = capsys.readouterr()
         return said.err if code else json.loads(said.out) if "json" in arguments else said.out
 
-    return command
+    return ended
 
 
 def view(laboratory, name):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Run, Settle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridq import cli
 from hybridq.errors import UserError
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler.targets import custom_target
@@ -53,27 +51,13 @@ search:
 
 
 @pytest.fixture
-def recipes(tmp_path: Path, folder: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def recipes(tmp_path: Path, folder: Path, settle: Settle, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A float recipe, one with narrow layers that starts from it, one with a search section; the current folder."""
-    shutil.copytree(empty_store, tmp_path / "mlruns")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYBRIDQ_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    settle(monkeypatch, tmp_path)
     (tmp_path / "float.yaml").write_text(FLOAT.format(folder=json.dumps(str(folder))))
     (tmp_path / "narrow.yaml").write_text(NARROW)
     (tmp_path / "values.yaml").write_text(VALUES)
     return tmp_path
-
-
-def run(monkeypatch: pytest.MonkeyPatch, capsys: Any, *arguments: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["hybridq", *arguments])
-    code: Any = 0
-    try:
-        cli.main()
-    except SystemExit as end:
-        code = end.code or 0
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def trials() -> list[RunView]:
@@ -81,7 +65,7 @@ def trials() -> list[RunView]:
 
 
 def test_a_search_that_was_stopped_goes_on_and_its_winner_is_a_recipe(
-    recipes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    recipes: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stops(schedule: Schedule, crew: Crew) -> None:  # after the float network and two measurements
         left = iter(range(3))
@@ -100,7 +84,7 @@ def test_a_search_that_was_stopped_goes_on_and_its_winner_is_a_recipe(
 
     flash = Space.of(request.recipe).flash({}) - 20  # no plan as it is
     search = ("search", "narrow.yaml", "--best", "1", "--tune-epochs", "0", "--format", "json")
-    code, out, err = run(monkeypatch, capsys, *search, "--flash", str(flash))
+    code, out, err = run(*search, "--flash", str(flash))
     assert code == 0, err
     found = json.loads(out)
     made = trials()
@@ -113,7 +97,7 @@ def test_a_search_that_was_stopped_goes_on_and_its_winner_is_a_recipe(
     ]  # a narrower dense layer would save nothing: it is very small
     assert len(made) == 3 + 2  # as it is and two changes; then as it is and the best, trained as the recipe says
     assert found["plans"][0]["code"] == "btbt4"
-    totals = json.loads(run(monkeypatch, capsys, "profile", "found.yaml", "--format", "json")[1])["totals"]
+    totals = json.loads(run("profile", "found.yaml", "--format", "json")[1])["totals"]
     assert totals["flash_bytes"] == found["best"]["flash_bytes"] <= flash
     written = load_recipe("found.yaml")
     assert written.parent
@@ -121,28 +105,26 @@ def test_a_search_that_was_stopped_goes_on_and_its_winner_is_a_recipe(
     pictures = open_store().download(found["run"], "pictures")
     assert {path.stem for path in pictures.iterdir()} == {"sensitivity", "accuracy over flash"}
 
-    assert run(monkeypatch, capsys, *search, "--flash", str(flash))[1] == out  # and makes no run again
+    assert run(*search, "--flash", str(flash))[1] == out  # and makes no run again
     assert len(trials()) == len(made)
-    code, out, _ = run(monkeypatch, capsys, *search, "--drop", "100")  # with the same table
+    code, out, _ = run(*search, "--drop", "100")  # with the same table
     assert json.loads(out)["best"]["code"] == "bbbb4"  # the smallest there is
     assert len(trials()) <= len(made) + 1
 
-    code, out, err = run(monkeypatch, capsys, "compare", "search narrow", "--pareto", "front.png")
+    code, out, err = run("compare", "search narrow", "--pareto", "front.png")
     assert code == 0, err
     assert "validation" in out
     assert Path("front.png").read_bytes().startswith(b"\x89PNG")
-    code, out, _ = run(monkeypatch, capsys, "compare", "--format", "json")
+    code, out, _ = run("compare", "--format", "json")
     assert [row["network"] for row in json.loads(out)["rows"]] == ["float"]  # the trials are no results
 
 
-def test_trials_go_on_and_what_is_too_large_is_not_trained(
-    recipes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
+def test_trials_go_on_and_what_is_too_large_is_not_trained(recipes: Path, run: Run) -> None:
     search = ("search", "values.yaml", "--flash", "100KiB", "--epochs", "1", "--format", "json", "--out", "v.yaml")
-    code, out, err = run(monkeypatch, capsys, *search, "--trials", "1")
+    code, out, err = run(*search, "--trials", "1")
     assert code == 0, err
     first = [view.id for view in trials()]
-    code, out, err = run(monkeypatch, capsys, *search, "--trials", "2")
+    code, out, err = run(*search, "--trials", "2")
     assert code == 0, err
     found, made = json.loads(out), trials()
     assert [view.id for view in made][:1] == first
@@ -154,7 +136,7 @@ def test_trials_go_on_and_what_is_too_large_is_not_trained(
     written = load_recipe("v.yaml")
     assert list(written.model.channels) == [int(n) for n in best.params["model.channels"].split(",")]  # type: ignore[attr-defined]
     assert f"{written.training.learning_rate}" == best.params["training.learning_rate"]
-    assert run(monkeypatch, capsys, *search, "--trials", "2")[1] == out
+    assert run(*search, "--trials", "2")[1] == out
     assert len(trials()) == 2
 
 
@@ -333,10 +315,8 @@ def test_a_mistake_in_the_section_is_named_with_its_line(tmp_path: Path, axis: s
         (["narrow.yaml", "--flash", "80KiB", "--set", "precision={'*': binary}"], "no layer can be narrower"),
     ],
 )
-def test_a_wrong_request_is_one_plain_line(
-    recipes: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, arguments: list[str], message: str
-) -> None:
-    code, out, err = run(monkeypatch, capsys, "search", *arguments)
+def test_a_wrong_request_is_one_plain_line(recipes: Path, run: Run, arguments: list[str], message: str) -> None:
+    code, out, err = run("search", *arguments)
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.strip().splitlines()) <= 2

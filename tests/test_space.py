@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import random
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Run, Settle
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_search import run
 
 from hybridq.errors import UserError
 from hybridq.models import build_model
@@ -146,12 +145,9 @@ JSON = (*SEARCH, "--format", "json")
 
 
 @pytest.fixture
-def base(tmp_path: Path, folder: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def base(tmp_path: Path, folder: Path, settle: Settle, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recipe whose data and training the networks get; the current folder."""
-    shutil.copytree(empty_store, tmp_path / "mlruns")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYBRIDQ_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    settle(monkeypatch, tmp_path)
     path = tmp_path / "base.yaml"
     path.write_text(BASE.format(folder=json.dumps(str(folder))))
     return path
@@ -170,9 +166,9 @@ def found(out: str) -> dict[str, Any]:
 
 
 def test_a_search_stops_the_worst_writes_the_best_and_goes_on_from_wherever_it_was_interrupted(
-    base: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    base: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, out, err = run(monkeypatch, capsys, *JSON)
+    code, out, err = run(*JSON)
     assert code == 0, err
     result, made = json.loads(out), trials()
     assert len(result["networks"]) == len(made) == 3
@@ -197,7 +193,7 @@ def test_a_search_stops_the_worst_writes_the_best_and_goes_on_from_wherever_it_w
     assert (written.target, written.published) == ("hello-edge-small", None)
     pictures = open_store().download(result["run"], "pictures")
     assert [path.name for path in pictures.iterdir()] == ["accuracy over size.png"]
-    told = run(monkeypatch, capsys, *SEARCH)[1]  # and trains nothing again
+    told = run(*SEARCH)[1]  # and trains nothing again
     assert len(trials()) == 3
     assert f"{result['drawn']} networks drawn" in told
     assert "written to" in told
@@ -220,9 +216,9 @@ def test_a_search_stops_the_worst_writes_the_best_and_goes_on_from_wherever_it_w
 
     monkeypatch.setattr(_Judge, "enough", interrupted)
     for _ in range(3):
-        code, _, err = run(monkeypatch, capsys, "search", "../base.yaml", *JSON[2:])
+        code, _, err = run("search", "../base.yaml", *JSON[2:])
         assert (code, "the same command goes on" in err) == (130, True)
-    code, again, _ = run(monkeypatch, capsys, "search", "../base.yaml", *JSON[2:])
+    code, again, _ = run("search", "../base.yaml", *JSON[2:])
     assert not left
     assert found(again) == found(out)
     assert len(trials()) == 3
@@ -245,10 +241,8 @@ def test_a_search_stops_the_worst_writes_the_best_and_goes_on_from_wherever_it_w
         (["--trials", "3"], "which? a recipe; or --space"),
     ],
 )
-def test_a_wrong_request_is_one_plain_line(
-    base: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, arguments: list[str], message: str
-) -> None:
-    code, out, err = run(monkeypatch, capsys, "search", *arguments)
+def test_a_wrong_request_is_one_plain_line(base: Path, run: Run, arguments: list[str], message: str) -> None:
+    code, out, err = run("search", *arguments)
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.strip().splitlines()) <= 2

@@ -6,10 +6,9 @@ from io import StringIO
 import numpy as np
 import pytest
 import soundfile
-from conftest import write_tones
+from conftest import command, write_tones
 from interrupting import interrupted
 from rich.console import Console
-from test_measurement import status
 
 from hybridq.deploy.artefact import load_network, save_network
 from hybridq.metrics import METRICS
@@ -31,7 +30,7 @@ decision: {threshold: 0.6, every: 5, refractory_ms: 700}
 
 
 @pytest.fixture(scope="module")
-def laboratory(tmp_path_factory):
+def laboratory(settle, tmp_path_factory):
     """A folder with a store in which a network of two tones was trained on grids, and a third word in the clips."""
     root = tmp_path_factory.mktemp("stream")
     clips = write_tones(root / "clips")
@@ -41,23 +40,21 @@ def laboratory(tmp_path_factory):
         soundfile.write(clips / "cat" / f"{speaker:08x}_nohash_0.wav", 0.1 * rng.standard_normal(12000), 16000)
     (root / "tones.yaml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HYBRIDQ_CACHE", str(root / "cache"))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.chdir(root)
-        assert status(patch, "train", "tones.yaml", "--data", clips) == 0
+        settle(patch, root)
+        assert command("train", "tones.yaml", "--data", clips) == 0
         yield root
 
 
 @pytest.fixture
-def run(laboratory, monkeypatch, capsys):
+def run(laboratory, capsys):
     """A command with the exit status it must have: what it printed, and what it said beside that."""
 
-    def command(*arguments, code=0):
+    def ended(*arguments, code=0):
         capsys.readouterr()
-        assert status(monkeypatch, *arguments) == code
+        assert command(*arguments) == code
         return capsys.readouterr()
 
-    return command
+    return ended
 
 
 def test_a_run_is_measured_and_logged(run, laboratory):

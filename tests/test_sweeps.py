@@ -28,12 +28,9 @@ training: {epochs: 2}
 
 
 @pytest.fixture
-def recipes(tmp_path, folder, empty_store, monkeypatch):
+def recipes(tmp_path, folder, settle, monkeypatch):
     """A float recipe, a binary one that starts from it, in two variants, one that diverges, and one that is none."""
-    shutil.copytree(empty_store, tmp_path / "mlruns")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYBRIDQ_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    settle(monkeypatch, tmp_path)
     write(tmp_path / "float.yaml", SMALL.replace("data: {", f"data: {{source: {json.dumps(str(folder))}, "))
     write(
         tmp_path / "narrow.yaml",
