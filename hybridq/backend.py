@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import Any
 
 from hybridq.startup import configured_backend, large_import
 
@@ -44,6 +45,14 @@ def load_tensorflow() -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def load_qkeras() -> Any:
+    """QKeras, imported as TensorFlow is: it too imports JAX where that is installed."""
+    load_tensorflow()
+    with large_import("qkeras"):
+        import qkeras
+    return qkeras
 
 
 def keras_backend() -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.audio import NEGATIVES
-from hybridq.backend import load_tensorflow
+from hybridq.backend import load_qkeras
 from hybridq.dataset import Normalisation
 from hybridq.errors import UserError
 from hybridq.features import FrontEnd
@@ -57,9 +57,8 @@ class Bundle:
     @cached_property
     def model(self) -> keras.Model:
         """The Keras model, for evaluation; read when it is first asked for, and then once."""
-        load_tensorflow()
+        load_qkeras()  # registers the quantized layers
         import keras
-        import qkeras  # noqa: F401  (registers the quantized layers)
 
         import hybridq.grid  # (and the quantizers of our own)
         import hybridq.models.linear_memory  # (and the layers of our own)

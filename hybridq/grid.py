@@ -12,8 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import qkeras
 from keras import ops
+
+from hybridq.backend import load_qkeras
+
+load_qkeras()
+import qkeras  # noqa: E402
 
 LOWEST, HIGHEST = -128, 127
 PACKAGE = "hybridq"

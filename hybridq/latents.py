@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from hybridq.backend import load_qkeras
+
 if TYPE_CHECKING:
     import keras
 
@@ -52,7 +54,7 @@ def clipped_latents(model: keras.Model) -> Iterator[keras.Variable]:
 
 def latents(model: keras.Model) -> list[tuple[keras.Variable, Axes]]:
     """The latent weights of each binary or ternary layer, and the axes over which a channel's mean is taken."""
-    import qkeras
+    qkeras = load_qkeras()
 
     found = []
     for layer in model.layers:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hybridq.backend import load_qkeras
 from hybridq.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def masked_kernels(model: keras.Model) -> Iterator[Masks]:
     weights, which have no zero.
     """
     import keras
-    import qkeras
+
+    qkeras = load_qkeras()
 
     for layer in model.layers:
         quantizers = (getattr(layer, f"{name}_quantizer_internal", None) for name in ("kernel", "depthwise"))

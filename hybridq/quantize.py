@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.backend import load_qkeras
 from hybridq.errors import UserError
 from hybridq.graph import Graph, Operator, read_graph
 from hybridq.keras_layers import UNCHANGED
@@ -200,15 +201,13 @@ class _Grids:
     made: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, tensor: Any, of: str, what: str = "outputs") -> Any:
-        import qkeras
-
         from hybridq.grid import Grid
 
         name = f"{of}_{what}"
         if name in self.made:
             raise UserError(f"precision: {of} is used more than once, so its outputs cannot be 8-bit")
         fraction = None if self.fractions is None else self.fractions.get(name, DEFAULT_FRACTION)
-        self.made[name] = qkeras.QActivation(Grid(fraction), name=name)(tensor)
+        self.made[name] = load_qkeras().QActivation(Grid(fraction), name=name)(tensor)
         return self.made[name]
 
     def of_input(self, tensor: Any, stored: Mapping[str, Operator]) -> Any:
@@ -223,6 +222,7 @@ class _Grids:
 
 
 def _rebuilt(model: keras.Model, plan: PrecisionPlan, fractions: Fractions | None) -> keras.Model:
+    load_qkeras()
     import keras
 
     graph = read_graph(model)
@@ -272,10 +272,8 @@ def _narrow(result: Any, layer: Any, plan: PrecisionPlan) -> Any:
     outputs = plan.of(layer.name).outputs
     if outputs in (Precision.FLOAT32, Precision.INT8) or type(layer).__name__.removeprefix("Q") not in COUNTERPARTS:
         return result
-    import qkeras
-
     quantizer = _quantizer(OUTPUTS, outputs, f"{layer.name}: outputs")
-    return qkeras.QActivation(quantizer, name=f"{layer.name}_outputs")(result)
+    return load_qkeras().QActivation(quantizer, name=f"{layer.name}_outputs")(result)
 
 
 def _quantizer(table: dict[Precision, str], precision: Precision, where: str) -> str | None:

@@ -11,11 +11,11 @@ from hybridq.startup import configured_backend, large_import
 IMPORTED = """
 import sys
 from hybridq import startup
-from hybridq.backend import load_tensorflow
+from hybridq.backend import load_qkeras
 if sys.argv[1] == "spare":
     startup.spare_imports()
-load_tensorflow()
-print("sklearn" in sys.modules)
+load_qkeras()
+print(not {"sklearn", "jax"}.isdisjoint(sys.modules))
 import sklearn, scipy.signal
 scipy.signal.lfilter([1.0], [1.0], [1.0, 2.0])  # SciPy asks whether what it is given is of JAX
 print(sklearn.__name__)

@@ -1,15 +1,14 @@
 """A sweep whose processes are killed at random moments, fifty times, and started again each time."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
-import sys
 import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import forked
 import psutil
 import pytest
 
@@ -41,26 +40,9 @@ def work(tmp_path, folder, monkeypatch):
     return tmp_path
 
 
-def command_line(*arguments: str) -> None:
-    """`hybridq` with these arguments, in a process of its own that has all imports behind it."""
-    os.setsid()
-    with open("said.txt", "ab") as said:
-        for descriptor in (1, 2):
-            os.dup2(said.fileno(), descriptor)
-    sys.argv = ["hybridq", *arguments]
-    from hybridq.cli import main
-
-    main()
-
-
 def start(work: Path, seed: int, *more: str) -> BaseProcess:
-    """The sweep; its process is a copy of one that has imported TensorFlow and MLflow, which takes most of a start."""
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["preloaded"])
     recipes = [str(work / f"{name}.yaml") for name in ("float", "narrow", "wild")]
-    process = forks.Process(target=command_line, args=("sweep", *recipes, "--seeds", str(seed), "--resume", *more))
-    process.start()
-    return process
+    return forked.start("sweep", *recipes, "--seeds", str(seed), "--resume", *more)
 
 
 def killed(process: BaseProcess, dice: random.Random) -> bool:

@@ -15,6 +15,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from hybridq.backend import load_qkeras
+
 PACKAGE = "hybridq"
 Tensors = list[Any]
 
@@ -116,9 +118,7 @@ class QProjectedLSTM(ProjectedLSTM):
 
 def _quantizer(said: str | None) -> Callable[[Any], Any]:
     """QKeras' quantizer of that text; None lets everything pass."""
-    import qkeras
-
-    return (lambda weights: weights) if said is None else qkeras.get_quantizer(said)
+    return (lambda weights: weights) if said is None else load_qkeras().get_quantizer(said)
 
 
 def _forget_nothing(shape: tuple[int, ...], dtype: Any = None) -> Any:

@@ -1,0 +1,28 @@
+"""`hybridq` as the copy of a process that has imported TensorFlow and MLflow, which takes most of a start."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from multiprocessing.process import BaseProcess
+
+
+def start(*arguments: str) -> BaseProcess:
+    """Begin a command in the current folder and a session of its own; what it says is added to said.txt."""
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["preloaded", "forked"])
+    process = forks.Process(target=_command, args=arguments)
+    process.start()
+    return process
+
+
+def _command(*arguments: str) -> None:
+    os.setsid()
+    with open("said.txt", "ab") as said:
+        for descriptor in (1, 2):
+            os.dup2(said.fileno(), descriptor)
+    sys.argv = ["hybridq", *arguments]
+    from hybridq.cli import main
+
+    main()
