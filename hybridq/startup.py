@@ -33,9 +33,9 @@ def spare_imports() -> None:
 def large_import(package: str) -> Iterator[None]:
     """Around the import of a large package: no search for garbage, and what `spare_imports` names seems not installed.
 
-    TensorFlow, Keras and QKeras import scikit-learn and JAX for wrappers and converters, in a sixth of the time that the whole
-    takes. The search goes through hundreds of thousands of objects that stay, in a quarter of that time, and in up to a
-    second each time later (docs/results/speed.md). A package that is there already takes nothing.
+    TensorFlow, Keras and QKeras import scikit-learn and JAX for wrappers and converters, in a sixth of the time that
+    the whole takes. The search goes through hundreds of thousands of objects that stay, in a quarter of that time, and
+    in up to a second each time later (docs/results/speed.md). A package that is there already takes nothing.
     """
     if package in sys.modules:
         yield
