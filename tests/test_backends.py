@@ -23,8 +23,8 @@ RECIPES = {
 }
 
 
-def test_a_network_trained_on_jax_is_a_run_like_others(folder, settle, tmp_path, monkeypatch):
-    settle(monkeypatch, tmp_path)
+def test_a_network_trained_on_jax_is_a_run_like_others(folder, move_in, tmp_path, monkeypatch):
+    move_in(monkeypatch, tmp_path)
     for name, text in RECIPES.items():
         (tmp_path / f"{name}.yaml").write_text(text.format(folder=folder))
     command = [sys.executable, "-m", "hybridq", "train", "narrow.yaml"]

@@ -21,9 +21,9 @@ QUICKSTART = REPOSITORY / "recipes" / "quickstart"
 
 
 @pytest.fixture(autouse=True)
-def home(settle, monkeypatch, tmp_path):
+def home(move_in, monkeypatch, tmp_path):
     """Each test in a folder of its own."""
-    settle(monkeypatch, tmp_path)
+    move_in(monkeypatch, tmp_path)
 
 
 def plain(err):

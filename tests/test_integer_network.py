@@ -234,9 +234,9 @@ def test_dense_weights_coarser_than_their_results_stay_narrow(width):
     )
 
 
-def test_a_recipe_trained_on_grids_is_heard_alike_by_both_networks(folder, settle, tmp_path, monkeypatch):
+def test_a_recipe_trained_on_grids_is_heard_alike_by_both_networks(folder, move_in, tmp_path, monkeypatch):
     """The whole way: a float parent, calibration, training on the grids, the bundle, the integer network."""
-    settle(monkeypatch, tmp_path)
+    move_in(monkeypatch, tmp_path)
     (tmp_path / "float.yaml").write_text(
         f"""
 name: float

@@ -20,7 +20,7 @@ RECIPES = {
 
 
 @pytest.fixture(scope="module")
-def laboratory(settle, tmp_path_factory):
+def laboratory(move_in, tmp_path_factory):
     """A folder with a store in which each recipe was trained."""
     root = tmp_path_factory.mktemp("laboratory")
     clips = write_tones(root / "clips")
@@ -28,7 +28,7 @@ def laboratory(settle, tmp_path_factory):
         start = "" if name == "float" else "extends: float.yaml\nstart_from: float.yaml\ntraining: {epochs: 1}\n"
         (root / f"{name}.yaml").write_text(f"{start}{text}")
     with pytest.MonkeyPatch.context() as patch:
-        settle(patch, root)
+        move_in(patch, root)
         assert command("sweep", *(f"{name}.yaml" for name in RECIPES), "--data", clips) == 0
         yield root
 

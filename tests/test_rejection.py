@@ -22,7 +22,7 @@ LABELS = ["yes", "no", "_silence_", "_unknown_"]
 
 
 @pytest.fixture(scope="module")
-def laboratory(settle, tmp_path_factory):
+def laboratory(move_in, tmp_path_factory):
     """A folder with a store in which a network of two words was trained with and without the two classes."""
     root = tmp_path_factory.mktemp("rejection")
     clips = write_tones(root / "clips")
@@ -39,7 +39,7 @@ def laboratory(settle, tmp_path_factory):
     (root / "two.yaml").write_text(RECIPE)
     (root / "four.yaml").write_text(FOUR)
     with pytest.MonkeyPatch.context() as patch:
-        settle(patch, root)
+        move_in(patch, root)
         assert command("sweep", "two.yaml", "four.yaml", "--data", clips) == 0
         yield root
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Run, Settle
+from conftest import MoveIn, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,9 +51,9 @@ search:
 
 
 @pytest.fixture
-def recipes(tmp_path: Path, folder: Path, settle: Settle, monkeypatch: pytest.MonkeyPatch) -> Path:
+def recipes(tmp_path: Path, folder: Path, move_in: MoveIn, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A float recipe, one with narrow layers that starts from it, one with a search section; the current folder."""
-    settle(monkeypatch, tmp_path)
+    move_in(monkeypatch, tmp_path)
     (tmp_path / "float.yaml").write_text(FLOAT.format(folder=json.dumps(str(folder))))
     (tmp_path / "narrow.yaml").write_text(NARROW)
     (tmp_path / "values.yaml").write_text(VALUES)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run, Settle
+from conftest import MoveIn, Run
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -145,9 +145,9 @@ JSON = (*SEARCH, "--format", "json")
 
 
 @pytest.fixture
-def base(tmp_path: Path, folder: Path, settle: Settle, monkeypatch: pytest.MonkeyPatch) -> Path:
+def base(tmp_path: Path, folder: Path, move_in: MoveIn, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recipe whose data and training the networks get; the current folder."""
-    settle(monkeypatch, tmp_path)
+    move_in(monkeypatch, tmp_path)
     path = tmp_path / "base.yaml"
     path.write_text(BASE.format(folder=json.dumps(str(folder))))
     return path

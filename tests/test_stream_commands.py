@@ -30,7 +30,7 @@ decision: {threshold: 0.6, every: 5, refractory_ms: 700}
 
 
 @pytest.fixture(scope="module")
-def laboratory(settle, tmp_path_factory):
+def laboratory(move_in, tmp_path_factory):
     """A folder with a store in which a network of two tones was trained on grids, and a third word in the clips."""
     root = tmp_path_factory.mktemp("stream")
     clips = write_tones(root / "clips")
@@ -40,7 +40,7 @@ def laboratory(settle, tmp_path_factory):
         soundfile.write(clips / "cat" / f"{speaker:08x}_nohash_0.wav", 0.1 * rng.standard_normal(12000), 16000)
     (root / "tones.yaml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch:
-        settle(patch, root)
+        move_in(patch, root)
         assert command("train", "tones.yaml", "--data", clips) == 0
         yield root
 

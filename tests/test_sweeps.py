@@ -28,9 +28,9 @@ training: {epochs: 2}
 
 
 @pytest.fixture
-def recipes(tmp_path, folder, settle, monkeypatch):
+def recipes(tmp_path, folder, move_in, monkeypatch):
     """A float recipe, a binary one that starts from it, in two variants, one that diverges, and one that is none."""
-    settle(monkeypatch, tmp_path)
+    move_in(monkeypatch, tmp_path)
     write(tmp_path / "float.yaml", SMALL.replace("data: {", f"data: {{source: {json.dumps(str(folder))}, "))
     write(
         tmp_path / "narrow.yaml",
