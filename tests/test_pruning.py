@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_training import Notes, small_network
 
-from hybridq.deploy.convert import move_in
+from hybridq.deploy.convert import settle
 from hybridq.deploy.export import export
 from hybridq.deploy.layers import integer_network
 from hybridq.errors import UserError
@@ -63,7 +63,7 @@ def test_the_smallest_are_pruned_and_zeros_stay_zeros(data, tmp_path):
 def test_an_integer_network_has_the_zeros_too(data, tmp_path):
     model = network()
     train(model, data, SETTINGS, tmp_path / "a", Notes())
-    move_in(model)
+    settle(model)
     for layer in integer_network(model).layers:
         if hasattr(layer, "weights"):
             assert np.mean(layer.weights == 0) > 0.75
