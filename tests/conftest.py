@@ -16,7 +16,7 @@ settings.load_profile("hybridq")
 REPOSITORY = Path(__file__).resolve().parent.parent
 Write = Callable[..., Path]
 Run = Callable[..., tuple[int, str, str]]
-MoveIn = Callable[[pytest.MonkeyPatch, Path], None]
+MoveIn = Callable[..., None]
 LONGEST = ("tests/test_sweep_kills.py", "tests/test_sweeps.py", "tests/test_tracking_servers.py")
 REAL_CLIPS = REPOSITORY.parent / "shared" / "data" / "gsc"
 
@@ -67,7 +67,7 @@ def write_tones(root: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def move_in(tmp_path_factory: pytest.TempPathFactory) -> MoveIn:
-    """Make a folder the current one, with an empty store and a cache of its own, whatever the environment names.
+    """Make a folder the current one, with an empty store or none and a cache of its own, whatever the environment says.
 
     The store is the copy of one, for MLflow takes two seconds to make one.
     """
@@ -78,8 +78,9 @@ def move_in(tmp_path_factory: pytest.TempPathFactory) -> MoveIn:
         empty = tmp_path_factory.mktemp("empty") / "mlruns"
         open_store(empty)
 
-    def moved_in(patch: pytest.MonkeyPatch, folder: Path) -> None:
-        shutil.copytree(empty, folder / "mlruns")
+    def moved_in(patch: pytest.MonkeyPatch, folder: Path, store: bool = True) -> None:
+        if store:
+            shutil.copytree(empty, folder / "mlruns")
         patch.chdir(folder)
         patch.setenv("HYBRIDQ_CACHE", str(folder / "cache"))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -1,4 +1,7 @@
-"""`hybridq` as the copy of a process that has imported TensorFlow and MLflow, which takes most of a start."""
+"""`hybridq` as the copy of a process that has imported TensorFlow and MLflow, which takes most of a start.
+
+A module by itself: the copy imports the one that its function is in, and a test's would bring pytest along.
+"""
 
 from __future__ import annotations
 

@@ -170,6 +170,6 @@ def test_the_commands(run: Run, tmp_path: Path) -> None:
     assert code == 0
     assert found["exact"]
     assert np.isclose(found["groups"]["Convolution"], found["layers"][1]["instructions"] / found["layers"][1]["macc"])
-    code, out, _ = run("verify", tmp_path / "out", "--emulated", 1)
+    code, out, _ = run("verify", tmp_path / "out", "--emulated", 1, "--format", "table")
     assert code == 0
     assert "emulated 1 of 1" in out
