@@ -27,7 +27,7 @@ from hybridq.audio.silence import MADE_BY, made_silence, part_of
 from hybridq.augment import Manner, augmented, centred, highest_tempo, masked, mixed
 from hybridq.cached import cached, key_of
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd
+from hybridq.features import EDITION, FrontEnd
 from hybridq.renewal import Renewal
 from hybridq.stand_ins import StandIns
 
@@ -196,7 +196,7 @@ class Dataset:
     def features(self, name: str) -> Floats:
         """MFCC of the centred clips of a split, not standardised: (clips, coefficients, frames), memory-mapped."""
         split = self.split(name)
-        key = key_of("features", split.key, repr(self.front_end))
+        key = key_of("features", EDITION, split.key, repr(self.front_end))
         features: Floats = cached(self.cache / "features" / f"{key}.npy", lambda: self._transform(split.sounds))
         return features
 

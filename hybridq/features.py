@@ -1,6 +1,6 @@
 """The front end: sound in, a coefficients x frames matrix of MFCC out.
 
-One definition serves a batch, a single clip and a stream, to the last bit::
+One definition serves a batch, a single clip and a stream, to the last bit on one machine::
 
     frames    of `window` samples every `hop`, periodic Hann window
     power     |rfft(frame, n=transform)|^2, the frame zero-padded to the transform length
@@ -32,9 +32,14 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+EDITION = 2  # of the numbers: what was cached by another one is made again
 CHUNK = 8  # clips transformed at once: their spectra stay in the processor's cache
 LARGEST = 192_000  # of all lengths and counts: a second at the highest sample rate
-ROWS = 128  # of every matrix product: BLAS adds up a row in an order that depends on how many rows there are
+LANES = 16  # frames are transformed by so many at once: no vector of float32 has more
+LOG_STEPS = (
+    2.0**20
+)  # a logarithm is a whole number of steps in the cosine transform; float32 has no finer ones from 8 on
+LOG_BITS = 27  # of such a number: no logarithm of a float32 is beyond +-128
 KNEE = 0.6  # of the highest frequency: up to here a vocal tract's length scales frequencies, 4.8 of 8 kHz
 
 
@@ -159,8 +164,9 @@ class FrontEnd:
         for first in range(0, len(sounds), CHUNK):
             part = np.arange(first, min(first + CHUNK, len(sounds)))
             power = self._power(windows[part[:, None], starts[part]])
-            mel = np.stack([one @ warped_mel(self, float(tract[i])) for one, i in zip(power, part, strict=True)])
-            out[part] = (self._logarithm(mel) @ self.dct_weights).transpose(0, 2, 1)
+            for at, i in enumerate(part):
+                columns = power[:, at * self.frames : (at + 1) * self.frames]
+                out[i] = self._cepstrum(bank(self, float(tract[i])) @ columns)
         return out
 
     def mfcc_parallel(self, batch: NDArray[Any], workers: int = 2) -> Floats:
@@ -185,36 +191,56 @@ class FrontEnd:
                 held, gap = held[self.hop :], max(self.hop - len(held), 0)
 
     def _transform(self, batch: Floats, out: Floats) -> None:
-        power = self._power(np.lib.stride_tricks.sliding_window_view(batch, self.window, axis=1)[:, :: self.hop])
-        mel = product(power.reshape(-1, power.shape[-1]), self.mel_weights)
-        cepstrum = product(self._logarithm(mel), self.dct_weights)
-        out[:] = cepstrum.reshape(len(batch), -1, self.coefficients).transpose(0, 2, 1)
+        frames = np.lib.stride_tricks.sliding_window_view(batch, self.window, axis=1)[:, :: self.hop]
+        cepstrum = self._cepstrum(bank(self) @ self._power(frames))
+        columns = cepstrum[:, : len(batch) * out.shape[-1]]
+        out[:] = columns.reshape(self.coefficients, len(batch), -1).transpose(1, 0, 2)
 
     def _power(self, frames: Floats) -> Floats:
-        """(..., window) to (..., transform // 2 + 1)."""
+        """Of frames (..., window): (transform // 2 + 1, columns), a column for each, and silence up to a whole LANES.
+
+        So each frame is a lane of the same vector instructions, here and in the filter bank, and its numbers do not
+        depend on what is beside it. One left over behind the last vector might be rounded otherwise.
+        """
         from scipy import fft
 
-        spectrum = fft.rfft(frames * self.window_values, n=self.transform, axis=-1)
-        power: Floats = np.square(spectrum.real) + np.square(spectrum.imag)
-        return power
+        count = math.prod(frames.shape[:-1])
+        filled = np.zeros((-(-count // LANES) * LANES, self.window), np.float32)
+        np.multiply(frames, self.window_values, out=filled[:count].reshape(frames.shape))
+        spectrum = fft.rfft(filled, n=self.transform, axis=-1)
+        power = np.square(spectrum.real)
+        power += np.square(spectrum.imag)
+        return np.ascontiguousarray(power.T)
 
-    def _logarithm(self, mel: Floats) -> Floats:
-        """Of (..., mel_bands), which are written over."""
+    def _cepstrum(self, mel: Floats) -> Floats:
+        """MFCC (coefficients, columns) of mel (mel_bands, columns), which is written over.
+
+        BLAS adds up a column in an order that depends on the processor and on the columns beside it. Here it adds whole
+        numbers below 2**53, of which float64 loses none in any order.
+        """
         np.maximum(mel, np.float32(self.floor), out=mel)
-        logarithm: Floats = np.log(mel, out=mel)
-        return logarithm
+        np.log(mel, out=mel)
+        weights, step = self._whole_dct
+        found: Floats = (weights @ np.rint(mel * LOG_STEPS) * step).astype(np.float32)
+        return found
 
-
-def product(values: Floats, weights: Floats) -> Floats:
-    """values (rows, n) @ weights (n, m): a row gives the same numbers, to the last bit, whatever rows are beside it."""
-    whole = -(-len(values) // ROWS) * ROWS
-    padded = np.zeros((whole, values.shape[1]), np.float32)
-    padded[: len(values)] = values
-    found: Floats = np.matmul(padded.reshape(-1, ROWS, values.shape[1]), weights).reshape(whole, -1)
-    return found[: len(values)]
+    @cached_property
+    def _whole_dct(self) -> tuple[NDArray[np.float64], float]:
+        """`dct_weights` (coefficients, mel_bands) in whole steps, and what a unit of their products stands for."""
+        weights = self.dct_weights.T.astype(np.float64)
+        largest_sum = float(np.abs(weights).sum(1).max())
+        steps = 2.0 ** (52 - LOG_BITS - math.ceil(math.log2(largest_sum)))
+        return np.rint(weights * steps), 1 / (steps * LOG_STEPS)
 
 
 @lru_cache(maxsize=64)
+def bank(end: FrontEnd, tract: float = 1.0) -> Any:
+    """`warped_mel` as a sparse matrix, shape (mel_bands, transform // 2 + 1): a band adds up its few bins in order."""
+    from scipy import sparse
+
+    return sparse.csr_array(warped_mel(end, tract).T)
+
+
 def warped_mel(end: FrontEnd, tract: float) -> Floats:
     """The mel filter bank that hears a vocal tract `tract` times as long, shape (transform // 2 + 1, mel_bands).
 

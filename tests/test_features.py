@@ -1,5 +1,9 @@
 """The front end gives librosa's numbers, from a clip, a batch or a stream."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -99,6 +103,69 @@ def test_a_clip_has_the_same_bits_in_any_batch_and_in_a_stream(clips, transform,
     for sound, found in zip(sounds, together, strict=True):
         np.testing.assert_array_equal(end.mfcc(sound), found)
     np.testing.assert_array_equal(np.stack(list(end.stream(iter([sounds[-1]]))), axis=1), together[-1])
+
+
+SAME_BITS = """
+import hashlib, sys
+import os
+import subprocess
+import sys
+
+import numpy as np
+from threadpoolctl import threadpool_info
+from hybridq.features import FrontEnd
+
+whole = hashlib.sha256()
+for transform, mel_bands, hop in ((512, 40, 256), (1024, 64, 320), (2048, 38, 700)):
+    end = FrontEnd(transform=transform, mel_bands=mel_bands, hop=hop)
+    sounds = np.random.default_rng(7).normal(0, 0.1, (19, end.samples)).astype(np.float32)
+    together = end.mfcc(sounds)
+    for sound, found in zip(sounds, together, strict=True):
+        np.testing.assert_array_equal(end.mfcc(sound), found)
+        np.testing.assert_array_equal(np.stack(list(end.stream(iter(np.array_split(sound, 9)))), axis=1), found)
+    whole.update(together.tobytes())
+kernels = {one["architecture"] for one in threadpool_info() if one["internal_api"] == "openblas"}
+print(whole.hexdigest(), *kernels)
+"""
+CORES = {  # of OpenBLAS, and the instructions that each needs, by the names of NumPy's releases
+    "Prescott": {"SSE3", "X86_V2"},
+    "Nehalem": {"SSE42", "X86_V2"},
+    "Sandybridge": {"AVX", "X86_V3"},
+    "Haswell": {"AVX2", "X86_V3"},
+    "Zen": {"AVX2", "X86_V3"},
+    "SkylakeX": {"AVX512_SKX", "X86_V4"},
+}
+
+
+def test_features_do_not_depend_on_the_kernels_of_blas():
+    """In a process for each kind of processor of OpenBLAS that this one can be: the same bits, alone and together."""
+    has = {name for name, there in np._core._multiarray_umath.__cpu_features__.items() if there}
+    able = [core for core, needed in CORES.items() if needed & has]
+    runs = {
+        core: subprocess.run(
+            [sys.executable, "-c", SAME_BITS],
+            env=os.environ | ({"OPENBLAS_CORETYPE": core} if core else {}),
+            capture_output=True,
+            text=True,
+        )
+        for core in ("", *able)
+    }
+    assert not [run.stderr for run in runs.values() if run.returncode]
+    digests, *kernels = zip(*(run.stdout.split() for run in runs.values()), strict=True)
+    assert len(set(digests)) == 1
+    assert not kernels or len(set(kernels[0])) > len(able) // 2  # OpenBLAS has taken what it was asked for
+
+
+def test_a_stream_has_the_bits_of_a_clip_without_wide_vectors():
+    """NumPy itself has other code for such processors."""
+    wide = [name for name in np._core._multiarray_umath.__cpu_dispatch__ if name.startswith(("AVX", "X86_V"))]
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SAME_BITS],
+        env=os.environ | {"NPY_DISABLE_CPU_FEATURES": " ".join(wide), "OPENBLAS_CORETYPE": "Nehalem"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
 
 
 @settings(max_examples=25, deadline=None)
