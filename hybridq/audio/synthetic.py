@@ -229,7 +229,7 @@ def _record(take: _Take, speech: Signal, noises: dict[str, Signal]) -> Signal:
     clip[start : start + length] = acoustics.normalised(spoken)[:length]
     if rng.random() >= DRY:
         clip = acoustics.convolved(clip, acoustics.room(rng))
-    noise = _half(noises[rng.choice(sorted(noises))], take.voice.split)
+    noise = _half(noises[str(rng.choice(sorted(noises)))], take.voice.split)
     offset = rng.integers(0, len(noise) - RATE)
     clip = clip + noise[offset : offset + RATE] * 10 ** (-rng.uniform(*SNR_DB) / 20)
     clip = np.fft.irfft(np.fft.rfft(clip) * acoustics.microphone(RATE, rng), RATE)
