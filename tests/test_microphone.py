@@ -1,5 +1,6 @@
 """A microphone: PulseAudio's null sink, whose monitor hears what is played to it."""
 
+import ctypes.util
 import importlib.util
 import os
 import shutil
@@ -19,6 +20,7 @@ from hybridq.streaming.sources import from_microphone
 
 MISSING = [name for name in ("pulseaudio", "paplay") if not shutil.which(name)]
 MISSING += [] if importlib.util.find_spec("sounddevice") else ["sounddevice"]
+MISSING += [] if ctypes.util.find_library("portaudio") else ["PortAudio"]  # which the package finds in the system
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"a microphone of software needs {', '.join(MISSING)}")
 RATE, SECONDS = 16_000, 1.5
 DEVICE = "pulse"  # by which ALSA, and so PortAudio, knows it
