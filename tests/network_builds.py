@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import prod
+
 import numpy as np
 from hypothesis import strategies as st
 
+from hybridq.deploy import scaling
 from hybridq.deploy.checks import check
 from hybridq.deploy.network import (
     INT8,
     INT16,
+    LOWEST_SHIFT,
     Add,
     Affine,
     AveragePool,
@@ -23,7 +28,6 @@ from hybridq.deploy.network import (
     Shape,
     Width,
 )
-from hybridq.deploy.scaling import memory_shifts
 from hybridq.legendre import reach, step
 
 RELU6 = (0, 6 * 2**4)
@@ -104,7 +108,7 @@ class Made:
         once, shape = step(order, window), self.shapes[source]
         states = shape[-1] * order
         made = (states,) if last else (*shape[:-1], states)
-        finer = memory_shifts("", reach(order, window), 0, 0)[0]
+        finer = scaling.memory_shifts("", reach(order, window), 0, 0)[0]
         coarser = int(self.random.integers(2, finer + 1))
         return self._add(Memory(self._name(), (source,), made, 0, once.matrix, once.shift, finer, coarser))
 
@@ -176,6 +180,40 @@ def everything() -> IntegerNetwork:
         flat, mean = made.dense(flat, 9, width, behind=2), made.dense(mean, 9, width, behind=1)
     made.dense(made.add(flat, mean), 5, Width.TERNARY, logits=True)
     return made.network()
+
+
+def averaged(layer: AveragePool, before: int, after: int, places: int) -> AveragePool:
+    """The mean of so many places from one fraction to another, as a converter makes it."""
+    scale = np.array([2.0 ** (after - before) / places])
+    out = scaling.requantization(layer.name, scale, layer.out.low, layer.out.high, LOWEST_SHIFT)
+    return replace(layer, fraction=after, out=out)
+
+
+def on_grids(network: IntegerNetwork, seed: int) -> IntegerNetwork:
+    """The same layers with random fractions, whose sums and means have the scales between them.
+
+    None is refused: by up to 4 bits, any mean may be finer than what it reads, and no two fractions are more than 12
+    apart.
+    """
+    random = np.random.default_rng(seed)
+    fractions, shapes = {network.input_name: network.input_fraction}, network.shapes
+    layers: list[Layer] = []
+    for layer in network.layers:
+        before = [fractions[name] for name in layer.inputs]
+        fraction = int(random.integers(1, 7))
+        if isinstance(layer, MaxPool):
+            fraction = before[0]
+        elif isinstance(layer, AveragePool):
+            fraction = int(np.clip(before[0] + random.integers(-2, 5), -6, 6))
+            layer = averaged(layer, before[0], fraction, prod(shapes[layer.inputs[0]][:-1]))
+        elif isinstance(layer, Add):
+            scales, shift = scaling.sum_scales(layer.name, (before[0], before[1]), fraction)
+            layer = replace(layer, scales=scales, shift=shift)
+        layers.append(replace(layer, fraction=fraction))
+        fractions[layer.name] = fraction
+    found = replace(network, layers=tuple(layers))
+    check(found)
+    return found
 
 
 @st.composite

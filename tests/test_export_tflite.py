@@ -3,6 +3,7 @@ Microcontrollers: from what a runtime gave a layer, the layer's result is at mos
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, replace
 from math import prod
 from pathlib import Path
@@ -12,12 +13,11 @@ import pytest
 from conftest import command
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from network_builds import Made, networks, reference, some_inputs
+from network_builds import Made, averaged, networks, on_grids, reference, some_inputs
 
 from hybridq.dataset import Normalisation
 from hybridq.deploy import arithmetic, scaling
 from hybridq.deploy.artefact import save_network
-from hybridq.deploy.checks import check
 from hybridq.deploy.export import macc_of
 from hybridq.deploy.network import (
     INT16,
@@ -29,7 +29,6 @@ from hybridq.deploy.network import (
     Depthwise,
     IntegerNetwork,
     Layer,
-    MaxPool,
     Requantization,
     Width,
 )
@@ -45,30 +44,6 @@ pytest.importorskip("ai_edge_litert", reason="the package ai-edge-litert is not 
 
 CLIPS = 5
 Weighted = Convolution | Depthwise | Dense
-
-
-def on_grids(network: IntegerNetwork, seed: int) -> IntegerNetwork:
-    """The same layers with random fractions, whose sums and means have the scales between them."""
-    random = np.random.default_rng(seed)
-    fractions, shapes = {network.input_name: network.input_fraction}, network.shapes
-    layers: list[Layer] = []
-    for layer in network.layers:
-        before = [fractions[name] for name in layer.inputs]
-        fraction = int(random.integers(1, 7))
-        if isinstance(layer, MaxPool):
-            fraction = before[0]
-        elif isinstance(layer, AveragePool):
-            fraction = before[0] - int(random.integers(1, 3))
-            scale = 2.0 ** (fraction - before[0]) / prod(shapes[layer.inputs[0]][:-1])
-            layer = replace(layer, out=scaling.requantization(layer.name, np.array([scale])))
-        elif isinstance(layer, Add):
-            scales, shift = scaling.sum_scales(layer.name, (before[0], before[1]), fraction)
-            layer = replace(layer, scales=scales, shift=shift)
-        layers.append(replace(layer, fraction=fraction))
-        fractions[layer.name] = fraction
-    found = replace(network, layers=tuple(layers))
-    check(found)
-    return found
 
 
 def every_tensor(network: IntegerNetwork, inputs: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
@@ -110,14 +85,42 @@ def steps_off(layer: Layer, found: dict[str, np.ndarray], network: IntegerNetwor
     return off
 
 
+def means_of_one_place() -> IntegerNetwork:
+    """Found: the mean of a single value, on a grid of twice its step."""
+    made = Made((1, 1, 1), 0)
+    made.dense(made.average(made.average(made.conv("input", 1, (3, 3), pads=((1, 1), (1, 1))))), 1, logits=True)
+    return made.network()
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(networks(), st.integers(0, 2**32 - 1))
 @example(reference(), 0)
+@example(means_of_one_place(), 0)
 def test_each_layer_of_any_network_is_at_most_a_step_off(network: IntegerNetwork, seed: int) -> None:
     network = on_grids(network, seed)
     for runtime, found in every_tensor(network, some_inputs(network, CLIPS, seed)).items():
         for layer in network.layers:
             assert steps_off(layer, found, network).max() <= 1, (runtime, layer.name)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 2), (2, 1, 2), (1, 3, 2), (2, 4, 2), (5, 7, 2)])
+def test_a_mean_has_any_grid_that_six_doublings_of_its_sums_reach(shape: tuple[int, ...]) -> None:
+    """Found: a scale of 1/2, as of one place on a grid of twice the step, takes such a doubling."""
+    places = shape[0] * shape[1]
+    made = Made(shape, 0)
+    made.dense(made.average("input"), 3, logits=True)
+    pool, last = made.network().layers
+    assert isinstance(pool, AveragePool)
+    for finer in range(-6, 12):
+        if 2**finer >= 2**5 * places:  # six doublings of the 1/2 that a requantization stays below
+            with pytest.raises(UserError, match=f"{re.escape(pool.name)}: its results .* finer than its sums"):
+                averaged(pool, 4, 4 + finer, places)
+            continue
+        network = IntegerNetwork("input", shape, 4, (averaged(pool, 4, 4 + finer, places), last))
+        coarser = np.arange(40, dtype=np.int8).reshape(-1, 1, 1, 1) % 7
+        inputs = some_inputs(network, 40) >> coarser  # else fine grids would clip them all
+        for runtime, found in every_tensor(network, inputs).items():
+            assert steps_off(network.layers[0], found, network).max() <= 1, (runtime, finer)
 
 
 def test_sums_that_are_doubled() -> None:
@@ -213,9 +216,6 @@ def test_bounds_that_no_activation_has(bounds: tuple[int, int]) -> None:
         for layer in made.layers
     ]
     network = on_grids(replace(made.network(), layers=tuple(layers)), 0)
-    *others, pool, last = network.layers
-    pool = replace(pool, out=replace(pool.out, low=low, high=high))
-    network = replace(network, layers=(*others, pool, last))
     for found in every_tensor(network, some_inputs(network, CLIPS)).values():
         assert all(low <= found[layer.name].min() <= found[layer.name].max() <= high for layer in network.layers[1:3])
 
