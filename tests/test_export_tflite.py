@@ -123,6 +123,26 @@ def test_a_mean_has_any_grid_that_six_doublings_of_its_sums_reach(shape: tuple[i
             assert steps_off(network.layers[0], found, network).max() <= 1, (runtime, finer)
 
 
+@pytest.mark.parametrize("before", [(4, 4), (4, 9), (9, 4)])
+def test_a_sum_much_finer_than_what_it_adds_is_refused(before: tuple[int, int]) -> None:
+    """Runtimes shift what they add by 20 bits, and end the process where those do not reach the result's grid."""
+    made = Made((1, 1, 8), 0)
+    other = made.conv("input", 8, (1, 1))
+    made.dense(made.add("input", other), 3, logits=True)
+    conv, add, last = made.network().layers
+    assert isinstance(add, Add)
+    for after in (min(before) + 18, min(before) + 19):
+        scales, shift = scaling.sum_scales(add.name, before, after)
+        layers = (replace(conv, fraction=before[1]), replace(add, fraction=after, scales=scales, shift=shift), last)
+        network = IntegerNetwork("input", (1, 1, 8), before[0], layers)
+        if after == min(before) + 19:
+            with pytest.raises(UserError, match=f"{re.escape(add.name)}: its results .* too much finer"):
+                tflite(network)
+            continue
+        for found in every_tensor(network, some_inputs(network, CLIPS) // 64).values():
+            assert steps_off(network.layers[1], found, network).max() <= 1
+
+
 def test_sums_that_are_doubled() -> None:
     made = Made((24,), 0)
     made.dense(made.dense("input", 8, Width.BINARY), 3, logits=True)

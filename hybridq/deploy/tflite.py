@@ -44,6 +44,7 @@ from hybridq.errors import UserError
 
 ACTIVATIONS = {INT8: 0, INT16: 0, (0, INT8[1]): 1}  # none or RELU by their number in the schema, by what they leave
 ALMOST = 1e-6  # relative: by how much the scales of a mean or sum may differ from those of its grids
+TOO_FINE = 19  # bits of a sum's results beyond its inputs': runtimes, which shift these by 20, end the process
 
 Places = tuple[tuple[int, int], tuple[int, int]]  # (before, after) by axis
 Type = type[np.signedinteger[Any]]
@@ -127,6 +128,8 @@ class Forms:
         for scale, name in zip(layer.scales, layer.inputs, strict=True):
             grids = 2.0 ** (layer.fraction - self.fractions[name])
             self.require(layer, np.isclose(scale / 2**layer.shift, grids, rtol=ALMOST))
+        if layer.fraction - min(self.fractions[name] for name in layer.inputs) >= TOO_FINE:
+            raise UserError(f"{layer.name}: its results are on a grid too much finer than what it adds for TFLite")
         bounds = layer.low, layer.high
         result = self.image(layer.name, layer.shape, layer.fraction)
         inputs = tuple(self.made[name] for name in layer.inputs)
