@@ -10,9 +10,7 @@ from http.server import BaseHTTPRequestHandler
 import numpy as np
 import soundfile
 
-from hybridq.audio.archive import (
-    Archive,
-)
+from hybridq.speech.audio.archive import Archive
 
 FILE = "tiny.tar.gz"
 

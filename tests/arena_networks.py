@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hybridq.graph import Graph, Operator
-from hybridq.keras_layers import describe
+from hybridq.graph.keras.layers import describe
+from hybridq.graph.reader import Graph, Operator
 from hybridq.profiler.accounting import accounting
-from hybridq.profiler.arena import Ram, ram
-from hybridq.profiler.merge import merge
+from hybridq.profiler.count.arena import Ram, ram
+from hybridq.profiler.count.merge import merge
 
 VERSIONS = ("5.2", "6.0", "7.2", "8.1", "8.1:time", "9.0", "1.0", "2.2")
 IMAGE = (6, 5, 2)

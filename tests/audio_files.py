@@ -6,10 +6,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from hybridq.audio import (
-    speaker_split,
-)
 from hybridq.errors import UserError
+from hybridq.speech.audio import speaker_split
 
 RATE = 16000
 

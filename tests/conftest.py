@@ -43,9 +43,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def data(folder: Path, tmp_path: Path) -> Any:
     """The two words of `folder` as a data set."""
-    from hybridq.audio import open_folder
-    from hybridq.dataset import Dataset
-    from hybridq.features import FrontEnd
+    from hybridq.speech.audio import open_folder
+    from hybridq.speech.dataset import Dataset
+    from hybridq.speech.mfcc import FrontEnd
 
     return Dataset(open_folder(folder, tmp_path / "cache"), ("yes", "no"), FrontEnd(), tmp_path / "cache")
 

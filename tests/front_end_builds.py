@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybridq.dataset import Normalisation
-from hybridq.deploy import emulator, toolchain
-from hybridq.deploy.front_end import SOURCES, matrix, sources
-from hybridq.features import FrontEnd
+from hybridq.image import emulator, toolchain
+from hybridq.image.front_end import SOURCES, matrix, sources
+from hybridq.speech.dataset import Normalisation
+from hybridq.speech.mfcc import FrontEnd
 
 FRACTION = 5
 STRICT = "-ffp-contract=off -Wdouble-promotion -Wpedantic -Wshadow"

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hybridq.deploy import packing, toolchain
-from hybridq.deploy.arithmetic import is_logits
-from hybridq.deploy.emulator import Board
-from hybridq.deploy.network import Add, AveragePool, Convolution, Dense, Depthwise, Layer, MaxPool, Width
+from hybridq.image import packing, toolchain
+from hybridq.image.emulator import Board
+from hybridq.integer.arithmetic import is_logits
+from hybridq.integer.network import Add, AveragePool, Convolution, Dense, Depthwise, Layer, MaxPool, Width
 
 KINDS = {Width.INT8: "s8", Width.INT4: "s4", Width.TERNARY: "t2", Width.BINARY: "b1"}
 KERNELS = sorted(toolchain.SOURCES.glob("*.c"))

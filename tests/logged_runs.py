@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from hybridq.errors import UserError
-from hybridq.evaluation import Evaluation
-from hybridq.recipe_file import load_recipe
+from hybridq.recipe.file import load_recipe
+from hybridq.settings.yamlfile import to_yaml
 from hybridq.tracking import Store
-from hybridq.yamlfile import to_yaml
+from hybridq.training.evaluation import Evaluation
 
 PAPER = Path(__file__).resolve().parent.parent / "recipes" / "paper"
 WORDS = ("yes", "no", "up", "down")

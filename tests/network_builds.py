@@ -8,9 +8,9 @@ from math import prod
 import numpy as np
 from hypothesis import strategies as st
 
-from hybridq.deploy import scaling
-from hybridq.deploy.checks import check
-from hybridq.deploy.network import (
+from hybridq.integer import scaling
+from hybridq.integer.checks import check
+from hybridq.integer.network import (
     INT8,
     INT16,
     LOWEST_SHIFT,
@@ -28,7 +28,7 @@ from hybridq.deploy.network import (
     Shape,
     Width,
 )
-from hybridq.legendre import reach, step
+from hybridq.models.legendre import reach, step
 
 RELU6 = (0, 6 * 2**4)
 

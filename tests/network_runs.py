@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybridq.deploy import emulator, toolchain
-from hybridq.deploy.arithmetic import logits
-from hybridq.deploy.emit import emit
-from hybridq.deploy.network import IntegerNetwork
-from hybridq.deploy.plan import plan
+from hybridq.image import emulator, toolchain
+from hybridq.image.emit import emit
+from hybridq.image.memory_plan import plan
+from hybridq.integer.arithmetic import logits
+from hybridq.integer.network import IntegerNetwork
 
 CHECKS = "address,undefined,float-cast-overflow,float-divide-by-zero"
 SANITIZERS = (f"-fsanitize={CHECKS}", "-fno-sanitize-recover=all", "-O1", "-g")

@@ -1,10 +1,10 @@
 """What a training imports, for processes that begin with it."""
 
-from hybridq.startup import spare_imports
+from hybridq.backend.startup import spare_imports
 
 spare_imports()
 
-from hybridq.backend import load_qkeras  # noqa: E402
+from hybridq.backend.tensorflow import load_qkeras  # noqa: E402
 
 load_qkeras()
 
@@ -12,8 +12,8 @@ import librosa.filters  # noqa: E402, F401
 import matplotlib.backends.backend_agg  # noqa: E402, F401
 
 import hybridq.cli  # noqa: E402
-import hybridq.laboratory  # noqa: E402
-import hybridq.pictures  # noqa: E402
+import hybridq.results.pictures  # noqa: E402
+import hybridq.runs.run_recipe  # noqa: E402
 import hybridq.sweeps  # noqa: E402, F401
 from hybridq.tracking.guard import quiet_mlflow  # noqa: E402
 

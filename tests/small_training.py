@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize import quantize
+from hybridq.quantize.model import quantize
 
 
 class Notes:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hybridq.errors import UserError
-from hybridq.graph import Graph, Operator
+from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import NEWEST, VERSIONS, accounting

@@ -16,8 +16,9 @@ from archive_server import FILE, TINY, Behaviour, Handler, archive_of, folder_en
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hybridq.audio import open_folder
-from hybridq.audio.archive import (
+from hybridq.errors import UserError
+from hybridq.speech.audio import open_folder
+from hybridq.speech.audio.archive import (
     ATTEMPTS,
     SERVER_VARIABLE,
     Archive,
@@ -25,8 +26,7 @@ from hybridq.audio.archive import (
     download_test_set,
     is_downloaded,
 )
-from hybridq.audio.unpack import BadArchive
-from hybridq.errors import UserError
+from hybridq.speech.audio.unpack import BadArchive
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_a_whole_part_needs_no_server(served: Behaviour, tmp_path: Path) -> None
 KILLED = """
 import sys
 from pathlib import Path
-from hybridq.audio.archive import Archive, download
+from hybridq.speech.audio.archive import Archive, download
 cache, file, size, sha256 = sys.argv[1:]
 download("v0.02", Path(cache), archives={"v0.02": Archive(file, int(size), sha256)})
 """

@@ -7,12 +7,8 @@ from pathlib import Path
 import pytest
 from archive_server import folder_entry, packed, recording
 
-from hybridq.audio.archive import (
-    ARCHIVES,
-    SERVER_VARIABLE,
-    server_url,
-)
-from hybridq.audio.unpack import BadArchive, unpack
+from hybridq.speech.audio.archive import ARCHIVES, SERVER_VARIABLE, server_url
+from hybridq.speech.audio.unpack import BadArchive, unpack
 
 
 def link(name: str, target: str, kind: bytes) -> tuple[tarfile.TarInfo, bytes]:

@@ -10,11 +10,11 @@ from arena_networks import IMAGE, VERSIONS, Network, planned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridq.graph import Graph, Operator
+from hybridq.arena.planners import Lifetime, first_fit
+from hybridq.graph.reader import Graph, Operator
 from hybridq.profiler.accounting import accounting
-from hybridq.profiler.arena import ram
-from hybridq.profiler.merge import merge, outputs_of
-from hybridq.profiler.planners import Lifetime, first_fit
+from hybridq.profiler.count.arena import ram
+from hybridq.profiler.count.merge import merge, outputs_of
 
 
 @st.composite

@@ -10,14 +10,14 @@ import pytest
 from arena_networks import Network, planned
 from test_accounting import REPORTS, reports, rules_of
 
-from hybridq.graph import Graph, Operator
+from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import accounting
-from hybridq.profiler.arena import ram
-from hybridq.profiler.merge import merge
-from hybridq.profiler.overlap import lag
-from hybridq.profiler.scratch import int8_scratch
+from hybridq.profiler.count.arena import ram
+from hybridq.profiler.count.merge import merge
+from hybridq.profiler.count.overlap import lag
+from hybridq.profiler.count.scratch import int8_scratch
 
 SEQUENTIAL = [param for param in reports(".tflite") if "mobilenet" not in str(param.values)]
 

@@ -11,7 +11,8 @@ from audio_files import RATE, assert_plain, fill, speakers_of, tone, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridq.audio import (
+from hybridq.errors import UserError
+from hybridq.speech.audio import (
     check,
     choose_words,
     info,
@@ -20,8 +21,7 @@ from hybridq.audio import (
     read_exact,
     speaker_split,
 )
-from hybridq.audio.clips import STANDARD_WORDS, AudioSet
-from hybridq.errors import UserError
+from hybridq.speech.audio.clips import STANDARD_WORDS, AudioSet
 
 TEN_OF_THE_SUBSET = ["yes", "no", "up", "down", "left", "right", "stop", "go", "bed", "cat"]
 
@@ -169,7 +169,7 @@ def test_digest_follows_the_content_and_not_the_place(folder: Path, cache: Path,
 
 def age(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what was just written count as long unchanged."""
-    monkeypatch.setattr("hybridq.audio.digests.SETTLED", -60_000_000_000)
+    monkeypatch.setattr("hybridq.speech.audio.digests.SETTLED", -60_000_000_000)
 
 
 def test_unchanged_files_are_not_read_again(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,6 +317,6 @@ def test_real_clips(gsc: Path, tmp_path: Path) -> None:
 
 def test_importing_loads_nothing_heavy() -> None:
     heavy = ("scipy", "soundfile", "librosa", "tensorflow", "rich", "mlflow")
-    code = f"import sys, hybridq.audio; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, hybridq.speech.audio; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

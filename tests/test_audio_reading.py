@@ -9,12 +9,8 @@ from audio_files import RATE, assert_plain, tone, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridq.audio import (
-    fit,
-    read_clip,
-    read_exact,
-)
 from hybridq.errors import UserError
+from hybridq.speech.audio import fit, read_clip, read_exact
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])

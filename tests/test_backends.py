@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from hybridq.bundle import load_bundle
-from hybridq.experiment import open_dataset
-from hybridq.recipe_file import load_recipe
+from hybridq.recipe.file import load_recipe
+from hybridq.runs.experiment import open_dataset
+from hybridq.runs.model_folder import load_bundle
 from hybridq.tracking import open_store
 
 pytest.importorskip("jax", reason="JAX is not installed (hybridq[jax])")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from small_training import Notes, small_network
 
-from hybridq.training import train, validate
-from hybridq.training_settings import TrainingSettings
+from hybridq.training.fit import train, validate
+from hybridq.training.settings import TrainingSettings
 
 EXACT = TrainingSettings(epochs=2, batch=16)
 ROUNDED = EXACT.model_copy(update={"bfloat16": True})

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from logged_runs import log
 from rich.console import Console
 
-from hybridq.columns import filtered
-from hybridq.compare import newest, table
-from hybridq.comparison import STANDARD_WORDS, Comparison
 from hybridq.errors import UserError
-from hybridq.run_diff import differing
+from hybridq.results.compare import newest, table
+from hybridq.results.comparison import STANDARD_WORDS, Comparison
+from hybridq.results.diff import differing
+from hybridq.results.query import filtered
 from hybridq.tracking import RunView, open_store
 
 plain_trees = st.dictionaries(

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridq.deploy import scaling
-from hybridq.deploy.arithmetic import classes, normalised, quantized, requantized
-from hybridq.deploy.artefact import DESCRIPTION, digest, load_network, save_network
-from hybridq.deploy.chains import chains_of
-from hybridq.deploy.convert import on_grids, settle
-from hybridq.deploy.layers import integer_network
 from hybridq.errors import UserError
+from hybridq.integer import scaling
+from hybridq.integer.arithmetic import classes, normalised, quantized, requantized
+from hybridq.integer.artefact import DESCRIPTION, digest, load_network, save_network
+from hybridq.integer.convert import on_grids, settle
+from hybridq.integer.fusion import chains_of
+from hybridq.integer.lowering import integer_network
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize import calibrated, quantize
+from hybridq.quantize.model import calibrated, quantize
 
 GRIDS = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}})
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from hybridq import dataset
-from hybridq.audio import open_folder
-from hybridq.dataset import Dataset, Normalisation
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd
-from hybridq.training_settings import AugmentSettings
+from hybridq.speech import dataset
+from hybridq.speech.audio import open_folder
+from hybridq.speech.dataset import Dataset, Normalisation
+from hybridq.speech.mfcc import FrontEnd
+from hybridq.training.settings import AugmentSettings
 
 WORDS = ("yes", "no")
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hybridq.decision import (
+from hybridq.speech.decision import (
     FALSE_ACCEPTS,
     FALSE_REJECTS,
     NEW_WORDS,

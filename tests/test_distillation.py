@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from small_training import Notes
 
-from hybridq.distillation import softened, taught_by
 from hybridq.models import build_model
 from hybridq.models.hello_edge import DNNConfig
-from hybridq.training import train
-from hybridq.training_settings import TrainingSettings
+from hybridq.training.distillation import softened, taught_by
+from hybridq.training.fit import train
+from hybridq.training.settings import TrainingSettings
 
 
 def network(seed):

@@ -10,10 +10,10 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from hybridq.models.config import Section
-from hybridq.recipe import Recipe
-from hybridq.recipe_file import load_recipe
-from hybridq.validation import keys
+from hybridq.recipe.file import load_recipe
+from hybridq.recipe.schema import Recipe
+from hybridq.settings.section import Section
+from hybridq.settings.validation import keys
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -1,4 +1,4 @@
-"""Emitted C computes what hybridq.deploy.arithmetic says, to the last bit.
+"""Emitted C computes what hybridq.integer.arithmetic says, to the last bit.
 
 On this machine under the address and undefined-behaviour sanitizers, on the emulated Cortex-M4 with the kernels for it
 and with the portable ones, by each compiler.
@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, example, given, settings
 from network_builds import Made, everything, networks, reference, some_inputs
 from network_runs import expected, machine, written
 
-from hybridq.deploy import toolchain
-from hybridq.deploy.emit import emit, kernel_files
-from hybridq.deploy.network import IntegerNetwork
-from hybridq.deploy.plan import plan
 from hybridq.errors import UserError
+from hybridq.image import toolchain
+from hybridq.image.emit import emit, kernel_files
+from hybridq.image.memory_plan import plan
+from hybridq.integer.network import IntegerNetwork
 
 MACHINES = {"here": 50, "zig": 25, "gcc": 25, "zig portable": 15, "gcc portable": 15}  # and how many networks
 

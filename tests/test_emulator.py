@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hybridq.deploy import emulator, toolchain
 from hybridq.errors import UserError
+from hybridq.image import emulator, toolchain
 
 pytest.importorskip("elftools", reason="needs pip install hybridq[deploy]")
 pytest.importorskip("unicorn", reason="needs pip install hybridq[deploy]")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridq.evaluation import Evaluation, wilson
+from hybridq.training.evaluation import Evaluation, wilson
 
 
 def test_accuracies_of_a_small_confusion():

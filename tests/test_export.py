@@ -13,12 +13,12 @@ import pytest
 from conftest import Run
 from network_builds import Made, reference
 
-from hybridq.deploy import emulator, machines, toolchain
-from hybridq.deploy.artefact import save_network
-from hybridq.deploy.export import export
-from hybridq.deploy.network import IntegerNetwork, Width
-from hybridq.deploy.verify import verify
 from hybridq.errors import UserError
+from hybridq.image import emulator, machines, toolchain
+from hybridq.image.export import export
+from hybridq.image.verify import verify
+from hybridq.integer.artefact import save_network
+from hybridq.integer.network import IntegerNetwork, Width
 
 pytest.importorskip("elftools", reason="needs pip install hybridq[deploy]")
 pytest.importorskip("unicorn", reason="needs pip install hybridq[deploy]")

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from network_builds import Made, averaged, networks, on_grids, reference, some_inputs
 
-from hybridq.dataset import Normalisation
-from hybridq.deploy import arithmetic, scaling
-from hybridq.deploy.artefact import save_network
-from hybridq.deploy.export import macc_of
-from hybridq.deploy.network import (
+from hybridq.errors import UserError
+from hybridq.image.export import macc_of
+from hybridq.integer import arithmetic, scaling
+from hybridq.integer.artefact import save_network
+from hybridq.integer.network import (
     INT16,
     Add,
     Affine,
@@ -32,13 +32,13 @@ from hybridq.deploy.network import (
     Requantization,
     Width,
 )
-from hybridq.deploy.tflite import Forms, tflite
-from hybridq.deploy.tflite_numbers import elu_of
-from hybridq.deploy.tflite_runtimes import runtimes
-from hybridq.deploy.tflite_writer import packed
-from hybridq.errors import UserError
-from hybridq.features import FrontEnd
 from hybridq.profiler import profile
+from hybridq.speech.dataset import Normalisation
+from hybridq.speech.mfcc import FrontEnd
+from hybridq.tflite.convert import Forms, tflite
+from hybridq.tflite.numbers import elu_of
+from hybridq.tflite.runtimes import runtimes
+from hybridq.tflite.writer import packed
 
 pytest.importorskip("ai_edge_litert", reason="the package ai-edge-litert is not installed")
 

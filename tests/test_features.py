@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd, warped_mel
+from hybridq.speech.mfcc import FrontEnd, warped_mel
 
 TOLERANCE = 1e-3  # the agreement with librosa that users are promised, in every coefficient
 
@@ -29,7 +29,7 @@ def librosa_mfcc(sound: np.ndarray, end: FrontEnd) -> np.ndarray:
 
 @pytest.mark.parametrize("transform", [512, 2048])
 def test_real_clips_agree_with_librosa(gsc, transform):
-    from hybridq.audio import read_exact
+    from hybridq.speech.audio import read_exact
 
     end = FrontEnd(transform=transform)
     paths = sorted((gsc / "yes").glob("*.flac"))[:40] + sorted((gsc / "bed").glob("*.flac"))[:40]
@@ -113,7 +113,7 @@ import sys
 
 import numpy as np
 from threadpoolctl import threadpool_info
-from hybridq.features import FrontEnd
+from hybridq.speech.mfcc import FrontEnd
 
 whole = hashlib.sha256()
 for transform, mel_bands, hop in ((512, 40, 256), (1024, 64, 320), (2048, 38, 700)):

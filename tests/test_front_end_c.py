@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_runs import SANITIZERS, has_sanitizers
 
-from hybridq.dataset import Normalisation
-from hybridq.deploy.front_end import Flanks, agreement, matrix, sources
-from hybridq.deploy.network import Dense, IntegerNetwork, Requantization
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd
+from hybridq.image.front_end import Flanks, agreement, matrix, sources
+from hybridq.integer.network import Dense, IntegerNetwork, Requantization
+from hybridq.speech.dataset import Normalisation
+from hybridq.speech.mfcc import FrontEnd
 
 TOLERANCE = 1e-3  # of the standardised features, in every coefficient
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hybridq.fused_norms import fused_norms
+from hybridq.training.fused_norms import fused_norms
 
 
 def network(**settings):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hybridq.errors import UserError
-from hybridq.graph import Graph, read_graph
+from hybridq.graph.reader import Graph, read_graph
 
 
 def branching() -> Any:

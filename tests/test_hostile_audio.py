@@ -11,13 +11,13 @@ from front_end_builds import hostile, plain
 from network_builds import Made
 from network_runs import constants, machine
 
-from hybridq.deploy import front_end
-from hybridq.deploy.arithmetic import logits
-from hybridq.deploy.artefact import save_network
-from hybridq.deploy.export import SOURCES, export
-from hybridq.deploy.machines import FLAGS
-from hybridq.deploy.network import Width
-from hybridq.features import FrontEnd
+from hybridq.image import front_end
+from hybridq.image.export import SOURCES, export
+from hybridq.image.machines import FLAGS
+from hybridq.integer.arithmetic import logits
+from hybridq.integer.artefact import save_network
+from hybridq.integer.network import Width
+from hybridq.speech.mfcc import FrontEnd
 
 CLASSES = 3
 WAYS = 3

@@ -26,8 +26,8 @@ from stranger_files import (
 )
 
 from hybridq.errors import UserError
-from hybridq.graph import read_graph
-from hybridq.model_files import LARGEST_CONFIG
+from hybridq.graph.keras.file import LARGEST_CONFIG
+from hybridq.graph.reader import read_graph
 from hybridq.profiler import profile
 
 MEGABYTES = 500

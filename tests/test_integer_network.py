@@ -8,21 +8,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_training import Notes
 
-from hybridq.bundle import load_bundle
-from hybridq.deploy.arithmetic import classes, computed, every_tensor, quantized
-from hybridq.deploy.artefact import digest, load_network, save_network
-from hybridq.deploy.chains import chains_of
-from hybridq.deploy.checks import check
-from hybridq.deploy.convert import convert, settle
-from hybridq.deploy.layers import integer_network
-from hybridq.deploy.network import Add, AveragePool, Dense, MaxPool, Width
-from hybridq.experiment import open_dataset
-from hybridq.laboratory import Laboratory
+from hybridq.integer.arithmetic import classes, computed, every_tensor, quantized
+from hybridq.integer.artefact import digest, load_network, save_network
+from hybridq.integer.checks import check
+from hybridq.integer.convert import convert, settle
+from hybridq.integer.fusion import chains_of
+from hybridq.integer.lowering import integer_network
+from hybridq.integer.network import Add, AveragePool, Dense, MaxPool, Width
 from hybridq.models import build_model
 from hybridq.models.config import TCResNetConfig, TENetConfig
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize import DEFAULT_FRACTION, calibrated, is_grid, quantize
-from hybridq.recipe_file import load_recipe
+from hybridq.quantize.model import DEFAULT_FRACTION, calibrated, is_grid, quantize
+from hybridq.recipe.file import load_recipe
+from hybridq.runs.experiment import open_dataset
+from hybridq.runs.model_folder import load_bundle
+from hybridq.runs.run_recipe import Laboratory
 from hybridq.tracking import open_store
 
 WIDTHS = st.sampled_from(["8-bit", "4-bit", "ternary", "binary"])

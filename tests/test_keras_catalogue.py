@@ -19,8 +19,8 @@ import pytest
 import qkeras
 from keras import layers
 
-from hybridq.graph import read_graph
-from hybridq.keras_layers import UNCHANGED
+from hybridq.graph.keras.layers import UNCHANGED
+from hybridq.graph.reader import read_graph
 from hybridq.profiler import profile
 
 Shape = tuple[int, ...]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hybridq.graph import read_graph
-from hybridq.keras_layers import precision_of
+from hybridq.graph.keras.layers import precision_of
+from hybridq.graph.reader import read_graph
 from hybridq.precision import Precision
 
 

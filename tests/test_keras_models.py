@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hybridq.errors import UserError
-from hybridq.graph import read_graph
+from hybridq.graph.reader import read_graph
 from hybridq.precision import Precision
 from hybridq.profiler import profile
 

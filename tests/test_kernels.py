@@ -1,4 +1,4 @@
-"""The C kernels compute what hybridq.deploy.arithmetic says, to the last bit: on this machine and on the Cortex-M4."""
+"""The C kernels compute what hybridq.integer.arithmetic says, to the last bit: on this machine and on the Cortex-M4."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kernel_runs import KERNELS, Emulated, Host, Runner
 
-from hybridq.deploy import toolchain
-from hybridq.deploy.arithmetic import computed
-from hybridq.deploy.network import (
+from hybridq.image import toolchain
+from hybridq.integer.arithmetic import computed
+from hybridq.integer.network import (
     INT16,
     LOWEST_SHIFT,
     Add,

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from small_training import Notes, small_network
 
 from hybridq.errors import UserError
-from hybridq.latents import clipped_latents, latent_bound, latents
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize import quantize
-from hybridq.training import train
-from hybridq.training_settings import TrainingSettings
+from hybridq.quantize.model import quantize
+from hybridq.training.fit import train
+from hybridq.training.latent_clipping import clipped_latents, latent_bound, latents
+from hybridq.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=3, batch=8, warmup_epochs=0, learning_rate=3e-2, average=0.5, latent_clip=(1.8, 1.2))
 

@@ -7,23 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridq.bundle import load_bundle, save_bundle
-from hybridq.dataset import Normalisation
 from hybridq.errors import UserError
-from hybridq.experiment import graph_of
-from hybridq.features import FrontEnd
-from hybridq.graph import read_graph
-from hybridq.legendre import reach, step, zero_order_hold
+from hybridq.graph.reader import read_graph
 from hybridq.models import build_model
 from hybridq.models.config import LMUConfig, ReferenceConfig
+from hybridq.models.legendre import reach, step, zero_order_hold
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.profiler.kbits import kbits
-from hybridq.quantize import quantize
-from hybridq.recipe_file import load_recipe
+from hybridq.quantize.model import quantize
+from hybridq.recipe.file import load_recipe
+from hybridq.runs.experiment import graph_of
+from hybridq.runs.load_network import Trained
+from hybridq.runs.model_folder import load_bundle, save_bundle
+from hybridq.speech.dataset import Normalisation
+from hybridq.speech.mfcc import FrontEnd
 from hybridq.streaming.listening import answers, prepare, spotter
 from hybridq.streaming.reuse import reuse
-from hybridq.trained import Trained
 
 LMU = Path(__file__).resolve().parent.parent / "recipes" / "zoo" / "lmu"
 PRINTED = {"lmu_1": (1683, 8, 0.0), "lmu_2": (361, 4, 0.0), "lmu_3": (105, 4, 0.8), "lmu_4": (49, 4, 0.91)}

@@ -6,10 +6,10 @@ import shutil
 import pytest
 from conftest import command, write_tones
 
-from hybridq.deploy import toolchain
-from hybridq.deploy.artefact import digest, load_network
-from hybridq.metrics import METRICS
+from hybridq.image import toolchain
+from hybridq.integer.artefact import digest, load_network
 from hybridq.tracking import open_store
+from hybridq.tracking.metrics import METRICS
 
 RECIPES = {
     "float": "model: {name: cnn, filters: [2, 4], linear: 4, dense: 4}\ntraining: {epochs: 2, batch: 16}\n",

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd
+from hybridq.speech.mfcc import FrontEnd
 from hybridq.streaming.sources import from_microphone
 
 MISSING = [name for name in ("pulseaudio", "paplay") if not shutil.which(name)]

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from stranger_files import read_or_refused
 
 from hybridq.errors import UserError
-from hybridq.graph import read_graph
-from hybridq.model_files import LARGEST_CONFIG
+from hybridq.graph.keras.file import LARGEST_CONFIG
+from hybridq.graph.reader import read_graph
 
 
 @pytest.fixture(scope="module")

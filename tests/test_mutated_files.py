@@ -8,7 +8,7 @@ from pathlib import Path
 from conftest import REPOSITORY
 from stranger_files import archive, description, h5, h5_files, keras_2, keras_files, tflite, tflite_files, watched
 
-from hybridq.graph import read_graph
+from hybridq.graph.reader import read_graph
 from hybridq.profiler import profile
 
 KERAS, TFLITE, H5 = 520, 420, 60  # mutated files of each sort; an .h5 file takes a process of its own

@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hybridq.audio import choose_other_words, open_folder
-from hybridq.audio.everyday import EVERYDAY_WORDS
-from hybridq.audio.negatives import Negatives, commands_of, present, selection
-from hybridq.audio.silence import made_silence, part_of
-from hybridq.dataset import Dataset
 from hybridq.errors import UserError
-from hybridq.experiment import open_dataset
-from hybridq.features import FrontEnd
-from hybridq.recipe_file import load_recipe
-from hybridq.renewal import FADE, spliced
-from hybridq.training_settings import AugmentSettings
+from hybridq.recipe.file import load_recipe
+from hybridq.runs.experiment import open_dataset
+from hybridq.speech.audio import choose_other_words, open_folder
+from hybridq.speech.audio.everyday import EVERYDAY_WORDS
+from hybridq.speech.audio.negatives import Negatives, commands_of, present, selection
+from hybridq.speech.audio.silence import made_silence, part_of
+from hybridq.speech.dataset import Dataset
+from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.negative_sampling import FADE, spliced
+from hybridq.training.settings import AugmentSettings
 
 COMMANDS = ("yes", "no")
 LABELS = (*COMMANDS, "_silence_", "_unknown_")

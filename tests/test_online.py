@@ -12,23 +12,23 @@ from hypothesis import strategies as st
 from network_builds import Made, some_inputs
 from network_runs import machine
 
-from hybridq.decision import softmax
-from hybridq.deploy import toolchain
-from hybridq.deploy.arithmetic import logits, quantized
-from hybridq.deploy.artefact import digest, load_network, save_network
-from hybridq.deploy.convert import settle
-from hybridq.deploy.export import export
-from hybridq.deploy.layers import integer_network
-from hybridq.deploy.network import INT16, IntegerNetwork, Memory, Width
-from hybridq.deploy.online import Streams, frame_by_frame, is_online
-from hybridq.deploy.verify import verify
 from hybridq.errors import UserError
+from hybridq.image import toolchain
+from hybridq.image.export import export
+from hybridq.image.verify import verify
+from hybridq.integer.arithmetic import logits, quantized
+from hybridq.integer.artefact import digest, load_network, save_network
+from hybridq.integer.convert import settle
+from hybridq.integer.lowering import integer_network
+from hybridq.integer.network import INT16, IntegerNetwork, Memory, Width
+from hybridq.integer.online import Streams, frame_by_frame, is_online
 from hybridq.models import build_model
 from hybridq.models.config import LMUConfig
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize import calibrated, quantize
+from hybridq.quantize.model import calibrated, quantize
+from hybridq.runs.load_network import Trained, chain_of
+from hybridq.speech.decision import softmax
 from hybridq.streaming import listening
-from hybridq.trained import Trained, chain_of
 
 LABELS = ["yes", "no", "go"]
 FRONT_END = {"sample_rate": 16000, "window": 640, "hop": 320, "transform": 1024, "mel_bands": 40, "low_hz": 20.0}

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridq.deploy import packing
-from hybridq.deploy.network import Convolution, Dense, Width
+from hybridq.image import packing
+from hybridq.integer.network import Convolution, Dense, Width
 
 SEEDS = st.integers(0, 2**32 - 1)
 SHAPES = st.one_of(

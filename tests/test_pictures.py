@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_compare import FIGURES, view
 
-from hybridq import pictures
-from hybridq.compare import table
-from hybridq.comparison import Comparison
-from hybridq.decision import decisions, softmax
-from hybridq.pareto import front
 from hybridq.precision import Precision
+from hybridq.results import pictures
+from hybridq.results.compare import table
+from hybridq.results.comparison import Comparison
+from hybridq.results.pareto import front
 from hybridq.search.sensitivity import Change, Score, Sensitivity
+from hybridq.speech.decision import decisions, softmax
 
 WORDS = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"]
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from conftest import command
 
-from hybridq.deploy.artefact import digest
 from hybridq.errors import UserError
-from hybridq.experiment import graph_of
-from hybridq.measurement import measured_on
+from hybridq.integer.artefact import digest
 from hybridq.pretrained import FOLDER, PREFIX, networks, pretrained_file
 from hybridq.profiler import profile
-from hybridq.recipe_file import load_recipe
-from hybridq.trained import find_trained
+from hybridq.recipe.file import load_recipe
+from hybridq.runs.experiment import graph_of
+from hybridq.runs.load_network import find_trained
+from hybridq.runs.measurement import measured_on
 
 NAMES = sorted(networks())
 MEGABYTES = 2  # of all of them together

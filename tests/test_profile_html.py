@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from hybridq.graph import Graph, Operator
+from hybridq.arena.planners import Lifetime
+from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler import TARGETS, profile
 from hybridq.profiler.diff import Diff
-from hybridq.profiler.markup import COLOURS
-from hybridq.profiler.planners import Lifetime
+from hybridq.profiler.render.markup import COLOURS
 from hybridq.profiler.suggest import suggest
 from hybridq.profiler.targets import custom_target
 

@@ -11,24 +11,24 @@ from hypothesis import HealthCheck, given, settings
 from soon import soon
 from test_integer_network import networks
 
-from hybridq.deploy.chains import structure
-from hybridq.deploy.constants import constants_bytes
-from hybridq.deploy.convert import settle
-from hybridq.deploy.layers import integer_network
-from hybridq.deploy.outline import outline
-from hybridq.deploy.plan import plan
 from hybridq.errors import UserError
-from hybridq.experiment import graph_of
-from hybridq.graph import Graph, Operator, read_graph
+from hybridq.graph.reader import Graph, Operator, read_graph
+from hybridq.image.constants import constants_bytes
+from hybridq.image.memory_plan import plan
+from hybridq.integer.convert import settle
+from hybridq.integer.fusion import structure
+from hybridq.integer.lowering import integer_network
+from hybridq.integer.skeleton import outline
 from hybridq.models import build_model
 from hybridq.models.config import TCResNetConfig
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import PACKED
 from hybridq.profiler.suggest import suggest
-from hybridq.quantize import quantize
-from hybridq.quantized_graph import quantized_graph
-from hybridq.recipe_file import load_recipe
+from hybridq.quantize.graph import quantized_graph
+from hybridq.quantize.model import quantize
+from hybridq.recipe.file import load_recipe
+from hybridq.runs.experiment import graph_of
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = sorted((ROOT / "recipes" / "deploy").glob("*.yaml"))

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from hybridq.graph import Graph, Operator
+from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile, target
 from hybridq.profiler.accounting import VERSIONS, Accounting
 from hybridq.profiler.diff import Diff
+from hybridq.profiler.render.tables import Printed, listed, size
 from hybridq.profiler.suggest import suggest
-from hybridq.profiler.tables import Printed, listed, size
 from hybridq.profiler.targets import custom_target
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

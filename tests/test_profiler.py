@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridq.errors import UserError
-from hybridq.graph import Graph, Operator, read_graph
-from hybridq.keras_layers import LAYERS, WRAPPERS
+from hybridq.graph.keras.layers import LAYERS, WRAPPERS
+from hybridq.graph.reader import Graph, Operator, read_graph
 from hybridq.models import build_model
 from hybridq.models.config import ReferenceConfig
 from hybridq.precision import Precision, PrecisionPlan
-from hybridq.profiler import TARGETS, macc, standard_plans, target
+from hybridq.profiler import TARGETS, standard_plans, target
 from hybridq.profiler import profile as profile_by_version
+from hybridq.profiler.count import macc
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 profile = partial(profile_by_version, accounting="x-cube-ai:7.1")  # the version of the published report
@@ -149,7 +150,7 @@ def test_eight_bit_outputs_shrink_the_activations(valid: Graph) -> None:
 
 
 def test_a_quantized_model_costs_what_its_plan_says(valid: Graph) -> None:
-    from hybridq.quantize import quantize
+    from hybridq.quantize.model import quantize
 
     config = ReferenceConfig(name="reference", padding="valid", norm="before_pool")
     plan = PrecisionPlan.from_data(

@@ -6,18 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_training import Notes, small_network
 
-from hybridq.deploy.convert import settle
-from hybridq.deploy.export import export
-from hybridq.deploy.layers import integer_network
 from hybridq.errors import UserError
-from hybridq.experiment import graph_of
-from hybridq.laboratory import Laboratory
+from hybridq.image.export import export
+from hybridq.integer.convert import settle
+from hybridq.integer.lowering import integer_network
 from hybridq.profiler import profile
-from hybridq.pruning import masked_kernels, sparsity
-from hybridq.recipe_file import load_recipe
+from hybridq.recipe.file import load_recipe
+from hybridq.runs.experiment import graph_of
+from hybridq.runs.run_recipe import Laboratory
 from hybridq.tracking import open_store
-from hybridq.training import train
-from hybridq.training_settings import PruneSettings, TrainingSettings
+from hybridq.training.fit import train
+from hybridq.training.pruning import masked_kernels, sparsity
+from hybridq.training.settings import PruneSettings, TrainingSettings
 
 PRUNE = PruneSettings(sparsity=0.8, first=2, last=3)
 SETTINGS = TrainingSettings(epochs=4, batch=8, warmup_epochs=0, learning_rate=3e-3, average=0.9, prune=PRUNE)

@@ -11,7 +11,15 @@ from hybridq.models.config import ReferenceConfig, TCResNetConfig, TENetConfig
 from hybridq.models.hello_edge import CRNNConfig, GRUConfig, LSTMConfig
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler import profile
-from hybridq.quantize import RECURRENT, best_fraction, calibrated, copy_weights, is_grid, quantizable, quantize
+from hybridq.quantize.model import (
+    RECURRENT,
+    best_fraction,
+    calibrated,
+    copy_weights,
+    is_grid,
+    quantizable,
+    quantize,
+)
 
 HYBRID = PrecisionPlan.from_data({"conv2d*": "8-bit", "dense*": "binary", "dense_2": "8-bit"})
 
@@ -121,7 +129,7 @@ def test_bias_and_outputs_are_quantized_where_the_plan_says():
 def test_a_grid_rounds_halves_up_clips_to_int8_and_passes_gradients_inside(values, fraction):
     import tensorflow as tf
 
-    from hybridq.grid import Grid
+    from hybridq.quantize.grid import Grid
 
     def gone_through(x):
         with tf.GradientTape() as tape:

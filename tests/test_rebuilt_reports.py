@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from hybridq.graph import Operator
+from hybridq.graph.reader import Operator
 from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import accounting
-from hybridq.profiler.macc import macc
+from hybridq.profiler.count.macc import macc
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

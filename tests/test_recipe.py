@@ -14,11 +14,11 @@ from pydantic import BaseModel
 from hybridq.errors import UserError
 from hybridq.models.config import ReferenceConfig
 from hybridq.precision import Precision
-from hybridq.recipe import Recipe
-from hybridq.recipe_file import linked, load_recipe, load_variants
-from hybridq.settings import DataSettings, FeatureSettings, Published
-from hybridq.training_settings import AugmentSettings, TrainingSettings
-from hybridq.yamlfile import to_yaml
+from hybridq.recipe.file import linked, load_recipe, load_variants
+from hybridq.recipe.schema import Recipe
+from hybridq.recipe.sections import DataSettings, FeatureSettings, Published
+from hybridq.settings.yamlfile import to_yaml
+from hybridq.training.settings import AugmentSettings, TrainingSettings
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from hybridq.errors import BAD_INPUT, UserError
 from hybridq.models.config import ReferenceConfig
-from hybridq.recipe import Recipe
-from hybridq.recipe_file import load_recipe
-from hybridq.validation import keys
+from hybridq.recipe.file import load_recipe
+from hybridq.recipe.schema import Recipe
+from hybridq.settings.validation import keys
 
 
 def message(path: str | Path, *overrides: str) -> str:

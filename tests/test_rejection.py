@@ -7,9 +7,9 @@ import pytest
 import soundfile
 from conftest import command, write_tones
 
-from hybridq.deploy.artefact import load_network
-from hybridq.metrics import METRICS
+from hybridq.integer.artefact import load_network
 from hybridq.tracking import open_store
+from hybridq.tracking.metrics import METRICS
 
 RECIPE = """\
 model: {name: cnn, filters: [2, 4], linear: 4, dense: 4}

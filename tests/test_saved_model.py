@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hybridq.errors import UserError
-from hybridq.graph import read_graph
+from hybridq.graph.reader import read_graph
 from hybridq.profiler import profile
 
 

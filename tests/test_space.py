@@ -21,12 +21,12 @@ from hybridq.models.config import CONFIGS
 from hybridq.profiler.closed_forms import size_of
 from hybridq.profiler.hello_edge import size
 from hybridq.profiler.targets import target
-from hybridq.recipe_file import load_recipe
-from hybridq.search.halving import _Judge, rungs_of
+from hybridq.recipe.file import load_recipe
+from hybridq.recipe.sections import FeatureSettings
 from hybridq.search.networks import FAMILIES, Sample, draw, limits_of, sample, shares
-from hybridq.settings import FeatureSettings
+from hybridq.search.successive_halving import _Judge, rungs_of
 from hybridq.tracking import RunView, open_store
-from hybridq.training import Epoch
+from hybridq.training.fit import Epoch
 
 ZOO = Path(__file__).resolve().parent.parent / "recipes" / "zoo" / "hello-edge"
 LIMITS = ("S", "M", "L", "stm32l496", "stm32f746")

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from network_builds import Made, some_inputs
 from network_runs import expected, machine
 
-from hybridq.deploy import sparse
-from hybridq.deploy.constants import constants_bytes
-from hybridq.deploy.emit import emit, kernel_files
-from hybridq.deploy.network import Dense, IntegerNetwork, Width
-from hybridq.deploy.packing import packed_bytes
-from hybridq.deploy.plan import plan
+from hybridq.image import sparse
+from hybridq.image.constants import constants_bytes
+from hybridq.image.emit import emit, kernel_files
+from hybridq.image.memory_plan import plan
+from hybridq.image.packing import packed_bytes
+from hybridq.integer.network import Dense, IntegerNetwork, Width
 
 SEEDS = st.integers(0, 2**32 - 1)
 

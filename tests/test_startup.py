@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from hybridq.startup import configured_backend, large_import
+from hybridq.backend.startup import configured_backend, large_import
 
 IMPORTED = """
 import sys
 from hybridq import startup
-from hybridq.backend import load_qkeras
+from hybridq.backend.tensorflow import load_qkeras
 if sys.argv[1] == "spare":
     startup.spare_imports()
 load_qkeras()

@@ -10,15 +10,15 @@ from conftest import command, write_tones
 from interrupting import interrupted
 from rich.console import Console
 
-from hybridq.deploy.artefact import load_network, save_network
-from hybridq.metrics import METRICS
+from hybridq.integer.artefact import load_network, save_network
 from hybridq.pretrained import networks
+from hybridq.runs.load_network import find_trained
 from hybridq.streaming import sources, view
 from hybridq.streaming.evaluation import Request, evaluate
 from hybridq.streaming.listening import listen, spotter
 from hybridq.streaming.rule import Rule, settings_of
 from hybridq.tracking import open_store
-from hybridq.trained import find_trained
+from hybridq.tracking.metrics import METRICS
 
 RECIPE = """\
 model: {name: cnn, filters: [4, 4], linear: 4, dense: 8}

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridq.graph import Graph, Operator
+from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler import profile
+from hybridq.profiler.render.tables import Note
 from hybridq.profiler.suggest import Suggestion, suggest
-from hybridq.profiler.tables import Note
 
 # kernels and biases of the float reference network, padding "same"
 REFERENCE = {

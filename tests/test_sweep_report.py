@@ -11,7 +11,7 @@ import pytest
 from logged_runs import log
 
 from hybridq.errors import UserError
-from hybridq.sweep_report import sweep_report
+from hybridq.results.sweep_report import sweep_report
 from hybridq.tracking import Store, open_store
 
 VOID = {"meta", "img", "br"}

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridq import experiment, sweeps
+from hybridq import sweeps
 from hybridq.errors import UserError
 from hybridq.paths import locked
-from hybridq.recipe_file import load_recipe
-from hybridq.reproduce import logged_recipe, reproduction
+from hybridq.recipe.file import load_recipe
+from hybridq.runs import experiment
+from hybridq.runs.reproduce import logged_recipe, reproduction
 from hybridq.sweeps.events import Died, Failed, Finished
 from hybridq.sweeps.schedule import MOST_DEATHS
 from hybridq.sweeps.worker import Task, work

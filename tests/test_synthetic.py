@@ -16,13 +16,13 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridq.audio import espeak
-from hybridq.audio.acoustics import RATE, coloured_noise, convolved, room, trimmed
-from hybridq.audio.clips import LISTS, NOISE_FOLDER, STANDARD_WORDS, open_folder
-from hybridq.audio.espeak import Espeak, Utterance
-from hybridq.audio.synthetic import make_synthetic
-from hybridq.audio.voices import VARIANTS, cast
 from hybridq.errors import BAD_INPUT, ENVIRONMENT, NotWritable, UserError
+from hybridq.speech.audio import espeak
+from hybridq.speech.audio.acoustics import RATE, coloured_noise, convolved, room, trimmed
+from hybridq.speech.audio.clips import LISTS, NOISE_FOLDER, STANDARD_WORDS, open_folder
+from hybridq.speech.audio.espeak import Espeak, Utterance
+from hybridq.speech.audio.synthetic import make_synthetic
+from hybridq.speech.audio.voices import VARIANTS, cast
 
 VOICES = 6
 
@@ -110,7 +110,7 @@ def test_a_damaged_folder_is_made_again(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_is_not_used(tmp_path: Path) -> None:
     """A real one: killed once it has begun to write, its folder is cleared away by the next."""
     code = (
-        "import sys, pathlib; from hybridq.audio.synthetic import make_synthetic;"
+        "import sys, pathlib; from hybridq.speech.audio.synthetic import make_synthetic;"
         "make_synthetic(pathlib.Path(sys.argv[1]), 60, words=['yes', 'no'], progress=False)"
     )
     child = os.posix_spawn(sys.executable, [sys.executable, "-c", code, str(tmp_path)], {**os.environ})

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybridq.errors import UserError
-from hybridq.graph import Graph, Operator
+from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import TARGETS, Target, profile, target
 from hybridq.profiler.estimates import Estimate, energy, latency

@@ -16,7 +16,7 @@ from soon import soon
 from tflite_builds import SMALL, Writer, convolution
 
 from hybridq.errors import UserError
-from hybridq.graph import read_graph
+from hybridq.graph.reader import read_graph
 from hybridq.precision import Precision
 
 REPORTS = Path(__file__).resolve().parent.parent.parent / "shared" / "facts" / "xcube"

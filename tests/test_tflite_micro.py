@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hybridq.graph import Graph, Operator, read_graph
+from hybridq.arena.planners import Lifetime, first_fit, scratch_name
+from hybridq.graph.reader import Graph, Operator, read_graph
 from hybridq.profiler.accounting import accounting
-from hybridq.profiler.arena import ram
-from hybridq.profiler.merge import merge
-from hybridq.profiler.planners import Lifetime, first_fit, scratch_name
+from hybridq.profiler.count.arena import ram
+from hybridq.profiler.count.merge import merge
 
 pytest.importorskip("tflite_micro", reason="the package tflite-micro is not installed (a pre-release for Linux)")
 

@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 from store_processes import HOME, child, refused
 
 from hybridq.errors import ENVIRONMENT, UserError
-from hybridq.metrics import METRICS, mlflow_name, name_from_mlflow
 from hybridq.tracking import RunView, Store, open_store
 from hybridq.tracking.guard import redacted
+from hybridq.tracking.metrics import METRICS, mlflow_name, name_from_mlflow
 from hybridq.tracking.ui import free_port
 
 
@@ -49,7 +49,7 @@ def test_only_tracking_imports_mlflow() -> None:
     inside = [path for path, text in sources.items() if "import mlflow" in text or "from mlflow" in text]
     assert inside
     assert all(path.parent.name == "tracking" for path in inside)
-    heavy = "import sys, hybridq.tracking, hybridq.compare; print({'mlflow', 'matplotlib'} & set(sys.modules))"
+    heavy = "import sys, hybridq.tracking, hybridq.results.compare; print({'mlflow', 'matplotlib'} & set(sys.modules))"
     assert child(heavy).communicate()[0] == "set()\n"
 
 

@@ -18,8 +18,8 @@ import pytest
 from team import ADMIN_PASSWORD, DATABASE_PASSWORD, USER, Database, Server, postgres
 
 from hybridq.errors import ENVIRONMENT, UserError
-from hybridq.metrics import mlflow_name
 from hybridq.tracking import Store, open_store
+from hybridq.tracking.metrics import mlflow_name
 
 HOME = Path(__file__).parents[1]
 EPOCHS, LONG = 6, 20

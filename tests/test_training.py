@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from small_training import Notes, small_network
 
 from hybridq.errors import UserError
-from hybridq.training import Epoch, History, learning_rate, train, validate
-from hybridq.training_settings import TrainingSettings
+from hybridq.training.fit import Epoch, History, learning_rate, train, validate
+from hybridq.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=3, batch=16, average=0.9, warmup_epochs=1)
 

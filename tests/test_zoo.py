@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridq.bundle import load_bundle, save_bundle
-from hybridq.dataset import Normalisation
 from hybridq.errors import UserError
-from hybridq.experiment import graph_of
-from hybridq.features import FrontEnd
-from hybridq.graph import read_graph
+from hybridq.graph.reader import read_graph
 from hybridq.models import build_model
 from hybridq.models.config import BCResNetConfig, SVDFConfig
 from hybridq.models.hello_edge import CNNConfig, CRNNConfig, LSTMConfig
 from hybridq.profiler import profile
 from hybridq.profiler.hello_edge import size
-from hybridq.recipe_file import load_recipe
+from hybridq.recipe.file import load_recipe
+from hybridq.runs.experiment import graph_of
+from hybridq.runs.model_folder import load_bundle, save_bundle
+from hybridq.speech.dataset import Normalisation
+from hybridq.speech.mfcc import FrontEnd
 
 ZOO = Path(__file__).resolve().parent.parent / "recipes" / "zoo"
 HELLO_EDGE = {path.stem: path for path in sorted((ZOO / "hello-edge").glob("*.yaml"))}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridq.graph import Graph, Operator, read_graph
+from hybridq.graph.reader import Graph, Operator, read_graph
 
 
 def schema() -> Any:

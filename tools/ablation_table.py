@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from run_rows import Rows, finished, ordered, read, row_of, write
 
 from hybridq.errors import UserError
-from hybridq.recipe_file import load_variants
+from hybridq.recipe.file import load_variants
 from hybridq.tracking import open_store
 
 MEASURES = {"test accuracy %": 2, "validation accuracy best %": 2, "validation cross-entropy": 3}  # decimals

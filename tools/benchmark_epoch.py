@@ -19,11 +19,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from hybridq.augment import Manner, augmented, centred, highest_tempo, masked, mixed
-from hybridq.dataset import CHUNK
-from hybridq.features import FrontEnd
-from hybridq.recipe_file import load_recipe
-from hybridq.training_settings import AugmentSettings
+from hybridq.recipe.file import load_recipe
+from hybridq.speech.augmentation import Manner, augmented, centred, highest_tempo, masked, mixed
+from hybridq.speech.dataset import CHUNK
+from hybridq.speech.mfcc import FrontEnd
+from hybridq.training.settings import AugmentSettings
 
 RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "paper" / "fp32.yaml"
 ROUNDS = 15

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.features import Floats, FrontEnd
+from hybridq.speech.mfcc import Floats, FrontEnd
 
 CLIPS, ROUNDS = 512, 7
 
@@ -43,7 +43,7 @@ def clips_of(folder: str | None, end: FrontEnd) -> NDArray[np.float32]:
     """The first clips of a folder, or noise: (CLIPS, samples)."""
     if folder is None:
         return 0.1 * np.random.default_rng(0).standard_normal((CLIPS, end.samples)).astype(np.float32)
-    from hybridq.audio import read_exact
+    from hybridq.speech.audio import read_exact
 
     paths = sorted(p for p in Path(folder).glob("[!_.]*/*") if p.suffix in (".wav", ".flac", ".ogg"))[:CLIPS]
     return np.stack([read_exact(path, end.sample_rate, end.samples) for path in paths])

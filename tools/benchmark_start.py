@@ -15,9 +15,9 @@ IMPORTS = "import tensorflow, keras, qkeras, mlflow"
 LARGE = f"with large_import('tensorflow'):\n    {IMPORTS}"
 WAYS = {
     "as they are": IMPORTS,
-    "without a search for garbage": f"from hybridq.startup import large_import\n{LARGE}",
+    "without a search for garbage": f"from hybridq.backend.startup import large_import\n{LARGE}",
     "and without what nobody here calls": (
-        f"from hybridq.startup import large_import, spare_imports\nspare_imports()\n{LARGE}"
+        f"from hybridq.backend.startup import large_import, spare_imports\nspare_imports()\n{LARGE}"
     ),
 }
 

@@ -30,16 +30,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipes", nargs="*", type=Path, help="the first is the one to compare with")
     parser.add_argument("--turns", type=int, default=TURNS, help="how many turns; of more the median is steadier")
-    parser.add_argument("--keras-norms", action="store_true", help="each also without hybridq.fused_norms")
+    parser.add_argument("--keras-norms", action="store_true", help="each also without hybridq.training.fused_norms")
     parser.add_argument("--bfloat16", action="store_true", help="each also as with training.bfloat16")
     given = parser.parse_args()
     paths = given.recipes or [RECIPES / f"{name}.yaml" for name in ("fp32", "int8", "hybrid")]
 
-    from hybridq.backend import bfloat16_products
-    from hybridq.experiment import network
-    from hybridq.fused_norms import fused_norms
-    from hybridq.recipe_file import load_recipe
-    from hybridq.training import compile_model
+    from hybridq.backend.tensorflow import bfloat16_products
+    from hybridq.recipe.file import load_recipe
+    from hybridq.runs.experiment import network
+    from hybridq.training.fit import compile_model
+    from hybridq.training.fused_norms import fused_norms
 
     manners = {"": (fused_norms, nullcontext)}
     if given.keras_norms:
@@ -72,7 +72,7 @@ def main() -> None:
             if turn:  # the first turn traces the graphs
                 took[name].append(1e3 * (time.perf_counter() - start) / STEPS)
                 worked[name].append(1e3 * (time.process_time() - before) / STEPS)
-            model.set_weights(model.get_weights())  # as hybridq.training does, for JAX
+            model.set_weights(model.get_weights())  # as hybridq.training.fit does, for JAX
             before = time.process_time()
             model.predict_on_batch(inputs[name])
             if turn:

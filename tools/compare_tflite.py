@@ -17,19 +17,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.audio import open_source
-from hybridq.dataset import Dataset
-from hybridq.deploy import arithmetic
-from hybridq.deploy.artefact import load_network
-from hybridq.deploy.checks import INT32
-from hybridq.deploy.constants import Weighted
-from hybridq.deploy.export import NETWORK, chain_of
-from hybridq.deploy.network import INT8, IntegerNetwork, Integers, Layer, Requantization
-from hybridq.deploy.scaling import Reals
-from hybridq.deploy.tflite import tflite
-from hybridq.deploy.tflite_numbers import norm, scale_of, sums_of
-from hybridq.deploy.tflite_runtimes import runtimes
+from hybridq.image.constants import Weighted
+from hybridq.image.export import NETWORK, chain_of
+from hybridq.integer import arithmetic
+from hybridq.integer.artefact import load_network
+from hybridq.integer.checks import INT32
+from hybridq.integer.network import INT8, IntegerNetwork, Integers, Layer, Requantization
+from hybridq.integer.scaling import Reals
 from hybridq.paths import cache_root
+from hybridq.speech.audio import open_source
+from hybridq.speech.dataset import Dataset
+from hybridq.tflite.convert import tflite
+from hybridq.tflite.numbers import norm, scale_of, sums_of
+from hybridq.tflite.runtimes import runtimes
 
 Rounding = Callable[[Integers, Reals], Integers]  # from sums and scales by channel to results
 UNCHANGED = Requantization(np.array([2**32]), np.array([0]), *INT32)  # leaves a sum as it is

@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 from hybridq.models.config import CONFIGS  # noqa: E402
 from hybridq.precision import PARTS, Precision  # noqa: E402
 from hybridq.profiler.targets import KIB, TARGETS  # noqa: E402
-from hybridq.quantize import BIAS, COUNTERPARTS, OUTPUTS, WEIGHTS  # noqa: E402
-from hybridq.recipe import Recipe  # noqa: E402
+from hybridq.quantize.model import BIAS, COUNTERPARTS, OUTPUTS, WEIGHTS  # noqa: E402
+from hybridq.recipe.schema import Recipe  # noqa: E402
 
 PAGE = ROOT / "docs" / "recipes.md"
 MARK = "<!-- Below this line the page is written by tools/document_recipes.py. -->\n"

@@ -18,22 +18,22 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hybridq.bundle import save_bundle  # noqa: E402
-from hybridq.dataset import Normalisation  # noqa: E402
-from hybridq.deploy.artefact import save_network  # noqa: E402
-from hybridq.deploy.convert import convert, settle  # noqa: E402
-from hybridq.deploy.export import export  # noqa: E402
-from hybridq.deploy.verification import FLASH, RAM, STATES, WEIGHTS, Verification  # noqa: E402
-from hybridq.deploy.verify import verify  # noqa: E402
-from hybridq.experiment import graph_of  # noqa: E402
-from hybridq.features import FrontEnd  # noqa: E402
+from hybridq.image.export import export  # noqa: E402
+from hybridq.image.verification import FLASH, RAM, STATES, WEIGHTS, Verification  # noqa: E402
+from hybridq.image.verify import verify  # noqa: E402
+from hybridq.integer.artefact import save_network  # noqa: E402
+from hybridq.integer.convert import convert, settle  # noqa: E402
 from hybridq.models import build_model  # noqa: E402
 from hybridq.profiler.estimates import POWER  # noqa: E402
 from hybridq.profiler.kbits import kbits  # noqa: E402
-from hybridq.pruning import masked_kernels  # noqa: E402
-from hybridq.quantize import calibrated, quantize  # noqa: E402
-from hybridq.recipe import Recipe  # noqa: E402
-from hybridq.recipe_file import load_recipe  # noqa: E402
+from hybridq.quantize.model import calibrated, quantize  # noqa: E402
+from hybridq.recipe.file import load_recipe  # noqa: E402
+from hybridq.recipe.schema import Recipe  # noqa: E402
+from hybridq.runs.experiment import graph_of  # noqa: E402
+from hybridq.runs.model_folder import save_bundle  # noqa: E402
+from hybridq.speech.dataset import Normalisation  # noqa: E402
+from hybridq.speech.mfcc import FrontEnd  # noqa: E402
+from hybridq.training.pruning import masked_kernels  # noqa: E402
 
 LMU = ROOT / "recipes" / "zoo" / "lmu"
 PRINTED_KBIT = {"lmu_1": 1683, "lmu_2": 361, "lmu_3": 105, "lmu_4": 49}

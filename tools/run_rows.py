@@ -4,8 +4,8 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from hybridq.compare import has_result
-from hybridq.run_log import WEIGHTS
+from hybridq.results.compare import has_result
+from hybridq.runs.log import WEIGHTS
 from hybridq.tracking import RunView, Store
 
 Row = dict[str, str]

@@ -13,12 +13,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from hybridq.deploy.artefact import SUFFIX
 from hybridq.errors import UserError
+from hybridq.integer.artefact import SUFFIX
 from hybridq.pretrained import FOLDER, INDEX, networks
+from hybridq.runs.load_network import NETWORK, NETWORK_DIGEST
+from hybridq.settings.yamlfile import to_yaml
 from hybridq.tracking import open_store
-from hybridq.trained import NETWORK, NETWORK_DIGEST
-from hybridq.yamlfile import to_yaml
 
 ARCHIVE = "v0.02"
 FIGURES = {

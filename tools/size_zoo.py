@@ -10,16 +10,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hybridq.drawing import save  # noqa: E402
 from hybridq.errors import UserError  # noqa: E402
-from hybridq.experiment import graph_of  # noqa: E402
-from hybridq.graph import Graph  # noqa: E402
-from hybridq.pictures import memory_over_operations  # noqa: E402
+from hybridq.graph.reader import Graph  # noqa: E402
 from hybridq.precision import PrecisionPlan  # noqa: E402
 from hybridq.profiler import profile, target  # noqa: E402
 from hybridq.profiler.hello_edge import Size, size  # noqa: E402
-from hybridq.recipe_file import load_recipe  # noqa: E402
-from hybridq.settings import Published  # noqa: E402
+from hybridq.recipe.file import load_recipe  # noqa: E402
+from hybridq.recipe.sections import Published  # noqa: E402
+from hybridq.results.drawing import save  # noqa: E402
+from hybridq.results.pictures import memory_over_operations  # noqa: E402
+from hybridq.runs.experiment import graph_of  # noqa: E402
 
 ZOO = ROOT / "recipes" / "zoo"
 FAMILIES = {  # Hello Edge's, by the beginning of their files' names

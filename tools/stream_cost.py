@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from hybridq.errors import UserError  # noqa: E402
-from hybridq.experiment import graph_of  # noqa: E402
-from hybridq.features import FrontEnd  # noqa: E402
-from hybridq.recipe_file import load_recipe  # noqa: E402
+from hybridq.recipe.file import load_recipe  # noqa: E402
+from hybridq.runs.experiment import graph_of  # noqa: E402
+from hybridq.speech.mfcc import FrontEnd  # noqa: E402
 from hybridq.streaming.reuse import reuse  # noqa: E402
 
 ZOO = ROOT / "recipes" / "zoo"

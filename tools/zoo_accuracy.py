@@ -16,14 +16,14 @@ sys.path.insert(0, str(ROOT))
 
 from run_rows import Rows, finished, ordered, read, row_of, write  # noqa: E402
 
-from hybridq.audio import NEGATIVES  # noqa: E402
 from hybridq.errors import UserError  # noqa: E402
-from hybridq.measurement import measured_on  # noqa: E402
-from hybridq.recipe import Recipe  # noqa: E402
-from hybridq.recipe_file import load_recipe  # noqa: E402
-from hybridq.run_log import WEIGHTS  # noqa: E402
+from hybridq.recipe.file import load_recipe  # noqa: E402
+from hybridq.recipe.schema import Recipe  # noqa: E402
+from hybridq.runs.load_network import Trained, find_trained  # noqa: E402
+from hybridq.runs.log import WEIGHTS  # noqa: E402
+from hybridq.runs.measurement import measured_on  # noqa: E402
+from hybridq.speech.audio import NEGATIVES  # noqa: E402
 from hybridq.tracking import open_store  # noqa: E402
-from hybridq.trained import Trained, find_trained  # noqa: E402
 
 FAMILIES = ("hello-edge", ".", "lmu")  # folders, whose networks in 8 bits are in a folder `int8` there
 SPLITS = ("training", "validation", "test")

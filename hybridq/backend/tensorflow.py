@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from hybridq.startup import configured_backend, large_import
+from hybridq.backend.startup import configured_backend, large_import
 
 BFLOAT16 = "auto_mixed_precision_onednn_bfloat16"
 

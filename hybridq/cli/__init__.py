@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
+from hybridq.backend.startup import spare_imports
 from hybridq.cli import data, deployment, results, search, streaming, training
 from hybridq.errors import ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError
-from hybridq.startup import spare_imports
 
 app = typer.Typer(
     add_completion=False,

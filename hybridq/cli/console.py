@@ -9,13 +9,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from hybridq.audio import SILENCE, SPLITS, AudioSet, info
-from hybridq.decision import FALSE_ACCEPTS, FALSE_REJECTS, WRONG
+from hybridq.speech.audio import SILENCE, SPLITS, AudioSet, info
+from hybridq.speech.decision import FALSE_ACCEPTS, FALSE_REJECTS, WRONG
 
 if TYPE_CHECKING:
-    from hybridq.decision import Decisions
-    from hybridq.evaluation import Evaluation
-    from hybridq.measurement import Measurement
+    from hybridq.runs.measurement import Measurement
+    from hybridq.speech.decision import Decisions
+    from hybridq.training.evaluation import Evaluation
 
 WIDTH = 100
 FALSE_ACCEPTS_OFFERED = (10.0, 5.0, 2.0, 1.0)  # percent, for which thresholds are shown

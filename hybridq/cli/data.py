@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Download, describe or check a data
 @app.command()
 def download(version: Annotated[str | None, typer.Argument(help="v0.01 or v0.02")] = None, data: Data = None) -> None:
     """Download and unpack a Speech Commands archive (v0.01 or v0.02); a broken download is continued."""
-    from hybridq.audio import ARCHIVES, open_source
+    from hybridq.speech.audio import ARCHIVES, open_source
 
     chosen = version or data or ""
     if chosen not in ARCHIVES:
@@ -26,8 +26,8 @@ def download(version: Annotated[str | None, typer.Argument(help="v0.01 or v0.02"
 @app.command()
 def info(data: Data = "synthetic") -> None:
     """Print how many clips of each word are in each split."""
-    from hybridq.audio import open_source
-    from hybridq.console import data_table
+    from hybridq.cli.console import data_table
+    from hybridq.speech.audio import open_source
 
     data_table(open_source(source_of(data) or "synthetic"))
 
@@ -35,7 +35,7 @@ def info(data: Data = "synthetic") -> None:
 @app.command("check")
 def check_(data: Data = "synthetic") -> None:
     """Read every clip and print what is wrong with the data set."""
-    from hybridq.audio import check, open_source
+    from hybridq.speech.audio import check, open_source
 
     audio = open_source(source_of(data) or "synthetic")
     findings = check(audio)

@@ -19,8 +19,8 @@ def export(
     tflite: Annotated[bool, typer.Option("--tflite", help="Also write network.tflite, for LiteRT.")] = False,
 ) -> None:
     """Write a trained network as C99 for a microcontroller, with its weights packed, and how to build it."""
-    from hybridq.deploy.export import export as write
-    from hybridq.trained import is_path
+    from hybridq.image.export import export as write
+    from hybridq.runs.load_network import is_path
 
     build = write(run_or_artefact, out, None if is_path(run_or_artefact) else the_store(), tflite)
     constants = sum(layer["constants_bytes"] for layer in build["layers"])
@@ -37,8 +37,8 @@ def verify(
     format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
 ) -> None:
     """Build an exported network for the Cortex-M4, run it in an emulator, and compare it with the integer network."""
-    from hybridq.deploy.recording import record
-    from hybridq.deploy.verify import verify as check
+    from hybridq.image.recording import record
+    from hybridq.image.verify import verify as check
 
     if format_ not in (Format.table, Format.json):
         raise UserError("verify prints --format table or json")

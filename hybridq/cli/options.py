@@ -35,7 +35,7 @@ Output = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
 def source_of(data: str | None) -> str | None:
     """The source that --data names, a folder by its whole path."""
-    from hybridq.settings import SOURCES
+    from hybridq.recipe.sections import SOURCES
 
     if data is None or data in SOURCES:
         return data
@@ -65,7 +65,7 @@ def print_result(result: Any, format_: Format) -> None:
     elif format_ is Format.markdown:
         print(result.to_markdown(), end="")
     else:
-        from hybridq.console import show
+        from hybridq.cli.console import show
 
         show(result)
 
@@ -77,6 +77,6 @@ def print_json(data: Any) -> None:
 
 def print_comparison(store: Store, runs: list[str], format_: Format) -> None:
     """Print these runs side by side."""
-    from hybridq.compare import table
+    from hybridq.results.compare import table
 
     print_result(table(store.runs(ids_or_names=runs)), format_)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridq.errors import UserError
-from hybridq.graph import Graph, read_graph
+from hybridq.graph.reader import Graph, read_graph
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler.accounting import NAME, Accounting, accounting
 from hybridq.profiler.report import Profile, profile, standard_plans
@@ -65,8 +65,8 @@ def _opened(path: Path, request: Request) -> tuple[Graph, Target, PrecisionPlan 
     """The network, the target, the plan and the accounting: as asked for, else the recipe's own, else the defaults."""
     plan, board, counted = None, DEFAULT_TARGET, NAME
     if path.suffix in RECIPES:
-        from hybridq.experiment import graph_of
-        from hybridq.recipe_file import load_recipe
+        from hybridq.recipe.file import load_recipe
+        from hybridq.runs.experiment import graph_of
 
         recipe = load_recipe(path, request.settings)
         graph, plan, board, counted = graph_of(recipe), recipe.plan, recipe.target, recipe.accounting
@@ -86,11 +86,11 @@ def _plan(text: str, graph: Graph) -> PrecisionPlan:
         return standard[text]
     if Path(text).suffix not in RECIPES:
         raise UserError(f"--plan {text}: not one of {', '.join(standard)}, nor a YAML file")
-    from hybridq.yamlfile import read_yaml
+    from hybridq.settings.yamlfile import read_yaml
 
     data = read_yaml(Path(text)).plain()
     if "extends" in data:
-        from hybridq.recipe_file import load_recipe
+        from hybridq.recipe.file import load_recipe
 
         return load_recipe(Path(text)).plan
     given = data.get("precision", {} if "model" in data or "training" in data else data)

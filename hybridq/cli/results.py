@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hybridq.cli.options import Data, Format, Output, Settings, print_json, print_result, source_of, the_store
+from hybridq.cli.options import (
+    Data,
+    Format,
+    Output,
+    Settings,
+    print_json,
+    print_result,
+    source_of,
+    the_store,
+)
 from hybridq.errors import RUN_FAILED, UserError
 
 if TYPE_CHECKING:
-    from hybridq.measurement import Measurement
     from hybridq.profiler import Profile
     from hybridq.profiler.diff import Diff
     from hybridq.profiler.suggest import Suggestion
+    from hybridq.runs.measurement import Measurement
 
 
 class ReportFormat(str, Enum):
@@ -57,19 +66,19 @@ def compare(
     if diff:
         if len(runs or ()) != 2 or filter_ or sort or each or pareto:
             raise UserError("--diff takes two runs and no other option but --format: hybridq compare --diff RUN1 RUN2")
-        from hybridq.run_diff import run_diff
+        from hybridq.results.diff import run_diff
 
         print_result(run_diff(store, *(runs or ())), format_)
         return
-    from hybridq.columns import filtered
-    from hybridq.compare import newest, table
+    from hybridq.results.compare import newest, table
+    from hybridq.results.query import filtered
 
     chosen = filtered(store.runs(ids_or_names=runs or ()), filter_ or ())
     found = table(chosen if runs else newest(chosen), sort=sort, each=each)
     print_result(found, format_)
     if pareto:
-        from hybridq.drawing import save
-        from hybridq.pictures import frontier
+        from hybridq.results.drawing import save
+        from hybridq.results.pictures import frontier
 
         save(frontier(found), pareto)
         print(f"{pareto}: on the front {', '.join(row.network for row in found.front)}", file=sys.stderr)
@@ -95,7 +104,7 @@ def profile(
     format_: Annotated[ReportFormat, typer.Option("--format", help="How to print it.")] = ReportFormat.table,
 ) -> None:
     """Print where flash, RAM and MACC go, layer by layer: of a recipe, a .keras, .h5 or .tflite file, a SavedModel."""
-    from hybridq.profiler import command
+    from hybridq.cli import profiling as command
 
     request = command.Request(target, flash, ram, accounting, plan, tuple(set_ or ()))
     result: Profile | Diff | Suggestion
@@ -132,9 +141,9 @@ def evaluate(
     format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
 ) -> None:
     """Measure a trained network on the clips of a data set: by Keras and, if quantized, in integers as on a device."""
-    from hybridq.console import measurement_table
-    from hybridq.measurement import measured_on
-    from hybridq.trained import find_trained, is_path
+    from hybridq.cli.console import measurement_table
+    from hybridq.runs.load_network import find_trained, is_path
+    from hybridq.runs.measurement import measured_on
 
     if format_ not in (Format.table, Format.json):
         raise UserError("evaluate prints --format table or json")
@@ -149,7 +158,7 @@ def evaluate(
 
 
 def _draw(found: Measurement, name: str, split: str, file: Path) -> None:
-    from hybridq.pictures import decision_curves
+    from hybridq.results.pictures import decision_curves
 
     if not found.decisions or not found.decisions.others:
         raise UserError("--picture: this network has no clips to accept falsely: no class of silence or unknown words")

@@ -73,10 +73,10 @@ def search(
         raise UserError("--drop and --workers do not go with --trials")
     if trials is None and epochs is not None:
         raise UserError("--epochs goes with --trials; plans are trained as the recipe says")
-    from hybridq.search.found import check_free
     from hybridq.search.precision import search_plans
     from hybridq.search.request import Request
     from hybridq.search.trials import search_values
+    from hybridq.search.write_recipe import check_free
     from hybridq.sweeps import engine
 
     check_free(out)
@@ -105,11 +105,11 @@ def _search_space(
         raise UserError(f"--space: '{space}' is not known; there is hello-edge")
     if class_ is None:
         raise UserError("--space needs limits: --class S, M, L or a board such as stm32l496")
-    from hybridq.recipe_file import load_recipe
-    from hybridq.search.found import check_free
-    from hybridq.search.halving import search_space
+    from hybridq.recipe.file import load_recipe
     from hybridq.search.networks import BASE, chosen_families, limits_of
     from hybridq.search.request import Request
+    from hybridq.search.successive_halving import search_space
+    from hybridq.search.write_recipe import check_free
 
     families, limits = chosen_families(family), limits_of(class_)
     if recipe is None and not Path(BASE).exists():

@@ -49,11 +49,11 @@ def listen(
     from rich.console import Console
 
     from hybridq.pretrained import PREFIX, networks
+    from hybridq.runs.load_network import find_trained, is_path
     from hybridq.streaming import sources, view
     from hybridq.streaming.listening import listen as listen_to
     from hybridq.streaming.listening import prepare, spotter
     from hybridq.streaming.rule import Rule, settings_of
-    from hybridq.trained import find_trained, is_path
 
     _table_or_json("listen", format_)
     if file and device is not None:
@@ -105,9 +105,9 @@ def stream_eval(
     format_: TableOrJson = Format.table,
 ) -> None:
     """Measure a network on long audio: false alarms per hour, missed commands, latency; logged to its run."""
+    from hybridq.runs.load_network import find_trained, is_path
     from hybridq.streaming.evaluation import Request, evaluate, record
     from hybridq.streaming.rule import settings_of
-    from hybridq.trained import find_trained, is_path
 
     _table_or_json("stream-eval", format_)
     store = None if is_path(run_or_model) else the_store()
@@ -119,7 +119,7 @@ def stream_eval(
     found = evaluate(trained, settings, Request(source_of(data), split.value, levels, 60 * minutes, seed, keep))
     print_result(found, format_)
     if picture:
-        from hybridq.drawing import save
+        from hybridq.results.drawing import save
         from hybridq.streaming.picture import alarm_curves
 
         save(alarm_curves(found), picture)

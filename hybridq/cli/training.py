@@ -24,7 +24,7 @@ from hybridq.cli.options import (
 from hybridq.errors import BAD_INPUT, RUN_FAILED, UserError
 
 if TYPE_CHECKING:
-    from hybridq.recipe import Recipe
+    from hybridq.recipe.schema import Recipe
     from hybridq.tracking import Store
 
 
@@ -61,8 +61,8 @@ def reproduce(
     format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
 ) -> None:
     """Train a logged run again, from its recipe on the same clips, and say whether the result is the same."""
-    from hybridq.laboratory import THREADS
-    from hybridq.reproduce import logged_recipe, reproduction
+    from hybridq.runs.reproduce import logged_recipe, reproduction
+    from hybridq.runs.run_recipe import THREADS
 
     if format_ not in (Format.table, Format.json):
         raise UserError("reproduce prints --format table or json")
@@ -126,7 +126,7 @@ def sweep(
 
 
 def _recipe(path: Path, data: str | None, settings: list[str] | None) -> Recipe:
-    from hybridq.recipe_file import load_recipe
+    from hybridq.recipe.file import load_recipe
 
     return load_recipe(path, overrides_of(data, settings))
 

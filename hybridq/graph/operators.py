@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hybridq.keras_layers import Shape
+from hybridq.graph.keras.layers import Shape
 from hybridq.precision import LayerPrecision
 
 MOST_OPERATORS = 5_000  # beyond these a file is damaged or hostile, not a network for a microcontroller

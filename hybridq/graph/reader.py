@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from hybridq.errors import UserError
-from hybridq.keras_graph import keras_graph
-from hybridq.model_files import folder_config, is_folder, saved_config, short
-from hybridq.operators import Graph as Graph
-from hybridq.operators import Operator as Operator
-from hybridq.saved_model import read_saved_model
-from hybridq.tflite_graph import read_tflite
+from hybridq.graph.keras.file import folder_config, is_folder, saved_config, short
+from hybridq.graph.keras.reader import keras_graph
+from hybridq.graph.operators import Graph as Graph
+from hybridq.graph.operators import Operator as Operator
+from hybridq.graph.saved_model import read_saved_model
+from hybridq.graph.tflite.reader import read_tflite
 
 # What reading a damaged description can raise: a key missing, a list in place of a number, endless nesting.
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)

@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from hybridq.errors import UserError
-from hybridq.operators import Graph, Operator
+from hybridq.graph.operators import Graph, Operator
+from hybridq.graph.tflite.reader import read_tflite
 from hybridq.precision import LayerPrecision
-from hybridq.tflite_graph import read_tflite
 
 MODEL_FILE = "saved_model.pb"
 SECONDS = 300  # small networks take about 5, most of them TensorFlow's start

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.deploy import sparse
-from hybridq.deploy.network import (
+from hybridq.errors import UserError
+from hybridq.image import sparse
+from hybridq.image.packing import memory_matrix, pack, packed_bias, packed_bytes
+from hybridq.image.sparse import is_sparse
+from hybridq.integer.network import (
     Add,
     AveragePool,
     Convolution,
@@ -22,9 +25,6 @@ from hybridq.deploy.network import (
     Shape,
     Width,
 )
-from hybridq.deploy.packing import memory_matrix, pack, packed_bias, packed_bytes
-from hybridq.deploy.sparse import is_sparse
-from hybridq.errors import UserError
 
 Weighted = Convolution | Depthwise | Dense
 WORDS_PER_LINE = 8

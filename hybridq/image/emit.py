@@ -13,9 +13,11 @@ from __future__ import annotations
 import re
 from functools import singledispatchmethod
 
-from hybridq.deploy.arithmetic import is_logits
-from hybridq.deploy.constants import Constants, Weighted, memory_states
-from hybridq.deploy.network import (
+from hybridq.image.constants import Constants, Weighted, memory_states
+from hybridq.image.memory_plan import Map, Plan, Stage, Step
+from hybridq.image.sparse import is_sparse
+from hybridq.integer.arithmetic import is_logits
+from hybridq.integer.network import (
     Add,
     AveragePool,
     Convolution,
@@ -27,8 +29,6 @@ from hybridq.deploy.network import (
     Memory,
     Width,
 )
-from hybridq.deploy.plan import Map, Plan, Stage, Step
-from hybridq.deploy.sparse import is_sparse
 
 KINDS = {Width.INT8: "s8", Width.INT4: "s4", Width.TERNARY: "t2", Width.BINARY: "b1"}
 BITS = ("hq_bits.c",)
@@ -63,7 +63,7 @@ def emit(network: IntegerNetwork, plan: Plan) -> dict[str, str]:
 
 
 def kernel_files(network: IntegerNetwork, plan: Plan) -> list[str]:
-    """The files in hybridq/deploy/c that the network needs, sorted."""
+    """The files in hybridq/image/c that the network needs, sorted."""
     found = {"hq_elementwise.c", "hq_kernels.h", "hq_arithmetic.h", "hq_map.h", "hq_conv.h", "hq_bits.h"}
     for step in _steps(plan):
         match step.layer:
@@ -105,7 +105,7 @@ class _Writer:
             "ARENA_BYTES": max(self.plan.arena_bytes, 1),
         }
         if rate:
-            from hybridq.features import FrontEnd
+            from hybridq.speech.mfcc import FrontEnd
 
             sizes |= {"SAMPLE_RATE": rate, "INPUT_SAMPLES": FrontEnd(**network.about["front_end"]).samples}
         defines = "".join(f"#define HYBRIDQ_{name} {value}\n" for name, value in sizes.items())

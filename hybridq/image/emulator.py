@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hybridq.deploy.toolchain import symbols
 from hybridq.errors import RUN_FAILED, UserError
+from hybridq.image.toolchain import symbols
 
 FLASH, FLASH_BYTES = 0x08000000, 1 << 20
 RAM, RAM_BYTES = 0x20000000, 320 << 10

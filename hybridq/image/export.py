@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridq.bundle import MODEL
-from hybridq.deploy import front_end, toolchain
-from hybridq.deploy.artefact import digest, save_network
-from hybridq.deploy.checks import check
-from hybridq.deploy.constants import Weighted, constants_bytes
-from hybridq.deploy.convert import EVERYTHING
-from hybridq.deploy.emit import emit, kernel_files
-from hybridq.deploy.network import IntegerNetwork, Layer, Memory
-from hybridq.deploy.online import on_device
-from hybridq.deploy.plan import Map, Plan, plan
-from hybridq.deploy.tflite import tflite
 from hybridq.errors import NotWritable, UserError
+from hybridq.image import front_end, toolchain
+from hybridq.image.constants import Weighted, constants_bytes
+from hybridq.image.emit import emit, kernel_files
+from hybridq.image.memory_plan import Map, Plan, plan
+from hybridq.integer.artefact import digest, save_network
+from hybridq.integer.checks import check
+from hybridq.integer.convert import EVERYTHING
+from hybridq.integer.network import IntegerNetwork, Layer, Memory
+from hybridq.integer.online import on_device
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import OWN
-from hybridq.trained import NETWORK, Trained, chain_of, find_trained
+from hybridq.runs.load_network import NETWORK, Trained, chain_of, find_trained
+from hybridq.runs.model_folder import MODEL
+from hybridq.tflite.convert import tflite
 
 if TYPE_CHECKING:
     from hybridq.tracking import Store

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.dataset import Normalisation
-from hybridq.deploy.arithmetic import classes, quantized
-from hybridq.deploy.network import IntegerNetwork
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd
+from hybridq.integer.arithmetic import classes, quantized
+from hybridq.integer.network import IntegerNetwork
+from hybridq.speech.dataset import Normalisation
+from hybridq.speech.mfcc import FrontEnd
 
 Reals = NDArray[np.float64]
 

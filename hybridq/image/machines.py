@@ -11,10 +11,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.deploy import toolchain
-from hybridq.deploy.emulator import Board
-from hybridq.deploy.network import Shape
 from hybridq.errors import ENVIRONMENT, UserError
+from hybridq.image import toolchain
+from hybridq.image.emulator import Board
+from hybridq.integer.network import Shape
 
 # The front end gives the same bits everywhere only where no product and sum are fused.
 FLAGS = ("-ffp-contract=off",)

@@ -18,7 +18,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, prod
 
-from hybridq.deploy.network import (
+from hybridq.arena.planners import Lifetime, first_fit
+from hybridq.image.packing import scratch_bytes
+from hybridq.integer.network import (
     Add,
     AveragePool,
     Convolution,
@@ -29,8 +31,6 @@ from hybridq.deploy.network import (
     MaxPool,
     Memory,
 )
-from hybridq.deploy.packing import scratch_bytes
-from hybridq.profiler.planners import Lifetime, first_fit
 
 TILE = 4  # columns of a convolution's output for which there is scratch at the least
 ALIGNMENT = 4  # bytes

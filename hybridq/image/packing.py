@@ -1,4 +1,4 @@
-"""Weights as they lie in flash, for the kernels in hybridq/deploy/c. Little-endian; a whole number of 32-bit words.
+"""Weights as they lie in flash, for the kernels in hybridq/image/c. Little-endian; a whole number of 32-bit words.
 
 The weights of a layer are first laid out as a matrix, a row for each output:
 
@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.deploy.network import Convolution, Dense, Depthwise, Integers, Shape, Width
+from hybridq.integer.network import Convolution, Dense, Depthwise, Integers, Shape, Width
 
 _T, _I = np.arange(8)[:, None], np.arange(4)[None, :]
 _BIT = (8 * _I + 7 - _T).astype(np.uint32)  # of weight 4 t + i, as [t, i]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hybridq.deploy.verification import Verification
 from hybridq.errors import UserError
-from hybridq.trained import NETWORK_DIGEST
+from hybridq.image.verification import Verification
+from hybridq.runs.load_network import NETWORK_DIGEST
 
 ARTIFACT = "verification.json"
 

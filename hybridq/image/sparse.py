@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hybridq.deploy.network import Dense, Integers, Layer, Shape, Width
-from hybridq.deploy.packing import packed_bytes
+from hybridq.image.packing import packed_bytes
+from hybridq.integer.network import Dense, Integers, Layer, Shape, Width
 
 LONGEST = 15  # zeros before an entry's weight
 MOST_KEPT = 0.3  # of the weights: an entry takes 6 instructions, a weight among its zeros 1.7 (docs/results/lmu.md)

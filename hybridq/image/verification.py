@@ -98,7 +98,7 @@ class Verification:
         return {name: self.estimate[key] for name, key in ESTIMATES.items() if key in self.estimate}
 
     def metrics(self) -> dict[str, float]:
-        """For the run: see `hybridq.metrics`."""
+        """For the run: see `hybridq.tracking.metrics`."""
         sizes, found = self.sizes, dict[str, float]()
         for name, metric in METRICS.items():
             found[metric] = sizes[name] / 1024

@@ -16,20 +16,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.audio.progress import bar
-from hybridq.dataset import Dataset
-from hybridq.deploy import arithmetic, front_end, machines, toolchain
-from hybridq.deploy.artefact import digest, load_network
-from hybridq.deploy.constants import constants_bytes
-from hybridq.deploy.emulator import RAM, Board
-from hybridq.deploy.export import SOURCES, macc_of, origin
-from hybridq.deploy.network import Dense, IntegerNetwork, Width
-from hybridq.deploy.online import is_online, on_device
-from hybridq.deploy.plan import Plan, plan
-from hybridq.deploy.verification import CODE, STATES, TENSORS, WEIGHTS, Agreement, LayerCount, Verification
 from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
-from hybridq.features import FrontEnd
-from hybridq.trained import NETWORK, chain_of
+from hybridq.image import front_end, machines, toolchain
+from hybridq.image.constants import constants_bytes
+from hybridq.image.emulator import RAM, Board
+from hybridq.image.export import SOURCES, macc_of, origin
+from hybridq.image.memory_plan import Plan, plan
+from hybridq.image.verification import CODE, STATES, TENSORS, WEIGHTS, Agreement, LayerCount, Verification
+from hybridq.integer import arithmetic
+from hybridq.integer.artefact import digest, load_network
+from hybridq.integer.network import Dense, IntegerNetwork, Width
+from hybridq.integer.online import is_online, on_device
+from hybridq.runs.load_network import NETWORK, chain_of
+from hybridq.speech.audio.progress import bar
+from hybridq.speech.dataset import Dataset
+from hybridq.speech.mfcc import FrontEnd
 
 MARKED = ("-DHQ_MARK=board_mark", "-include", "board.h")
 LARGEST = 3  # layers named where something does not fit
@@ -203,10 +204,10 @@ def _sounds(
     """Sounds (clips, samples) and their words: test clips evenly spread, or hostile ones without words."""
     if data is None:
         return _hostile(end), None
-    from hybridq.audio import open_source
-    from hybridq.audio.negatives import commands_of
-    from hybridq.augment import centred
     from hybridq.paths import cache_root
+    from hybridq.speech.audio import open_source
+    from hybridq.speech.audio.negatives import commands_of
+    from hybridq.speech.augmentation import centred
 
     split = Dataset(open_source(data, negatives=commands_of(labels) != labels), labels, end, cache_root()).split("test")
     chosen = _spread(len(split.sounds), count)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.deploy.network import (
+from hybridq.integer.network import (
     INT8,
     INT16,
     Add,

@@ -1,7 +1,7 @@
 """The file that an integer network travels in: `network.hqn`, a zip of `network.json` and an array a file.
 
 Arrays are raw, little-endian, in C order, of the types in DTYPES; the JSON says their shapes. How weights are packed on
-a device is not the file's concern (`hybridq.deploy.packing`). The digest is the SHA-256 of all members, so it does not
+a device is not the file's concern (`hybridq.image.packing`). The digest is the SHA-256 of all members, so it does not
 depend on how the zip was made; and equal networks give equal files.
 
 A file may come from anywhere: sizes are bounded, nothing in it is executed, and what is read is checked as a whole.
@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.deploy.checks import check
-from hybridq.deploy.network import (
+from hybridq.errors import NotWritable, UserError
+from hybridq.integer.checks import check
+from hybridq.integer.network import (
     Add,
     Affine,
     AveragePool,
@@ -36,7 +37,6 @@ from hybridq.deploy.network import (
     Requantization,
     Width,
 )
-from hybridq.errors import NotWritable, UserError
 
 SUFFIX = ".hqn"
 DESCRIPTION = "network.json"

@@ -6,7 +6,8 @@ from math import prod
 
 import numpy as np
 
-from hybridq.deploy.network import (
+from hybridq.errors import UserError
+from hybridq.integer.network import (
     INT8,
     INT16,
     LOWEST_SHIFT,
@@ -24,7 +25,6 @@ from hybridq.deploy.network import (
     Shape,
     Width,
 )
-from hybridq.errors import UserError
 
 INT32 = (-(2**31), 2**31 - 1)
 LARGEST_TENSOR = 2**24  # elements
@@ -33,7 +33,7 @@ MOST_STATES = 64  # of a memory: the kernel has room for so many
 
 
 def check(network: IntegerNetwork) -> None:
-    """Raise UserError, naming the layer, where shapes, values or ranges contradict `hybridq.deploy.network`."""
+    """Raise UserError, naming the layer, where shapes, values or ranges contradict `hybridq.integer.network`."""
     _require(network.input_name, _is_shape(network.input_shape), f"the shape {network.input_shape}")
     _require(network.input_name, COARSEST <= network.input_fraction <= FINEST, f"fraction {network.input_fraction}")
     _require("the network", bool(network.layers), "no layers")

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.deploy.chains import GRID, NORM, Chain, chains_of
-from hybridq.deploy.constants import Weighted
-from hybridq.deploy.layers import acting, finest_grid, integer_network, sums
-from hybridq.deploy.network import Affine, IntegerNetwork
-from hybridq.deploy.weights import weights_of
 from hybridq.errors import UserError
+from hybridq.image.constants import Weighted
+from hybridq.integer.fusion import GRID, NORM, Chain, chains_of
+from hybridq.integer.lowering import acting, finest_grid, integer_network, sums
+from hybridq.integer.network import Affine, IntegerNetwork
+from hybridq.integer.weights import weights_of
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize import WEIGHTED, calibrated, is_grid, quantize
+from hybridq.quantize.model import WEIGHTED, calibrated, is_grid, quantize
 
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.bundle import Bundle
+    from hybridq.runs.model_folder import Bundle
 
 EVERYTHING = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}})
 log = logging.getLogger("hybridq")

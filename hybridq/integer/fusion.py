@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridq.deploy.scaling import Reals
 from hybridq.errors import UserError
-from hybridq.graph import Graph, Operator, read_graph
-from hybridq.keras_layers import UNCHANGED
-from hybridq.quantize import ACTIVATIONS, CLIPS, POOLS, RESHAPES, WEIGHTED, makes_grid
+from hybridq.graph.keras.layers import UNCHANGED
+from hybridq.graph.reader import Graph, Operator, read_graph
+from hybridq.integer.scaling import Reals
+from hybridq.quantize.model import ACTIVATIONS, CLIPS, POOLS, RESHAPES, WEIGHTED, makes_grid
 
 if TYPE_CHECKING:
     import keras

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridq.deploy import arithmetic, scaling
-from hybridq.deploy.chains import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, Chain, chains_of
-from hybridq.deploy.constants import Weighted
-from hybridq.deploy.network import (
+from hybridq.errors import UserError
+from hybridq.image.constants import Weighted
+from hybridq.integer import arithmetic, scaling
+from hybridq.integer.fusion import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, Chain, chains_of
+from hybridq.integer.network import (
     INT8,
     INT16,
     LOWEST_SHIFT,
@@ -29,11 +30,10 @@ from hybridq.deploy.network import (
     Shape,
     Width,
 )
-from hybridq.deploy.outline import image_shape, mean_scale, outline
-from hybridq.deploy.scaling import Reals
-from hybridq.deploy.weights import TINY, Weights, weights_of
-from hybridq.errors import UserError
-from hybridq.quantize import WEIGHTED
+from hybridq.integer.scaling import Reals
+from hybridq.integer.skeleton import image_shape, mean_scale, outline
+from hybridq.integer.weights import TINY, Weights, weights_of
+from hybridq.quantize.model import WEIGHTED
 
 if TYPE_CHECKING:
     import keras

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.deploy import arithmetic
-from hybridq.deploy.network import Convolution, Dense, IntegerNetwork, Layer, Memory
 from hybridq.errors import UserError
+from hybridq.integer import arithmetic
+from hybridq.integer.network import Convolution, Dense, IntegerNetwork, Layer, Memory
 
 
 def is_online(network: IntegerNetwork) -> bool:

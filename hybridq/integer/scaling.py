@@ -10,8 +10,8 @@ from math import floor, log2
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.deploy.network import INT8, INT16, NORM_WEIGHT, Affine, Integers, Requantization
 from hybridq.errors import UserError
+from hybridq.integer.network import INT8, INT16, NORM_WEIGHT, Affine, Integers, Requantization
 
 Reals = NDArray[np.float64]
 LARGEST = 2**31 - 1  # of an int32

@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hybridq.deploy.chains import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, Chain
-from hybridq.deploy.network import (
+from hybridq.errors import UserError
+from hybridq.graph.operators import Operator
+from hybridq.integer.fusion import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, Chain
+from hybridq.integer.network import (
     Add,
     Affine,
     AveragePool,
@@ -27,12 +29,10 @@ from hybridq.deploy.network import (
     Shape,
     Width,
 )
-from hybridq.deploy.scaling import memory_shifts
-from hybridq.deploy.weights import width_of
-from hybridq.errors import UserError
-from hybridq.legendre import reach, step
-from hybridq.operators import Operator
-from hybridq.quantize import WEIGHTED
+from hybridq.integer.scaling import memory_shifts
+from hybridq.integer.weights import width_of
+from hybridq.models.legendre import reach, step
+from hybridq.quantize.model import WEIGHTED
 
 NOTHING = np.zeros(1, np.int64)
 T = TypeVar("T")

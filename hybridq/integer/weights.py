@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hybridq.deploy.network import Integers, Width
-from hybridq.deploy.scaling import Reals
 from hybridq.errors import UserError
-from hybridq.operators import Operator
+from hybridq.graph.operators import Operator
+from hybridq.integer.network import Integers, Width
+from hybridq.integer.scaling import Reals
 from hybridq.precision import LayerPrecision, Precision
 
 TINY = 1e-30  # a step of a channel of zeros
@@ -30,7 +30,7 @@ OF_ONE_BIT_OR_TWO = frozenset({"ternary", "DepthwiseTernary", "binary", "Depthwi
 
 @dataclass(frozen=True)
 class Weights:
-    """Integers (..., channels) in the layout of `hybridq.deploy.network`; step and bias, real, by channel."""
+    """Integers (..., channels) in the layout of `hybridq.integer.network`; step and bias, real, by channel."""
 
     integers: Integers
     width: Width

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from hybridq.backend import load_tensorflow
+from hybridq.backend.tensorflow import load_tensorflow
 from hybridq.models.config import CONFIGS as CONFIGS
 
 if TYPE_CHECKING:

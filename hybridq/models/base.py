@@ -1,16 +1,12 @@
-"""What the configurations of all networks, and all sections of a recipe, are made of."""
+"""What the configurations of all networks are made of."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Section(BaseModel):
-    """A mapping in a recipe: no unknown keys, no silent conversion ("3" is not 3), no nan or infinity."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+from hybridq.settings.section import Section
 
 
 class NetworkConfig(Section):

@@ -9,10 +9,9 @@ from pydantic import Field, model_validator
 
 from hybridq.errors import UserError
 from hybridq.models.base import NetworkConfig as NetworkConfig
-from hybridq.models.base import Section as Section
 from hybridq.models.base import Width
 from hybridq.models.hello_edge import CNNConfig, CRNNConfig, DNNConfig, DSCNNConfig, GRUConfig, LSTMConfig
-from hybridq.validation import fault
+from hybridq.settings.validation import fault
 
 
 class ReferenceConfig(NetworkConfig):

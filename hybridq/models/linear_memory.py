@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from hybridq.legendre import step
+from hybridq.models.legendre import step
 
 PACKAGE = "hybridq"
 
@@ -18,7 +18,7 @@ class LinearMemory(layers.Layer):  # type: ignore[misc]
     """Each signal of (batch, frames, signals) in a memory of its own: states (batch, frames, signals * order).
 
     Without `return_sequences` those of the last frame, (batch, signals * order). Nothing is learned, see
-    `hybridq.legendre`; `window` counts frames.
+    `hybridq.models.legendre`; `window` counts frames.
 
     A clip by itself begins with states of zero. In training each clip follows another of its batch, whose frames are
     heard before its own and learn nothing from it: a stream is never reset, so what was there before must not matter.

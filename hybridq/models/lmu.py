@@ -2,7 +2,7 @@
 
 After Blouw et al., "Hardware Aware Training for Efficient Keyword Spotting on General Purpose and Specialized Hardware"
 (arXiv 2009.04465). Each layer makes scalar signals of its input, one for each memory; what the memories hold of them
-(`hybridq.legendre`) is read by a dense layer. The class is that of the last frame.
+(`hybridq.models.legendre`) is read by a dense layer. The class is that of the last frame.
 """
 
 from __future__ import annotations

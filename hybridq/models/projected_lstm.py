@@ -15,7 +15,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from hybridq.backend import load_qkeras
+from hybridq.backend.tensorflow import load_qkeras
 
 PACKAGE = "hybridq"
 Tensors = list[Any]

@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hybridq.deploy.artefact import SUFFIX
 from hybridq.errors import UserError
+from hybridq.integer.artefact import SUFFIX
 
 PREFIX = "pretrained:"
 FOLDER = Path(__file__).parent

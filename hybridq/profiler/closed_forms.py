@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 
 from hybridq.models.base import NetworkConfig
 from hybridq.models.cnn import STRIDES, check_size
-from hybridq.models.hello_edge import KERNEL, CNNConfig, CRNNConfig, DNNConfig, DSCNNConfig, GRUConfig, LSTMConfig
+from hybridq.models.hello_edge import (
+    KERNEL,
+    CNNConfig,
+    CRNNConfig,
+    DNNConfig,
+    DSCNNConfig,
+    GRUConfig,
+    LSTMConfig,
+)
 from hybridq.profiler.hello_edge import CELL, Size
 
 Shape = tuple[int, int]  # coefficients, frames

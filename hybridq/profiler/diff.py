@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hybridq.profiler import report
+from hybridq.profiler.render.summary import verdict
+from hybridq.profiler.render.tables import PAGE, Bar, Column, Line, Note, Printed, Sheet, count, size
 from hybridq.profiler.report import Profile
-from hybridq.profiler.summary import verdict
-from hybridq.profiler.tables import PAGE, Bar, Column, Line, Note, Printed, Sheet, count, size
 
 Status = Literal["same", "changed", "removed", "added"]
 
@@ -161,7 +161,7 @@ class Diff(Printed):
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from hybridq.profiler.html import side_by_side
+        from hybridq.profiler.render.html import side_by_side
 
         return side_by_side(self)
 

@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from hybridq.precision import Precision
-from hybridq.profiler.merge import CONVOLUTIONS
+from hybridq.profiler.count.merge import CONVOLUTIONS
 from hybridq.profiler.targets import Target
 
 if TYPE_CHECKING:

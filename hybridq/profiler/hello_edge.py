@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from hybridq.graph import Operator, read_graph
-from hybridq.profiler import memory
-from hybridq.profiler.merge import Step, merge
+from hybridq.graph.reader import Operator, read_graph
+from hybridq.profiler.count import memory
+from hybridq.profiler.count.merge import Step, merge
 
 CELL = 4  # sums and products of a recurrent cell, for each unit and step
 

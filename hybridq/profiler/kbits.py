@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hybridq.graph import read_graph
+from hybridq.graph.reader import read_graph
 from hybridq.precision import PrecisionPlan
-from hybridq.profiler.memory import parameters
-from hybridq.profiler.merge import merge, precision_of
+from hybridq.profiler.count.memory import parameters
+from hybridq.profiler.count.merge import merge, precision_of
 
 
 def kbits(model: Any, plan: PrecisionPlan, sparsity: float = 0.0) -> float:

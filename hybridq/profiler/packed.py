@@ -1,28 +1,28 @@
 """What an image of our own takes: the flash and the arena of what `hybridq export` would write, before it is trained.
 
-The layers, their sizes and the arena are those of `hybridq.deploy`, of the outline of the integer network; the sizes of
-a trained one, where there is one, are of its weights without those that an image leaves out.
+The layers, their sizes and the arena are those of `hybridq.integer`, of the outline of the integer network; the sizes
+of a trained one, where there is one, are of its weights without those that an image leaves out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hybridq.deploy.chains import NORM, Chain, structure
-from hybridq.deploy.constants import Weighted, constants_bytes, states_bytes
-from hybridq.deploy.network import IntegerNetwork
-from hybridq.deploy.online import on_device
-from hybridq.deploy.outline import outline
-from hybridq.deploy.plan import Plan, plan
-from hybridq.deploy.weights import WIDTHS
+from hybridq.arena.planners import Lifetime
 from hybridq.errors import UserError
-from hybridq.graph import Graph
+from hybridq.graph.reader import Graph
+from hybridq.image.constants import Weighted, constants_bytes, states_bytes
+from hybridq.image.memory_plan import Plan, plan
+from hybridq.integer.fusion import NORM, Chain, structure
+from hybridq.integer.network import IntegerNetwork
+from hybridq.integer.online import on_device
+from hybridq.integer.skeleton import outline
+from hybridq.integer.weights import WIDTHS
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
-from hybridq.profiler.arena import Ram
-from hybridq.profiler.merge import Step
-from hybridq.profiler.planners import Lifetime
-from hybridq.quantize import WEIGHTED
-from hybridq.quantized_graph import quantized_graph
+from hybridq.profiler.count.arena import Ram
+from hybridq.profiler.count.merge import Step
+from hybridq.quantize.graph import quantized_graph
+from hybridq.quantize.model import WEIGHTED
 
 PLANNER = "depth first"
 MOST_ROWS = 1_024  # of a tensor; beyond them a file is damaged or hostile, and planning takes minutes

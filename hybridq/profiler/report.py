@@ -8,18 +8,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from hybridq.graph import Graph, Operator, read_graph
-from hybridq.keras_layers import Shape
+from hybridq.arena.planners import Lifetime
+from hybridq.graph.keras.layers import Shape
+from hybridq.graph.reader import Graph, Operator, read_graph
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler import accounting as rules
-from hybridq.profiler import arena, estimates, macc, memory, targets
+from hybridq.profiler import estimates, targets
 from hybridq.profiler.accounting import Accounting
-from hybridq.profiler.merge import Step, merge, precision_of
-from hybridq.profiler.planners import Lifetime
-from hybridq.profiler.tables import Printed, Sheet
+from hybridq.profiler.count import arena, macc, memory
+from hybridq.profiler.count.merge import Step, merge, precision_of
+from hybridq.profiler.render.tables import Printed, Sheet
 
 if TYPE_CHECKING:
-    from hybridq.deploy.network import IntegerNetwork
+    from hybridq.integer.network import IntegerNetwork
 
 SCHEMA = 1
 DOMINANT = 80.0  # percent of the flash that the layers named as dominant hold together
@@ -143,19 +144,19 @@ class Profile(Printed):
 
     def sheet(self) -> Sheet:
         """The table of the layers and what it says, in words."""
-        from hybridq.profiler.summary import sheet
+        from hybridq.profiler.render.summary import sheet
 
         return sheet(self)
 
     def records(self) -> list[Sequence[Any]]:
         """A line a layer."""
-        from hybridq.profiler.summary import records
+        from hybridq.profiler.render.summary import records
 
         return records(self)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from hybridq.profiler.html import report
+        from hybridq.profiler.render.html import report
 
         return report(self)
 
@@ -225,7 +226,7 @@ def _counted(
 ) -> _Counted:
     why = ""
     if counted.own:
-        from hybridq.profiler.image import image_of
+        from hybridq.profiler.packed import image_of
 
         image = image_of(graph, plan, trained)
         if not isinstance(image, str):

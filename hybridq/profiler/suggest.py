@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from hybridq.graph import Graph
+from hybridq.graph.reader import Graph
 from hybridq.precision import PARTS, Precision, PrecisionPlan
-from hybridq.profiler import macc
 from hybridq.profiler.accounting import NEWEST, Accounting
-from hybridq.profiler.memory import weights_bytes
-from hybridq.profiler.merge import merge, precision_of
-from hybridq.profiler.tables import Bar, Column, Line, Note, Printed, Sheet, size
+from hybridq.profiler.count import macc
+from hybridq.profiler.count.memory import weights_bytes
+from hybridq.profiler.count.merge import merge, precision_of
+from hybridq.profiler.render.tables import Bar, Column, Line, Note, Printed, Sheet, size
 
 if TYPE_CHECKING:
-    from hybridq.profiler.image import Image
+    from hybridq.profiler.packed import Image
 
 COLUMNS = (
     Column("Layer", "name"),
@@ -109,7 +109,7 @@ class Suggestion(Printed):
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from hybridq.profiler.html import suggestion
+        from hybridq.profiler.render.html import suggestion
 
         return suggestion(self)
 
@@ -168,7 +168,7 @@ def _image(graph: Graph, plan: PrecisionPlan, rules: Accounting) -> Image | None
     """The image that the bytes are those of, if they are."""
     if not rules.own:
         return None
-    from hybridq.profiler.image import image_of
+    from hybridq.profiler.packed import image_of
 
     found = image_of(graph, plan)
     return None if isinstance(found, str) else found

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hybridq.graph import Graph, Operator
-from hybridq.keras_layers import Shape
+from hybridq.graph.keras.layers import Shape
+from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
-from hybridq.quantize import COUNTERPARTS, DEFAULT_FRACTION, grids_of, holds_table, makes_grid
+from hybridq.quantize.model import COUNTERPARTS, DEFAULT_FRACTION, grids_of, holds_table, makes_grid
 
 
 def quantized_graph(graph: Graph, plan: PrecisionPlan | None) -> Graph:

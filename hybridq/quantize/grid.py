@@ -1,6 +1,6 @@
 """Quantizers of our own beside those of QKeras; importing this registers them with Keras, so that saved models load.
 
-Grid is for tensors between layers: what the integer network stores (`hybridq.deploy`). QKeras' quantized_bits rounds
+Grid is for tensors between layers: what the integer network stores (`hybridq.integer`). QKeras' quantized_bits rounds
 halves to even and lets gradients through where it clips.
 
 The Depthwise ones give each channel a scale of its own. QKeras takes the last axis of a kernel as its channels, but a
@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from hybridq.backend import load_qkeras
+from hybridq.backend.tensorflow import load_qkeras
 
 load_qkeras()
 import qkeras  # noqa: E402

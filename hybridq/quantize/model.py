@@ -4,7 +4,7 @@ The model is rebuilt layer by layer from the float one, so there is one definiti
 names and shapes: a quantized network starts from a float network's weights by copying them.
 
 Where a plan names 8-bit outputs, the tensors between layers are put on the grids of the integer network
-(`hybridq.deploy`): a Grid stands wherever that network stores a tensor, and its step is found by `calibrated`.
+(`hybridq.integer`): a Grid stands wherever that network stores a tensor, and its step is found by `calibrated`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.backend import load_qkeras
+from hybridq.backend.tensorflow import load_qkeras
 from hybridq.errors import UserError
-from hybridq.graph import Graph, Operator, read_graph
-from hybridq.keras_layers import UNCHANGED
+from hybridq.graph.keras.layers import UNCHANGED
+from hybridq.graph.reader import Graph, Operator, read_graph
 from hybridq.precision import Precision, PrecisionPlan
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ BIAS = {
     Precision.INT4: "quantized_bits(4, 3, 1, alpha=1.0)",
 }
 OUTPUTS = {
-    Precision.INT8: "Grid",  # of hybridq.grid; its step is calibrated
+    Precision.INT8: "Grid",  # of hybridq.quantize.grid; its step is calibrated
     Precision.INT4: "quantized_bits(4, 3, 1, alpha=1.0)",
     Precision.TERNARY: "ternary(alpha=1.0)",
     Precision.BINARY: "binary(alpha=1.0)",
 }
-# The quantizers of hybridq.grid for the weights of a depthwise layer, and their settings.
+# The quantizers of hybridq.quantize.grid for the weights of a depthwise layer, and their settings.
 DEPTHWISE: dict[Precision, tuple[str, dict[str, Any]]] = {
     Precision.INT8: ("DepthwiseBits", {"bits": 8, "integer": 0, "symmetric": 1, "alpha": "auto"}),
     Precision.INT4: ("DepthwiseBits", {"bits": 4, "integer": 0, "symmetric": 1, "alpha": "auto"}),
@@ -201,7 +201,7 @@ class _Grids:
     made: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, tensor: Any, of: str, what: str = "outputs") -> Any:
-        from hybridq.grid import Grid
+        from hybridq.quantize.grid import Grid
 
         name = f"{of}_{what}"
         if name in self.made:
@@ -257,7 +257,7 @@ def _clone(layer: Any, plan: PrecisionPlan) -> Any:
         raise UserError(f"precision: {layer.name} is a grouped convolution, which QKeras cannot quantize")
     config |= dict.fromkeys(quantizers, _quantizer(WEIGHTS, wanted.weights, f"{layer.name}: weights"))
     if kind == "DepthwiseConv2D" and wanted.weights in DEPTHWISE:
-        from hybridq import grid
+        from hybridq.quantize import grid
 
         name, settings = DEPTHWISE[wanted.weights]
         config["depthwise_quantizer"] = getattr(grid, name)(**settings)

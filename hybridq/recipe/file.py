@@ -9,11 +9,11 @@ from typing import Any
 from hybridq.errors import UserError
 from hybridq.models.config import DEFAULT_NETWORK, NetworkConfig, ReferenceConfig, config_type
 from hybridq.precision import PrecisionPlan
-from hybridq.recipe import REFERENCES, SECTIONS, Recipe
-from hybridq.settings import SOURCES
-from hybridq.validation import Fault, check, keys, refuse
-from hybridq.variants import variants_of
-from hybridq.yamlfile import (
+from hybridq.recipe.schema import REFERENCES, SECTIONS, Recipe
+from hybridq.recipe.sections import SOURCES
+from hybridq.recipe.variants import variants_of
+from hybridq.settings.validation import Fault, check, keys, refuse
+from hybridq.settings.yamlfile import (
     Key,
     Node,
     Override,

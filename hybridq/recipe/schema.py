@@ -23,13 +23,21 @@ from typing import Any
 from pydantic import Field, PrivateAttr, SerializeAsAny, ValidationInfo, field_validator
 
 from hybridq.errors import UserError
-from hybridq.models.config import NetworkConfig, ReferenceConfig, Section
+from hybridq.models.config import NetworkConfig, ReferenceConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import accounting, targets
-from hybridq.settings import SOURCES, DataSettings, DecisionSettings, FeatureSettings, Published, SearchAxis
-from hybridq.training_settings import TrainingSettings
-from hybridq.validation import fault
-from hybridq.yamlfile import Key, Override, dotted, shown
+from hybridq.recipe.sections import (
+    SOURCES,
+    DataSettings,
+    DecisionSettings,
+    FeatureSettings,
+    Published,
+    SearchAxis,
+)
+from hybridq.settings.section import Section
+from hybridq.settings.validation import fault
+from hybridq.settings.yamlfile import Key, Override, dotted, shown
+from hybridq.training.settings import TrainingSettings
 
 SECTIONS = ("data", "features", "model", "precision", "training")  # what decides a result
 DEFAULTS = 1  # raised where a default of one of them changes its value: a recipe silent about it then means another

@@ -5,17 +5,15 @@ The unit of a number stands last in its description, in parentheses: docs/recipe
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from hybridq.models.config import Section
-from hybridq.validation import fault
-from hybridq.yamlfile import shown
+from hybridq.settings.section import Range, Section
+from hybridq.settings.validation import fault
+from hybridq.settings.yamlfile import shown
 
 SOURCES = ("synthetic", "v0.01", "v0.02")  # any other source of audio is a folder
-
-Range = Annotated[tuple[float, float], Field(strict=False)]  # a YAML list; its two numbers stay strict
 
 
 class DataSettings(Section):

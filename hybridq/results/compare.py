@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hybridq.columns import ordered
-from hybridq.comparison import Clips, Comparison, Row
 from hybridq.errors import UserError
+from hybridq.results.comparison import Clips, Comparison, Row
+from hybridq.results.query import ordered
 
 if TYPE_CHECKING:
     from hybridq.tracking import RunView
@@ -31,7 +31,7 @@ def table(runs: Sequence[RunView], *, sort: str = "", each: bool = False) -> Com
 
     The accuracy is that of the test clips; where a trial of a search is among the runs, of the validation clips.
     Where a recipe was run twice with the same seed and settings, the newest run counts. `sort` names a column
-    (see `hybridq.columns`), else the most flash comes first. With `each`, every run has a row of its own.
+    (see `hybridq.results.query`), else the most flash comes first. With `each`, every run has a row of its own.
     """
     clips: Clips = "validation" if any(run.trial for run in runs) else "test"
     groups: dict[Kind, dict[str, RunView]] = {}

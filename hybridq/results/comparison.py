@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from hybridq import pareto
+from hybridq.results import pareto
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

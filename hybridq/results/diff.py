@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
-from hybridq.metrics import METRICS
-from hybridq.yamlfile import dotted, read_yaml
+from hybridq.settings.yamlfile import dotted, read_yaml
+from hybridq.tracking.metrics import METRICS
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from hybridq.profiler.markup import STYLE, Markup, element
+from hybridq.profiler.render.markup import STYLE, Markup, element
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hybridq.decision import FALSE_ACCEPTS, FALSE_REJECTS
-from hybridq.drawing import (
+from hybridq.results.drawing import (
     BLUE,
     COLOURS,
     GREEN,
@@ -23,15 +22,16 @@ from hybridq.drawing import (
     shortened,
     titled,
 )
+from hybridq.speech.decision import FALSE_ACCEPTS, FALSE_REJECTS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
-    from hybridq.comparison import Comparison
-    from hybridq.decision import Decisions
+    from hybridq.results.comparison import Comparison
     from hybridq.search.sensitivity import Sensitivity
-    from hybridq.training import Epoch
+    from hybridq.speech.decision import Decisions
+    from hybridq.training.fit import Epoch
 
 Curve = Sequence[tuple[int, float]]  # (epoch, value)
 ZOOM = 8.0  # points of accuracy below the best that the right half of `curves_together` shows

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
-from hybridq.metrics import METRICS
+from hybridq.tracking.metrics import METRICS
 
 if TYPE_CHECKING:
     from hybridq.tracking import RunView

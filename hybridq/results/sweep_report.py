@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hybridq import compare, pictures
-from hybridq.compare import has_result, reason, without_result
-from hybridq.comparison import SYNTHETIC_NOTE, Comparison
 from hybridq.errors import UserError
-from hybridq.profiler.markup import Markup, element
-from hybridq.profiler.tables import size
-from hybridq.report_page import confusion, flash_by_layer, page, picture, plain_table, table, table_row
-from hybridq.run_diff import differing, recipe_of
+from hybridq.profiler.render.markup import Markup, element
+from hybridq.profiler.render.tables import size
+from hybridq.results import compare, pictures
+from hybridq.results.compare import has_result, reason, without_result
+from hybridq.results.comparison import SYNTHETIC_NOTE, Comparison
+from hybridq.results.diff import differing, recipe_of
+from hybridq.results.page import confusion, flash_by_layer, page, picture, plain_table, table, table_row
 
 if TYPE_CHECKING:
     from hybridq.tracking import RunView, Store

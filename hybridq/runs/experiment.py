@@ -7,7 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridq.audio import (
+from hybridq.backend.tensorflow import load_tensorflow
+from hybridq.graph.reader import Graph, read_graph
+from hybridq.models import build_model
+from hybridq.paths import cache_root
+from hybridq.quantize.model import calibrated, copy_weights, quantize
+from hybridq.speech.audio import (
     UNKNOWN,
     AudioSet,
     choose_other_words,
@@ -15,21 +20,16 @@ from hybridq.audio import (
     open_folder,
     open_source,
 )
-from hybridq.audio.clips import STANDARD_WORDS
-from hybridq.audio.everyday import EVERYDAY_WORDS
-from hybridq.audio.negatives import Negatives, commands_of
-from hybridq.backend import load_tensorflow
-from hybridq.dataset import Dataset, Floats, Normalisation
-from hybridq.features import FrontEnd
-from hybridq.graph import Graph, read_graph
-from hybridq.models import build_model
-from hybridq.paths import cache_root
-from hybridq.quantize import calibrated, copy_weights, quantize
+from hybridq.speech.audio.clips import STANDARD_WORDS
+from hybridq.speech.audio.everyday import EVERYDAY_WORDS
+from hybridq.speech.audio.negatives import Negatives, commands_of
+from hybridq.speech.dataset import Dataset, Floats, Normalisation
+from hybridq.speech.mfcc import FrontEnd
 
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.recipe import Recipe
+    from hybridq.recipe.schema import Recipe
 
 CALIBRATION = 400  # training clips, about, that say where the grids lie
 
@@ -69,7 +69,7 @@ def open_voices(recipe: Recipe, labels: Sequence[str]) -> AudioSet:
 
 @cache
 def _voices(count: int, words: tuple[str, ...], cache: Path) -> AudioSet:
-    from hybridq.audio.synthetic import make_synthetic
+    from hybridq.speech.audio.synthetic import make_synthetic
 
     return open_folder(make_synthetic(cache, count, words=words), cache, name="synthetic voices", synthetic=True)
 

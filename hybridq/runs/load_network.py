@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridq.bundle import Bundle, load_bundle
-from hybridq.dataset import Dataset, Normalisation
-from hybridq.deploy.artefact import SUFFIX, digest, load_network
-from hybridq.deploy.checks import check
-from hybridq.deploy.convert import convert
-from hybridq.deploy.network import IntegerNetwork
 from hybridq.errors import UserError
-from hybridq.experiment import calibration_clips, open_dataset
-from hybridq.features import FrontEnd
+from hybridq.integer.artefact import SUFFIX, digest, load_network
+from hybridq.integer.checks import check
+from hybridq.integer.convert import convert
+from hybridq.integer.network import IntegerNetwork
 from hybridq.precision import LayerPrecision, PrecisionPlan
 from hybridq.pretrained import PREFIX, pretrained_file
-from hybridq.quantize import is_grid
-from hybridq.recipe_file import recipe_of
+from hybridq.quantize.model import is_grid
+from hybridq.recipe.file import recipe_of
+from hybridq.runs.experiment import calibration_clips, open_dataset
+from hybridq.runs.model_folder import Bundle, load_bundle
+from hybridq.speech.dataset import Dataset, Normalisation
+from hybridq.speech.mfcc import FrontEnd
 
 if TYPE_CHECKING:
     from hybridq.tracking import Store

@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridq import pictures
-from hybridq.bundle import Bundle, save_bundle, weights_digest
-from hybridq.dataset import Dataset
-from hybridq.decision import USUAL_FALSE_ACCEPTS
-from hybridq.deploy.artefact import save_network
-from hybridq.measurement import Measurement, measured
+from hybridq.integer.artefact import save_network
 from hybridq.profiler import Profile, profile
 from hybridq.profiler.targets import KIB
-from hybridq.trained import NETWORK, NETWORK_DIGEST, Trained, with_integers
-from hybridq.training import Epoch, History, Watcher, validate
-from hybridq.yamlfile import to_yaml
+from hybridq.results import pictures
+from hybridq.runs.load_network import NETWORK, NETWORK_DIGEST, Trained, with_integers
+from hybridq.runs.measurement import Measurement, measured
+from hybridq.runs.model_folder import Bundle, save_bundle, weights_digest
+from hybridq.settings.yamlfile import to_yaml
+from hybridq.speech.dataset import Dataset
+from hybridq.speech.decision import USUAL_FALSE_ACCEPTS
+from hybridq.training.fit import Epoch, History, Watcher, validate
 
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.recipe import Recipe
+    from hybridq.recipe.schema import Recipe
     from hybridq.tracking import Run
 
 WEIGHTS = "weights.sha256"  # tag: of the trained weights

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.audio.negatives import Negatives, commands_of, present
-from hybridq.dataset import Dataset
-from hybridq.decision import Decisions, decisions, softmax
-from hybridq.deploy import arithmetic
-from hybridq.deploy.artefact import digest
 from hybridq.errors import UserError
-from hybridq.evaluation import Evaluation, evaluation
-from hybridq.experiment import open_audio
+from hybridq.integer import arithmetic
+from hybridq.integer.artefact import digest
 from hybridq.paths import cache_root
-from hybridq.quantize import is_grid
-from hybridq.trained import Trained
+from hybridq.quantize.model import is_grid
+from hybridq.runs.experiment import open_audio
+from hybridq.runs.load_network import Trained
+from hybridq.speech.audio.negatives import Negatives, commands_of, present
+from hybridq.speech.dataset import Dataset
+from hybridq.speech.decision import Decisions, decisions, softmax
+from hybridq.training.evaluation import Evaluation, evaluation
 
 INTEGER, KERAS = "integer network", "Keras model"
 VOICES = 240  # of the synthetic data set, where no recipe says how many
@@ -61,7 +61,7 @@ class Measurement:
         return INTEGER if self.keras is None or (self.on_grids and self.integer) else KERAS
 
     def metrics(self) -> dict[str, float]:
-        """For the run: see `hybridq.metrics`."""
+        """For the run: see `hybridq.tracking.metrics`."""
         found = {
             "test accuracy %": self.result.accuracy,
             "test accuracy low %": self.result.interval[0],

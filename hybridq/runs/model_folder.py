@@ -13,12 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hybridq.audio import NEGATIVES
-from hybridq.backend import load_qkeras
-from hybridq.dataset import Normalisation
+from hybridq.backend.tensorflow import load_qkeras
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd
-from hybridq.settings import DecisionSettings
+from hybridq.recipe.sections import DecisionSettings
+from hybridq.speech.audio import NEGATIVES
+from hybridq.speech.dataset import Normalisation
+from hybridq.speech.mfcc import FrontEnd
 
 if TYPE_CHECKING:
     import keras
@@ -59,10 +59,6 @@ class Bundle:
         """The Keras model, for evaluation; read when it is first asked for, and then once."""
         load_qkeras()  # registers the quantized layers
         import keras
-
-        import hybridq.grid  # (and the quantizers of our own)
-        import hybridq.models.linear_memory  # (and the layers of our own)
-        import hybridq.models.projected_lstm  # noqa: F401
 
         return keras.models.load_model(self.folder / MODEL, compile=False)
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hybridq.bundle import load_bundle, weights_digest
 from hybridq.errors import UserError
-from hybridq.experiment import open_dataset
-from hybridq.laboratory import BACKEND, THREADS
-from hybridq.recipe import Recipe
-from hybridq.recipe_file import load_recipe
-from hybridq.run_log import WEIGHTS
+from hybridq.recipe.file import load_recipe
+from hybridq.recipe.schema import Recipe
+from hybridq.runs.experiment import open_dataset
+from hybridq.runs.log import WEIGHTS
+from hybridq.runs.model_folder import load_bundle, weights_digest
+from hybridq.runs.run_recipe import BACKEND, THREADS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

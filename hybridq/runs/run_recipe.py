@@ -16,23 +16,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridq.backend import keras_backend, threads
-from hybridq.bundle import load_bundle
-from hybridq.dataset import Dataset
-from hybridq.deploy.convert import settle
+from hybridq.backend.tensorflow import keras_backend, threads
 from hybridq.errors import RUN_FAILED, UserError, plain_interrupts
-from hybridq.experiment import network, network_from, open_dataset, open_voices, run_name
+from hybridq.integer.convert import settle
 from hybridq.paths import locked
 from hybridq.profiler import profile
-from hybridq.quantize import is_grid
-from hybridq.run_log import EpochLog, bundled, log_inputs, log_result, log_trial, sizes
+from hybridq.quantize.model import is_grid
+from hybridq.runs.experiment import network, network_from, open_dataset, open_voices, run_name
+from hybridq.runs.log import EpochLog, bundled, log_inputs, log_result, log_trial, sizes
+from hybridq.runs.model_folder import load_bundle
+from hybridq.speech.dataset import Dataset
 from hybridq.tracking import TRIAL
-from hybridq.training import Judge, Watcher, best_weights, train
+from hybridq.training.fit import Judge, Watcher, best_weights, train
 
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.recipe import Recipe
+    from hybridq.recipe.schema import Recipe
     from hybridq.tracking import Run, RunView, Store
 
 CHECKPOINT = "checkpoint.npz"

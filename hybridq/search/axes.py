@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hybridq.errors import UserError
-from hybridq.variants import named, setting
-from hybridq.yamlfile import Key, Override, node_of, shown
+from hybridq.recipe.variants import named, setting
+from hybridq.settings.yamlfile import Key, Override, node_of, shown
 
 if TYPE_CHECKING:
-    from hybridq.recipe import Recipe
-    from hybridq.settings import SearchAxis
+    from hybridq.recipe.schema import Recipe
+    from hybridq.recipe.sections import SearchAxis
 
 MULTIPLE = 4  # of a scaled number: kernels on a microcontroller take four weights at once
 

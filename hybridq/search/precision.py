@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from hybridq import compare
 from hybridq.errors import RUN_FAILED, UserError
-from hybridq.experiment import open_dataset
-from hybridq.laboratory import fingerprint_of
-from hybridq.pictures import frontier, sensitivities
 from hybridq.profiler.accounting import OWN
-from hybridq.profiler.summary import BESIDES, BESIDES_SOURCE
-from hybridq.profiler.tables import Column, Line, Note, Sheet, Terminal, size
-from hybridq.search.found import write_recipe
+from hybridq.profiler.render.summary import BESIDES, BESIDES_SOURCE
+from hybridq.profiler.render.tables import Column, Line, Note, Sheet, Terminal, size
+from hybridq.results import compare
+from hybridq.results.pictures import frontier, sensitivities
+from hybridq.runs.experiment import open_dataset
+from hybridq.runs.run_recipe import fingerprint_of
 from hybridq.search.plans import Candidate, as_it_is, check, within_drop, within_flash
 from hybridq.search.runs import make
 from hybridq.search.sensitivity import Score, Sensitivity, measure
 from hybridq.search.space import Space
+from hybridq.search.write_recipe import write_recipe
 from hybridq.sweeps import Engine, in_process, parent_run
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hybridq.profiler.targets import Target, custom_target, target
-from hybridq.recipe import Recipe
-from hybridq.recipe_file import load_recipe
+from hybridq.recipe.file import load_recipe
+from hybridq.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)

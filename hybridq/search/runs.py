@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hybridq.sweeps import Board, Crew, Engine, Schedule, in_process, plan, run_jobs
 
 if TYPE_CHECKING:
-    from hybridq.recipe import Recipe
+    from hybridq.recipe.schema import Recipe
     from hybridq.tracking import RunView, Store
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.precision import Precision
-from hybridq.profiler.tables import Column, Line, Note, Sheet, Terminal, size
+from hybridq.profiler.render.tables import Column, Line, Note, Sheet, Terminal, size
 from hybridq.search.runs import make
 from hybridq.sweeps import Engine, in_process
 
 if TYPE_CHECKING:
-    from hybridq.recipe import Recipe
+    from hybridq.recipe.schema import Recipe
     from hybridq.search.space import Changes, Space
     from hybridq.tracking import RunView, Store
 

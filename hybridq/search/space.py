@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hybridq.errors import UserError
-from hybridq.experiment import graph_of
-from hybridq.graph import Graph
+from hybridq.graph.reader import Graph
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler import Profile, profile
 from hybridq.profiler.targets import Target, target
-from hybridq.quantize import WEIGHTS
-from hybridq.recipe import Recipe
-from hybridq.recipe_file import varied
-from hybridq.yamlfile import Override, node_of
+from hybridq.quantize.model import WEIGHTS
+from hybridq.recipe.file import varied
+from hybridq.recipe.schema import Recipe
+from hybridq.runs.experiment import graph_of
+from hybridq.settings.yamlfile import Override, node_of
 
 Changes = Mapping[str, Precision]  # layer: the narrower precision of its weights
 

@@ -14,25 +14,25 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hybridq import compare
 from hybridq.errors import RUN_FAILED, UserError
-from hybridq.experiment import open_dataset
-from hybridq.laboratory import fingerprint_of
-from hybridq.recipe_file import load_recipe
-from hybridq.search.found import write_recipe
-from hybridq.search.halved import Halved, Trained, over_size
+from hybridq.recipe.file import load_recipe
+from hybridq.results import compare
+from hybridq.runs.experiment import open_dataset
+from hybridq.runs.run_recipe import fingerprint_of
+from hybridq.search.halving_result import Halved, Trained, over_size
 from hybridq.search.networks import FAMILIES, FEATURES, Network, Sample, sample
 from hybridq.search.runs import make
 from hybridq.search.studies import open_study, trial_at
+from hybridq.search.write_recipe import write_recipe
+from hybridq.settings.yamlfile import Override, node_of, parse_override
 from hybridq.sweeps import in_process, parent_run
-from hybridq.yamlfile import Override, node_of, parse_override
 
 if TYPE_CHECKING:
-    from hybridq.dataset import Dataset
-    from hybridq.recipe import Recipe
+    from hybridq.recipe.schema import Recipe
     from hybridq.search.request import Request
+    from hybridq.speech.dataset import Dataset
     from hybridq.tracking import Run, Store
-    from hybridq.training import Epoch
+    from hybridq.training.fit import Epoch
 
 HALVING = "halving"  # tag of the run that holds the trials
 FACTOR = 3  # one of so many goes on

@@ -15,28 +15,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridq import compare
-from hybridq.comparison import Comparison
 from hybridq.errors import RUN_FAILED, UserError
-from hybridq.experiment import graph_of, open_dataset
-from hybridq.laboratory import fingerprint_of
-from hybridq.pictures import frontier
 from hybridq.profiler import profile
-from hybridq.profiler.summary import verdict
-from hybridq.recipe_file import load_recipe
+from hybridq.profiler.render.summary import verdict
+from hybridq.recipe.file import load_recipe
+from hybridq.results import compare
+from hybridq.results.comparison import Comparison
+from hybridq.results.pictures import frontier
+from hybridq.runs.experiment import graph_of, open_dataset
+from hybridq.runs.run_recipe import fingerprint_of
 from hybridq.search.axes import Axis, axes_of, settings_of
-from hybridq.search.found import write_recipe
 from hybridq.search.runs import make
 from hybridq.search.studies import open_study
+from hybridq.search.write_recipe import write_recipe
 from hybridq.sweeps import parent_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from hybridq.recipe import Recipe
+    from hybridq.recipe.schema import Recipe
     from hybridq.search.request import Request
+    from hybridq.settings.yamlfile import Override
     from hybridq.tracking import Run, Store
-    from hybridq.yamlfile import Override
 
 TRIALS = "trials"  # tag of the run that holds them
 MOST_DROPPED = 500  # proposals in a row that do not fit

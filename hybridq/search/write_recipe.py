@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import NotWritable, UserError
-from hybridq.recipe import REFERENCES
-from hybridq.yamlfile import Override, dotted, parse_override, to_yaml
+from hybridq.recipe.schema import REFERENCES
+from hybridq.settings.yamlfile import Override, dotted, parse_override, to_yaml
 
 if TYPE_CHECKING:
-    from hybridq.recipe import Recipe
+    from hybridq.recipe.schema import Recipe
     from hybridq.search.request import Request
 
 MARK = "# Written by hybridq search, which may write it anew."

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from hybridq.errors import UserError
-from hybridq.yamlfile import Key, Node, dotted, shown
+from hybridq.settings.yamlfile import Key, Node, dotted, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 

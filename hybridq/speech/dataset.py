@@ -20,19 +20,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.ahead import made_ahead
-from hybridq.audio import SILENCE, UNKNOWN, AudioSet, Clip, decode, fit, mono, read_clip
-from hybridq.audio.negatives import Negatives, commands_of, selection, unknown_words
-from hybridq.audio.silence import MADE_BY, made_silence, part_of
-from hybridq.augment import Manner, augmented, centred, highest_tempo, masked, mixed
-from hybridq.cached import cached, key_of
+from hybridq.data.cache import cached, key_of
+from hybridq.data.prefetch import made_ahead
 from hybridq.errors import UserError
-from hybridq.features import EDITION, FrontEnd
-from hybridq.renewal import Renewal
-from hybridq.stand_ins import StandIns
+from hybridq.speech.audio import SILENCE, UNKNOWN, AudioSet, Clip, decode, fit, mono, read_clip
+from hybridq.speech.audio.negatives import Negatives, commands_of, selection, unknown_words
+from hybridq.speech.audio.silence import MADE_BY, made_silence, part_of
+from hybridq.speech.augmentation import Manner, augmented, centred, highest_tempo, masked, mixed
+from hybridq.speech.mfcc import EDITION, FrontEnd
+from hybridq.speech.negative_sampling import Renewal
+from hybridq.speech.synthetic_mix import StandIns
 
 if TYPE_CHECKING:
-    from hybridq.training_settings import AugmentSettings
+    from hybridq.training.settings import AugmentSettings
 
 Floats = NDArray[np.float32]
 NormalisationKind = Literal["per_coefficient", "global"]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.audio import SILENCE, UNKNOWN
-from hybridq.audio.negatives import commands_of
+from hybridq.speech.audio import SILENCE, UNKNOWN
+from hybridq.speech.audio.negatives import commands_of
 
 FALSE_ACCEPTS = "false accepts"  # clips of no command answered with one
 TRAINED_WORDS = "false accepts of trained words"  # of these: other words that the network learnt as unknown

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from hybridq.errors import UserError
 
 if TYPE_CHECKING:
-    from hybridq.settings import FeatureSettings
+    from hybridq.recipe.sections import FeatureSettings
 
 Floats = NDArray[np.float32]
 

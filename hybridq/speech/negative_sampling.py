@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.audio.silence import made_silence
+from hybridq.speech.audio.silence import made_silence
 
 Sound = NDArray[np.int16]  # (samples,)
 Sounds = NDArray[np.int16]  # (clips, samples)

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.audio.negatives import commands_of
 from hybridq.errors import NotWritable, UserError
-from hybridq.experiment import graph_of, open_audio
-from hybridq.graph import Graph, read_graph
-from hybridq.measurement import VOICES
+from hybridq.graph.reader import Graph, read_graph
 from hybridq.pretrained import PREFIX, pretrained_file
-from hybridq.recipe_file import load_recipe
-from hybridq.settings import DecisionSettings
+from hybridq.recipe.file import load_recipe
+from hybridq.recipe.sections import DecisionSettings
+from hybridq.runs.experiment import graph_of, open_audio
+from hybridq.runs.load_network import Trained
+from hybridq.runs.measurement import VOICES
+from hybridq.speech.audio.negatives import commands_of
 from hybridq.streaming.listening import Spotter, answers, spotter
 from hybridq.streaming.outcome import Outcome, curve, outcome, together
 from hybridq.streaming.reuse import Reuse, reuse
 from hybridq.streaming.rule import Moment, Rule, moments
 from hybridq.streaming.scene import Scene, scene, speech
-from hybridq.trained import Trained
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -69,7 +69,7 @@ class StreamEvaluation:
         return together(list(self.at.values()))
 
     def metrics(self) -> dict[str, float]:
-        """For the run: see `hybridq.metrics`."""
+        """For the run: see `hybridq.tracking.metrics`."""
         found = {
             "stream false alarms per hour": self.whole.false_alarms_per_hour,
             "stream missed %": self.whole.missed,
@@ -148,7 +148,7 @@ def blocks(sound: NDArray[np.int16]) -> Iterator[NDArray[np.float32]]:
 def graph_behind(trained: Trained) -> Graph | None:
     """The network as operators; None for an integer network's file, which does not say what it was made from."""
     if trained.bundle:
-        from hybridq.bundle import MODEL
+        from hybridq.runs.model_folder import MODEL
 
         return read_graph(trained.bundle.folder / MODEL)
     if trained.name.startswith(PREFIX):

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.dataset import Normalisation
-from hybridq.decision import softmax
-from hybridq.deploy import arithmetic, online
-from hybridq.deploy.network import IntegerNetwork
-from hybridq.features import Floats, FrontEnd
-from hybridq.measurement import INTEGER, KERAS
+from hybridq.integer import arithmetic, online
+from hybridq.integer.network import IntegerNetwork
 from hybridq.models import lmu
-from hybridq.quantize import is_grid
+from hybridq.quantize.model import is_grid
+from hybridq.runs.load_network import Trained
+from hybridq.runs.measurement import INTEGER, KERAS
+from hybridq.speech.dataset import Normalisation
+from hybridq.speech.decision import softmax
+from hybridq.speech.mfcc import Floats, FrontEnd
 from hybridq.streaming.rule import Answer, Moment, Rule, heard, moments
-from hybridq.trained import Trained
 
 if TYPE_CHECKING:
     import keras

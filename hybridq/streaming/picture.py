@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from hybridq.drawing import COLOURS, titled_figure
+from hybridq.results.drawing import COLOURS, titled_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

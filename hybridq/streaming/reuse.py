@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from math import gcd, prod
 from typing import Any
 
-from hybridq.features import FrontEnd
-from hybridq.graph import Graph, Operator
+from hybridq.graph.reader import Graph, Operator
 from hybridq.profiler.accounting import NEWEST, Accounting
-from hybridq.profiler.macc import step_macc
-from hybridq.profiler.merge import CONVOLUTIONS, POOLS, merge
+from hybridq.profiler.count.macc import step_macc
+from hybridq.profiler.count.merge import CONVOLUTIONS, POOLS, merge
+from hybridq.speech.mfcc import FrontEnd
 
 BY_PLACE = frozenset(  # each place of the output depends on that place of the inputs alone
     {"Activation", "ReLU", "ELU", "LeakyReLU", "BatchNormalization", "Dropout", "Add", "Subtract", "Multiply"}

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from hybridq.audio.negatives import commands_of
-from hybridq.decision import REJECTED
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd
-from hybridq.settings import DecisionSettings
-from hybridq.trained import Trained
+from hybridq.recipe.sections import DecisionSettings
+from hybridq.runs.load_network import Trained
+from hybridq.speech.audio.negatives import commands_of
+from hybridq.speech.decision import REJECTED
+from hybridq.speech.mfcc import FrontEnd
 
 Probabilities = NDArray[np.float64]  # (classes,)
 Answer = tuple[int, Probabilities]  # samples heard so far, and what the network says of the last of them

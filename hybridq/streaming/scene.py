@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.audio import UNKNOWN, AudioSet, read_clip
-from hybridq.audio.negatives import Negatives
-from hybridq.audio.silence import WHITE, part_of
-from hybridq.dataset import Dataset
 from hybridq.errors import UserError
-from hybridq.features import FrontEnd
 from hybridq.paths import cache_root
+from hybridq.speech.audio import UNKNOWN, AudioSet, read_clip
+from hybridq.speech.audio.negatives import Negatives
+from hybridq.speech.audio.silence import WHITE, part_of
+from hybridq.speech.dataset import Dataset
+from hybridq.speech.mfcc import FrontEnd
 
 Sound = NDArray[np.int16]  # (samples,)
 Signal = NDArray[np.float64]  # (samples,), full scale 32,768
@@ -70,7 +70,7 @@ class Scene:
 
 
 def speech(audio: AudioSet, commands: Sequence[str], split: str, end: FrontEnd) -> Speech:
-    """What a split of a data set has to say, its other words as `hybridq.audio.negatives` selects them.
+    """What a split of a data set has to say, its other words as `hybridq.speech.audio.negatives` selects them.
 
     Raises UserError where it has no clip of a command.
     """

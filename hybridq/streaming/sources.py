@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.audio import read_clip
 from hybridq.errors import ENVIRONMENT, UserError
-from hybridq.features import FrontEnd
+from hybridq.speech.audio import read_clip
+from hybridq.speech.mfcc import FrontEnd
 
 log = logging.getLogger("hybridq")
 Blocks = Iterator[NDArray[np.float32]]  # each (samples,), float in [-1, 1]

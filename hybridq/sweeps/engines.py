@@ -25,7 +25,7 @@ from hybridq.sweeps.worker import Task, perform
 
 if TYPE_CHECKING:
     from hybridq.tracking import Store
-    from hybridq.training import Judge
+    from hybridq.training.fit import Judge
 
 GRACE_SECONDS = 60.0  # for a worker that is asked to end: it writes its best network to the store
 

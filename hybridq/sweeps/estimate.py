@@ -12,17 +12,17 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from hybridq.audio import is_here
-from hybridq.experiment import graph_of, network, open_dataset
-from hybridq.features import FrontEnd
 from hybridq.profiler import profile
+from hybridq.runs.experiment import graph_of, network, open_dataset
+from hybridq.speech.audio import is_here
+from hybridq.speech.mfcc import FrontEnd
 from hybridq.sweeps.planning import Plan
-from hybridq.training import compile_model
+from hybridq.training.fit import compile_model
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from hybridq.recipe import Recipe
+    from hybridq.recipe.schema import Recipe
 
 STEPS = 6  # timed, after one that builds the graph
 KIB = 1024.0

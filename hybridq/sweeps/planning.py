@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hybridq.errors import UserError
-from hybridq.experiment import run_name
-from hybridq.recipe import Recipe
-from hybridq.recipe_file import linked, load_variants
+from hybridq.recipe.file import linked, load_variants
+from hybridq.recipe.schema import Recipe
+from hybridq.runs.experiment import run_name
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hybridq.backend import threads
+from hybridq.backend.tensorflow import threads
 from hybridq.errors import ENVIRONMENT, UserError
 from hybridq.sweeps.engines import Crew, Engine
 from hybridq.sweeps.events import Died, Event

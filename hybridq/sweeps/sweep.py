@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridq import compare, pictures
 from hybridq.errors import RUN_FAILED, UserError
-from hybridq.sweep_report import sweep_report
+from hybridq.results import compare, pictures
+from hybridq.results.sweep_report import sweep_report
 from hybridq.sweeps.engines import Crew, Engine, in_process
 from hybridq.sweeps.events import Event
 from hybridq.sweeps.parent import parent_run

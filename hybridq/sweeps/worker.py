@@ -19,15 +19,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hybridq.backend.startup import spare_imports
 from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
-from hybridq.startup import spare_imports
 from hybridq.sweeps.events import EpochDone, Event, Failed, Finished, Progress, Ready, Said
 
 if TYPE_CHECKING:
-    from hybridq.dataset import Dataset
-    from hybridq.recipe import Recipe
+    from hybridq.recipe.schema import Recipe
+    from hybridq.speech.dataset import Dataset
     from hybridq.tracking import Store
-    from hybridq.training import Epoch, Judge
+    from hybridq.training.fit import Epoch, Judge
 
 PAUSE_SECONDS = 0.25  # between two words on the progress within an epoch
 Tell = Callable[[Event], None]
@@ -52,7 +52,7 @@ def perform(task: Task, recipe: Recipe, store: Store, tell: Tell, judge: Judge |
 
     A `judge` may end a trial early.
     """
-    from hybridq.laboratory import Laboratory
+    from hybridq.runs.run_recipe import Laboratory
 
     laboratory = Laboratory(
         store,
@@ -113,7 +113,7 @@ class _Forwarding(logging.Handler):
 
 def work(task: Task, tell: Tell) -> None:
     """Make the run of a task in a process that has nothing but the task; the lines of the program are told too."""
-    from hybridq.recipe_file import recipe_of
+    from hybridq.recipe.file import recipe_of
     from hybridq.tracking import open_store
 
     said = logging.getLogger("hybridq")

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from hybridq.deploy.arithmetic import is_logits
-from hybridq.deploy.artefact import digest
-from hybridq.deploy.checks import check
-from hybridq.deploy.network import (
+from hybridq.errors import UserError
+from hybridq.integer.arithmetic import is_logits
+from hybridq.integer.artefact import digest
+from hybridq.integer.checks import check
+from hybridq.integer.network import (
     INT8,
     INT16,
     Add,
@@ -37,10 +38,9 @@ from hybridq.deploy.network import (
     MaxPool,
     Shape,
 )
-from hybridq.deploy.scaling import Reals
-from hybridq.deploy.tflite_numbers import VALID, Sums, clip, elu_of, norm, padding_of, scale_of, sums_of
-from hybridq.deploy.tflite_writer import Operation, Tensor, packed
-from hybridq.errors import UserError
+from hybridq.integer.scaling import Reals
+from hybridq.tflite.numbers import VALID, Sums, clip, elu_of, norm, padding_of, scale_of, sums_of
+from hybridq.tflite.writer import Operation, Tensor, packed
 
 ACTIVATIONS = {INT8: 0, INT16: 0, (0, INT8[1]): 1}  # none or RELU by their number in the schema, by what they leave
 ALMOST = 1e-6  # relative: by how much the scales of a mean or sum may differ from those of its grids

@@ -6,8 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hybridq.deploy.network import INT8, NORM_WEIGHT, Affine, Convolution, Depthwise, Integers, Requantization, Shape
-from hybridq.deploy.scaling import Reals
+from hybridq.integer.network import (
+    INT8,
+    NORM_WEIGHT,
+    Affine,
+    Convolution,
+    Depthwise,
+    Integers,
+    Requantization,
+    Shape,
+)
+from hybridq.integer.scaling import Reals
 
 SAME, VALID = 0, 1  # paddings by their number in the schema
 LARGEST = 2**31 - 1  # of an int32

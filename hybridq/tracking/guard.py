@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from hybridq.backend.startup import large_import
 from hybridq.errors import ENVIRONMENT, UserError
-from hybridq.startup import large_import
 
 PROBE_SECONDS = 3.0
 PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -97,7 +97,7 @@ def quiet_mlflow() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # hybridq.tracking.patience asks again
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"  # hybridq.tracking.retry asks again
     with large_import("mlflow"):
         import mlflow  # noqa: F401  (its import sets the level of its loggers, so it comes first)
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
 from hybridq.paths import locked
 from hybridq.tracking.guard import plainly, quiet_mlflow
-from hybridq.tracking.patience import patiently
+from hybridq.tracking.retry import patiently
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "artifacts"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hybridq.decision import RATES
+from hybridq.speech.decision import RATES
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ METRICS: dict[str, Metric] = {
     "integer test accuracy %": Metric("%", "higher", 1),  # of the integer network, as a device computes it
     "Keras test accuracy %": Metric("%", "higher", 1),  # of the same network, as Keras computes it
     "integer agreement %": Metric("%", "higher", 2),  # of the test clips that both of them hear alike
-    # Of a network with the classes silence or unknown words, or with a threshold: see `hybridq.decision`.
+    # Of a network with the classes silence or unknown words, or with a threshold: see `hybridq.speech.decision`.
     "decision threshold": Metric("", None, 3),
     **{f"test {rate} %": Metric("%", "lower", 1) for rate in RATES},
     "validation threshold": Metric("", None, 3),  # at which 5 % of the validation clips of no command are accepted

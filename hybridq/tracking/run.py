@@ -16,9 +16,9 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
-from hybridq.drawing import save
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
-from hybridq.metrics import mlflow_name
+from hybridq.results.drawing import save
+from hybridq.tracking.metrics import mlflow_name
 from hybridq.tracking.owner import owner_tags
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Run:
             self._log(tags=tags[at : at + PARAMS_AT_ONCE], wait=wait)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        """Log metrics under hybridq's names (see `hybridq.metrics`); `step` is the epoch.
+        """Log metrics under hybridq's names (see `hybridq.tracking.metrics`); `step` is the epoch.
 
         What a resumed run computes again, an epoch that was logged before its checkpoint was written, is not doubled.
         """

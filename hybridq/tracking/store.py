@@ -17,13 +17,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
-from hybridq.metrics import mlflow_name, name_from_mlflow
 from hybridq.paths import cache_root, locked
 from hybridq.tracking.guard import probe, quiet_mlflow, redacted
-from hybridq.tracking.local import ARTIFACTS, DATABASE, HOME_TAG, KIND, LOCK, check_writable, open_local, sqlite_file
+from hybridq.tracking.local import (
+    ARTIFACTS,
+    DATABASE,
+    HOME_TAG,
+    KIND,
+    LOCK,
+    check_writable,
+    open_local,
+    sqlite_file,
+)
+from hybridq.tracking.metrics import mlflow_name, name_from_mlflow
 from hybridq.tracking.owner import owner_is_gone, owner_tags
-from hybridq.tracking.patience import Answer, patiently
 from hybridq.tracking.provenance import provenance
+from hybridq.tracking.retry import Answer, patiently
 from hybridq.tracking.run import DESCRIPTION, PARENT, TAG_LIMIT, Run, cut, local_folder, note
 
 EXPERIMENT = "hybridq"
@@ -121,7 +130,7 @@ class Store:
         return locked(file.parent / LOCK) if file and os.access(file.parent, os.W_OK) else nullcontext()
 
     def ask(self, question: Callable[[Any], Answer], wait: float | None = None) -> Answer:
-        """What MLflow's client answers; it is asked again while the store is away (see `hybridq.tracking.patience`)."""
+        """What MLflow's client answers; it is asked again while the store is away (see `hybridq.tracking.retry`)."""
         client = self.client
         return patiently(self.label, lambda: question(client), wait)
 

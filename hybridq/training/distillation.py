@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.dataset import Retarget
+    from hybridq.speech.dataset import Retarget
 
 Floats = NDArray[np.float32]
 

@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from hybridq.backend import bfloat16_products
-from hybridq.distillation import taught_by
+from hybridq.backend.tensorflow import bfloat16_products
 from hybridq.errors import RUN_FAILED, NotWritable, UserError
-from hybridq.fused_norms import fused_norms
-from hybridq.latents import clipped_latents, latent_bound
-from hybridq.pruning import masked_kernels, sparsity
+from hybridq.training.distillation import taught_by
+from hybridq.training.fused_norms import fused_norms
+from hybridq.training.latent_clipping import clipped_latents, latent_bound
+from hybridq.training.pruning import masked_kernels, sparsity
 
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.dataset import Dataset
-    from hybridq.training_settings import TrainingSettings
+    from hybridq.speech.dataset import Dataset
+    from hybridq.training.settings import TrainingSettings
 
 STEP_DROPS = ((0.6, 0.1), (0.85, 0.01))  # schedule 'step': after this share of the steps, this factor
 
@@ -113,7 +113,7 @@ def train(
 ) -> History:
     """Train the model; at the end it has the weights of its best epoch on the validation clips.
 
-    With `teachers`, networks for the same inputs and words, their answers are the targets (`hybridq.distillation`).
+    With `teachers`, networks for the same inputs and words, their answers are the targets (`distillation`).
     A `judge` may end it early; the learning rate falls as if it did not.
     `file` is the checkpoint, written after every epoch. Raises UserError (exit status 1) where the loss becomes NaN or
     infinite, NotWritable where the checkpoint cannot be written. An interrupt leaves the checkpoint of the last epoch.

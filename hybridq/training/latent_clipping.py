@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hybridq.backend import load_qkeras
+from hybridq.backend.tensorflow import load_qkeras
 
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.training_settings import TrainingSettings
+    from hybridq.training.settings import TrainingSettings
 
 Axes = tuple[int, ...]
 

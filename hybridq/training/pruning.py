@@ -2,7 +2,7 @@
 
 After Zhu and Gupta, "To prune, or not to prune" (arXiv 1710.01878), with an epoch as the step: in every kernel by
 itself the weights of the smallest magnitude, a share that rises along a cubic and is full in the last epoch of the
-schedule. Biases and batch norms are not pruned. An image leaves out the zeros of dense layers (`deploy/sparse.py`).
+schedule. Biases and batch norms are not pruned. An image leaves out the zeros of dense layers (`image/sparse.py`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridq.backend import load_qkeras
+from hybridq.backend.tensorflow import load_qkeras
 from hybridq.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.training_settings import PruneSettings
+    from hybridq.training.settings import PruneSettings
 
 
 def sparsity(settings: PruneSettings, epoch: int) -> float:
@@ -56,8 +56,8 @@ class Masks:
 def masked_kernels(model: keras.Model) -> Iterator[Masks]:
     """While it lasts, each training step leaves the pruned weights zero; to begin with none is pruned.
 
-    The masks are constraints of the variables, as in `hybridq.latents`. Raises UserError for a network with binary
-    weights, which have no zero.
+    The masks are constraints of the variables, as in `latent_clipping`. Raises UserError for a network with
+    binary weights, which have no zero.
     """
     import keras
 

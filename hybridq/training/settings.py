@@ -6,10 +6,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from hybridq.models.config import Section
-from hybridq.settings import Range
-from hybridq.validation import fault
-from hybridq.yamlfile import shown
+from hybridq.settings.section import Range, Section
+from hybridq.settings.validation import fault
+from hybridq.settings.yamlfile import shown
 
 
 class AugmentSettings(Section):

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hybridq.errors import UserError
-from hybridq.keras_layers import WRAPPERS, Description, Shape, checked, describe, plain, plain_kind
-from hybridq.keras_layers.description import fixed, one, refused, unknown, verified
-from hybridq.keras_layers.sequences import GATES
-from hybridq.keras_wiring import Call, Source, Tensor, is_model, printable, wiring
-from hybridq.operators import MOST_OPERATORS, Graph, Operator
+from hybridq.graph.keras.layers import WRAPPERS, Description, Shape, checked, describe, plain, plain_kind
+from hybridq.graph.keras.layers.description import fixed, one, refused, unknown, verified
+from hybridq.graph.keras.layers.sequences import GATES
+from hybridq.graph.keras.wiring import Call, Source, Tensor, is_model, printable, wiring
+from hybridq.graph.operators import MOST_OPERATORS, Graph, Operator
 from hybridq.precision import LayerPrecision, Precision
 
 LONGEST_NAME = 1_000  # characters, with the names of the models around a layer

@@ -12,8 +12,8 @@ from math import prod
 from typing import Any
 
 from hybridq.errors import UserError
-from hybridq.keras_layers import Description, Shape, checked, describe
-from hybridq.tflite_file import Node, Tensor
+from hybridq.graph.keras.layers import Description, Shape, checked, describe
+from hybridq.graph.tflite.file import Node, Tensor
 
 # Which inputs of an operator are its kernel, and which its bias; every other constant with numbers is "other".
 KERNEL_AND_BIAS: dict[str, tuple[Iterable[int], Iterable[int]]] = {

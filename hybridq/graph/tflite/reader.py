@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from hybridq.errors import UserError
-from hybridq.keras_layers import Shape, checked
-from hybridq.operators import Graph, Operator
+from hybridq.graph.keras.layers import Shape, checked
+from hybridq.graph.operators import Graph, Operator
+from hybridq.graph.tflite.file import INTEGERS, Network, Node, Tensor, read_network
+from hybridq.graph.tflite.layers import KERNEL_AND_BIAS, Call, described, without_batch
 from hybridq.precision import LayerPrecision, Precision
-from hybridq.tflite_file import INTEGERS, Network, Node, Tensor, read_network
-from hybridq.tflite_layers import KERNEL_AND_BIAS, Call, described, without_batch
 
 
 def read_tflite(path: Path) -> Graph:

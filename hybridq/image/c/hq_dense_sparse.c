@@ -1,4 +1,4 @@
-/* A dense layer whose 4-bit weights are mostly zero: hybridq/deploy/sparse.py describes how they are packed. */
+/* A dense layer whose 4-bit weights are mostly zero: hybridq/image/sparse.py describes how they are packed. */
 #include "hq_arithmetic.h"
 
 /* One entry of a word: so many inputs are passed over, the next one is multiplied. */

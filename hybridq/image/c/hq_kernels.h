@@ -1,7 +1,7 @@
-/* The layers of an integer network, row by row. What they compute is defined by hybridq/deploy/arithmetic.py.
+/* The layers of an integer network, row by row. What they compute is defined by hybridq/integer/arithmetic.py.
  *
  * Rows are int8, (columns, channels) in C order, and may start anywhere. A row pointer of a convolution may be NULL: a
- * row of zeros, the padding above and below. Weights are packed as hybridq/deploy/packing.py describes, in arrays of
+ * row of zeros, the padding above and below. Weights are packed as hybridq/image/packing.py describes, in arrays of
  * 32-bit words; scratch starts at a multiple of 4. Dense layers may read up to 3 bytes behind their inputs.
  *
  * Where the compiler defines __ARM_FEATURE_DSP (Armv7E-M) the kernels use its SIMD instructions; elsewhere they are
@@ -55,7 +55,7 @@ void hq_dense_s8(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_s4(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_t2(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_b1(const hq_dense *layer, const int8_t *x, int32_t *sums);
-void hq_dense_sparse(const hq_dense *layer, const int8_t *x, int32_t *sums); /* 4 bits: hybridq/deploy/sparse.py */
+void hq_dense_sparse(const hq_dense *layer, const int8_t *x, int32_t *sums); /* 4 bits: hybridq/image/sparse.py */
 void hq_dense_doubled(const hq_dense *layer, uint32_t times, int32_t *sums); /* where they are coarser than results */
 void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out);
 void hq_dense_out_s16(const hq_dense *layer, const int32_t *sums, int16_t *out);

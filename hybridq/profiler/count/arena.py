@@ -13,14 +13,14 @@ from functools import partial
 from math import prod
 from typing import NamedTuple
 
-from hybridq.graph import Graph, Operator
+from hybridq.arena.planners import Layout, Lifetime, overlapped, scratch_name
+from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
-from hybridq.profiler.memory import packed
-from hybridq.profiler.merge import IN_PLACE, Step, is_int8, merge, outputs_of, precision_of
-from hybridq.profiler.overlap import MERGES, NORMALISATIONS, overlap, written_over
-from hybridq.profiler.planners import Layout, Lifetime, overlapped, scratch_name
-from hybridq.profiler.scratch import pads_apart, scratch
+from hybridq.profiler.count.memory import packed
+from hybridq.profiler.count.merge import IN_PLACE, Step, is_int8, merge, outputs_of, precision_of
+from hybridq.profiler.count.overlap import MERGES, NORMALISATIONS, overlap, written_over
+from hybridq.profiler.count.scratch import pads_apart, scratch
 
 BRANCHING = "first fit (this network branches: not exact for X-CUBE-AI)"
 ALIGNMENT = 4  # bytes: X-CUBE-AI's arrays take a multiple

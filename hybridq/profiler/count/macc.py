@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from hybridq.graph import Operator
+from hybridq.graph.reader import Operator
 from hybridq.precision import Precision
 from hybridq.profiler.accounting import NEWEST, Accounting
-from hybridq.profiler.merge import FREE, Step
+from hybridq.profiler.count.merge import FREE, Step
 
 # MACC per element. Seen in reports: ReLU, leaky ReLU (in the merged layer), PReLU, sigmoid, tanh, softmax.
 # ELU and, of an 8-bit layer, ReLU6 and softmax differ by version: `Accounting`.

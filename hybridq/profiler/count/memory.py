@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from hybridq.graph import Graph, Operator
+from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting, accounting
-from hybridq.profiler.merge import CONVOLUTIONS, Step, merge, precision_of
+from hybridq.profiler.count.merge import CONVOLUTIONS, Step, merge, precision_of
 
 FLOAT = Precision.FLOAT32.bits // 8  # bytes
 PUBLISHED = accounting("x-cube-ai:7.1")  # of the reference network's report

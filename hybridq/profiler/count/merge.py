@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from hybridq.graph import Graph, Operator
-from hybridq.keras_layers import UNCHANGED, Shape
+from hybridq.graph.keras.layers import UNCHANGED, Shape
+from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler.accounting import Accounting
-from hybridq.profiler.merge import CONVOLUTIONS, IN_PLACE, Step, is_int8, precision_of
-from hybridq.profiler.scratch import from_7_2, image
+from hybridq.profiler.count.merge import CONVOLUTIONS, IN_PLACE, Step, is_int8, precision_of
+from hybridq.profiler.count.scratch import from_7_2, image
 
 # These write over what they read as well, where all shapes are the same. Generated code rarely shows it.
 MERGES = frozenset({"Add", "Subtract", "Multiply", "Minimum", "Maximum", "Average"})

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
 
-from hybridq.graph import Operator
-from hybridq.keras_layers import Shape
+from hybridq.graph.keras.layers import Shape
+from hybridq.graph.reader import Operator
 from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler.accounting import Accounting
-from hybridq.profiler.memory import packed
-from hybridq.profiler.merge import Step, is_int8
+from hybridq.profiler.count.memory import packed
+from hybridq.profiler.count.merge import Step, is_int8
 
 INT8_EXPANDED = 5120  # bytes: the most 8-bit weights that a convolution keeps expanded to 16 bits
 INT8_CHANNEL = 10  # bytes for each output channel that has a scale of its own

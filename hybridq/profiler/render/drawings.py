@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hybridq.profiler.markup import COLOURS, Markup, element, rect, shortened, svg, text
-from hybridq.profiler.planners import Lifetime
+from hybridq.arena.planners import Lifetime
+from hybridq.profiler.render.markup import COLOURS, Markup, element, rect, shortened, svg, text
+from hybridq.profiler.render.tables import size
 from hybridq.profiler.report import Row
-from hybridq.profiler.tables import size
 
 WIDTH = 960  # of a picture, in its own units
 MOST_BARS = 30  # layers with a bar of their own

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from hybridq.profiler.diff import Diff
-from hybridq.profiler.drawings import flash_by_layer, ram_over_time
-from hybridq.profiler.markup import Markup, frame, notes, table, verdict
+from hybridq.profiler.render.drawings import flash_by_layer, ram_over_time
+from hybridq.profiler.render.markup import Markup, frame, notes, table, verdict
+from hybridq.profiler.render.summary import amount, capital, part, ram_parts, remarks
+from hybridq.profiler.render.summary import verdict as judged
+from hybridq.profiler.render.tables import Bar, Column, Line, Sheet
 from hybridq.profiler.report import Profile
 from hybridq.profiler.suggest import Suggestion
-from hybridq.profiler.summary import amount, capital, part, ram_parts, remarks
-from hybridq.profiler.summary import verdict as judged
-from hybridq.profiler.tables import Bar, Column, Line, Sheet
 from hybridq.profiler.targets import Limit
 
 SUMS = (

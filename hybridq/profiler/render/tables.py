@@ -92,7 +92,7 @@ class Printed(ABC):
 
     def to_html(self) -> str:
         """One self-contained page."""
-        from hybridq.profiler.markup import page
+        from hybridq.profiler.render.markup import page
 
         return page(self.sheet().title, self._repr_html_())
 

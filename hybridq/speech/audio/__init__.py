@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from hybridq.audio.archive import ARCHIVES, TEST_SETS, download, download_test_set, is_downloaded
-from hybridq.audio.checks import Finding, WordCount, check, info
-from hybridq.audio.clips import (
+from hybridq.paths import cache_root
+from hybridq.speech.audio.archive import ARCHIVES, TEST_SETS, download, download_test_set, is_downloaded
+from hybridq.speech.audio.checks import Finding, WordCount, check, info
+from hybridq.speech.audio.clips import (
     NEGATIVES,
     SILENCE,
     SPLITS,
@@ -16,8 +17,7 @@ from hybridq.audio.clips import (
     open_folder,
     speaker_split,
 )
-from hybridq.audio.reading import Recording, decode, fit, mono, read_clip, read_exact
-from hybridq.paths import cache_root
+from hybridq.speech.audio.reading import Recording, decode, fit, mono, read_clip, read_exact
 
 __all__ = [
     "ARCHIVES",
@@ -58,7 +58,7 @@ def open_source(
     """
     cache = cache or cache_root()
     if source == "synthetic":
-        from hybridq.audio.synthetic import make_synthetic, spoken
+        from hybridq.speech.audio.synthetic import make_synthetic, spoken
 
         root = make_synthetic(cache, voices, words=spoken(negatives), progress=progress)
         return open_folder(root, cache, name="synthetic voices", synthetic=True, progress=progress)
@@ -74,7 +74,7 @@ def is_here(source: str, *, voices: int = 240, negatives: bool = False, cache: P
     """Whether `open_source` would have nothing to make or download first."""
     cache = cache or cache_root()
     if source == "synthetic":
-        from hybridq.audio.synthetic import is_made
+        from hybridq.speech.audio.synthetic import is_made
 
         return is_made(cache, voices, negatives)
     return source not in ARCHIVES or is_downloaded(source, cache, negatives)

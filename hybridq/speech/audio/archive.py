@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from hybridq.audio.clips import OFFICIAL_FOLDER
-from hybridq.audio.progress import bar
-from hybridq.audio.unpack import BadArchive, unpack
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
 from hybridq.paths import locked
+from hybridq.speech.audio.clips import OFFICIAL_FOLDER
+from hybridq.speech.audio.progress import bar
+from hybridq.speech.audio.unpack import BadArchive, unpack
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from hybridq.audio.clips import SPLITS, AudioSet, Clip
-from hybridq.audio.progress import bar
-from hybridq.audio.reading import decode
 from hybridq.errors import UserError
+from hybridq.speech.audio.clips import SPLITS, AudioSet, Clip
+from hybridq.speech.audio.progress import bar
+from hybridq.speech.audio.reading import decode
 
 
 @dataclass(frozen=True)

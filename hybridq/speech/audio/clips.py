@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hybridq.audio.digests import file_digests
-from hybridq.audio.reading import is_audio
 from hybridq.errors import UserError
+from hybridq.speech.audio.digests import file_digests
+from hybridq.speech.audio.reading import is_audio
 
 SPLITS = ("training", "validation", "test")
 LISTS = {"test": "testing_list.txt", "validation": "validation_list.txt"}

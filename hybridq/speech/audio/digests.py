@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from hybridq.audio.progress import bar
+from hybridq.speech.audio.progress import bar
 
 LENGTH = 32  # hexadecimal digits kept of the SHA-256: 128 bits
 UNREADABLE = ""  # the digest of a file that cannot be opened; reading it later says why

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hybridq.audio.clips import NEGATIVES, SILENCE, UNKNOWN, AudioSet, Clip
+from hybridq.speech.audio.clips import NEGATIVES, SILENCE, UNKNOWN, AudioSet, Clip
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from hybridq.audio import acoustics
-from hybridq.audio.acoustics import RATE, Signal
-from hybridq.audio.clips import LISTS, NOISE_FOLDER, STANDARD_WORDS
-from hybridq.audio.espeak import Espeak, Utterance, espeak_version
-from hybridq.audio.progress import bar
-from hybridq.audio.voices import Voice, cast
 from hybridq.errors import NotWritable, UserError
 from hybridq.paths import locked
+from hybridq.speech.audio import acoustics
+from hybridq.speech.audio.acoustics import RATE, Signal
+from hybridq.speech.audio.clips import LISTS, NOISE_FOLDER, STANDARD_WORDS
+from hybridq.speech.audio.espeak import Espeak, Utterance, espeak_version
+from hybridq.speech.audio.progress import bar
+from hybridq.speech.audio.voices import Voice, cast
 
 GENERATOR = 1
 """To be raised with every change of this module, `acoustics`, `voices` or `espeak` that changes a sample."""

@@ -6,8 +6,8 @@ import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from hybridq.audio.progress import bar
 from hybridq.errors import BAD_INPUT, NotWritable, UserError
+from hybridq.speech.audio.progress import bar
 
 
 class BadArchive(UserError):

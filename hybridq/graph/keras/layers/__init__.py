@@ -12,17 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hybridq.keras_layers import elements, sequences, shapes, windows
-from hybridq.keras_layers.description import Description as Description
-from hybridq.keras_layers.description import Rule, fixed, unknown, verified
-from hybridq.keras_layers.description import Shape as Shape
-from hybridq.keras_layers.description import checked as checked
-from hybridq.keras_layers.plain import OPERATION_MODULES, holds_array, is_of_keras
-from hybridq.keras_layers.plain import plain as plain
-from hybridq.keras_layers.quantizers import activation_of as activation_of
-from hybridq.keras_layers.quantizers import layer_precision, policy_precision, quantizers_of
-from hybridq.keras_layers.quantizers import precision_of as precision_of
-from hybridq.keras_layers.shapes import UNCHANGED as UNCHANGED
+from hybridq.graph.keras.layers import elements, sequences, shapes, windows
+from hybridq.graph.keras.layers.description import Description as Description
+from hybridq.graph.keras.layers.description import Rule, fixed, unknown, verified
+from hybridq.graph.keras.layers.description import Shape as Shape
+from hybridq.graph.keras.layers.description import checked as checked
+from hybridq.graph.keras.layers.plain import OPERATION_MODULES, holds_array, is_of_keras
+from hybridq.graph.keras.layers.plain import plain as plain
+from hybridq.graph.keras.layers.quantizers import activation_of as activation_of
+from hybridq.graph.keras.layers.quantizers import layer_precision, policy_precision, quantizers_of
+from hybridq.graph.keras.layers.quantizers import precision_of as precision_of
+from hybridq.graph.keras.layers.shapes import UNCHANGED as UNCHANGED
 
 LAYERS: dict[str, Rule] = windows.RULES | shapes.RULES | elements.RULES | sequences.RULES
 # `x + y` on Keras tensors, and keras.ops.add(x, y), are saved under the names of layers.

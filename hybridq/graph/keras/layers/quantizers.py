@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hybridq.keras_layers.description import Config
+from hybridq.graph.keras.layers.description import Config
 from hybridq.precision import LayerPrecision, Precision
 
-# Quantizers of QKeras and of hybridq.grid: the function that each computes as an activation, and its default bits.
+# Quantizers of QKeras and of hybridq.quantize.grid: what function each computes as an activation, its default bits.
 QUANTIZERS: dict[str, tuple[str, int]] = {
     "quantized_bits": ("linear", 8),
     "quantized_linear": ("linear", 8),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 
 from hybridq.errors import UserError
-from hybridq.keras_layers.description import (
+from hybridq.graph.keras.layers.description import (
     LARGEST_DIMENSION,
     Config,
     Description,
@@ -18,7 +18,7 @@ from hybridq.keras_layers.description import (
     refused,
     unknown,
 )
-from hybridq.keras_layers.windows import window
+from hybridq.graph.keras.layers.windows import window
 
 GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}  # matrices of the input, and of the state
 PEEPHOLES = 3  # weights by which the gates of a unit see its cell

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from math import prod
 
 from hybridq.errors import UserError
-from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, numbers, one, refused, unknown
+from hybridq.graph.keras.layers.description import (
+    Config,
+    Description,
+    Rule,
+    Shape,
+    number,
+    numbers,
+    one,
+    refused,
+    unknown,
+)
 
 
 def _flatten(config: Config, inputs: Sequence[Shape]) -> Description:

@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from math import gcd, prod
 
 from hybridq.errors import UserError
-from hybridq.keras_layers.description import Config, Description, Rule, Shape, number, numbers, one, unknown
-from hybridq.keras_layers.quantizers import activation_of
+from hybridq.graph.keras.layers.description import (
+    Config,
+    Description,
+    Rule,
+    Shape,
+    number,
+    numbers,
+    one,
+    unknown,
+)
+from hybridq.graph.keras.layers.quantizers import activation_of
 
 Pads = tuple[tuple[int, int], ...]  # zeros (before, after) on each axis
 

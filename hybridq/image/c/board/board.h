@@ -9,7 +9,7 @@ void board_print(const char *text);
 void board_print_number(int32_t number);
 void board_exit(int code);
 
-/* hybridq/deploy/emulator.py counts the instructions from one mark to the next. */
+/* hybridq/image/emulator.py counts the instructions from one mark to the next. */
 void board_mark(uint32_t id);
 
 #endif

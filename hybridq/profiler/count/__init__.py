@@ -1,0 +1,1 @@
+"""What steps there are, their multiply-accumulates, flash and RAM."""

@@ -1,0 +1,1 @@
+"""A precision plan onto a Keras model, and onto a graph of operators."""

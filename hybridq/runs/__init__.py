@@ -1,0 +1,1 @@
+"""One recipe from data to a tracked run; the network that it leaves, found again by name and measured."""

@@ -1,0 +1,1 @@
+"""Fitting a network: checkpoints, distillation, pruning, the bound on latent weights."""
