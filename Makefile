@@ -2,18 +2,27 @@
 PYTHON ?= python3
 VENV ?= .venv
 READY := $(VENV)/ready
+# The files of the quick tests: 90 seconds of processor time in all.
+QUICK := $(patsubst %,tests/test_%.py,decision deploy_plan docs features graph keras_layers knapsack model_files packing \
+	precision profiler quantize recipe recipe_faults targets)
 
-.PHONY: demo test check clean
+.PHONY: demo lint test check clean
 
 demo: $(READY)  ## train the keyword spotter as FP32, 8-bit and hybrid on synthetic voices, and print the table
 	$(VENV)/bin/hybridq sweep recipes/quickstart
 
-test: $(READY)  ## run the linter, the type checker and all tests
+# Import contracts belong here, once there are some.
+lint: $(READY)  ## run the linter and the type checker
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+test: lint  ## the same and all tests
 	@# three processes on two cores: tests wait too; one BLAS thread each, as in the command line
 	OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+check: lint  ## the same and the quick tests, in three minutes
+	OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not slow" $(QUICK)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed (PYTHON=python3.11 make ...); this is %d.%d" % v)'
