@@ -11,11 +11,11 @@ QUICK := $(patsubst %,tests/test_%.py,decision deploy_plan docs features graph k
 demo: $(READY)  ## train the keyword spotter as FP32, 8-bit and hybrid on synthetic voices, and print the table
 	$(VENV)/bin/hybridq sweep recipes/quickstart
 
-# Import contracts belong here, once there are some.
-lint: $(READY)  ## run the linter and the type checker
+lint: $(READY)  ## run the linter, the type checker and the contracts of who may import whom
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 
 test: lint  ## the same and all tests
 	@# three processes on two cores: tests wait too; one BLAS thread each, as in the command line
