@@ -60,6 +60,10 @@ class Bundle:
         load_qkeras()  # registers the quantized layers
         import keras
 
+        import hybridq.models.linear_memory  # (and the layers of our own)
+        import hybridq.models.projected_lstm
+        import hybridq.quantize.grid  # noqa: F401  (and the quantizers of our own)
+
         return keras.models.load_model(self.folder / MODEL, compile=False)
 
 
