@@ -24,7 +24,7 @@ from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile, target
 from hybridq.profiler.accounting import VERSIONS, Accounting
 from hybridq.profiler.diff import Diff
-from hybridq.profiler.render.tables import Printed, listed, size
+from hybridq.profiler.render.table import Printed, listed, size
 from hybridq.profiler.suggest import suggest
 from hybridq.profiler.targets import custom_target
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler import profile
-from hybridq.profiler.render.tables import Note
+from hybridq.profiler.render.table import Note
 from hybridq.profiler.suggest import Suggestion, suggest
 
 # kernels and biases of the float reference network, padding "same"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hybridq.profiler import report
-from hybridq.profiler.render.summary import verdict
-from hybridq.profiler.render.tables import PAGE, Bar, Column, Line, Note, Printed, Sheet, count, size
+from hybridq.profiler.render.table import PAGE, Bar, Column, Line, Note, Printed, Sheet, count, size
+from hybridq.profiler.render.words import verdict
 from hybridq.profiler.report import Profile
 
 Status = Literal["same", "changed", "removed", "added"]

@@ -17,7 +17,7 @@ from hybridq.profiler import estimates, targets
 from hybridq.profiler.accounting import Accounting
 from hybridq.profiler.count import arena, macc, memory
 from hybridq.profiler.count.merge import Step, merge, precision_of
-from hybridq.profiler.render.tables import Printed, Sheet
+from hybridq.profiler.render.table import Printed, Sheet
 
 if TYPE_CHECKING:
     from hybridq.integer.network import IntegerNetwork
@@ -144,13 +144,13 @@ class Profile(Printed):
 
     def sheet(self) -> Sheet:
         """The table of the layers and what it says, in words."""
-        from hybridq.profiler.render.summary import sheet
+        from hybridq.profiler.render.words import sheet
 
         return sheet(self)
 
     def records(self) -> list[Sequence[Any]]:
         """A line a layer."""
-        from hybridq.profiler.render.summary import records
+        from hybridq.profiler.render.words import records
 
         return records(self)
 

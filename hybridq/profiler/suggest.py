@@ -16,7 +16,7 @@ from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.count import macc
 from hybridq.profiler.count.memory import weights_bytes
 from hybridq.profiler.count.merge import merge, precision_of
-from hybridq.profiler.render.tables import Bar, Column, Line, Note, Printed, Sheet, size
+from hybridq.profiler.render.table import Bar, Column, Line, Note, Printed, Sheet, size
 
 if TYPE_CHECKING:
     from hybridq.profiler.packed import Image

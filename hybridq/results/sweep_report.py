@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
 from hybridq.profiler.render.markup import Markup, element
-from hybridq.profiler.render.tables import size
+from hybridq.profiler.render.table import size
 from hybridq.results import compare, pictures
 from hybridq.results.compare import has_result, reason, without_result
 from hybridq.results.comparison import SYNTHETIC_NOTE, Comparison

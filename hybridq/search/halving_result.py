@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hybridq.profiler.render.tables import Column, Line, Note, Sheet, Terminal
+from hybridq.profiler.render.table import Column, Line, Note, Sheet, Terminal
 from hybridq.results.drawing import COLOURS, GREY, MARKERS, plain_logarithmic, titled_figures
 from hybridq.search.networks import FAMILIES, Network, Sample, shares
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hybridq.errors import UserError
 from hybridq.precision import Precision
-from hybridq.profiler.render.summary import verdict
+from hybridq.profiler.render.words import verdict
 from hybridq.search.knapsack import Option, best_choices
 
 if TYPE_CHECKING:

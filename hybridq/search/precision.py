@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.profiler.accounting import OWN
-from hybridq.profiler.render.summary import BESIDES, BESIDES_SOURCE
-from hybridq.profiler.render.tables import Column, Line, Note, Sheet, Terminal, size
+from hybridq.profiler.render.table import Column, Line, Note, Sheet, Terminal, size
+from hybridq.profiler.render.words import BESIDES, BESIDES_SOURCE
 from hybridq.results import compare
 from hybridq.results.pictures import frontier, sensitivities
 from hybridq.runs.experiment import open_dataset

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.precision import Precision
-from hybridq.profiler.render.tables import Column, Line, Note, Sheet, Terminal, size
+from hybridq.profiler.render.table import Column, Line, Note, Sheet, Terminal, size
 from hybridq.search.runs import make
 from hybridq.sweeps import Engine, in_process
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.profiler import profile
-from hybridq.profiler.render.summary import verdict
+from hybridq.profiler.render.words import verdict
 from hybridq.recipe.file import load_recipe
 from hybridq.results import compare
 from hybridq.results.comparison import Comparison

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hybridq.profiler.diff import Diff
-from hybridq.profiler.render.drawings import flash_by_layer, ram_over_time
 from hybridq.profiler.render.markup import Markup, frame, notes, table, verdict
-from hybridq.profiler.render.summary import amount, capital, part, ram_parts, remarks
-from hybridq.profiler.render.summary import verdict as judged
-from hybridq.profiler.render.tables import Bar, Column, Line, Sheet
+from hybridq.profiler.render.pictures import flash_by_layer, ram_over_time
+from hybridq.profiler.render.table import Bar, Column, Line, Sheet
+from hybridq.profiler.render.words import amount, capital, part, ram_parts, remarks
+from hybridq.profiler.render.words import verdict as judged
 from hybridq.profiler.report import Profile
 from hybridq.profiler.suggest import Suggestion
 from hybridq.profiler.targets import Limit

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from hybridq.profiler.render.tables import Bar, Note, Sheet
+from hybridq.profiler.render.table import Bar, Note, Sheet
 
 # Each has a contrast of 3:1 or more against white and against the near-black of dark pages.
 COLOURS = {"float32": "#767676", "8-bit": "#0072b2", "4-bit": "#00875f", "ternary": "#a6589a", "binary": "#c85200"}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hybridq.arena.planners import Lifetime
 from hybridq.profiler.render.markup import COLOURS, Markup, element, rect, shortened, svg, text
-from hybridq.profiler.render.tables import size
+from hybridq.profiler.render.table import size
 from hybridq.profiler.report import Row
 
 WIDTH = 960  # of a picture, in its own units

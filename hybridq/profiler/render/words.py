@@ -7,7 +7,7 @@ from typing import Any
 
 from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler.accounting import OWN
-from hybridq.profiler.render.tables import PAGE, Bar, Column, Line, Look, Note, Sheet, count, listed, size
+from hybridq.profiler.render.table import PAGE, Bar, Column, Line, Look, Note, Sheet, count, listed, size
 from hybridq.profiler.report import Profile, Row
 from hybridq.profiler.targets import Limit
 
