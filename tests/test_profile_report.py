@@ -24,9 +24,10 @@ from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile, target
 from hybridq.profiler.accounting import VERSIONS, Accounting
 from hybridq.profiler.diff import Diff
-from hybridq.profiler.render.table import Printed, listed, size
+from hybridq.profiler.render.table import Printed, listed
 from hybridq.profiler.suggest import suggest
 from hybridq.profiler.targets import custom_target
+from hybridq.settings.units import format_size
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).resolve().parent.parent
@@ -240,7 +241,7 @@ def test_layers_without_a_rule_show_in_every_form() -> None:
 
 def test_sizes() -> None:
     said = ["0 B", "640 B", "77.9 KiB", "2.12 MiB", "1,000.00 GiB"]
-    assert [size(n) for n in (0, 640, 79_760, 2_225_384, 1000 * 2**30)] == said
+    assert [format_size(n) for n in (0, 640, 79_760, 2_225_384, 1000 * 2**30)] == said
 
 
 # -------------------------------------------------------------------------------------------------- script

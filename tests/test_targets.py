@@ -15,7 +15,8 @@ from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import TARGETS, Target, profile, target
 from hybridq.profiler.estimates import Estimate, energy, latency
-from hybridq.profiler.targets import KIB, MIB, custom_target, parse_count, parse_size
+from hybridq.profiler.targets import custom_target
+from hybridq.settings.units import KIB, MIB, parse_count, parse_size
 
 
 def test_the_boards() -> None:

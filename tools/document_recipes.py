@@ -19,9 +19,10 @@ sys.path.insert(0, str(ROOT))
 
 from hybridq.models.config import CONFIGS  # noqa: E402
 from hybridq.precision import PARTS, Precision  # noqa: E402
-from hybridq.profiler.targets import KIB, TARGETS  # noqa: E402
+from hybridq.profiler.targets import TARGETS  # noqa: E402
 from hybridq.quantize.model import BIAS, COUNTERPARTS, OUTPUTS, WEIGHTS  # noqa: E402
 from hybridq.recipe.schema import Recipe  # noqa: E402
+from hybridq.settings.units import to_kib  # noqa: E402
 
 PAGE = ROOT / "docs" / "recipes.md"
 MARK = "<!-- Below this line the page is written by tools/document_recipes.py. -->\n"
@@ -197,7 +198,7 @@ def _limits(field: Schema) -> Iterator[str]:
 
 
 def _kib(size: int) -> str:
-    return f"{size / KIB:,.1f}".removesuffix(".0")
+    return f"{to_kib(size):,.1f}".removesuffix(".0")
 
 
 def _written(value: Any) -> str:

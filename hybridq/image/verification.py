@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hybridq.settings.units import to_kib
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -101,9 +103,9 @@ class Verification:
         """For the run: see `hybridq.tracking.metrics`."""
         sizes, found = self.sizes, dict[str, float]()
         for name, metric in METRICS.items():
-            found[metric] = sizes[name] / 1024
+            found[metric] = to_kib(sizes[name])
             if name in self.estimates:
-                found[metric.replace(" KiB", " beyond estimate KiB")] = (sizes[name] - self.estimates[name]) / 1024
+                found[metric.replace(" KiB", " beyond estimate KiB")] = to_kib(sizes[name] - self.estimates[name])
         found["image instructions M"] = self.classify_instructions / 1e6
         found["image exact %"] = self.board.percent
         found["image agreement %"] = self.chain.percent

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hybridq.profiler import report
-from hybridq.profiler.render.table import PAGE, Bar, Column, Line, Note, Printed, Sheet, count, size
+from hybridq.profiler.render.table import PAGE, Bar, Column, Line, Note, Printed, Sheet, count
 from hybridq.profiler.render.words import verdict
 from hybridq.profiler.report import Profile
+from hybridq.settings.units import format_size
 
 Status = Literal["same", "changed", "removed", "added"]
 
@@ -154,7 +155,9 @@ class Diff(Printed):
         """Each total: its label, before, after, and the change, absolute and in percent; "" for none."""
         found = []
         for key, pair in self.totals.items():
-            before, after = (size(n or 0) if key.endswith("bytes") else count(n) for n in (pair.before, pair.after))
+            before, after = (
+                format_size(n or 0) if key.endswith("bytes") else count(n) for n in (pair.before, pair.after)
+            )
             percent = f"{pair.percent:+.1f}" if pair.change and pair.percent is not None else ""
             found.append((TOTALS[key], before, after, f"{pair.change:+,}" if pair.change else "", percent))
         return found

@@ -16,7 +16,8 @@ from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.count import macc
 from hybridq.profiler.count.memory import weights_bytes
 from hybridq.profiler.count.merge import merge, precision_of
-from hybridq.profiler.render.table import Bar, Column, Line, Note, Printed, Sheet, size
+from hybridq.profiler.render.table import Bar, Column, Line, Note, Printed, Sheet
+from hybridq.settings.units import format_size
 
 if TYPE_CHECKING:
     from hybridq.profiler.packed import Image
@@ -79,7 +80,7 @@ class Suggestion(Printed):
     def sheet(self) -> Sheet:
         """A line for each change, and whether they are enough."""
         return Sheet(
-            title=f"{self.name or 'Network'} in {size(self.limit_bytes)} of flash",
+            title=f"{self.name or 'Network'} in {format_size(self.limit_bytes)} of flash",
             columns=COLUMNS,
             lines=tuple(Line(self._cells(change)) for change in self.changes),
             notes=self._notes(),
@@ -93,15 +94,15 @@ class Suggestion(Printed):
     def _cells(self, change: Change) -> tuple[str | Bar, ...]:
         weights = f"{change.before} to {self.to}"
         left = Bar(100 * change.flash_bytes / self.start_bytes, str(self.to))
-        return change.layer, weights, size(change.saved_bytes), size(change.flash_bytes), left
+        return change.layer, weights, format_size(change.saved_bytes), format_size(change.flash_bytes), left
 
     def _notes(self) -> tuple[Note, ...]:
-        number, limit, taken = len(self.changes), size(self.limit_bytes), size(self.flash_bytes)
+        number, limit, taken = len(self.changes), format_size(self.limit_bytes), format_size(self.flash_bytes)
         how = f"with {number} layer{'s' * (number > 1)} to {self.to}" if number else "as it is"
         if self.fits:
-            said = f"Fits {limit} of flash {how}: {taken}" + f", before {size(self.start_bytes)}" * bool(number)
+            said = f"Fits {limit} of flash {how}: {taken}" + f", before {format_size(self.start_bytes)}" * bool(number)
         else:
-            over = size(self.flash_bytes - self.limit_bytes)
+            over = format_size(self.flash_bytes - self.limit_bytes)
             said = f"No choice of layers to {self.to} fits {limit} of flash: {how} it takes {taken}, {over} too much"
         verdict = Note(said, warning=not self.fits)
         missing = Note(f"Not costed, nothing of them is counted: {', '.join(self.not_costed)}", warning=True)

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import NamedTuple
 
 from hybridq.errors import UserError
-
-KIB = 1024
-MIB = 1024 * KIB
-KB = 1000  # as Hello Edge counts: its 38.6 KB are 38,604 bytes
+from hybridq.settings.units import KB, KIB, parse_count, parse_size
 
 
 class Limit(NamedTuple):
@@ -124,34 +119,6 @@ def target(name: str) -> Target:
 
 
 # ------------------------------------------------------------------------------------- limits given by hand
-
-_UNITS = {"": 1, "b": 1, "k": KIB, "kib": KIB, "kb": KB, "m": MIB, "mib": MIB, "mb": KB * KB}
-_COUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([kKmM]?)", re.ASCII)
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([A-Za-z]*)", re.ASCII)
-
-
-def parse_size(text: str) -> int:
-    """Bytes of a size such as "320KiB", in any case.
-
-    KiB and MiB are binary, kB and MB decimal as the SI says; K and M alone are binary, as makers of microcontrollers
-    write them; no unit, or B, is bytes. Raises UserError for anything else, for less than one byte and for
-    parts of a byte.
-    """
-    match = _SIZE.fullmatch(text.strip())
-    unit = _UNITS.get(match[2].lower()) if match else None
-    size = Fraction(match[1]) * unit if match and unit else Fraction(0)
-    if size < 1 or size.denominator != 1:
-        raise UserError(f"'{text}' is not a size: write a number of bytes or one with KiB, MiB, kB or MB, as in 320KiB")
-    return int(size)
-
-
-def parse_count(text: str) -> int:
-    """A number such as "2.3M" or "800k", thousands and millions; raises UserError for anything else, and for zero."""
-    match = _COUNT.fullmatch(text.strip())
-    number = Fraction(match[1]) * {"": 1, "k": 10**3, "m": 10**6}[match[2].lower()] if match else Fraction(0)
-    if number < 1 or number.denominator != 1:
-        raise UserError(f"'{text}' is not a number of operations: write it as in 2300000, 800k or 2.3M")
-    return int(number)
 
 
 def custom_target(

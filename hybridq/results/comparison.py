@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from hybridq.results import pareto
+from hybridq.settings.units import KIB, MIB
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 Clips = Literal["test", "validation"]
 
-KIB_IN_MIB = 1024.0
 STANDARD_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 VALIDATION_NOTE = "Accuracy on the validation clips, by which a search chooses: not a result."
 SYNTHETIC_NOTE = "SYNTHETIC VOICES: for trying the tool, not a result."
@@ -265,7 +265,7 @@ def number(value: float | None, digits: int) -> str:
 
 def mib(kib: float | None) -> float | None:
     """KiB as MiB."""
-    return None if kib is None else kib / KIB_IN_MIB
+    return None if kib is None else kib * KIB / MIB
 
 
 def _published_cells(row: Row, columns: Sequence[Column]) -> list[str]:

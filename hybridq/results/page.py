@@ -12,11 +12,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from hybridq.profiler.render.markup import STYLE, Markup, element
+from hybridq.settings.units import to_kib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KIB = 1024
 MOST_LAYERS = 30
 BAR = 8.0  # width of the largest bar, rem
 RIGHT, WRONG = "0 114 178", "213 94 0"  # red, green, blue
@@ -160,4 +160,4 @@ def _flash(layer: Mapping[str, Any] | None, most: int) -> Markup:
 
 
 def _kib(count: int) -> Markup:
-    return element("span", f"{count / KIB:.1f}", class_="count")
+    return element("span", f"{to_kib(count):.1f}", class_="count")

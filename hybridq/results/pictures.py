@@ -22,6 +22,7 @@ from hybridq.results.drawing import (
     shortened,
     titled,
 )
+from hybridq.settings.units import KIB, MIB, to_kib
 from hybridq.speech.decision import FALSE_ACCEPTS, FALSE_REJECTS
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 Curve = Sequence[tuple[int, float]]  # (epoch, value)
 ZOOM = 8.0  # points of accuracy below the best that the right half of `curves_together` shows
-KIB = 1024.0
 DARK = 0.6  # share of a scale from which on figures are white
 MOST_NAMED = 12  # networks in one picture; of more, those on the front
 SMALLEST_SHARE = 0.05  # percent of the flash below which a layer is left out of the picture
@@ -170,7 +170,7 @@ def flash_by_layer(profile: Mapping[str, Any], *, title: str, synthetic: bool) -
     shown = [layer for layer in layers if layer["flash_share"] >= SMALLEST_SHARE]
     fig = empty_figure(8.0, 1.6 + 0.34 * max(len(shown), 1))
     axes = fig.add_subplot()
-    sizes = [layer["weights_bytes"] / KIB for layer in shown]
+    sizes = [to_kib(layer["weights_bytes"]) for layer in shown]
     bars = axes.barh([layer["name"] for layer in shown], sizes, color=BLUE)
     labels = [f"{size:.1f} KiB, {layer['flash_share']:.1f} %" for size, layer in zip(sizes, shown, strict=True)]
     axes.bar_label(bars, labels, padding=4, fontsize=9)
@@ -180,7 +180,7 @@ def flash_by_layer(profile: Mapping[str, Any], *, title: str, synthetic: bool) -
     left_out = f"   (not drawn, below {SMALLEST_SHARE} %: {rest})" if rest else ""
     axes.set_xlabel("flash, KiB" + left_out)
     axes.spines[["top", "right"]].set_visible(False)
-    total = profile["totals"]["flash_bytes"] / KIB
+    total = to_kib(profile["totals"]["flash_bytes"])
     axes.set_title(titled(f"{title}: {total:.1f} KiB of flash", synthetic))
     return fig
 
@@ -194,7 +194,7 @@ def sensitivities(table: Sensitivity) -> Figure:
     panels = (
         ("cross-entropy rises by, nats", "OrRd", {(c.layer, c.precision): c.rise for c in table.changes}, "+.3f"),
         ("accuracy falls by, points", "OrRd", {(c.layer, c.precision): c.drop for c in table.changes}, "+.2f"),
-        ("flash saved, KiB", "Blues", {(c.layer, c.precision): c.saved_bytes / KIB for c in table.changes}, ".1f"),
+        ("flash saved, KiB", "Blues", {(c.layer, c.precision): to_kib(c.saved_bytes) for c in table.changes}, ".1f"),
     )
     fig = empty_figure(3.0 + 2.4 * len(panels), 2.0 + 0.32 * len(layers))
     for place, (heading, colours, values, form) in enumerate(panels):
@@ -242,7 +242,7 @@ def frontier(found: Comparison, *, title: str = "Accuracy over flash") -> Figure
     published = [row.published for row in rows if {"flash_mb", "accuracy"} <= set(row.published)]
     published = [figures for at, figures in enumerate(published) if figures not in published[:at]]
     for at, figures in enumerate(published):
-        point = float(figures["flash_mb"]) * KIB, float(figures["accuracy"])
+        point = float(figures["flash_mb"]) * MIB / KIB, float(figures["accuracy"])
         label = "published, on other data" if at == 0 else None
         axes.plot(*point, "s", mfc="none", color=ORANGE, ms=9, label=label)
         name = figures.get("label", "published")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
 from hybridq.profiler.render.markup import Markup, element
-from hybridq.profiler.render.table import size
 from hybridq.results import compare, pictures
 from hybridq.results.compare import has_result, reason, without_result
 from hybridq.results.comparison import SYNTHETIC_NOTE, Comparison
 from hybridq.results.diff import differing, recipe_of
 from hybridq.results.page import confusion, flash_by_layer, page, picture, plain_table, table, table_row
+from hybridq.settings.units import format_size
 
 if TYPE_CHECKING:
     from hybridq.tracking import RunView, Store
@@ -122,7 +122,7 @@ def _head(parent: RunView, comparison: Comparison, members: Mapping[str, Member]
         facts += _data_facts(member)
     boards = [member.profile["target"] for member in members.values() if member.profile]
     for board in {board["label"]: board for board in boards}.values():
-        memory = f"{size(board['flash_bytes'])} of flash, {size(board['ram_bytes'])} of RAM"
+        memory = f"{format_size(board['flash_bytes'])} of flash, {format_size(board['ram_bytes'])} of RAM"
         about = filter(None, (board.get("core"), board.get("clock_mhz") and f"{board['clock_mhz']} MHz", memory))
         facts.append(("Board", f"{board['label']}: {', '.join(about)}"))
     yield plain_table((), facts)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from hybridq.integer.artefact import save_network
 from hybridq.profiler import Profile, profile
-from hybridq.profiler.targets import KIB
 from hybridq.results import pictures
 from hybridq.runs.load_network import NETWORK, NETWORK_DIGEST, Trained, with_integers
 from hybridq.runs.measurement import Measurement, measured
 from hybridq.runs.model_folder import Bundle, save_bundle, weights_digest
+from hybridq.settings.units import to_kib, to_millions
 from hybridq.settings.yamlfile import to_yaml
 from hybridq.speech.dataset import Dataset
 from hybridq.speech.decision import USUAL_FALSE_ACCEPTS
@@ -51,10 +51,10 @@ def sizes(cost: Profile) -> dict[str, float]:
     found = cost.to_json()
     totals, target = found["totals"], found["target"]
     return {
-        "flash KiB": totals["flash_bytes"] / KIB,
-        "flash as published KiB": totals["published_rule_bytes"] / KIB,
-        "RAM KiB": totals["ram_bytes"] / KIB,
-        "MACC M": totals["macc"] / 1e6,
+        "flash KiB": to_kib(totals["flash_bytes"]),
+        "flash as published KiB": to_kib(totals["published_rule_bytes"]),
+        "RAM KiB": to_kib(totals["ram_bytes"]),
+        "MACC M": to_millions(totals["macc"]),
         "flash share %": 100 * totals["flash_bytes"] / target["flash_bytes"],
         "RAM share %": 100 * totals["ram_bytes"] / target["ram_bytes"],
         "fits": float(totals["fits"]),

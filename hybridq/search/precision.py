@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.profiler.accounting import OWN
-from hybridq.profiler.render.table import Column, Line, Note, Sheet, Terminal, size
+from hybridq.profiler.render.table import Column, Line, Note, Sheet, Terminal
 from hybridq.profiler.render.words import BESIDES, BESIDES_SOURCE
 from hybridq.results import compare
 from hybridq.results.pictures import frontier, sensitivities
@@ -19,6 +19,7 @@ from hybridq.search.runs import make
 from hybridq.search.sensitivity import Score, Sensitivity, measure
 from hybridq.search.space import Space
 from hybridq.search.write_recipe import write_recipe
+from hybridq.settings.units import format_size
 from hybridq.sweeps import Engine, in_process, parent_run
 
 if TYPE_CHECKING:
@@ -114,10 +115,12 @@ class Found:
         flash = self.best.plan.flash_bytes
         said = [
             f"Best: {self.best.plan.code}, written to {self.request.out}; a character for each of {layers}",
-            f"Flash: {size(flash)}, {flash:,} B, is what `hybridq profile {self.request.out}` counts",
+            f"Flash: {format_size(flash)}, {flash:,} B, is what `hybridq profile {self.request.out}` counts",
         ]
         if self.accounting == OWN:
-            said.append(f"Estimate: code and front end make an image of {size(flash + BESIDES[0])} ({BESIDES_SOURCE})")
+            said.append(
+                f"Estimate: code and front end make an image of {format_size(flash + BESIDES[0])} ({BESIDES_SOURCE})"
+            )
         said.append("On validation clips; `hybridq train` of it says what the test clips say")
         warnings = [f"{code} failed: {reason}" for code, reason in self.failed.items()]
         if self.best is own:
@@ -131,8 +134,8 @@ class Found:
         totals = one.plan.profile.totals
         return (
             one.plan.code + " (as it is)" * (one is own),
-            size(totals.flash_bytes),
-            size(totals.ram_bytes),
+            format_size(totals.flash_bytes),
+            format_size(totals.ram_bytes),
             f"{totals.macc:,}",
             f"{one.plan.drop:.2f}",
             f"{one.score.accuracy:.2f}",
@@ -183,7 +186,9 @@ def search_plans(
             raise UserError(f"{recipe.name} as it is failed: {failed[own.code]}", RUN_FAILED)
         best = _best(trained, drop)
         found = Found(request, drop, run.id, table, best.plan.profile.accounting, tuple(trained), best, failed)
-        said = f"{best.plan.code}, {size(best.plan.flash_bytes)}, found by a search within {request.budget.label}"
+        said = (
+            f"{best.plan.code}, {format_size(best.plan.flash_bytes)}, found by a search within {request.budget.label}"
+        )
         text = write_recipe(request, recipes[plans.index(best.plan)], (), said)
         run.json(f"plans/{best.plan.code}.json", found.to_json())
         run.text(f"plans/{best.plan.code}.yaml", text)

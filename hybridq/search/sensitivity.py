@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.precision import Precision
-from hybridq.profiler.render.table import Column, Line, Note, Sheet, Terminal, size
+from hybridq.profiler.render.table import Column, Line, Note, Sheet, Terminal
 from hybridq.search.runs import make
+from hybridq.settings.units import format_size
 from hybridq.sweeps import Engine, in_process
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Sensitivity:
             lines += [Line(_cells(change)) for change in self.of(layer)]
         notes = [
             Note(f"As it is: cross-entropy {own.cross_entropy:.4f}, accuracy {own.accuracy:.2f} %"),
-            Note(f"Flash as it is: {size(self.flash_bytes)}"),
+            Note(f"Flash as it is: {format_size(self.flash_bytes)}"),
             Note(f"{self.clips:,} validation clips of {self.data}: one of them is {100 / self.clips:.2f} points"),
             *(Note(f"Missing: {change}: {reason}", warning=True) for change, reason in self.failed.items()),
         ]
@@ -151,7 +152,7 @@ def _cells(change: Change) -> tuple[str, ...]:
     return (
         "",
         str(change.precision),
-        size(change.saved_bytes),
+        format_size(change.saved_bytes),
         f"{change.score.cross_entropy:.4f}",
         f"{change.rise:+.4f}",
         f"{change.score.accuracy:.2f}",

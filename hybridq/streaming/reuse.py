@@ -16,6 +16,7 @@ from hybridq.graph.reader import Graph, Operator
 from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.count.macc import step_macc
 from hybridq.profiler.count.merge import CONVOLUTIONS, POOLS, merge
+from hybridq.settings.units import to_millions
 from hybridq.speech.mfcc import FrontEnd
 
 BY_PLACE = frozenset(  # each place of the output depends on that place of the inputs alone
@@ -72,11 +73,11 @@ class Reuse:
         }
 
     def __str__(self) -> str:
-        found = self.to_json()
+        figures = self.to_json()
+        computed, kept = (to_millions(figures[key]) for key in ("macc_per_second", "macc_per_second_kept"))
         return (
-            f"One second of audio: {found['macc_per_second'] / 1e6:.1f} M MACC in {self.inferences:.1f} inferences; "
-            f"{found['macc_per_second_kept'] / 1e6:.1f} M if columns already computed were kept "
-            f"({self.share:.0f} % of the convolutions)"
+            f"One second of audio: {computed:.1f} M MACC in {self.inferences:.1f} inferences; "
+            f"{kept:.1f} M if columns already computed were kept ({self.share:.0f} % of the convolutions)"
         )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.profiler import profile
 from hybridq.runs.experiment import graph_of, network, open_dataset
+from hybridq.settings.units import to_kib, to_millions
 from hybridq.speech.audio import is_here
 from hybridq.speech.mfcc import FrontEnd
 from hybridq.sweeps.planning import Plan
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from hybridq.recipe.schema import Recipe
 
 STEPS = 6  # timed, after one that builds the graph
-KIB = 1024.0
 HEADINGS = ("run", "flash\nKiB", "RAM\nKiB", "MACC\nM", "fits", "epochs", "training\nclips", "minutes")
 
 
@@ -109,9 +109,9 @@ def _cost(recipe: Recipe, name: str, paces: dict[str, _Pace]) -> Cost:
         minutes = recipe.training.epochs * (clips * pace.training + checked * pace.checking) / 60
     return Cost(
         name,
-        totals["flash_bytes"] / KIB,
-        totals["ram_bytes"] / KIB,
-        totals["macc"] / 1e6,
+        to_kib(totals["flash_bytes"]),
+        to_kib(totals["ram_bytes"]),
+        to_millions(totals["macc"]),
         totals["fits"],
         recipe.training.epochs,
         clips,

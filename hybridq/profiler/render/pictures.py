@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from hybridq.arena.planners import Lifetime
 from hybridq.profiler.render.markup import COLOURS, Markup, element, rect, shortened, svg, text
-from hybridq.profiler.render.table import size
 from hybridq.profiler.report import Row
+from hybridq.settings.units import format_size
 
 WIDTH = 960  # of a picture, in its own units
 MOST_BARS = 30  # layers with a bar of their own
@@ -30,7 +30,7 @@ def flash_by_layer(rows: Sequence[Row]) -> Markup:
         about, colour = element("title", f"{name}: {count:,} B"), COLOURS[weights or "float32"]
         shapes.append(text(left - 8, y + 14, shortened(name, left - 8), text_anchor="end"))
         shapes.append(rect(left, y + 3, length, high - 7, about, fill=colour))
-        shapes.append(text(left + length + 8, y + 14, f"{size(count)}  {weights}".rstrip()))
+        shapes.append(text(left + length + 8, y + 14, f"{format_size(count)}  {weights}".rstrip()))
     return _figure("Flash by layer, the largest first", svg(WIDTH, len(bars) * high, "Flash by layer", *shapes))
 
 
@@ -45,7 +45,7 @@ def ram_over_time(steps: Sequence[str], peak: str, lifetimes: Sequence[Lifetime]
     left, top, high, foot = 80, 24, 320, 130
     column, scale = (WIDTH - left - 10) / len(steps), high / most
     shapes = [
-        text(left - 8, top + high * (1 - part) + 4, size(round(most * part)), text_anchor="end")
+        text(left - 8, top + high * (1 - part) + 4, format_size(round(most * part)), text_anchor="end")
         for part in (0, 0.25, 0.5, 0.75, 1)
     ]
     for tensor in lifetimes:

@@ -159,14 +159,6 @@ def markdown(sheet: Sheet) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-def size(count: int) -> str:
-    """Bytes as a person reads them: 2.12 MiB, 127.5 KiB, 640 B."""
-    for unit, bytes_ in (("GiB", 2**30), ("MiB", 2**20)):
-        if count >= bytes_:
-            return f"{count / bytes_:,.2f} {unit}"
-    return f"{count / 2**10:.1f} KiB" if count >= 2**10 else f"{count} B"
-
-
 def count(number: int | None) -> str:
     """A figure; "?" where there is no rule for it."""
     return "?" if number is None else f"{number:,}"

@@ -7,9 +7,10 @@ from typing import Any
 
 from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler.accounting import OWN
-from hybridq.profiler.render.table import PAGE, Bar, Column, Line, Look, Note, Sheet, count, listed, size
+from hybridq.profiler.render.table import PAGE, Bar, Column, Line, Look, Note, Sheet, count, listed
 from hybridq.profiler.report import Profile, Row
 from hybridq.profiler.targets import Limit
+from hybridq.settings.units import format_size
 
 COLUMNS = (
     Column("Layer", "name"),
@@ -59,8 +60,8 @@ def totals(report: Profile) -> tuple[Note, ...]:
         each = (f"{w.bits}-bit {w.parameters:,} and {w.macc:,}" for w in report.widths)
         said.append(f"Parameters and MACC by width: {'; '.join(each)}")
     flash, ram, *further = report.limits
-    said.append(f"Flash: {size(sums.flash_bytes)} of weights, {part(flash)}")
-    said.append(f"RAM:   {size(sums.ram_bytes)} = {ram_parts(report)}, {part(ram)}")
+    said.append(f"Flash: {format_size(sums.flash_bytes)} of weights, {part(flash)}")
+    said.append(f"RAM:   {format_size(sums.ram_bytes)} = {ram_parts(report)}, {part(ram)}")
     said += [f"{capital(limit.name)}: {amount(limit, limit.needed)}, {part(limit)}" for limit in further]
     return tuple(map(Note, said))
 
@@ -89,7 +90,9 @@ def remarks(report: Profile) -> tuple[Note, ...]:
         said.append(Note(f"Not costed, the totals leave them out: {', '.join(report.not_costed)}", warning=True))
     block = report.target.block_bytes
     if block and report.totals.activations_bytes > block:
-        said.append(Note(f"The activations do not fit the largest block of RAM, {size(block)}: split them", True))
+        said.append(
+            Note(f"The activations do not fit the largest block of RAM, {format_size(block)}: split them", True)
+        )
     said += [f"{name}: {found}" for name, found in report.estimates.items() if found]
     names, share = report.dominant
     if names:
@@ -98,13 +101,13 @@ def remarks(report: Profile) -> tuple[Note, ...]:
         said.append(f"Most RAM: in {listed([report.peak])}")
     for label, flash in report.plans:
         saved = 100 * (1 - flash / report.totals.flash_bytes) if report.totals.flash_bytes else 0.0
-        said.append(f"With {label} weights: {size(flash)} of flash, {saved:.1f} % less")
+        said.append(f"With {label} weights: {format_size(flash)} of flash, {saved:.1f} % less")
     if report.assumed:
         said.append(f"Assumed, no published report has it: the MACC of {', '.join(report.assumed)}")
     if report.no_image:
         said.append(f"Not the figures of an image: {report.no_image}")
     elif report.accounting == OWN:
-        more = f"{size(BESIDES[0])} of flash and {size(BESIDES[1])} of RAM"
+        more = f"{format_size(BESIDES[0])} of flash and {format_size(BESIDES[1])} of RAM"
         said.append(f"Estimate: the rest of an image takes {more} ({BESIDES_SOURCE})")
     said.append(f"Accounting: {report.accounting}; RAM: {report.planner}")
     return tuple(one if isinstance(one, Note) else Note(one) for one in said)
@@ -117,7 +120,7 @@ def part(limit: Limit) -> str:
 
 def amount(limit: Limit, number: int) -> str:
     """So much of what it limits: bytes, or operations."""
-    return f"{number:,}" if limit.name == "operations" else size(number)
+    return f"{number:,}" if limit.name == "operations" else format_size(number)
 
 
 def capital(text: str) -> str:
