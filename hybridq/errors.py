@@ -1,6 +1,7 @@
-"""The one exception that reaches a user as a plain message; and an interrupt that comes as another one."""
+"""What reaches a user as a plain message: one exception, hints at what was meant, and interrupts in disguise."""
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 OK = 0
@@ -27,6 +28,21 @@ class NotWritable(UserError):
 
     def __init__(self, where: object, error: OSError) -> None:
         super().__init__(f"cannot write {where}: {error.strerror or error}", ENVIRONMENT)
+
+
+def nearest(word: str, choices: Iterable[str], count: int = 1, likeness: float = 0.0) -> list[str]:
+    """The `count` choices spelled most like a word, the nearest first; capitals do not matter.
+
+    `likeness`, from 0 to 1, is the least ratio of equal characters (`difflib.SequenceMatcher.ratio`).
+    """
+    as_written = {choice.lower(): choice for choice in reversed(list(choices))}
+    return [as_written[one] for one in difflib.get_close_matches(word.lower(), as_written, count, likeness)]
+
+
+def did_you_mean(word: str, choices: Iterable[str], likeness: float = 0.5) -> str:
+    """The end of a message: "; did you mean 'dense'?", or "" where no choice is like the word."""
+    near = nearest(word, choices, likeness=likeness)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 @contextmanager

@@ -12,7 +12,6 @@ Nothing else in the project knows a bit width.
 
 from __future__ import annotations
 
-import difflib
 import glob
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
-from hybridq.errors import UserError
+from hybridq.errors import UserError, did_you_mean, nearest
 
 
 class Precision(str, Enum):
@@ -112,7 +111,7 @@ class PrecisionPlan:
             if "outputs" in dict(parts):
                 names = names + [name for name in with_outputs if name not in names]
             if not any(fnmatchcase(name, pattern) for name in names):
-                near = difflib.get_close_matches(pattern.strip("*?"), names, n=1, cutoff=0.0)
+                near = nearest(pattern.strip("*?"), names)
                 hint = f"; the nearest layer is '{near[0]}'" if near else ""
                 raise UserError(
                     f"precision: the pattern '{pattern}' matches no layer{hint} (layers: {', '.join(names)})"
@@ -136,5 +135,4 @@ def _precision(where: str, value: Any) -> Precision:
 
 
 def _nearest(word: Any, choices: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(word), list(choices), n=1, cutoff=0.4)
-    return f"; did you mean '{near[0]}'?" if near else f" (one of: {', '.join(choices)})"
+    return did_you_mean(str(word), choices, likeness=0.4) or f" (one of: {', '.join(choices)})"

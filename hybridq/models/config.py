@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from hybridq.errors import UserError
+from hybridq.errors import UserError, did_you_mean
 from hybridq.models.base import NetworkConfig as NetworkConfig
 from hybridq.models.base import Width
 from hybridq.models.hello_edge import CNNConfig, CRNNConfig, DNNConfig, DSCNNConfig, GRUConfig, LSTMConfig
@@ -204,6 +203,4 @@ def config_type(name: str) -> type[NetworkConfig]:
     """The configuration class of the network of that name; raises UserError for an unknown one."""
     if name in CONFIGS:
         return CONFIGS[name]
-    near = difflib.get_close_matches(name, CONFIGS, n=1, cutoff=0.4)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise UserError(f"'{name}' is not one of {', '.join(CONFIGS)}{hint}")
+    raise UserError(f"'{name}' is not one of {', '.join(CONFIGS)}{did_you_mean(name, CONFIGS, likeness=0.4)}")

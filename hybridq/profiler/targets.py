@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from hybridq.errors import UserError
+from hybridq.errors import UserError, did_you_mean
 from hybridq.settings.units import KB, KIB, parse_count, parse_size
 
 
@@ -113,9 +112,7 @@ def target(name: str) -> Target:
     found = TARGETS.get(name.lower())
     if found:
         return found
-    near = difflib.get_close_matches(name.lower(), TARGETS, n=1, cutoff=0.5)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise UserError(f"'{name}' is not a known target{hint} (one of: {', '.join(TARGETS)})")
+    raise UserError(f"'{name}' is not a known target{did_you_mean(name, TARGETS)} (one of: {', '.join(TARGETS)})")
 
 
 # ------------------------------------------------------------------------------------- limits given by hand

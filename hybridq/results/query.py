@@ -6,7 +6,6 @@ names; so is the last part of a parameter's name where no other parameter ends s
 
 from __future__ import annotations
 
-import difflib
 import operator
 import re
 import statistics
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hybridq.errors import UserError
+from hybridq.errors import UserError, nearest
 from hybridq.tracking.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -119,9 +118,7 @@ def find(word: str, runs: Iterable[RunView], where: str) -> str:
         return (folded or ending)[0]
     if ending:
         raise UserError(f"{where}: '{word}' may be {' or '.join(ending)}")
-    names = {name.lower(): name for name in (*ALIASES, *known)}
-    near = difflib.get_close_matches(word.lower(), names, n=3, cutoff=0.0)
-    raise UserError(f"{where}: no column '{word}'; the nearest: {', '.join(names[name] for name in near)}")
+    raise UserError(f"{where}: no column '{word}'; the nearest: {', '.join(nearest(word, (*ALIASES, *known), 3))}")
 
 
 def _filter(text: str, runs: Sequence[RunView]) -> Filter:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from hybridq.errors import UserError
+from hybridq.errors import UserError, did_you_mean
 from hybridq.settings.yamlfile import Key, Node, dotted, shown
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -59,12 +58,10 @@ def keys(model: type[BaseModel]) -> Iterator[Key]:
             yield from ((name, *rest) for rest in keys(inner))
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
+def _meant(word: str, choices: Iterable[str]) -> str:
     """The end of a message: the choice that was probably meant, else all of them."""
     names = list(choices)
-    folded = {name.lower(): name for name in reversed(names)}
-    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.5)
-    return f"; did you mean '{folded[near[0]]}'?" if near else f" (known: {', '.join(names)})"
+    return did_you_mean(word, names) or f" (known: {', '.join(names)})"
 
 
 def _explain(details: Any, model: type[BaseModel], tree: Node, known: Sequence[Key], at: Key) -> Fault:
@@ -93,7 +90,7 @@ def _nearest_key(key: Key, section: type[BaseModel], known: Sequence[Key]) -> st
     elsewhere = [k for k in known if k[-1] == key[-1]]
     if len(elsewhere) == 1:
         return f"; did you mean '{dotted(elsewhere[0])}'?"
-    return nearest(str(key[-1]), section.model_fields)
+    return _meant(str(key[-1]), section.model_fields)
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:
@@ -139,8 +136,7 @@ def _message(details: Any) -> str:
     if kind == "literal_error":
         choices = [part.strip("'") for part in context["expected"].replace(" or ", ", ").split(", ")]
         listed = ", ".join(choices)
-        near = nearest(given, choices) if isinstance(given, str) else ""
-        return f"{shown(given)} is not one of {listed}{near if near.startswith(';') else ''}"
+        return f"{shown(given)} is not one of {listed}{did_you_mean(given, choices) if isinstance(given, str) else ''}"
     if kind in ("too_short", "too_long"):
         wanted = context.get("min_length") or context.get("max_length")
         return f"must have {wanted} values (has {len(given)})"

@@ -10,7 +10,6 @@ anything else is refused, and nothing in a file is ever executed.
 
 from __future__ import annotations
 
-import difflib
 import io
 import os
 import re
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hybridq.errors import UserError
+from hybridq.errors import UserError, did_you_mean
 
 Scalar = str | int | float | bool | None
 Key = tuple[str | int, ...]
@@ -185,8 +184,7 @@ def _sibling(path: Path) -> str:
         names = [entry.name for entry in os.scandir(path.parent) if entry.name.endswith((".yaml", ".yml"))]
     except OSError:
         return ""
-    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    return did_you_mean(path.name, names)
 
 
 def _parse(text: str, source: str, one_place: bool) -> Node | None:

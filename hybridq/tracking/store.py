@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from hybridq.errors import ENVIRONMENT, NotWritable, UserError
+from hybridq.errors import ENVIRONMENT, NotWritable, UserError, nearest
 from hybridq.paths import cache_root, locked
 from hybridq.tracking.guard import probe, quiet_mlflow, redacted
 from hybridq.tracking.local import (
@@ -328,6 +327,6 @@ def _find(runs: Sequence[RunView], word: str, where: str) -> RunView:
     if begun:
         raise UserError(f"'{word}' begins the ids of {len(begun)} runs; give more of it")
     names = sorted({run.name for run in runs})
-    near = difflib.get_close_matches(word, names, n=3, cutoff=0.0)
+    near = nearest(word, names, 3)
     hint = f"the nearest names: {', '.join(near)}" if near else "no run has been logged yet"
     raise UserError(f"no run '{word}' in {where}; {hint}")
