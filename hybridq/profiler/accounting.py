@@ -55,7 +55,7 @@ VERSIONS = (
     Accounting((1, 0), True, True, True, False, True, 0, 1, True, 11, 0, 15),
     Accounting((2, 0), True, True, True, True, True, 0, 1, True, 11, 0, 15),  # folds_forward: seen in 2.2, not before
 )
-# Our own, for what has no image (`profiler.image` has the figures of what has one): inputs and outputs are part of the
+# Our own, for what has no image (`profiler.packed` has the figures of what has one): inputs and outputs are part of the
 # arena; a convolution never writes over its input.
 PACKED = Accounting((0, 0), False, True, True, False, False, 0, 0, True, 11, 0, 15, in_place=False, own=True)
 NEWEST = replace(VERSIONS[-1], version=(2, 2))
@@ -72,14 +72,14 @@ def accounting(name: str = NAME) -> Accounting:
         return PACKED
     kind, _, rest = name.partition(":")
     number, _, mode = rest.partition(":")
-    found = _version(number) if rest else NEWEST
-    if kind != NAME or found is None or mode not in ("", "time"):
+    rules = _version(number) if rest else NEWEST
+    if kind != NAME or rules is None or mode not in ("", "time"):
         known = ", ".join(f"{NAME}:{row.version[0]}.{row.version[1]}" for row in VERSIONS)
         raise UserError(
             f"'{name}' is not an accounting; known are {OWN}, {NAME} (the newest), {known} and versions between them"
         )
     # Optimised for time, the tool neither overlaps nor merges.
-    return replace(found, in_place=False, merges_pools=False) if mode == "time" else found
+    return replace(rules, in_place=False, merges_pools=False) if mode == "time" else rules
 
 
 def _version(number: str) -> Accounting | None:

@@ -39,16 +39,16 @@ class Image:
     @property
     def steps(self) -> tuple[Step, ...]:
         """A step for each layer of the image, with the precision in which its weights are stored."""
-        found = []
+        steps = []
         for chain, layer in zip(self.chains[1:], self.network.layers, strict=True):
             op, parts = chain.operator, chain.parts
             if isinstance(layer, Weighted) and op.kernel:
-                said = op.precision or LayerPrecision()
-                op = replace(op, precision=replace(said, weights=PRECISIONS[layer.width]))
+                own = op.precision or LayerPrecision()
+                op = replace(op, precision=replace(own, weights=PRECISIONS[layer.width]))
             folded = [part.operator for part in parts[:1] if part.operator and part.letter == NORM]
             inputs = tuple(source.chain.name for source in chain.inputs)
-            found.append(Step(op, inputs, list(chain.others), folded if op.kind in WEIGHTED else []))
-        return tuple(found)
+            steps.append(Step(op, inputs, list(chain.others), folded if op.kind in WEIGHTED else []))
+        return tuple(steps)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -104,8 +104,8 @@ def _planner(planned: Plan) -> str:
 
 def _rows_of_stages(planned: Plan, layers: list[str]) -> list[list[int]]:
     """For each stage the places of its layers; one in which the network's input alone is made counts with the next."""
-    found: list[list[int]] = []
+    rows: list[list[int]] = []
     for stage in reversed(planned.stages):
         places = [layers.index(step.name) for step in stage.steps if step.name in layers]
-        found.insert(0, places or found[0][:1])
-    return found
+        rows.insert(0, places or rows[0][:1])
+    return rows

@@ -109,9 +109,8 @@ DEFAULT_TARGET = "stm32l496"
 
 def target(name: str) -> Target:
     """The board of that name, in any case; raises UserError naming the nearest one."""
-    found = TARGETS.get(name.lower())
-    if found:
-        return found
+    if known := TARGETS.get(name.lower()):
+        return known
     raise UserError(f"'{name}' is not a known target{did_you_mean(name, TARGETS)} (one of: {', '.join(TARGETS)})")
 
 

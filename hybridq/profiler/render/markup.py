@@ -98,11 +98,11 @@ def verdict(note: Note) -> Markup:
     return element("p", note.text, class_="warning" if note.warning else "verdict")
 
 
-def notes(said: Sequence[Note], *further: str) -> Markup:
-    """Sentences: the warnings first, the others as a list."""
-    loud = [verdict(note) for note in said if note.warning]
-    items = [element("li", text) for text in (*(note.text for note in said if not note.warning), *further)]
-    return Markup("".join((*loud, *([element("ul", *items)] if items else []))))
+def notes(given: Sequence[Note], *further: str) -> Markup:
+    """Sentences: the warnings first, the others and `further` ones as a list."""
+    warnings = [verdict(note) for note in given if note.warning]
+    items = [element("li", text) for text in (*(note.text for note in given if not note.warning), *further)]
+    return Markup("".join((*warnings, *([element("ul", *items)] if items else []))))
 
 
 def bar(cell: Bar, width: int = 60) -> Markup:
@@ -124,15 +124,15 @@ def rect(x: float, y: float, width: float, height: float, *inside: Markup, **loo
     return element("rect", *inside, **place, **look)
 
 
-def text(x: float, y: float, said: str, **look: str | float) -> Markup:
-    """Text in a picture."""
-    return element("text", said, x=round(x, 2), y=round(y, 2), **look)
+def text(x: float, y: float, words: str, **look: str | float) -> Markup:
+    """Text in a picture, from (x, y) on, in its units."""
+    return element("text", words, x=round(x, 2), y=round(y, 2), **look)
 
 
-def shortened(said: str, room: float, each: float = 7.0) -> str:
-    """What fits in so many units, at `each` a character."""
+def shortened(words: str, room: float, each: float = 7.0) -> str:
+    """The words, or of them what fits in a `room` of so many units, at `each` a character."""
     fits = max(int(room / each), 0)
-    return said if len(said) <= fits else said[: fits - 1] + "…" if fits > 1 else ""
+    return words if len(words) <= fits else words[: fits - 1] + "…" if fits > 1 else ""
 
 
 def _cell(cell: str | Bar, kind: str) -> Markup:

@@ -37,7 +37,7 @@ def flash_by_layer(rows: Sequence[Row]) -> Markup:
 def ram_over_time(steps: Sequence[str], peak: str, lifetimes: Sequence[Lifetime]) -> Markup:
     """Time to the right, one column a step; addresses upwards; each tensor a rectangle, in another colour at the peak.
 
-    `peak` is the name of the step that needs most.
+    `steps` are names, `peak` that of the step that needs most; empty where there is nothing to draw.
     """
     if not (steps and lifetimes):
         return Markup()
@@ -66,9 +66,9 @@ def ram_over_time(steps: Sequence[str], peak: str, lifetimes: Sequence[Lifetime]
             shapes.append(text(x, y, name, text_anchor="end", transform=turned, font_weight=weight))
     dashed = {"stroke": COLOURS["binary"], "stroke_dasharray": "5 4"}
     shapes.append(element("line", x1=left, x2=WIDTH - 10, y1=top, y2=top, **dashed))
-    said = f"peak {most:,} B, in {peak}"
-    shapes.append(text(WIDTH - 10, top - 8, shortened(said, WIDTH - left), text_anchor="end"))
-    picture = svg(WIDTH, top + high + foot, f"RAM over time: {said}", *shapes)
+    summit = f"peak {most:,} B, in {peak}"
+    shapes.append(text(WIDTH - 10, top - 8, shortened(summit, WIDTH - left), text_anchor="end"))
+    picture = svg(WIDTH, top + high + foot, f"RAM over time: {summit}", *shapes)
     return _figure("RAM over time: where each tensor lies in the activation arena", picture)
 
 
