@@ -19,7 +19,7 @@ from rich.console import Console
 from hybridq.arena.planners import Lifetime
 from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import Precision, PrecisionPlan
-from hybridq.profiler import TARGETS, profile
+from hybridq.profiler import TARGETS, profile, render
 from hybridq.profiler.diff import Diff
 from hybridq.profiler.render.markup import COLOURS
 from hybridq.profiler.suggest import suggest
@@ -67,7 +67,7 @@ class Reader(HTMLParser):
 
 def test_the_page_says_what_the_report_says() -> None:
     report = profile(network(3000, 400, 64, 10))
-    shown = Reader(report.to_html()).text
+    shown = Reader(render.page(report)).text
     for layer in report.rows:
         assert layer.name in shown
         assert f"{layer.weights_bytes:,}" in shown
@@ -83,19 +83,19 @@ def test_the_page_names_every_limit_that_is_exceeded() -> None:
     graph = network(3000, 400, 64, 10)
     for board in (custom_target("1MiB", "10KiB"), TARGETS["hello-edge-small"]):
         report = profile(graph, board)
-        shown = Reader(report.to_html())
-        (verdict,) = (note.text for note in report.sheet().notes if note.text.startswith("Does not fit"))
+        shown = Reader(render.page(report))
+        (verdict,) = (note.text for note in render.sheet(report).notes if note.text.startswith("Does not fit"))
         assert verdict in shown.text
         for limit in report.exceeded:
             assert f"{limit.name} by " in verdict
     assert "flash and RAM together by 4.62 MiB" in verdict
-    small = profile(network(10, 5), TARGETS["hello-edge-small"]).to_html()
+    small = render.page(profile(network(10, 5), TARGETS["hello-edge-small"]))
     assert "Fits Hello Edge small" in small
     assert "% of 6,000,000" in small
 
 
 def test_the_picture_of_the_ram_marks_the_peak() -> None:
-    read = Reader(profile(network(100, 50, 10)).to_html())
+    read = Reader(render.page(profile(network(100, 50, 10))))
     assert "peak 600 B, in dense_0" in read.text
     assert "dense_1: 40 B at " in read.text
     assert [tag for tag, _ in read.tags].count("figure") == 2
@@ -103,15 +103,15 @@ def test_the_picture_of_the_ram_marks_the_peak() -> None:
 
 def test_a_network_that_stores_nothing_has_a_page() -> None:
     ops = (Operator("in", "InputLayer", (), (), (4,)), Operator("relu", "ReLU", ("in",), ((4,),), (4,)))
-    Reader(profile(Graph("none", ops, ("relu",))).to_html())
-    Reader(profile(Graph("none", ops[:1], ("in",))).to_html())
+    Reader(render.page(profile(Graph("none", ops, ("relu",)))))
+    Reader(render.page(profile(Graph("none", ops[:1], ("in",)))))
 
 
 def pages() -> list[str]:
     """One of every kind."""
     graph = network(100, 50, 10)
     report, plan = profile(graph), profile(graph, plan=PrecisionPlan.from_data({"*": "binary"}))
-    return [report.to_html(), Diff(report, plan).to_html(), suggest(graph, 1000).to_html()]
+    return [render.page(report), render.page(Diff(report, plan)), render.page(suggest(graph, 1000))]
 
 
 def test_the_pages_need_nothing_from_elsewhere() -> None:
@@ -130,7 +130,7 @@ def test_a_name_is_text_whatever_it_holds(name: str) -> None:
         board = replace(TARGETS["stm32l496"], label=names[0], source=names[0])
         lifetimes = (Lifetime(names[0], 0, 1, 0, 30),)
         report = replace(profile(graph, board), planner=names[0], not_costed=names[:1], lifetimes=lifetimes)
-        return [Reader(one.to_html()) for one in (report, Diff(report, report), suggest(graph, 100))]
+        return [Reader(render.page(one)) for one in (report, Diff(report, report), suggest(graph, 100))]
 
     for plain, read in zip(shown("x", "y"), shown(name, "y" if name != "y" else "z"), strict=True):
         assert {tag for tag, _ in read.tags} == {tag for tag, _ in plain.tags}
@@ -143,7 +143,7 @@ def test_what_has_no_rule_is_loud() -> None:
     unknown = Operator("odd", "unknown: Odd", (ops[-1].name,), ((4,),), ())
     report = profile(Graph("odd", (*ops, unknown), ("odd",)))
     for one in (report, Diff(report, report)):
-        read = Reader(one.to_html())
+        read = Reader(render.page(one))
         assert "Not costed, the totals leave them out: odd (unknown: Odd)" in read.text
         assert "Fits STM32L496 (Cortex-M4F, 80 MHz) as far as it is costed" in read.text
         assert read.words.count("?") >= 4
@@ -151,14 +151,14 @@ def test_what_has_no_rule_is_loud() -> None:
 
 
 def test_estimates_are_shown_with_their_sources() -> None:
-    shown = Reader(profile(network(8, 4)).to_html()).text
+    shown = Reader(render.page(profile(network(8, 4)))).text
     assert re.search(r"Time: estimate [\d.]+ us", shown)
     assert "Energy is estimated from: float on Cortex-M4: X-CUBE-AI" in shown
     assert "STM32L496 datasheet: 91 uA/MHz" in shown
 
 
 def test_a_large_network_still_makes_a_readable_page() -> None:
-    text = profile(network(*range(10, 310))).to_html()
+    text = render.page(profile(network(*range(10, 310))))
     read = Reader(text)
     assert "269 smaller layers" in read.text
     assert len(text) < 1_000_000
@@ -170,7 +170,7 @@ def test_a_notebook_shows_the_page_without_its_frame() -> None:
     report = profile(network(100, 50, 10))
     inside = report._repr_html_()
     assert inside.startswith('<div class="hybridq">')
-    assert inside in report.to_html()
+    assert inside in render.page(report)
     Reader(inside)
     # its style reaches nothing else in the notebook
     style = re.sub(r"@media print \{(.*)\}\n", r"\1", inside.split("<style>")[1].split("</style>")[0], flags=re.S)
@@ -200,7 +200,7 @@ def reports(first: Graph, second: Graph, plan: dict[str, Any] | None = None) -> 
 
 def text_of(found: Diff) -> str:
     console = Console(width=100, file=io.StringIO(), force_terminal=False)
-    console.print(found.to_rich())
+    console.print(render.terminal(found))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -252,17 +252,17 @@ def test_two_accountings_do_not_count_alike() -> None:
 
 def test_side_by_side_in_every_form() -> None:
     found = reports(network(3000, 400, 10), network(3000, 400, 20, 10), {"*": "binary"})
-    rows = list(csv.DictReader(io.StringIO(found.to_csv())))
+    rows = list(csv.DictReader(io.StringIO(render.csv(found))))
     assert [(row["name"], row["status"]) for row in rows] == [
         ("dense_0", "changed"),
         ("dense_1", "changed"),
         ("dense_2", "added"),
     ]
     assert (rows[2]["weights_bytes_before"], rows[2]["weights_after"]) == ("", "binary")
-    text = found.to_markdown()
+    text = render.markdown(found)
     assert "| ~ | dense_0 | float32 to binary | 4,801,600 | 151,600 | -96.8 | 1,200,400 | 1,200,400 |  |" in text
     assert "| + | dense_2 | binary |  | 65 |  |  | 210 |  |" in text
-    shown = Reader(found.to_html()).text
+    shown = Reader(render.page(found)).text
     for said in ("small: before and after", "Before: Does not fit STM32L496", "4,801,600", "-96.8", "dense_2"):
         assert said in shown
 

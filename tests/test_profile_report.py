@@ -21,10 +21,11 @@ from rich.console import Console
 
 from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import PrecisionPlan
-from hybridq.profiler import profile, target
+from hybridq.profiler import profile, render, target
 from hybridq.profiler.accounting import VERSIONS, Accounting
 from hybridq.profiler.diff import Diff
-from hybridq.profiler.render.table import Printed, listed
+from hybridq.profiler.render.words import listed
+from hybridq.profiler.result import Result
 from hybridq.profiler.suggest import suggest
 from hybridq.profiler.targets import custom_target
 from hybridq.settings.units import format_size
@@ -43,9 +44,9 @@ def network(*units: int, names: tuple[str, ...] = ()) -> Graph:
     return Graph("small", tuple(ops), (ops[-1].name,))
 
 
-def text_of(report: Printed, width: int = 100) -> str:
+def text_of(report: Result, width: int = 100) -> str:
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
-    console.print(report.to_rich())
+    console.print(render.terminal(report))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -189,7 +190,7 @@ def test_the_verdict_says_by_how_much() -> None:
     report = profile(network(3000, 400, 64, 10), custom_target("1MiB", "10KiB"))
     over = report.totals.ram_bytes - 10 * 1024
     said = f"exceeds flash by 3.68 MiB and RAM by {over / 1024:.1f} KiB"
-    for text in (repr(report), report.to_markdown()):
+    for text in (repr(report), render.markdown(report)):
         assert said in " ".join(text.split())
     assert report.to_json()["exceeded"] == [
         {"name": "flash", "needed": 4_906_856, "allowed": 2**20},
@@ -220,10 +221,10 @@ def test_names_are_text_not_markup() -> None:
 
 def test_csv_and_markdown_hold_every_layer() -> None:
     report = profile(network(30, 20, 10, names=("a,b", "c|d")))
-    rows = list(csv.DictReader(io.StringIO(report.to_csv())))
+    rows = list(csv.DictReader(io.StringIO(render.csv(report))))
     assert [(row["name"], int(row["weights_bytes"])) for row in rows] == [("a,b", 4 * 620), ("c|d", 4 * 210)]
     assert sum(float(row["flash_share"]) for row in rows) == pytest.approx(100, abs=0.001)
-    text = report.to_markdown()
+    text = render.markdown(report)
     assert "| c\\|d | 10 | float32 | 210 | 840 | 210 |" in text
     assert text.endswith("\n")
 
@@ -232,11 +233,11 @@ def test_layers_without_a_rule_show_in_every_form() -> None:
     ops = network(8, 4).operators
     unknown = Operator("odd", "unknown: Odd", (ops[-1].name,), ((4,),), ())
     report = profile(Graph("odd", (*ops, unknown), ("odd",)))
-    for text in (text_of(report), report.to_markdown()):
+    for text in (text_of(report), render.markdown(report)):
         assert "Not costed, the totals leave them out: odd (unknown: Odd)" in text
         assert "?" in text
     assert report.to_json()["layers"][-1]["macc"] is None
-    assert report.to_csv().splitlines()[-1] == "odd,unknown: Odd,?,,,,,,,0.0,0.0"
+    assert render.csv(report).splitlines()[-1] == "odd,unknown: Odd,?,,,,,,,0.0,0.0"
 
 
 def test_sizes() -> None:

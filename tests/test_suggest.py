@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
-from hybridq.profiler import profile
+from hybridq.profiler import profile, render
 from hybridq.profiler.render.table import Note
 from hybridq.profiler.suggest import Suggestion, suggest
 
@@ -67,7 +67,7 @@ def test_from_an_8_bit_network_to_one_with_a_binary_layer() -> None:
 def test_a_network_that_fits_stays_as_it_is() -> None:
     found = suggested(chain(REFERENCE), 3 * KIB * KIB)
     assert (found.changes, found.plan, found.fits) == ((), PrecisionPlan(), True)
-    assert [note.text for note in found.sheet().notes] == ["Fits 3.00 MiB of flash as it is: 2.12 MiB"]
+    assert [note.text for note in render.sheet(found).notes] == ["Fits 3.00 MiB of flash as it is: 2.12 MiB"]
 
 
 def test_what_the_network_s_own_quantizers_say_is_kept() -> None:
@@ -90,7 +90,7 @@ def test_the_last_layer_is_the_last_resort() -> None:
     assert [change.layer for change in nothing.changes] == ["last", "b", "a"]
     assert not nothing.fits
     said = "No choice of layers to binary fits 10 B of flash: with 3 layers to binary it takes 875 B, 865 B too much"
-    assert nothing.sheet().notes == (Note(said, warning=True),)
+    assert render.sheet(nothing).notes == (Note(said, warning=True),)
 
 
 def test_each_end_of_a_network_with_two_outputs_is_a_last_layer() -> None:
@@ -118,14 +118,14 @@ def test_as_plain_data() -> None:
 
 def test_in_every_form() -> None:
     found = suggested(chain({"a|b": (1000, 0), "c": (10, 0)}), 1000)
-    assert list(csv.reader(io.StringIO(found.to_csv()))) == [
+    assert list(csv.reader(io.StringIO(render.csv(found)))) == [
         ["layer", "before", "to", "saved_bytes", "flash_bytes"],
         ["a|b", "float32", "binary", "3875", "165"],
     ]
-    assert "| a\\|b | float32 to binary | 3.8 KiB | 165 B |" in found.to_markdown()
-    for text in (repr(found), found.to_markdown(), found.to_html()):
+    assert "| a\\|b | float32 to binary | 3.8 KiB | 165 B |" in render.markdown(found)
+    for text in (repr(found), render.markdown(found), render.page(found)):
         assert "Fits 1000 B of flash with 1 layer to binary: 165 B, before 3.9 KiB" in text
-    assert "Fits 9.8 KiB of flash as it is" in suggested(chain({"a": (10, 0)}), 10_000).to_html()
+    assert "Fits 9.8 KiB of flash as it is" in render.page(suggested(chain({"a": (10, 0)}), 10_000))
 
 
 def test_what_is_not_costed_is_named() -> None:

@@ -15,6 +15,7 @@ from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import TARGETS, Target, profile, target
 from hybridq.profiler.estimates import Estimate, energy, latency
+from hybridq.profiler.render.words import estimate_line
 from hybridq.profiler.targets import custom_target
 from hybridq.settings.units import KIB, MIB, parse_count, parse_size
 
@@ -145,8 +146,8 @@ def test_int8_on_the_chip_of_the_measurement() -> None:
     assert time.low == time.value
     assert time.high == pytest.approx(1_000_100 * 4.51 / 120e3)
     assert work.value == pytest.approx(1_000_100 * 3.39 * 374e-6)
-    assert str(time) == "estimate 28.3 ms (28.3 to 37.6; X-CUBE-AI)"
-    assert str(work) == "estimate 1.27 mJ (1.27 to 1.69; measured)"
+    assert estimate_line(time) == "estimate 28.3 ms (28.3 to 37.6; X-CUBE-AI)"
+    assert estimate_line(work) == "estimate 1.27 mJ (1.27 to 1.69; measured)"
     assert "X-CUBE-AI 7.3" in time.sources[0]
 
 
@@ -197,7 +198,7 @@ def test_what_the_estimate_leaves_out_is_said(kernel: int) -> None:
     if time:
         assert time.left_out == ("dense",)
         assert time.covered == pytest.approx(covered)
-        assert str(time).endswith("covers 83 % of the MACC" if kernel == 5000 else "X-CUBE-AI)")
+        assert estimate_line(time).endswith("covers 83 % of the MACC" if kernel == 5000 else "X-CUBE-AI)")
 
 
 def test_a_layer_that_is_not_costed_counts_as_a_dense_one() -> None:
@@ -208,7 +209,7 @@ def test_a_layer_that_is_not_costed_counts_as_a_dense_one() -> None:
     found = time(50_000, (50,))  # at most 100 x 50
     assert found
     assert found.not_costed == ("odd",)
-    assert str(found).endswith("X-CUBE-AI); 1 layer not costed")
+    assert estimate_line(found).endswith("X-CUBE-AI); 1 layer not costed")
     assert time(50_000, (500,)) is None
     assert time(50_000, ()) is None  # of any size
 
@@ -218,7 +219,7 @@ def test_an_estimate_is_a_line(value: float, covered: float, missing: int) -> No
     names = tuple(map(str, range(missing)))
     for name, unit, short in (("Time", "ms", "X-CUBE-AI"), ("Energy", "uJ", "datasheet")):
         found = Estimate(value, value / 3, value * 2, unit, ("measured",), short, (), names, covered)
-        line = f"{name}: {found}"
+        line = f"{name}: {estimate_line(found)}"
         assert line.startswith(f"{name}: estimate ")
         assert len(line) <= 100
 

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hybridq.cli.options import print_json
 from hybridq.errors import UserError
 from hybridq.graph.reader import Graph, read_graph
 from hybridq.precision import Precision, PrecisionPlan
+from hybridq.profiler import render
 from hybridq.profiler.accounting import NAME, Accounting, accounting
-from hybridq.profiler.report import Profile, profile, standard_plans
+from hybridq.profiler.profiling import profile, standard_plans
+from hybridq.profiler.report import Profile
+from hybridq.profiler.result import Result
 from hybridq.profiler.targets import DEFAULT_TARGET, Target, custom_target, target
 
 if TYPE_CHECKING:
@@ -59,6 +63,19 @@ def suggestion(path: Path, request: Request, to: str) -> Suggestion:
     if start:
         start.check((op.name for op in graph.weighted), (op.name for op in graph.operators))
     return suggest(graph, board.flash_bytes, Precision(to), start, rules=rules)
+
+
+def print_report(result: Result, format_: str) -> None:
+    """Print a result as "table", "json", "csv", "markdown" or "html"."""
+    if format_ == "table":
+        from hybridq.cli.console import console
+
+        console().print(render.terminal(result))
+    elif format_ == "json":
+        print_json(result.to_json())
+    else:
+        written = {"csv": render.csv, "markdown": render.markdown, "html": render.page}[format_]
+        print(written(result), end="")
 
 
 def _opened(path: Path, request: Request) -> tuple[Graph, Target, PrecisionPlan | None, Accounting]:

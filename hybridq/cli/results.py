@@ -118,10 +118,7 @@ def profile(
         result = command.side_by_side(recipe_or_model, diff, request)
     else:
         result = command.report(recipe_or_model, request)
-    if format_ is ReportFormat.html:
-        print(result.to_html(), end="")
-    else:
-        print_result(result, Format(format_.value))
+    command.print_report(result, format_.value)
     if strict and result.not_costed:
         raise UserError(f"--strict: no rule for {', '.join(result.not_costed)}", RUN_FAILED)
 

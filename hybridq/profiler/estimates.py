@@ -7,23 +7,16 @@ were measured on whole networks, so the layers without a kernel (pools, batch no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
 
 from hybridq.precision import Precision
 from hybridq.profiler.count.merge import CONVOLUTIONS
+from hybridq.profiler.report import Profile, Row
 from hybridq.profiler.targets import Target
-
-if TYPE_CHECKING:
-    from hybridq.profiler.report import Row
 
 FLOAT, INT8 = Precision.FLOAT32, Precision.INT8
 LEAST_COVERED = 80.0  # percent of the MACC; with less than that measured there is no estimate
-SCALES = {  # the units to read an estimate in, the smallest first
-    "ms": {"us": 1e-3, "ms": 1.0, "s": 1e3},
-    "uJ": {"nJ": 1e-3, "uJ": 1.0, "mJ": 1e3, "J": 1e6},
-}
 
 
 @dataclass(frozen=True)
@@ -76,22 +69,10 @@ class Estimate:
     not_costed: tuple[str, ...] = ()  # layers whose MACC is not known
     covered: float = 100.0
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, and the same as text."""
-        lists = {key: list(getattr(self, key)) for key in ("sources", "left_out", "not_costed")}
-        return asdict(self) | lists | {"text": str(self)}
 
-    def __str__(self) -> str:
-        """A short line: "estimate 2.26 s (2.24 to 3.08; X-CUBE-AI); covers 99 % of the MACC"."""
-        scales = SCALES[self.unit]
-        unit = next((unit for unit in reversed(scales) if self.value >= scales[unit]), next(iter(scales)))
-        value, low, high = (_digits(figure / scales[unit]) for figure in (self.value, self.low, self.high))
-        said = f"estimate {value} {unit} ({f'{low} to {high}; ' if low != high else ''}{self.short})"
-        if self.covered < 99.5:
-            said += f"; covers {self.covered:.0f} % of the MACC"
-        if count := len(self.not_costed):
-            said += f"; {count} layer{'s' * (count > 1)} not costed"
-        return said
+def estimates(report: Profile) -> dict[str, Estimate | None]:
+    """Time and energy of one inference by these names; None where there are no measurements to estimate them from."""
+    return {"Time": latency(report.rows, report.target), "Energy": energy(report.rows, report.target)}
 
 
 def latency(rows: Sequence[Row], target: Target) -> Estimate | None:
@@ -113,8 +94,8 @@ def energy(rows: Sequence[Row], target: Target) -> Estimate | None:
     cycles, power = _cycles(rows, target), POWER.get(target.name)
     if not cycles or not power:
         return None
-    found = _times(cycles, power.value, power.low, power.high, 1e-6, "uJ")
-    return replace(found, sources=(*cycles.sources, power.source), short=power.short)
+    microjoules = _times(cycles, power.value, power.low, power.high, 1e-6, "uJ")
+    return replace(microjoules, sources=(*cycles.sources, power.source), short=power.short)
 
 
 def _cycles(rows: Sequence[Row], target: Target) -> Estimate | None:
@@ -165,8 +146,3 @@ def _times(cycles: Estimate, value: float, low: float, high: float, factor: floa
         high=cycles.high * high * factor,
         unit=unit,
     )
-
-
-def _digits(value: float) -> str:
-    """Three digits: the sources have no more."""
-    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"

@@ -6,9 +6,8 @@ What a layer's precision costs in accuracy is not in this: a suggestion is where
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hybridq.graph.reader import Graph
 from hybridq.precision import PARTS, Precision, PrecisionPlan
@@ -16,19 +15,10 @@ from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.count import macc
 from hybridq.profiler.count.memory import weights_bytes
 from hybridq.profiler.count.merge import merge, precision_of
-from hybridq.profiler.render.table import Bar, Column, Line, Note, Printed, Sheet
-from hybridq.settings.units import format_size
+from hybridq.profiler.result import Result
 
 if TYPE_CHECKING:
     from hybridq.profiler.packed import Image
-
-COLUMNS = (
-    Column("Layer", "name"),
-    Column("Weights", "text"),
-    Column("Saves"),
-    Column("Flash after it"),
-    Column("", "text"),
-)
 
 
 @dataclass(frozen=True)
@@ -42,7 +32,7 @@ class Change:
 
 
 @dataclass(frozen=True, repr=False)
-class Suggestion(Printed):
+class Suggestion(Result):
     """A precision plan, how it comes about, and whether it is enough."""
 
     name: str  # of the network
@@ -62,57 +52,6 @@ class Suggestion(Printed):
     def fits(self) -> bool:
         """Whether that is within the limit."""
         return self.flash_bytes <= self.limit_bytes
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "name": self.name,
-            "to": self.to.value,
-            "limit_bytes": self.limit_bytes,
-            "start_bytes": self.start_bytes,
-            "flash_bytes": self.flash_bytes,
-            "fits": self.fits,
-            "changes": [asdict(change) | {"before": change.before.value} for change in self.changes],
-            "not_costed": list(self.not_costed),
-            "plan": self.plan.to_data(),
-        }
-
-    def sheet(self) -> Sheet:
-        """A line for each change, and whether they are enough."""
-        return Sheet(
-            title=f"{self.name or 'Network'} in {format_size(self.limit_bytes)} of flash",
-            columns=COLUMNS,
-            lines=tuple(Line(self._cells(change)) for change in self.changes),
-            notes=self._notes(),
-        )
-
-    def records(self) -> list[Sequence[Any]]:
-        """A line a change."""
-        rows = [(c.layer, c.before, self.to, c.saved_bytes, c.flash_bytes) for c in self.changes]
-        return [("layer", "before", "to", "saved_bytes", "flash_bytes"), *rows]
-
-    def _cells(self, change: Change) -> tuple[str | Bar, ...]:
-        weights = f"{change.before} to {self.to}"
-        left = Bar(100 * change.flash_bytes / self.start_bytes, str(self.to))
-        return change.layer, weights, format_size(change.saved_bytes), format_size(change.flash_bytes), left
-
-    def _notes(self) -> tuple[Note, ...]:
-        number, limit, taken = len(self.changes), format_size(self.limit_bytes), format_size(self.flash_bytes)
-        how = f"with {number} layer{'s' * (number > 1)} to {self.to}" if number else "as it is"
-        if self.fits:
-            said = f"Fits {limit} of flash {how}: {taken}" + f", before {format_size(self.start_bytes)}" * bool(number)
-        else:
-            over = format_size(self.flash_bytes - self.limit_bytes)
-            said = f"No choice of layers to {self.to} fits {limit} of flash: {how} it takes {taken}, {over} too much"
-        verdict = Note(said, warning=not self.fits)
-        missing = Note(f"Not costed, nothing of them is counted: {', '.join(self.not_costed)}", warning=True)
-        return (missing, verdict) if self.not_costed else (verdict,)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        from hybridq.profiler.render.html import suggestion
-
-        return suggestion(self)
 
 
 def suggest(
@@ -171,29 +110,30 @@ def _image(graph: Graph, plan: PrecisionPlan, rules: Accounting) -> Image | None
         return None
     from hybridq.profiler.packed import image_of
 
-    found = image_of(graph, plan)
-    return None if isinstance(found, str) else found
+    image = image_of(graph, plan)
+    return None if isinstance(image, str) else image  # text: why there is none
 
 
 def _own_rules(graph: Graph) -> tuple[tuple[str, tuple[tuple[str, Precision], ...]], ...]:
     """The precisions that the layers have by themselves, as rules; none for a float network."""
     own = {op.name: precision_of(op, None) for op in graph.weighted if op.precision}
     return tuple(
-        (glob.escape(name), tuple((part, getattr(said, part)) for part in PARTS)) for name, said in own.items()
+        (glob.escape(name), tuple((part, getattr(precision, part)) for part in PARTS))
+        for name, precision in own.items()
     )
 
 
 def _last(graph: Graph) -> set[str]:
     """The layers with a kernel after which there is no other on the way to an output."""
     operators = {op.name: op for op in graph.operators}
-    found, waiting, seen = set(), list(graph.outputs), set()
+    last, waiting, seen = set(), list(graph.outputs), set()
     while waiting:
         op = operators[waiting.pop()]
         if op.name in seen:
             continue
         seen.add(op.name)
         if op.kernel:
-            found.add(op.name)
+            last.add(op.name)
         else:
             waiting.extend(op.inputs)
-    return found
+    return last

@@ -1,14 +1,18 @@
-"""The results as HTML: what a notebook shows, and what a page has inside."""
+"""Each kind of result as HTML: what a notebook shows, and what a page has inside."""
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 from hybridq.profiler.diff import Diff
+from hybridq.profiler.estimates import estimates
+from hybridq.profiler.render import words
 from hybridq.profiler.render.markup import Markup, frame, notes, table, verdict
 from hybridq.profiler.render.pictures import flash_by_layer, ram_over_time
+from hybridq.profiler.render.sheets import sheet
 from hybridq.profiler.render.table import Bar, Column, Line, Sheet
-from hybridq.profiler.render.words import amount, capital, part, ram_parts, remarks
-from hybridq.profiler.render.words import verdict as judged
 from hybridq.profiler.report import Profile
+from hybridq.profiler.result import Result
 from hybridq.profiler.suggest import Suggestion
 from hybridq.profiler.targets import Limit
 
@@ -23,50 +27,62 @@ SUMS = (
 )
 
 
-def report(found: Profile) -> Markup:
-    """A memory report: the totals as bars, the layers, flash by layer, RAM over time."""
-    sheet = found.sheet()
-    further = [f"RAM: {ram_parts(found)}"]
-    further += [f"{name} is estimated from: {'; '.join(one.sources)}" for name, one in found.estimates.items() if one]
-    further.append(f"{found.target.label}: {found.target.source}")
+@singledispatch
+def fragment(result: Result) -> Markup:
+    """HTML with its style, without a page around it. Raises TypeError for a kind of result without a handler."""
+    raise TypeError(f"no HTML for {type(result).__name__}")
+
+
+@fragment.register
+def _(report: Profile) -> Markup:
+    """The totals as bars, the layers, flash by layer, RAM over time."""
+    layers = sheet(report)
+    further = [f"RAM: {words.ram_parts(report)}"]
+    further += [f"{name} is estimated from: {'; '.join(one.sources)}" for name, one in estimates(report).items() if one]
+    further.append(f"{report.target.label}: {report.target.source}")
     return frame(
-        sheet.title,
-        verdict(judged(found)),
-        table(_limits(found)),
-        table(sheet),
-        flash_by_layer(found.rows),
-        ram_over_time([row.name for row in found.rows], found.peak, found.lifetimes),
-        notes(remarks(found), *further),
+        layers.title,
+        verdict(words.verdict(report)),
+        table(_limits(report)),
+        table(layers),
+        flash_by_layer(report.rows),
+        ram_over_time([row.name for row in report.rows], report.peak, report.lifetimes),
+        notes(words.remarks(report), *further),
     )
 
 
-def side_by_side(found: Diff) -> Markup:
-    """Two reports: their totals, and their layers in one table."""
-    sheet = found.sheet()
-    return frame(
-        sheet.title, *map(verdict, found.verdicts()), table(_sums(found)), table(sheet), notes(found.remarks())
-    )
+@fragment.register
+def _(diff: Diff) -> Markup:
+    """The totals of both, and their layers in one table."""
+    layers = sheet(diff)
+    verdicts = map(verdict, words.verdicts(diff))
+    return frame(layers.title, *verdicts, table(_sums(diff)), table(layers), notes(words.cautions(diff)))
 
 
-def suggestion(found: Suggestion) -> Markup:
+@fragment.register
+def _(suggestion: Suggestion) -> Markup:
     """The changes, and the plan that they make."""
-    sheet = found.sheet()
-    return frame(sheet.title, *map(verdict, sheet.notes), table(sheet) if sheet.lines else Markup())
+    changes = sheet(suggestion)
+    return frame(changes.title, *map(verdict, changes.notes), table(changes) if changes.lines else Markup())
 
 
-def _limits(found: Profile) -> Sheet:
+def _limits(report: Profile) -> Sheet:
     """What the network needs of each thing that the target limits, and what it does."""
     columns = (Column("", "name"), Column(""), Column("", "text"), Column("", "text"))
-    counts = (("MACC", found.totals.macc), ("Parameters", found.totals.parameters))
-    lines = [Line((capital(one.name), amount(one, one.needed), _bar(one), part(one))) for one in found.limits]
-    return Sheet("", columns, (*lines, *(Line((name, f"{number:,}", "", "")) for name, number in counts)), ())
+    lines = [
+        Line((words.capital(limit.name), words.amount(limit, limit.needed), _bar(limit), words.part(limit)))
+        for limit in report.limits
+    ]
+    counts = (("MACC", report.totals.macc), ("Parameters", report.totals.parameters))
+    lines += [Line((name, f"{count:,}", "", "")) for name, count in counts]
+    return Sheet("", columns, tuple(lines), ())
 
 
-def _sums(found: Diff) -> Sheet:
+def _sums(diff: Diff) -> Sheet:
     """The totals of both, those that the target limits with a bar."""
-    bars = [{limit.name.lower(): _bar(limit) for limit in one.limits} for one in (found.before, found.after)]
+    bars = [{limit.name.lower(): _bar(limit) for limit in one.limits} for one in (diff.before, diff.after)]
     lines = []
-    for name, before, after, change, percent in found.sums():
+    for name, before, after, change, percent in words.sums(diff):
         first, second = (each.get(name.lower(), "") for each in bars)
         lines.append(Line((name, before, first, after, second, change, percent)))
     return Sheet("", SUMS, tuple(lines), ())

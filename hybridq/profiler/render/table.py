@@ -1,11 +1,10 @@
-"""A result as one table with notes, and that table in every form: terminal, plain text, Markdown, CSV, HTML."""
+"""A table with notes as data, and that table for a terminal, as plain text and as Markdown; records as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -13,9 +12,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
 WIDTH = 100
-PAGE = 10**6  # characters of a column that only a page shows
+PAGE_ONLY = 10**6  # characters that a terminal must have to show a column: only a page does
 BAR = 8  # characters of a full bar
-LONGEST = 60  # characters of a name in a sentence
 
 Look = Literal["", "dominant", "unknown", "same", "removed", "added"]
 STYLES: dict[Look, str] = {  # in a terminal
@@ -67,50 +65,6 @@ class Sheet:
     notes: tuple[Note, ...]
 
 
-class Printed(ABC):
-    """A result that prints itself in every form. A subclass says what there is to print."""
-
-    @abstractmethod
-    def sheet(self) -> Sheet:
-        """What a person reads."""
-
-    @abstractmethod
-    def records(self) -> list[Sequence[Any]]:
-        """The lines of the CSV, the heading first."""
-
-    @abstractmethod
-    def to_json(self) -> dict[str, Any]:
-        """Plain data; a figure that is not known is None, never zero."""
-
-    @abstractmethod
-    def _repr_html_(self) -> str:
-        """What a notebook shows."""
-
-    def __repr__(self) -> str:
-        """The table, as in a terminal."""
-        return plain(self.sheet())
-
-    def to_html(self) -> str:
-        """One self-contained page."""
-        from hybridq.profiler.render.markup import page
-
-        return page(self.sheet().title, self._repr_html_())
-
-    def to_rich(self) -> Terminal:
-        """The table and its notes, as a rich renderable."""
-        return Terminal(self.sheet())
-
-    def to_csv(self) -> str:
-        """A heading and a line a layer, comma-separated; an empty cell where a figure is not known."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(self.records())
-        return text.getvalue()
-
-    def to_markdown(self) -> str:
-        """A table and a list."""
-        return markdown(self.sheet())
-
-
 @dataclass(frozen=True)
 class Terminal:
     """A sheet as a rich renderable, for a terminal of any width."""
@@ -159,16 +113,11 @@ def markdown(sheet: Sheet) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-def count(number: int | None) -> str:
-    """A figure; "?" where there is no rule for it."""
-    return "?" if number is None else f"{number:,}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """ "a, b and c"; of many, the first four and how many more; long ones are cut."""
-    ends = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
-    ends = ends if len(ends) <= 5 else [*ends[:4], f"{len(ends) - 4} more"]
-    return " and ".join(filter(None, (", ".join(ends[:-1]), *ends[-1:])))
+def comma_separated(records: Iterable[Sequence[Any]]) -> str:
+    """Records, the heading first, as CSV; None is an empty cell."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(records)
+    return text.getvalue()
 
 
 def _drawn(cell: str | Bar, style: str) -> Any:
