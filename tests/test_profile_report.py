@@ -79,6 +79,13 @@ def keys_of(data: object, path: str = "") -> set[str]:
     return set().union(*({f"{path}{key}"} | keys_of(value, f"{path}{key}.") for key, value in data.items()))
 
 
+@pytest.mark.parametrize("page", [GUIDE, ROOT / "README.md"])
+def test_what_is_said_of_python_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(import hybridq\n.*?)```", page.read_text(), re.DOTALL)
+    exec(code, {"model": network(100, 50, 10)})
+    assert "small on STM32L496" in capsys.readouterr().out
+
+
 def test_the_guide_documents_each_key_of_the_json() -> None:
     documented = set()
     for row in table_below("JSON"):

@@ -17,7 +17,7 @@ from hybridq.profiler.count.merge import merge, precision_of
 
 
 def kbits(model: Any, plan: PrecisionPlan, sparsity: float = 0.0) -> float:
-    """Of a Keras model, a model file or a Graph; `sparsity`: the share of each kernel that is pruned."""
+    """Kbit of a Keras model, a model file or a Graph; `sparsity`: the share of each kernel, 0 to 1, that is pruned."""
     bits = 0
     for step in merge(read_graph(model)):
         kernel = step.operator.kernel

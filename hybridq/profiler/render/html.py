@@ -7,7 +7,7 @@ from functools import singledispatch
 from hybridq.profiler.diff import Diff
 from hybridq.profiler.estimates import estimates
 from hybridq.profiler.render import words
-from hybridq.profiler.render.markup import Markup, frame, notes, table, verdict
+from hybridq.profiler.render.markup import Markup, callout, frame, notes, table
 from hybridq.profiler.render.pictures import flash_by_layer, ram_over_time
 from hybridq.profiler.render.sheets import sheet
 from hybridq.profiler.render.table import Bar, Column, Line, Sheet
@@ -42,7 +42,7 @@ def _(report: Profile) -> Markup:
     further.append(f"{report.target.label}: {report.target.source}")
     return frame(
         layers.title,
-        verdict(words.verdict(report)),
+        callout(words.verdict(report)),
         table(_limits(report)),
         table(layers),
         flash_by_layer(report.rows),
@@ -55,7 +55,7 @@ def _(report: Profile) -> Markup:
 def _(diff: Diff) -> Markup:
     """The totals of both, and their layers in one table."""
     layers = sheet(diff)
-    verdicts = map(verdict, words.verdicts(diff))
+    verdicts = map(callout, words.verdicts(diff))
     return frame(layers.title, *verdicts, table(_sums(diff)), table(layers), notes(words.cautions(diff)))
 
 
@@ -63,7 +63,7 @@ def _(diff: Diff) -> Markup:
 def _(suggestion: Suggestion) -> Markup:
     """The changes, and the plan that they make."""
     changes = sheet(suggestion)
-    return frame(changes.title, *map(verdict, changes.notes), table(changes) if changes.lines else Markup())
+    return frame(changes.title, *map(callout, changes.notes), table(changes) if changes.lines else Markup())
 
 
 def _limits(report: Profile) -> Sheet:

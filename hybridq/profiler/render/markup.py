@@ -93,14 +93,14 @@ def table(sheet: Sheet) -> Markup:
     return element("div", element("table", *thead, element("tbody", *rows)), class_="wide")
 
 
-def verdict(note: Note) -> Markup:
+def callout(note: Note) -> Markup:
     """A sentence that stands out: as good news, or as a warning."""
     return element("p", note.text, class_="warning" if note.warning else "verdict")
 
 
 def notes(given: Sequence[Note], *further: str) -> Markup:
     """Sentences: the warnings first, the others and `further` ones as a list."""
-    warnings = [verdict(note) for note in given if note.warning]
+    warnings = [callout(note) for note in given if note.warning]
     items = [element("li", text) for text in (*(note.text for note in given if not note.warning), *further)]
     return Markup("".join((*warnings, *([element("ul", *items)] if items else []))))
 
