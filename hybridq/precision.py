@@ -1,13 +1,11 @@
-"""The precision plan: for each layer, how its weights, bias and outputs are represented.
+"""The precision plan: for each layer, in which number format its weights, bias and outputs are.
 
-A plan is data, an ordered mapping from layer-name patterns to precisions::
+A plan is data, an ordered mapping from layer-name patterns to formats (`hybridq.formats`)::
 
     "conv*": 8-bit                                # weights only
     "dense*": {weights: binary, bias: float32}
     "*": {outputs: 8-bit}                         # every tensor between layers
     dense_2: 8-bit                                # a later rule wins over an earlier one
-
-Nothing else in the project knows a bit width.
 """
 
 from __future__ import annotations
@@ -15,30 +13,14 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
 from hybridq.errors import UserError, did_you_mean, nearest
+from hybridq.formats import Format
 
-
-class Precision(str, Enum):
-    """How one number is represented."""
-
-    FLOAT32 = "float32"
-    INT8 = "8-bit"
-    INT4 = "4-bit"
-    TERNARY = "ternary"
-    BINARY = "binary"
-
-    @property
-    def bits(self) -> int:
-        """Bits that one number takes when packed."""
-        return {"float32": 32, "8-bit": 8, "4-bit": 4, "ternary": 2, "binary": 1}[self.value]
-
-    def __str__(self) -> str:
-        return self.value
+Precision = Format
 
 
 @dataclass(frozen=True)

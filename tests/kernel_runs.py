@@ -14,9 +14,8 @@ import numpy as np
 from hybridq.image import packing, toolchain
 from hybridq.image.emulator import Board
 from hybridq.integer.arithmetic import is_logits
-from hybridq.integer.network import Add, AveragePool, Convolution, Dense, Depthwise, Layer, MaxPool, Width
+from hybridq.integer.network import Add, AveragePool, Convolution, Dense, Depthwise, Layer, MaxPool
 
-KINDS = {Width.INT8: "s8", Width.INT4: "s4", Width.TERNARY: "t2", Width.BINARY: "b1"}
 KERNELS = sorted(toolchain.SOURCES.glob("*.c"))
 NAMES = re.findall(r"(hq_\w+)\(", (toolchain.SOURCES / "hq_kernels.h").read_text())
 
@@ -116,7 +115,7 @@ class Runner:
 
     @_run.register
     def _(self, layer: Convolution, x: np.ndarray) -> int:
-        kernel = f"hq_conv_{KINDS[layer.width]}_row"
+        kernel = f"hq_conv_{layer.width.kernels.name}_row"
         scratch = self._room(packing.scratch_bytes(layer, self._tile))
         return self._rows(layer, x, layer.weights.shape[:2], kernel, self._conv(layer, x), scratch)
 
@@ -135,7 +134,7 @@ class Runner:
         weights = self.machine.put(packing.pack(layer.weights, layer.width))
         sums, out = self._room(4 * outputs), self._room((2 if is_logits(layer.out) else 1) * outputs)
         dense = self._struct("PPPhh0PHH", weights, *self._output(layer), inputs, outputs)
-        self._call(f"hq_dense_{KINDS[layer.width]}", dense, self._array(x, np.int8), sums)
+        self._call(f"hq_dense_{layer.width.kernels.name}", dense, self._array(x, np.int8), sums)
         if layer.out.doublings:
             self._call("hq_dense_doubled", dense, layer.out.doublings, sums)
         self._call(f"hq_dense_out_s{16 if is_logits(layer.out) else 8}", dense, sums, out)

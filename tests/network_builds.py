@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 from hypothesis import strategies as st
 
+from hybridq.formats import INTEGERS
 from hybridq.integer import scaling
 from hybridq.integer.checks import check
 from hybridq.integer.network import (
@@ -121,9 +122,7 @@ class Made:
         return layer.name
 
     def _weights(self, shape: Shape, width: Width) -> np.ndarray:
-        if width is Width.BINARY:
-            return self.random.choice([-1, 1], shape)
-        return self.random.integers(-width.largest, width.largest + 1, shape)
+        return self.random.choice(list(width.row.integers), shape)
 
     def _finish(self, weights: np.ndarray, width: Width, behind: int) -> dict[str, object]:
         """`behind`: bit 0 for a table, bit 1 for a batch norm, bit 2 for a ReLU6."""
@@ -169,14 +168,14 @@ def everything() -> IntegerNetwork:
     """Every kind of layer in every width that it has, with strides, pads, sums, and all that may stand behind one."""
     made = Made((18, 13, 3), 1)
     x = "input"
-    for number, width in enumerate(Width):
+    for number, width in enumerate(INTEGERS):
         before = made.conv(x, 6 + number, (3, 2), (1, 1), ((1, 1), (0, 1)), width, behind=number)
         behind = made.conv(before, 6 + number, (3, 3), (1, 1), ((1, 1), (1, 1)), width, behind=7 - number)
         x = made.add(behind, before)
     x = made.conv(x, 8, (5, 2), (2, 3), ((4, 0), (2, 2)), depthwise=True, behind=3)
     x = made.max_pool(made.conv(x, 12, (1, 1), width=Width.INT4), (2, 3), (1, 2))
     flat, mean = made.dense(x, 9, behind=3), made.average(x)
-    for width in Width:
+    for width in INTEGERS:
         flat, mean = made.dense(flat, 9, width, behind=2), made.dense(mean, 9, width, behind=1)
     made.dense(made.add(flat, mean), 5, Width.TERNARY, logits=True)
     return made.network()
@@ -229,7 +228,7 @@ def networks(draw: st.DrawFn) -> IntegerNetwork:
         kinds = ["dense", "add", "add"]
         if len(made.shapes[source]) == 3:
             kinds = ["same", "same", "conv", "conv", "depthwise", "pool", "average", *kinds]
-        kind, width, behind = draw(st.sampled_from(kinds)), draw(st.sampled_from(Width)), draw(st.integers(0, 7))
+        kind, width, behind = draw(st.sampled_from(kinds)), draw(st.sampled_from(INTEGERS)), draw(st.integers(0, 7))
         rows, columns = made.shapes[source][:2] if len(made.shapes[source]) == 3 else (1, 1)
         if kind == "add":
             made.add(source, draw(st.sampled_from(alike)))
@@ -252,5 +251,5 @@ def networks(draw: st.DrawFn) -> IntegerNetwork:
             made.average(source)
         else:
             made.dense(source, draw(st.integers(1, 20)), width, behind=behind)
-    made.dense(list(made.shapes)[-1], draw(st.integers(1, 12)), draw(st.sampled_from(Width)), logits=True)
+    made.dense(list(made.shapes)[-1], draw(st.integers(1, 12)), draw(st.sampled_from(INTEGERS)), logits=True)
     return made.network()

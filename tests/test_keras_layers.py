@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hybridq.graph.keras.layers import precision_of
+from hybridq.graph.keras.layers import format_of
 from hybridq.graph.reader import read_graph
 from hybridq.precision import Precision
 
@@ -209,7 +209,7 @@ def test_quantizers_give_precisions(text: str, precision: Precision) -> None:
     from qkeras import QDense
     from qkeras.utils import get_quantizer
 
-    assert precision_of(text) is precision
+    assert format_of(text) is precision
     layer = QDense(2, kernel_quantizer=get_quantizer(text), name="d")
     import keras
 

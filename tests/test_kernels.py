@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kernel_runs import KERNELS, Emulated, Host, Runner
 
+from hybridq.formats import INTEGERS
 from hybridq.image import toolchain
 from hybridq.integer.arithmetic import computed
 from hybridq.integer.network import (
@@ -80,9 +81,8 @@ def integers(draw: st.DrawFn, shape: tuple[int, ...], low: int, high: int) -> np
 
 
 def weights(width: Width, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
-    if width is Width.BINARY:
-        return integers(shape, 0, 1).map(lambda bits: 2 * bits - 1)
-    return integers(shape, -width.largest, width.largest)
+    there = np.array(width.row.integers)
+    return integers(shape, 0, len(there) - 1).map(lambda places: there[places])
 
 
 @st.composite
@@ -198,12 +198,12 @@ def adds(draw: st.DrawFn) -> tuple[Layer, tuple[np.ndarray, ...], int]:
     return layer, (draw(integers(shape, -128, 127)), draw(integers(shape, -128, 127))), 1
 
 
-@pytest.mark.parametrize("width", Width)
+@pytest.mark.parametrize("width", INTEGERS)
 def test_convolutions(machine: Host | Emulated, width: Width) -> None:
     check(machine, convolutions(width))
 
 
-@pytest.mark.parametrize("width", Width)
+@pytest.mark.parametrize("width", INTEGERS)
 def test_dense_layers(machine: Host | Emulated, width: Width) -> None:
     check(machine, dense(width))
 

@@ -13,6 +13,7 @@ from network_builds import Made, some_inputs
 from network_runs import machine
 
 from hybridq.errors import UserError
+from hybridq.formats import INTEGERS
 from hybridq.image import toolchain
 from hybridq.image.export import export
 from hybridq.image.verify import verify
@@ -58,7 +59,7 @@ def streamed(network: IntegerNetwork, clip: np.ndarray) -> np.ndarray:
 
 
 @settings(max_examples=25)
-@given(rows=st.integers(1, 9), frames=st.integers(1, 30), seed=st.integers(0, 2**31), width=st.sampled_from(Width))
+@given(rows=st.integers(1, 9), frames=st.integers(1, 30), seed=st.integers(0, 2**31), width=st.sampled_from(INTEGERS))
 def test_a_stream_says_at_its_last_frame_what_the_clip_is_said_to_be(
     rows: int, frames: int, seed: int, width: Width
 ) -> None:

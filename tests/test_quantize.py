@@ -129,7 +129,7 @@ def test_bias_and_outputs_are_quantized_where_the_plan_says():
 def test_a_grid_rounds_halves_up_clips_to_int8_and_passes_gradients_inside(values, fraction):
     import tensorflow as tf
 
-    from hybridq.quantize.grid import Grid
+    from hybridq.quantize.quantizers import Grid
 
     def gone_through(x):
         with tf.GradientTape() as tape:

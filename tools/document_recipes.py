@@ -17,10 +17,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from hybridq.formats import Format  # noqa: E402
 from hybridq.models.config import CONFIGS  # noqa: E402
-from hybridq.precision import PARTS, Precision  # noqa: E402
+from hybridq.precision import PARTS  # noqa: E402
 from hybridq.profiler.targets import TARGETS  # noqa: E402
-from hybridq.quantize.model import BIAS, COUNTERPARTS, OUTPUTS, WEIGHTS  # noqa: E402
+from hybridq.quantize.model import COUNTERPARTS  # noqa: E402
 from hybridq.recipe.schema import Recipe  # noqa: E402
 from hybridq.settings.units import to_kib  # noqa: E402
 
@@ -100,10 +101,10 @@ def precision() -> Iterator[str]:
         f" weights, or a mapping with any of {_codes(PARTS)}. These kinds of layers can be named:"
         f" {_codes(COUNTERPARTS)}. What may be how wide:"
     )
-    allowed = {"weights": WEIGHTS, "bias": BIAS, "outputs": OUTPUTS}
+    parts = ("kernel", "bias", "outputs")
     rows = [
-        (f"`{p}`", str(p.bits), *("yes" if p is Precision.FLOAT32 or p in allowed[part] else "" for part in PARTS))
-        for p in Precision
+        (f"`{p}`", str(p.bits), *("yes" if p is Format.FLOAT32 or getattr(p.row, part) else "" for part in parts))
+        for p in Format
     ]
     yield _table(("precision", "bits", *PARTS), rows)
 

@@ -23,12 +23,10 @@ from hybridq.integer.network import (
     MaxPool,
     Memory,
     Shape,
-    Width,
 )
 
 Weighted = Convolution | Depthwise | Dense
 WORDS_PER_LINE = 8
-MOST_4_BIT_INPUTS = 140_000  # of one output: the kernels' sums of 16 times the products run in 32 bits
 
 
 class Constants:
@@ -67,14 +65,14 @@ class Constants:
         }
         _check_fields(layer, fields, bytes_=("window_rows", "window_columns", "stride", "pad_left"))
         title = f"{'depthwise ' * isinstance(layer, Depthwise)}convolution, {rows} x {columns} x {read[2]}"
-        return self._weighted(layer, "hq_conv", f"{title}, {layer.width.bits} bits", fields)
+        return self._weighted(layer, "hq_conv", f"{title}, {layer.width.stored.bits} bits", fields)
 
     @_constants.register
     def _(self, layer: Dense) -> str:
         inputs, outputs = layer.weights.shape
         fields = {"inputs": inputs, "outputs": outputs}
         _check_fields(layer, fields)
-        title = f"dense, {inputs} inputs, {layer.width.bits} bits{', without zeros' * is_sparse(layer)}"
+        title = f"dense, {inputs} inputs, {layer.width.stored.bits} bits{', without zeros' * is_sparse(layer)}"
         return self._weighted(layer, "hq_dense", title, fields)
 
     @_constants.register
@@ -112,8 +110,9 @@ class Constants:
     def _weighted(self, layer: Weighted, kind: str, title: str, fields: dict[str, int]) -> str:
         """The arrays of a layer with weights, and the struct that refers to them."""
         name, count = self.ids[layer.name], layer.shape[-1]
-        if layer.width is Width.INT4 and layer.weights[..., 0].size > MOST_4_BIT_INPUTS:
-            raise UserError(f"layer {layer.name!r}: more than {MOST_4_BIT_INPUTS:,} 4-bit weights for one output")
+        most = layer.width.kernels.most_inputs
+        if most and layer.weights[..., 0].size > most:
+            raise UserError(f"layer {layer.name!r}: more than {most:,} {layer.width.stored} weights for one output")
         stored = sparse.pack(layer.weights) if is_sparse(layer) else pack(layer.weights, layer.width)
         words = np.frombuffer(stored, "<u4")
         multipliers = np.broadcast_to(layer.out.multiplier, count)

@@ -27,24 +27,7 @@ from hybridq.integer.network import (
     Layer,
     MaxPool,
     Memory,
-    Width,
 )
-
-KINDS = {Width.INT8: "s8", Width.INT4: "s4", Width.TERNARY: "t2", Width.BINARY: "b1"}
-BITS = ("hq_bits.c",)
-CONV_FILES = {
-    Width.INT8: ("hq_conv.c", "hq_conv_s8.c"),
-    Width.INT4: ("hq_conv.c", "hq_conv_s4.c"),
-    Width.TERNARY: ("hq_conv_bits.c", *BITS),
-    Width.BINARY: ("hq_conv_bits.c", *BITS),
-}
-DENSE_FILES = {
-    Width.INT8: ("hq_dense.c", "hq_dense.h", "hq_dense_s8.c"),
-    Width.INT4: ("hq_dense.c", "hq_dense.h", "hq_dense_s4.c"),
-    Width.TERNARY: ("hq_dense_bits.c", *BITS),
-    Width.BINARY: ("hq_dense_bits.c", *BITS),
-}
-
 
 RESET = (
     "#define HYBRIDQ_ONLINE /* each run hears one frame, and goes on from what the runs before have left */\n\n"
@@ -68,11 +51,11 @@ def kernel_files(network: IntegerNetwork, plan: Plan) -> list[str]:
     for step in _steps(plan):
         match step.layer:
             case Convolution(width=width):
-                found.update(CONV_FILES[width])
+                found.update(width.kernels.conv)
             case Depthwise():
                 found.add("hq_depthwise.c")
             case Dense(width=width) as dense:
-                files = ("hq_dense_sparse.c",) if is_sparse(dense) else DENSE_FILES[width]
+                files = ("hq_dense_sparse.c",) if is_sparse(dense) else width.kernels.dense
                 found.update((*files, "hq_dense_out.c"))
             case MaxPool() | AveragePool():
                 found.add("hq_pool.c")
@@ -188,7 +171,8 @@ class _Writer:
 
     @_body.register
     def _(self, layer: Convolution, stage: Stage, step: Step) -> list[str]:
-        call = f"hq_conv_{KINDS[layer.width]}_row(&{self.ids[layer.name]}, rows, out, arena + {stage.scratch.offset});"
+        kind, scratch = layer.width.kernels.name, f"arena + {stage.scratch.offset}"
+        call = f"hq_conv_{kind}_row(&{self.ids[layer.name]}, rows, out, {scratch});"
         return [*self._window(step), self._out(layer), call, *self._behind(layer, layer.shape[1])]
 
     @_body.register
@@ -199,7 +183,7 @@ class _Writer:
     @_body.register
     def _(self, layer: Dense, stage: Stage, step: Step) -> list[str]:
         name, read = self.ids[layer.name], self._row(layer.inputs[0], "0")
-        kind = "sparse" if is_sparse(layer) else KINDS[layer.width]
+        kind = "sparse" if is_sparse(layer) else layer.width.kernels.name
         lines = [
             f"int32_t *const sums = (int32_t *)(void *)(arena + {stage.scratch.offset});",
             f"hq_dense_{kind}(&{name}, {read}, sums);",

@@ -6,7 +6,7 @@ The weights of a layer are first laid out as a matrix, a row for each output:
     convolution     (rows, columns, inputs, outputs)    row: column after column of the kernel, each (rows, inputs) with
                                                         zeros up to a multiple of 4, as the kernels' strips have them
 
-and the matrix is packed by the width of its weights; missing rows are zeros:
+and the matrix is packed by the format of its weights; missing rows are zeros:
 
     8 bits          two rows at a time: 4 weights of the first, 4 of the second, the next 4 of the first, ...
     4 bits          two rows at a time, a byte for each weight b of the second and a of the first: 16 b + a, as int8
@@ -15,6 +15,8 @@ and the matrix is packed by the width of its weights; missing rows are zeros:
                     a word with itself moves the top bit of each byte to the flags by which SEL picks among the 4
                     bytes of the inputs 4 t to 4 t + 3, and leaves the next bits on top.
     ternary         as 1 bit, with two rows in place of one: the weights that are 1, then those that are -1
+
+How, a format's row says (`bytes_for`, `planes`); one that has neither is packed as the next wider one that has.
 
 Depthwise weights (rows, columns, channels) are a byte each, in this order, whatever their width. The matrix of memories
 is int16, with a row and a column of zeros behind it where there would be an odd number of them.
@@ -28,65 +30,61 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.integer.network import Convolution, Dense, Depthwise, Integers, Shape, Width
+from hybridq.formats import Format, Row
+from hybridq.integer.network import Convolution, Dense, Depthwise, Integers, Shape
 
 _T, _I = np.arange(8)[:, None], np.arange(4)[None, :]
 _BIT = (8 * _I + 7 - _T).astype(np.uint32)  # of weight 4 t + i, as [t, i]
 
 
-def pack(weights: Integers, width: Width) -> bytes:
+def pack(weights: Integers, width: Format) -> bytes:
     """The weights of a dense (2 axes), depthwise (3) or convolutional layer (4). Their values must be of that width."""
     if weights.ndim == 3:
         return _words(weights.astype(np.int8))
-    matrix = _matrix(weights)
-    match width:
-        case Width.INT8:
-            pairs = _filled(matrix, 0, 2).reshape(-1, 2, matrix.shape[1] // 4, 4)
-            return _words(pairs.transpose(0, 2, 1, 3).astype(np.int8))
-        case Width.INT4:
-            first, second = _filled(matrix, 0, 2).reshape(-1, 2, matrix.shape[1]).transpose(1, 0, 2)
-            return _words((16 * second + first).astype(np.int8))
-        case Width.BINARY:
-            return _pack_bits(matrix == 1)
-        case Width.TERNARY:
-            return _pack_bits(np.stack([matrix == 1, matrix == -1], axis=1).reshape(-1, matrix.shape[1]))
+    matrix, row = _matrix(weights), width.stored.row
+    if row.planes:
+        return _pack_bits(
+            np.stack([_plane(matrix, row, n) for n in range(_planes(row))], 1).reshape(-1, matrix.shape[1])
+        )
+    pairs = _filled(matrix, 0, 2).reshape(-1, 2, matrix.shape[1])
+    if row.bytes_for == 2:
+        return _words((16 * pairs[:, 1] + pairs[:, 0]).astype(np.int8))
+    quads = pairs.reshape(-1, 2, matrix.shape[1] // 4, 4)
+    return _words(quads.transpose(0, 2, 1, 3).astype(np.int8))
 
 
-def packed_bytes(shape: Shape, width: Width) -> int:
+def packed_bytes(shape: Shape, width: Format) -> int:
     """How many bytes `pack` makes of weights of that shape."""
     if len(shape) == 3:
         return _up(prod(shape), 4)
     columns, each = (1, shape[0]) if len(shape) == 2 else (shape[1], shape[0] * shape[2])
     outputs, length = shape[-1], columns * _up(each, 4)
-    match width:
-        case Width.INT8:
-            return _up(outputs, 2) * length
-        case Width.INT4:
-            return _up(_up(outputs, 2) * length // 2, 4)
-        case Width.BINARY:
-            return _up(outputs, 4) * _up(length, 32) // 8
-        case Width.TERNARY:
-            return _up(2 * outputs, 4) * _up(length, 32) // 8
+    row = width.stored.row
+    if row.planes:
+        return _up(_planes(row) * outputs, 4) * _up(length, 32) // 8
+    return _up(_up(outputs, 2) * length // (row.bytes_for or 1), 4)
 
 
-def unpack(data: bytes, shape: Shape, width: Width) -> Integers:
+def unpack(data: bytes, shape: Shape, width: Format) -> Integers:
     """The weights of that shape from what `pack` made of them."""
     if len(shape) == 3:
         return np.frombuffer(data, np.int8)[: int(np.prod(shape))].reshape(shape).astype(np.int64)
     length = _matrix(np.zeros(shape, np.int64)).shape[1]
-    match width:
-        case Width.INT8:
-            pairs = np.frombuffer(data, np.int8).astype(np.int64).reshape(-1, length // 4, 2, 4)
-            matrix = pairs.transpose(0, 2, 1, 3).reshape(-1, length)
-        case Width.INT4:
-            both = np.frombuffer(data, np.int8).astype(np.int64).reshape(-1, length)
-            first = (both + 8) % 16 - 8
-            matrix = np.stack([first, (both - first) // 16], axis=1).reshape(-1, length)
-        case Width.BINARY:
-            matrix = 2 * _unpack_bits(data, length) - 1
-        case Width.TERNARY:
-            signs = _unpack_bits(data, length).reshape(-1, 2, length)
-            matrix = signs[:, 0] - signs[:, 1]
+    row = width.stored.row
+    if row.planes:
+        bits = _unpack_bits(data, length)
+        count = _planes(row)
+        bits = bits[: len(bits) // count * count].reshape(-1, count, length)
+        codes = {sum(int(bit) << n for n, bit in enumerate(code)): value for value, code in row.planes.items()}
+        values = np.array([codes.get(code, 0) for code in range(1 << count)])
+        matrix = values[(bits << np.arange(count)[:, None]).sum(1)]
+    elif row.bytes_for == 2:
+        both = np.frombuffer(data, np.int8).astype(np.int64).reshape(-1, length)
+        first = (both + 8) % 16 - 8
+        matrix = np.stack([first, (both - first) // 16], axis=1).reshape(-1, length)
+    else:
+        pairs = np.frombuffer(data, np.int8).astype(np.int64).reshape(-1, length // 4, 2, 4)
+        matrix = pairs.transpose(0, 2, 1, 3).reshape(-1, length)
     return _weights(matrix, shape)
 
 
@@ -101,7 +99,7 @@ def packed_bias(layer: Convolution | Depthwise | Dense) -> NDArray[np.int32]:
     Where sums are doubled, so is it. It is an int32 that wraps around, as they do: only both together are within.
     """
     bias = np.broadcast_to(layer.bias, layer.shape[-1:])
-    if not isinstance(layer, Depthwise) and layer.width in (Width.BINARY, Width.TERNARY):
+    if not isinstance(layer, Depthwise) and layer.width.stored.row.planes:
         bias = bias - 128 * layer.weights.reshape(-1, layer.shape[-1]).sum(0)
     return (bias << layer.out.doublings).astype(np.int32)
 
@@ -109,9 +107,8 @@ def packed_bias(layer: Convolution | Depthwise | Dense) -> NDArray[np.int32]:
 def scratch_bytes(layer: Convolution, tile: int) -> int:
     """What its kernel needs of scratch where a strip serves `tile` columns of the output (at least 2, or all)."""
     rows, columns, inputs, _ = layer.weights.shape
-    each = 2 if layer.width in (Width.INT8, Width.INT4) else 1
     strip: int = ((tile - 1) * layer.strides[1] + columns) * _up(rows * inputs, 4)
-    return each * strip
+    return layer.width.kernels.strip_bytes * strip
 
 
 def _matrix(weights: Integers) -> Integers:
@@ -129,6 +126,16 @@ def _weights(matrix: Integers, shape: Shape) -> Integers:
     rows, columns, inputs, outputs = shape
     by_column = matrix.reshape(outputs, columns, -1)[:, :, : rows * inputs]
     return by_column.reshape(outputs, columns, rows, inputs).transpose(2, 1, 3, 0)
+
+
+def _planes(row: Row) -> int:
+    """Rows of bits for each row of weights."""
+    return len(next(iter(row.planes.values())))
+
+
+def _plane(matrix: Integers, row: Row, number: int) -> NDArray[np.bool_]:
+    """The bits of the weights in one of their rows."""
+    return np.isin(matrix, [value for value, code in row.planes.items() if code[number] == "1"])
 
 
 def _pack_bits(rows: NDArray[np.bool_]) -> bytes:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.errors import NotWritable, UserError
+from hybridq.formats import Format
 from hybridq.integer.checks import check
 from hybridq.integer.network import (
     Add,
@@ -233,7 +234,7 @@ NESTED: dict[str, Any] = {"out": Requantization, "affine": Affine}
 SIMPLE: dict[str, Callable[[Any], Any]] = {
     "name": _text,
     "inputs": lambda said: tuple(_text(item) for item in said),
-    "width": lambda said: Width[said],
+    "width": lambda said: Format[said],
     "pads": lambda said: tuple(_numbers(item) for item in said),
     **dict.fromkeys(("shape", "strides", "window", "scales"), _numbers),
     **dict.fromkeys(("fraction", "shift", "low", "high", "matrix_shift", "input_shift", "output_shift"), _number),

@@ -23,7 +23,6 @@ from hybridq.integer.network import (
     Memory,
     Requantization,
     Shape,
-    Width,
 )
 
 INT32 = (-(2**31), 2**31 - 1)
@@ -85,7 +84,8 @@ def _check_weighted(layer: Convolution | Depthwise | Dense, source: Shape, last:
         fits = layer.shape == (*made, outputs) and weights.shape[2] == source[-1]
     _require(name, fits, f"weights of shape {weights.shape} from {source} to {layer.shape}")
     _require(name, int(np.abs(weights).max()) <= layer.width.largest, f"weights beyond {layer.width.name}")
-    _require(name, layer.width is not Width.BINARY or bool(weights.all()), "weights of 0 among binary ones")
+    within = np.isin(weights, list(layer.width.row.integers))
+    _require(name, bool(within.all()), f"weights of {weights[~within].ravel()[:1]} among {layer.width} ones")
     _require(name, layer.bias.shape == (outputs,), f"biases of shape {layer.bias.shape}")
     _check_requantization(
         name, layer.out, outputs, INT16 if last else INT8, LOWEST_SHIFT if isinstance(layer, Dense) else 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridq.errors import UserError
+from hybridq.formats import holding
 from hybridq.image.constants import Weighted
 from hybridq.integer import arithmetic, scaling
 from hybridq.integer.fusion import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, Chain, chains_of
@@ -195,7 +196,7 @@ def _fitting(
     """
     faint = (_reach(integers) * scale < 0.25) & (np.abs(offset) >= scale * 2.0**28) | (scale < 2.0**-32)
     if faint.any():
-        if width is Width.BINARY:
+        if not width.has_zero:
             raise UserError(f"{name}: a channel's weights are too small to count; give it 8-bit or ternary weights")
         integers, scale = np.where(faint, 0, integers), np.where(faint, FAINT_SCALE, scale)
     factors = np.maximum(1, np.floor(scale / scaling.LARGEST_SCALE) + 1).astype(np.int64)
@@ -205,7 +206,7 @@ def _fitting(
         if scale.max() < scaling.LARGEST_SCALE * 2.0**-lowest and scale.min() >= 2.0 ** (-32 - lowest):
             return integers, width, scale
         log.info("%s: %d-bit weights are too few for its results, so it is stored in more", name, width.bits)
-        width = Width.INT4 if largest <= Width.INT4.largest else Width.INT8
+        width = holding(min(largest, Width.INT8.largest))
     if largest > Width.INT8.largest:
         raise UserError(f"{name}: its results are on a grid finer than its sums; calibrate anew")
     return integers * factors, width, scale / factors

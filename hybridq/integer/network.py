@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hybridq.formats import Format
 
 Integers = NDArray[np.int64]
 Shape = tuple[int, ...]
@@ -20,25 +21,7 @@ INT8, INT16 = (-128, 127), (-32768, 32767)
 NORM_WEIGHT = 127  # of a batch norm: the largest int8, so that its bias has the finest steps
 
 
-class Width(Enum):
-    """How weights are stored: the integers that there are, and the bits of each."""
-
-    INT8 = (127, 8)
-    INT4 = (7, 4)
-    TERNARY = (1, 2)
-    BINARY = (1, 1)  # -1 and 1, no 0
-
-    @property
-    def largest(self) -> int:
-        """The largest weight; the smallest is its negative."""
-        return int(self.value[0])
-
-    @property
-    def bits(self) -> int:
-        """Bits of a weight in flash."""
-        return int(self.value[1])
-
-
+Width = Format
 LOWEST_SHIFT = -6  # of averages and dense layers: sums that are coarser than their results are doubled so many times
 
 

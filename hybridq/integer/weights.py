@@ -8,24 +8,15 @@ from typing import Any
 import numpy as np
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.operators import Operator
-from hybridq.integer.network import Integers, Width
+from hybridq.integer.network import Integers
 from hybridq.integer.scaling import Reals
-from hybridq.precision import LayerPrecision, Precision
+from hybridq.precision import LayerPrecision
 
 TINY = 1e-30  # a step of a channel of zeros
 NEAR = 1e-3  # of a step: how far from a whole number of steps an acting weight may be, for rounding in float32
-# How the weights of each precision are stored; float32 ones are rounded to 8 bits.
-WIDTHS = {
-    Precision.FLOAT32: Width.INT8,
-    Precision.INT8: Width.INT8,
-    Precision.INT4: Width.INT4,
-    Precision.TERNARY: Width.TERNARY,
-    Precision.BINARY: Width.BINARY,
-}
-# The quantizers that have a form in integers, by their classes.
-BITS = frozenset({"quantized_bits", "DepthwiseBits"})
-OF_ONE_BIT_OR_TWO = frozenset({"ternary", "DepthwiseTernary", "binary", "DepthwiseBinary"})
+ROUNDED = Format.INT8  # to which float32 weights are rounded
 
 
 @dataclass(frozen=True)
@@ -33,7 +24,7 @@ class Weights:
     """Integers (..., channels) in the layout of `hybridq.integer.network`; step and bias, real, by channel."""
 
     integers: Integers
-    width: Width
+    width: Format
     step: Reals
     bias: Reals
 
@@ -51,19 +42,23 @@ def weights_of(layer: Any, op: Operator) -> Weights:
     step = np.broadcast_to(np.maximum(step, TINY).ravel(), (channels,))
     integers = np.floor(acting / step + 0.5).astype(np.int64)
     off = (np.abs(acting - integers * step) > NEAR * step).any()
-    if off or np.abs(integers).max() > width.largest or (width is Width.BINARY and not integers.all()):
+    if off or not np.isin(integers, list(width.row.integers)).all():
         raise UserError(f"{op.name}: its weights are not {width.bits}-bit integers of one step for each channel")
     return Weights(integers, width, step, _bias(layer, channels))
 
 
-def width_of(op: Operator) -> Width:
-    """How the weights of a layer are stored; raises UserError for a quantizer that has no form in integers."""
-    quantizer, precision = op.attributes.get("kernel_quantizer"), (op.precision or LayerPrecision()).weights
-    if quantizer in BITS and precision is not Precision.FLOAT32:
-        return Width.INT4 if precision.bits <= Width.INT4.bits else Width.INT8
-    if quantizer is None or quantizer in OF_ONE_BIT_OR_TWO:
-        return WIDTHS[precision]
-    raise UserError(f"{op.name}: weights by {quantizer} have no form in integers; at most 8 bits have")
+def width_of(op: Operator) -> Format:
+    """The format of a layer's integer weights; raises UserError for a quantizer that has no form in integers.
+
+    That of its quantizer; where QKeras' own has a width between two formats, the next wider one that it trains.
+    """
+    quantizer, wanted = op.attributes.get("kernel_quantizer"), (op.precision or LayerPrecision()).weights
+    if quantizer is None:
+        return ROUNDED if wanted is Format.FLOAT32 else wanted
+    trained = [one for one in Format if one.row.kernel and one.row.kernel.name == quantizer and one.bits >= wanted.bits]
+    if not trained:
+        raise UserError(f"{op.name}: weights by {quantizer} have no form in integers; at most 8 bits have")
+    return min(trained, key=lambda one: one.bits)
 
 
 def _acting(layer: Any) -> tuple[Reals, Reals]:
@@ -74,11 +69,11 @@ def _acting(layer: Any) -> tuple[Reals, Reals]:
     acting = np.asarray(kernel if quantizer is None else quantizer(kernel), np.float64)
     acting = acting[..., 0] if depthwise else acting
     if quantizer is None:
-        step = np.abs(acting).max(axis=tuple(range(acting.ndim - 1))) / Width.INT8.largest
+        step = np.abs(acting).max(axis=tuple(range(acting.ndim - 1))) / ROUNDED.largest
         return np.floor(acting / np.maximum(step, TINY) + 0.5) * step, step
     scale = np.asarray(quantizer.scale, np.float64)
-    bits = type(quantizer).__name__ in BITS
-    return acting, scale * 2.0 ** (quantizer.integer - quantizer.bits + 1) if bits else scale
+    whole = getattr(quantizer, "integer", None)  # bits before the point: of quantized_bits alone
+    return acting, scale if whole is None else scale * 2.0 ** (whole - quantizer.bits + 1)
 
 
 def _bias(layer: Any, channels: int) -> Reals:

@@ -63,6 +63,10 @@ class _QuantizedCell(_Cell):
         super().__init__(units, projection)
         self.quantizers = [_quantizer(one) for one in (kernel, recurrent, bias, kernel, kernel)]
 
+    def get_config(self) -> dict[str, Any]:
+        """Nothing: the layer around it is what is saved."""
+        return {}
+
     def acting(self) -> Tensors:
         kernel, recurrent, bias, peepholes, project = super().acting()
         weights = (kernel, recurrent, bias, ops.transpose(peepholes), project)  # scales are those of the last axis
@@ -91,21 +95,24 @@ class ProjectedLSTM(layers.RNN):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class QProjectedLSTM(ProjectedLSTM):
-    """The same with quantized weights; the quantizers are written as for QKeras' QLSTM, None is float32."""
+    """ProjectedLSTM with quantized weights.
+
+    Quantizers are given as to QKeras' QLSTM: objects, their saved form or their text; None is float32.
+    """
 
     def __init__(
         self,
         units: int,
         projection: int,
-        kernel_quantizer: str | None = None,
-        recurrent_quantizer: str | None = None,
-        bias_quantizer: str | None = None,
+        kernel_quantizer: Any = None,
+        recurrent_quantizer: Any = None,
+        bias_quantizer: Any = None,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
         cell = _QuantizedCell(units, projection, kernel_quantizer, recurrent_quantizer, bias_quantizer)
         layers.RNN.__init__(self, cell, name=name, **kwargs)
-        self.said = {
+        self.given = {
             "kernel_quantizer": kernel_quantizer,
             "recurrent_quantizer": recurrent_quantizer,
             "bias_quantizer": bias_quantizer,
@@ -113,12 +120,16 @@ class QProjectedLSTM(ProjectedLSTM):
 
     def get_config(self) -> dict[str, Any]:
         """What a saved model needs to make it again."""
-        return {**super().get_config(), **self.said}
+        saved = {key: keras.saving.serialize_keras_object(one) for key, one in self.given.items()}
+        return {**super().get_config(), **saved}
 
 
-def _quantizer(said: str | None) -> Callable[[Any], Any]:
-    """QKeras' quantizer of that text; None lets everything pass."""
-    return (lambda weights: weights) if said is None else load_qkeras().get_quantizer(said)
+def _quantizer(given: Any) -> Callable[[Any], Any]:
+    """A quantizer like the given one, with scales of its own; None lets everything pass."""
+    if given is None:
+        return lambda weights: weights
+    quantizer = load_qkeras().get_quantizer(given)
+    return type(quantizer).from_config(quantizer.get_config())  # type: ignore[no-any-return]
 
 
 def _forget_nothing(shape: tuple[int, ...], dtype: Any = None) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from hybridq.arena.planners import Lifetime
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.reader import Graph
 from hybridq.image.constants import Weighted, constants_bytes, states_bytes
 from hybridq.image.memory_plan import Plan, plan
@@ -17,8 +18,7 @@ from hybridq.integer.fusion import NORM, Chain, structure
 from hybridq.integer.network import IntegerNetwork
 from hybridq.integer.online import on_device
 from hybridq.integer.skeleton import outline
-from hybridq.integer.weights import WIDTHS
-from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
+from hybridq.precision import LayerPrecision, PrecisionPlan
 from hybridq.profiler.count.arena import Ram
 from hybridq.profiler.count.merge import Step
 from hybridq.quantize.graph import quantized_graph
@@ -26,7 +26,6 @@ from hybridq.quantize.model import WEIGHTED
 
 PLANNER = "depth first"
 MOST_ROWS = 1_024  # of a tensor; beyond them a file is damaged or hostile, and planning takes minutes
-PRECISIONS = {width: precision for precision, width in WIDTHS.items() if precision is not Precision.FLOAT32}
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Image:
             op, parts = chain.operator, chain.parts
             if isinstance(layer, Weighted) and op.kernel:
                 own = op.precision or LayerPrecision()
-                op = replace(op, precision=replace(own, weights=PRECISIONS[layer.width]))
+                op = replace(op, precision=replace(own, weights=layer.width.stored))
             folded = [part.operator for part in parts[:1] if part.operator and part.letter == NORM]
             inputs = tuple(source.chain.name for source in chain.inputs)
             steps.append(Step(op, inputs, list(chain.others), folded if op.kind in WEIGHTED else []))
@@ -55,12 +54,12 @@ class Image:
         """Flash of each step."""
         return tuple(map(constants_bytes, self.network.layers))
 
-    def saving(self, name: str, to: Precision) -> int:
+    def saving(self, name: str, to: Format) -> int:
         """Bytes of flash that a layer saves with weights of that precision."""
         layer = next(one for one in self.network.layers if one.name == name)
         if not isinstance(layer, Weighted):
             return 0
-        return constants_bytes(layer) - constants_bytes(replace(layer, width=WIDTHS[to]))
+        return constants_bytes(layer) - constants_bytes(replace(layer, width=to))
 
     def ram(self) -> Ram:
         """The arena, and the states of memories. A tensor is there during whole stages, each the rows of its layers."""

@@ -28,33 +28,6 @@ if TYPE_CHECKING:
 
 Fractions = Mapping[str, int]  # the fraction of each grid, by the name of its layer: its step is 2**-fraction
 
-# The quantizers of each precision, as QKeras spells them. alpha="auto" gives every output channel its own scale,
-# fitted to the latent weights; biases and narrow outputs are on a fixed grid (+-8), since a scale that follows the
-# batch would differ between training and the device.
-WEIGHTS = {
-    Precision.INT8: "quantized_bits(8, 0, 1, alpha='auto')",
-    Precision.INT4: "quantized_bits(4, 0, 1, alpha='auto')",
-    Precision.TERNARY: "ternary(alpha='auto')",
-    Precision.BINARY: "binary(alpha='auto')",
-}
-BIAS = {
-    Precision.INT8: "quantized_bits(8, 3, 1, alpha=1.0)",
-    Precision.INT4: "quantized_bits(4, 3, 1, alpha=1.0)",
-}
-OUTPUTS = {
-    Precision.INT8: "Grid",  # of hybridq.quantize.grid; its step is calibrated
-    Precision.INT4: "quantized_bits(4, 3, 1, alpha=1.0)",
-    Precision.TERNARY: "ternary(alpha=1.0)",
-    Precision.BINARY: "binary(alpha=1.0)",
-}
-# The quantizers of hybridq.quantize.grid for the weights of a depthwise layer, and their settings.
-DEPTHWISE: dict[Precision, tuple[str, dict[str, Any]]] = {
-    Precision.INT8: ("DepthwiseBits", {"bits": 8, "integer": 0, "symmetric": 1, "alpha": "auto"}),
-    Precision.INT4: ("DepthwiseBits", {"bits": 4, "integer": 0, "symmetric": 1, "alpha": "auto"}),
-    Precision.TERNARY: ("DepthwiseTernary", {"alpha": "auto"}),
-    Precision.BINARY: ("DepthwiseBinary", {"alpha": "auto"}),
-}
-
 # Keras layers with weights that a plan can name: where their counterpart is, and the names of its weight quantizers.
 RECURRENT = {
     "LSTM": ("qkeras.QLSTM", ("kernel_quantizer", "recurrent_quantizer")),
@@ -201,7 +174,7 @@ class _Grids:
     made: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, tensor: Any, of: str, what: str = "outputs") -> Any:
-        from hybridq.quantize.grid import Grid
+        from hybridq.quantize.quantizers import Grid
 
         name = f"{of}_{what}"
         if name in self.made:
@@ -255,13 +228,9 @@ def _clone(layer: Any, plan: PrecisionPlan) -> Any:
     config = layer.get_config()
     if config.pop("groups", 1) != 1:
         raise UserError(f"precision: {layer.name} is a grouped convolution, which QKeras cannot quantize")
-    config |= dict.fromkeys(quantizers, _quantizer(WEIGHTS, wanted.weights, f"{layer.name}: weights"))
-    if kind == "DepthwiseConv2D" and wanted.weights in DEPTHWISE:
-        from hybridq.quantize import grid
-
-        name, settings = DEPTHWISE[wanted.weights]
-        config["depthwise_quantizer"] = getattr(grid, name)(**settings)
-    config["bias_quantizer"] = _quantizer(BIAS, wanted.bias, f"{layer.name}: bias")
+    for key in quantizers:
+        config[key] = _quantizer("kernel", wanted.weights, f"{layer.name}: weights", kind == "DepthwiseConv2D")
+    config["bias_quantizer"] = _quantizer("bias", wanted.bias, f"{layer.name}: bias")
     made = resolve_name(counterpart)(**config)
     made.name = layer.name  # QKeras forgets that of a recurrent layer
     return made
@@ -272,14 +241,18 @@ def _narrow(result: Any, layer: Any, plan: PrecisionPlan) -> Any:
     outputs = plan.of(layer.name).outputs
     if outputs in (Precision.FLOAT32, Precision.INT8) or type(layer).__name__.removeprefix("Q") not in COUNTERPARTS:
         return result
-    quantizer = _quantizer(OUTPUTS, outputs, f"{layer.name}: outputs")
+    quantizer = _quantizer("outputs", outputs, f"{layer.name}: outputs")
     return load_qkeras().QActivation(quantizer, name=f"{layer.name}_outputs")(result)
 
 
-def _quantizer(table: dict[Precision, str], precision: Precision, where: str) -> str | None:
+def _quantizer(part: str, precision: Precision, where: str, depthwise: bool = False) -> Any:
+    """A new quantizer for a part of a layer ("kernel", "bias", "outputs"); None for float32."""
     if precision is Precision.FLOAT32:
         return None
-    if precision not in table:
-        known = ", ".join(["float32", *(p.value for p in table)])
-        raise UserError(f"precision: {where} cannot be {precision.value} (one of: {known})")
-    return table[precision]
+    quantizer = getattr(precision.row, part)
+    if quantizer is None:
+        known = ", ".join(str(one) for one in Precision if one is Precision.FLOAT32 or getattr(one.row, part))
+        raise UserError(f"precision: {where} cannot be {precision} (one of: {known})")
+    from hybridq.quantize.quantizers import quantizer_of
+
+    return quantizer_of(quantizer, precision, depthwise)

@@ -62,7 +62,7 @@ class Bundle:
 
         import hybridq.models.linear_memory  # (and the layers of our own)
         import hybridq.models.projected_lstm
-        import hybridq.quantize.grid  # noqa: F401  (and the quantizers of our own)
+        import hybridq.quantize.quantizers  # noqa: F401  (and the quantizers of our own)
 
         return keras.models.load_model(self.folder / MODEL, compile=False)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.reader import Graph
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler import Profile, profile
 from hybridq.profiler.targets import Target, target
-from hybridq.quantize.model import WEIGHTS
 from hybridq.recipe.file import varied
 from hybridq.recipe.schema import Recipe
 from hybridq.runs.experiment import graph_of
@@ -50,7 +50,7 @@ class Space:
 
     def narrower(self, layer: str) -> tuple[Precision, ...]:
         """What a search may give them instead, the widest first."""
-        return tuple(precision for precision in WEIGHTS if precision.bits < self.own(layer).bits)
+        return tuple(one for one in Format if one.row.kernel and one.bits < self.own(layer).bits)
 
     @cached_property
     def smallest(self) -> dict[str, Precision]:

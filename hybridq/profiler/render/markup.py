@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from hybridq.formats import Format
 from hybridq.profiler.render.table import Bar, Note, Sheet
 
 # Each has a contrast of 3:1 or more against white and against the near-black of dark pages.
-COLOURS = {"float32": "#767676", "8-bit": "#0072b2", "4-bit": "#00875f", "ternary": "#a6589a", "binary": "#c85200"}
+COLOURS = {str(one): one.row.colour for one in Format}
 COLOURS |= {"fine": COLOURS["8-bit"], "exceeded": COLOURS["binary"]}
 # Notebooks have styles of their own for tables, headings and lists: what matters is said here, whatever they say.
 STYLE = """

@@ -20,8 +20,8 @@ from hybridq.graph.keras.layers.description import checked as checked
 from hybridq.graph.keras.layers.plain import OPERATION_MODULES, holds_array, is_of_keras
 from hybridq.graph.keras.layers.plain import plain as plain
 from hybridq.graph.keras.layers.quantizers import activation_of as activation_of
+from hybridq.graph.keras.layers.quantizers import format_of as format_of
 from hybridq.graph.keras.layers.quantizers import layer_precision, policy_precision, quantizers_of
-from hybridq.graph.keras.layers.quantizers import precision_of as precision_of
 from hybridq.graph.keras.layers.shapes import UNCHANGED as UNCHANGED
 
 LAYERS: dict[str, Rule] = windows.RULES | shapes.RULES | elements.RULES | sequences.RULES

@@ -1,4 +1,4 @@
-"""Saved activation functions and QKeras quantizers: which function, how many bits. Read, never evaluated."""
+"""Saved activation functions and QKeras quantizers: which function, which format. Read, never evaluated."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hybridq.formats import Format
 from hybridq.graph.keras.layers.description import Config
-from hybridq.precision import LayerPrecision, Precision
+from hybridq.precision import LayerPrecision
 
-# Quantizers of QKeras and of hybridq.quantize.grid: what function each computes as an activation, its default bits.
+# Quantizers of QKeras, and Grid: what function each computes as an activation, and its default bits.
 QUANTIZERS: dict[str, tuple[str, int]] = {
     "quantized_bits": ("linear", 8),
     "quantized_linear": ("linear", 8),
@@ -26,37 +27,39 @@ QUANTIZERS: dict[str, tuple[str, int]] = {
     "stochastic_binary": ("linear", 1),
     "bernoulli": ("linear", 1),
     "Grid": ("linear", 8),
-    "DepthwiseBits": ("linear", 8),
-    "DepthwiseTernary": ("linear", 2),
-    "DepthwiseBinary": ("linear", 1),
 }
+EARLIER = {"DepthwiseBits": "quantized_bits", "DepthwiseTernary": "ternary", "DepthwiseBinary": "binary"}  # names
 POLICY_KINDS = frozenset({"Dense", "EinsumDense", "Embedding"})  # that `model.quantize` of Keras changes
-POLICY_MODES = {"int8": Precision.INT8, "int4": Precision.INT4}
+POLICY_MODES = {"int8": Format.INT8, "int4": Format.INT4}
 QUANTIZER_KEYS = ("kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer", "recurrent_quantizer")
 FINEST = 64  # fraction of a Grid
 LONGEST_NAME = 60  # characters of the name of a function that is not known here
 CALL = re.compile(r"(\w+)\s*(?:\((.*)\))?\s*", re.DOTALL)  # "quantized_bits(8, 0, 1)", read, never evaluated
 
 
-def precision_of(quantizer: Any) -> Precision:
-    """The precision of a saved QKeras quantizer (its dict or its text); none is float32.
+def format_of(quantizer: Any) -> Format:
+    """The format of a saved quantizer's numbers (of its dict or its text); none is float32.
 
-    A width between two precisions takes the next wider one; above 8 bits, and for a quantizer that is not
-    QKeras', float32: never fewer bytes than the weights need.
+    One of this project bears its name. Another's width between two formats takes the next wider one; above 8 bits, and
+    for a quantizer that is not QKeras', float32: never fewer bytes than the weights need.
     """
     name, settings = _quantizer(quantizer)
+    if _bears_format(settings):
+        return Format(settings["format"])
     if name not in QUANTIZERS:
-        return Precision.FLOAT32
+        return Format.FLOAT32
     bits = settings.get("bits", QUANTIZERS[name][1]) if QUANTIZERS[name][1] == 8 else QUANTIZERS[name][1]
-    wide_enough = [p for p in Precision if isinstance(bits, int) and p.bits >= bits]
-    return min(wide_enough, key=lambda p: p.bits, default=Precision.FLOAT32)
+    wide_enough = [one for one in Format if isinstance(bits, int) and one.bits >= bits]
+    with_zero = [one for one in wide_enough if one.has_zero or one.bits == 1]  # as all of QKeras' of two bits or more
+    return min(with_zero, key=lambda one: one.bits, default=Format.FLOAT32)
 
 
 def _quantizer(value: Any) -> tuple[str, Mapping[str, Any]]:
     """Class name and settings of a quantizer, from its dict or its text; ("", {}) for none."""
     if isinstance(value, Mapping):
         settings = value.get("config")
-        return str(value.get("class_name")).removeprefix("qkeras>"), settings if isinstance(settings, Mapping) else {}
+        name = str(value.get("class_name")).removeprefix("qkeras>").removeprefix("hybridq>")
+        return EARLIER.get(name, name), settings if isinstance(settings, Mapping) else {}
     match = CALL.fullmatch(value) if isinstance(value, str) else None
     if not match:
         return "", {}
@@ -64,13 +67,17 @@ def _quantizer(value: Any) -> tuple[str, Mapping[str, Any]]:
     return match[1], {"bits": int(bits[1])} if bits else {}
 
 
+def _bears_format(settings: Mapping[str, Any]) -> bool:
+    return settings.get("format") in list(Format)
+
+
 def layer_precision(config: Config) -> LayerPrecision:
     """How a QKeras layer is represented; of several kernels, the widest counts."""
-    weights = [precision_of(config[key]) for key in QUANTIZER_KEYS if key in config]
+    weights = [format_of(config[key]) for key in QUANTIZER_KEYS if key in config]
     return LayerPrecision(
-        weights=max(weights, key=lambda p: p.bits, default=Precision.FLOAT32),
-        bias=precision_of(config.get("bias_quantizer")),
-        outputs=precision_of(config.get("activation")),
+        weights=max(weights, key=lambda one: one.bits, default=Format.FLOAT32),
+        bias=format_of(config.get("bias_quantizer")),
+        outputs=format_of(config.get("activation")),
     )
 
 
@@ -79,7 +86,7 @@ def quantizers_of(config: Config) -> dict[str, Any]:
     kernels = [_quantizer(config[key])[0] for key in QUANTIZER_KEYS if config.get(key) is not None]
     found: dict[str, Any] = {"kernel_quantizer": kernels[0]} if kernels else {}
     name, settings = _quantizer(config.get("activation"))
-    if name in QUANTIZERS:
+    if name in QUANTIZERS or _bears_format(settings):
         found["quantizer"] = name
     fraction = settings.get("fraction")
     if name == "Grid" and type(fraction) is int and abs(fraction) <= FINEST:
@@ -101,8 +108,8 @@ def activation_of(value: Any) -> str:
     if value is None:
         return "linear"
     name, settings = _quantizer(value)
-    if name in QUANTIZERS:
-        return "leaky_relu" if settings.get("negative_slope") else QUANTIZERS[name][0]
+    if name in QUANTIZERS or _bears_format(settings):
+        return "leaky_relu" if settings.get("negative_slope") else QUANTIZERS.get(name, ("linear",))[0]
     if name == "function":  # Keras' form of a function: {"class_name": "function", "config": "softmax"}
         name = str(value.get("config"))
     if name in ACTIVATION_LAYERS:

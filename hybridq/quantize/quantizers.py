@@ -1,0 +1,146 @@
+"""The quantizers that train numbers of each format, named by the rows of `hybridq.formats`.
+
+Importing this registers them with Keras, so that saved models load. They are QKeras' own, which bear the format's name
+as a setting: a saved model says by it how its numbers are represented, and no width is read back from other settings.
+
+The kernel of a depthwise layer has a scale for each channel. QKeras takes the last axis of a kernel as its channels,
+but a depthwise kernel is (rows, columns, channels, multiplier): there all channels would share one scale.
+
+Grid is for tensors between layers: what the integer network stores (`hybridq.integer`). QKeras' quantized_bits rounds
+halves to even and lets gradients through where it clips.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from hybridq.backend.tensorflow import load_qkeras
+from hybridq.formats import Format, Quantizer
+
+load_qkeras()
+import qkeras  # noqa: E402
+
+LOWEST, HIGHEST = -128, 127
+PACKAGE = "hybridq"
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Grid:
+    """int8 values q of step 2**-fraction: q = floor(x * 2**fraction + 1/2), clipped to -128..127.
+
+    The gradient passes unchanged where nothing is clipped. With fraction None, everything passes: for calibration.
+    """
+
+    def __init__(self, fraction: int | None) -> None:
+        self.fraction = fraction
+
+    def __call__(self, x: Any) -> Any:
+        if self.fraction is None:
+            return x
+        step = 2.0**-self.fraction
+        if keras.backend.backend() == "tensorflow" and keras.backend.standardize_dtype(x.dtype) == "float32":
+            return _rounded(x, step)
+        inside = ops.clip(x, LOWEST * step, HIGHEST * step)
+        rounded = ops.clip(ops.floor(x / step + 0.5), LOWEST, HIGHEST) * step
+        return inside + ops.stop_gradient(rounded - inside)
+
+    def get_config(self) -> dict[str, Any]:
+        """What a saved model needs to make it again."""
+        return {"fraction": self.fraction, "format": Format.INT8.value}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Grid:
+        """The grid of `get_config`."""
+        return cls(config["fraction"])
+
+
+def _rounded(x: Any, step: float) -> Any:
+    """A grid of that step in fewer operations over the whole tensor: for the gradient TensorFlow has one."""
+    import tensorflow as tf
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def rounded(x: Any) -> Any:
+        def gradient(upstream: Any) -> Any:
+            return tf.quantization.fake_quant_with_min_max_args_gradient(
+                upstream, x, min=LOWEST * step, max=HIGHEST * step
+            )
+
+        return tf.clip_by_value(tf.floor(x / step + 0.5), LOWEST, HIGHEST) * step, gradient
+
+    return rounded(x)
+
+
+class _OfFormat:
+    """A quantizer of QKeras that knows the format of its numbers; `depthwise`: its kernel's channels are axis 2."""
+
+    format: Format | None = None
+    depthwise = False
+
+    def __call__(self, x: Any) -> Any:
+        if not self.depthwise:
+            return super().__call__(x)  # type: ignore[misc]
+        channels_last = ops.reshape(x, (*x.shape[:2], -1))
+        return ops.reshape(super().__call__(channels_last), x.shape)  # type: ignore[misc]
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings of QKeras, and the format."""
+        config: dict[str, Any] = super().get_config()  # type: ignore[misc]
+        return config | {"format": self.format and self.format.value, "depthwise": self.depthwise}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The quantizer of `get_config`."""
+        settings = dict(config)
+        of_format, depthwise = settings.pop("format", None), settings.pop("depthwise", cls.depthwise)
+        quantizer: Any = cls(**settings)
+        quantizer.format, quantizer.depthwise = of_format and Format(of_format), depthwise
+        return quantizer
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class quantized_bits(_OfFormat, qkeras.quantized_bits):  # type: ignore[misc]
+    """Integers of so many bits, the smallest left out where symmetric."""
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class ternary(_OfFormat, qkeras.ternary):  # type: ignore[misc]
+    """-1, 0 and 1."""
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class binary(_OfFormat, qkeras.binary):  # type: ignore[misc]
+    """-1 and 1."""
+
+
+class _OfEarlierVersions:
+    """For models that were saved when depthwise quantizers had classes of their own."""
+
+    depthwise = True
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DepthwiseBits(_OfEarlierVersions, quantized_bits):
+    """quantized_bits of a depthwise kernel."""
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DepthwiseTernary(_OfEarlierVersions, ternary):
+    """ternary of a depthwise kernel."""
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class DepthwiseBinary(_OfEarlierVersions, binary):
+    """binary of a depthwise kernel."""
+
+
+def quantizer_of(part: Quantizer, of_format: Format, depthwise: bool = False) -> Any:
+    """A new quantizer, as the row of a format says for a kernel, a bias or outputs.
+
+    A scale is fitted to what the quantizer sees, so that each weight needs one of its own.
+    """
+    quantizer = globals()[part.name](**part.settings)
+    quantizer.format, quantizer.depthwise = of_format, depthwise
+    return quantizer
