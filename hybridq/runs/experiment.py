@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridq.backend.tensorflow import load_tensorflow
+from hybridq.data.task import Floats
 from hybridq.graph.reader import Graph, read_graph
 from hybridq.models import build_model
 from hybridq.paths import cache_root
@@ -23,7 +24,7 @@ from hybridq.speech.audio import (
 from hybridq.speech.audio.clips import STANDARD_WORDS
 from hybridq.speech.audio.everyday import EVERYDAY_WORDS
 from hybridq.speech.audio.negatives import Negatives, commands_of
-from hybridq.speech.dataset import Dataset, Floats, Normalisation
+from hybridq.speech.dataset import Dataset, Normalisation
 from hybridq.speech.mfcc import FrontEnd
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def open_dataset(recipe: Recipe) -> Dataset:
         audio, labels, FrontEnd.of(recipe.features), cache_root(), asked.balance, recipe.features.normalisation,
         negatives, voices=(lambda: open_voices(recipe, labels)) if training.synthetic_voices else None,
         share=training.synthetic_share, unknown_share=training.synthetic_unknown_share,
+        augment=training.augment,
     )  # fmt: skip
 
 
@@ -81,7 +83,7 @@ def network(recipe: Recipe, classes: int) -> keras.Model:
 
 def network_from(parent: keras.Model, recipe: Recipe, data: Dataset) -> keras.Model:
     """The network of a recipe with the weights of another one, whose tensors say where its grids of 8 bits lie."""
-    model = _float_network(recipe, len(data.words))
+    model = _float_network(recipe, len(data.labels))
     copy_weights(parent, model)
     return quantize(model, recipe.plan, calibrated(model, recipe.plan, calibration_clips(data)))
 

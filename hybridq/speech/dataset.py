@@ -15,13 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data.cache import cached, key_of
 from hybridq.data.prefetch import made_ahead
+from hybridq.data.task import Examples, Floats, Retarget, Task
 from hybridq.errors import UserError
 from hybridq.speech.audio import SILENCE, UNKNOWN, AudioSet, Clip, decode, fit, mono, read_clip
 from hybridq.speech.audio.negatives import Negatives, commands_of, selection, unknown_words
@@ -30,13 +31,9 @@ from hybridq.speech.augmentation import Manner, augmented, centred, highest_temp
 from hybridq.speech.mfcc import EDITION, FrontEnd
 from hybridq.speech.negative_sampling import Renewal
 from hybridq.speech.synthetic_mix import StandIns
+from hybridq.training.settings import AugmentSettings
 
-if TYPE_CHECKING:
-    from hybridq.training.settings import AugmentSettings
-
-Floats = NDArray[np.float32]
 NormalisationKind = Literal["per_coefficient", "global"]
-Retarget = Callable[[Floats, Floats], Floats]  # inputs (clips, coefficients, frames, 1), targets (clips, words)
 
 SECONDS = 1  # the length that every clip is padded or cropped to before anything else
 CHUNK = 256  # clips augmented and transformed at once in training
@@ -69,26 +66,26 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Split:
-    """The clips of one split: sounds int16 (clips, samples), labels (clips,) as indices into the classes.
+    """The clips of one split: sounds int16 (clips, samples), their true classes (clips,) as indices into the labels.
 
-    `said` is the word in each clip, where the class is unknown too; "" where nobody knows. `notes` say, a line each,
+    `words` has the word in each clip, where the class is unknown too; "" where nobody knows. `notes` say, a line each,
     where the clips of silence and of other words come from.
     """
 
     sounds: NDArray[np.int16]
-    labels: NDArray[np.int64]
+    truth: NDArray[np.int64]
     key: str
-    said: tuple[str, ...]
+    words: tuple[str, ...]
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.truth)
 
 
-class Dataset:
-    """The clips of `words` in an audio set, as one front end hears them.
+class Dataset(Task):
+    """The clips of some words in an audio set, as one front end hears them.
 
-    `words` are the classes, in the order of the outputs. SILENCE and UNKNOWN may be among them:
+    `labels` are the classes, in the order of the outputs: words, and among them there may be SILENCE and UNKNOWN:
 
     - silence: in training other pieces of the background recordings in every epoch, and fixed ones in validation, from
       a later part of each recording; in the test the official clips, or fixed pieces from the end of each recording.
@@ -97,13 +94,14 @@ class Dataset:
       test the official clips, if there are.
 
     With `voices`, which opens a set of synthetic ones, their training takes stand in for `share` of the training clips
-    of every epoch (`unknown_share` of those of unknown words, unless None), and for no other clips.
+    of every epoch (`unknown_share` of those of unknown words, unless None), and for no other clips. What is done to
+    all training clips of an epoch is said by `augment`.
     """
 
     def __init__(
         self,
         audio: AudioSet,
-        words: Sequence[str],
+        labels: Sequence[str],
         front_end: FrontEnd,
         cache: Path,
         balance: bool = True,
@@ -112,13 +110,14 @@ class Dataset:
         voices: Callable[[], AudioSet] | None = None,
         share: float = 0.0,
         unknown_share: float | None = None,
+        augment: AugmentSettings = AugmentSettings(),  # noqa: B008  (frozen)
     ) -> None:
-        self.audio, self.words, self.negatives = audio, tuple(words), negatives
-        self.commands = commands_of(words)
+        self.audio, self.labels, self.negatives = audio, tuple(labels), negatives
+        self.commands = commands_of(labels)
         self.front_end, self.cache, self.balance, self.per = front_end, cache, balance, per
-        self.voices = voices
+        self.voices, self.augment = voices, augment
         asked = share if unknown_share is None else unknown_share
-        self.shares = np.array([asked if word == UNKNOWN else share for word in words])
+        self.shares = np.array([asked if word == UNKNOWN else share for word in labels])
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split:
@@ -126,31 +125,31 @@ class Dataset:
         if name not in self._splits:
             if not self.audio.select(self.commands, name):
                 raise UserError(f"{self.audio.name}: no {name} clips of {', '.join(self.commands)}")
-            chosen = selection(self.audio, self.words, name, self.negatives)
+            chosen = selection(self.audio, self.labels, name, self.negatives)
             key, sounds = self._sounds(self.audio.root, chosen.clips, name, chosen.pieces)
-            self._splits[name] = Split(sounds, self._labels(chosen.said), key, chosen.said, chosen.notes)
+            self._splits[name] = Split(sounds, self._truth(chosen.words), key, chosen.words, chosen.notes)
         return self._splits[name]
 
-    def _labels(self, said: Sequence[str]) -> NDArray[np.int64]:
+    def _truth(self, words: Sequence[str]) -> NDArray[np.int64]:
         """The classes of words, as indices: that of unknown words for one that is no class itself."""
-        index = {word: i for i, word in enumerate(self.words)}
-        return np.array([index.get(word, index.get(UNKNOWN, -1)) for word in said])
+        index = {label: i for i, label in enumerate(self.labels)}
+        return np.array([index.get(word, index.get(UNKNOWN, -1)) for word in words])
 
     @property
     def digest(self) -> str:
         """The digest of all that it may hear; without the classes silence and unknown that of the audio set."""
-        if self.commands == self.words or not self.audio.official:
+        if self.commands == self.labels or not self.audio.official:
             return self.audio.digest
         return hashlib.sha256(f"{self.audio.digest} {self.audio.official_digest}".encode()).hexdigest()
 
     @property
     def unknown_words(self) -> tuple[str, ...]:
         """The words that train the class unknown; none without it."""
-        return unknown_words(self.audio, self.words, self.negatives)
+        return unknown_words(self.audio, self.labels, self.negatives)
 
     def size(self, name: str) -> int:
         """How many clips a split has, without reading them."""
-        return len(selection(self.audio, self.words, name, self.negatives))
+        return len(selection(self.audio, self.labels, name, self.negatives))
 
     def _sounds(
         self, root: Path, clips: Sequence[Clip], name: str = "", pieces: int = 0
@@ -189,9 +188,9 @@ class Dataset:
         if self.voices is None:
             return None
         audio = self.voices()
-        clips = audio.select(audio.words() if UNKNOWN in self.words else self.commands, "training")
-        labels = self._labels([clip.word for clip in clips])
-        return StandIns(self._sounds(audio.root, clips)[1], labels, self.shares)
+        clips = audio.select(audio.words() if UNKNOWN in self.labels else self.commands, "training")
+        truth = self._truth([clip.word for clip in clips])
+        return StandIns(self._sounds(audio.root, clips)[1], truth, self.shares)
 
     def features(self, name: str) -> Floats:
         """MFCC of the centred clips of a split, not standardised: (clips, coefficients, frames), memory-mapped."""
@@ -202,7 +201,7 @@ class Dataset:
 
     def inputs(self, name: str, normalisation: Normalisation | None = None) -> tuple[Floats, NDArray[np.int64]]:
         """What a network sees of a split: standardised (clips, coefficients, frames, 1), and the labels (clips,)."""
-        return (normalisation or self.normalisation).apply(self.features(name))[..., None], self.split(name).labels
+        return (normalisation or self.normalisation).apply(self.features(name))[..., None], self.split(name).truth
 
     @cached_property
     def normalisation(self) -> Normalisation:
@@ -212,37 +211,32 @@ class Dataset:
     @cached_property
     def noise(self) -> list[NDArray[np.int16]]:
         """The background recordings that are mixed into training clips: where silence is a class, their first part."""
-        return self._heard("training") if SILENCE in self.words else self._background
+        return self._heard("training") if SILENCE in self.labels else self._background
 
     def class_weights(self) -> dict[int, float] | None:
         """Weights that make every word count the same in training, whatever its number of clips; None: not balanced."""
         if not self.balance:
             return None
-        counts = np.bincount(self.split("training").labels, minlength=len(self.words))
+        counts = np.bincount(self.split("training").truth, minlength=len(self.labels))
         return {i: float(counts.sum() / (len(counts) * count)) for i, count in enumerate(counts)}
 
     def epoch(
-        self,
-        epoch: int,
-        seed: int,
-        settings: AugmentSettings,
-        retarget: Retarget | None = None,
-        over: threading.Event | None = None,
-    ) -> tuple[Floats, Floats]:
+        self, epoch: int, seed: int, retarget: Retarget | None = None, over: threading.Event | None = None
+    ) -> Examples:
         """The training clips of one epoch, augmented and in random order.
 
-        Inputs (clips, coefficients, frames, 1) and targets (clips, words): ones and zeros, or shares after a mixup, or
+        Inputs (clips, coefficients, frames, 1) and targets (clips, labels): ones and zeros, or shares after a mixup, or
         what `retarget` makes of the inputs and these targets, chunk by chunk.
 
         Where `over` is set in the middle, what comes back is of no use.
         """
-        split = self.split("training")
+        split, settings = self.split("training"), self.augment
         rng = np.random.default_rng((seed, epoch))
         rate, samples = self.front_end.sample_rate, self.front_end.samples_at(highest_tempo(settings))
         order = rng.permutation(len(split))
         renew = self._renewal(split, np.random.default_rng((seed, epoch, 1)))
         out = np.empty((len(order), *self.front_end.shape), np.float32)
-        targets = np.eye(len(self.words), dtype=np.float32)[split.labels[order]]
+        targets = np.eye(len(self.labels), dtype=np.float32)[split.truth[order]]
         for first in range(0, len(order), CHUNK):
             if over and over.is_set():
                 break
@@ -250,7 +244,7 @@ class Dataset:
             manner = Manner.drawn(settings, len(part), rng)
             clips = renew(part)
             if self._stand_ins:
-                clips = self._stand_ins.instead(clips, split.labels[part], rng)
+                clips = self._stand_ins.instead(clips, split.truth[part], rng)
             sounds = augmented(clips, self.noise, samples, settings, rate, manner.speed, rng)
             sounds, targets[first : first + CHUNK] = mixed(sounds, targets[first : first + CHUNK], settings, rng)
             features = self.normalisation.apply(self.front_end.varied(sounds, manner.tempo, manner.tract))
@@ -262,24 +256,22 @@ class Dataset:
         return out[..., None], targets
 
     def _renewal(self, split: Split, rng: np.random.Generator) -> Renewal:
-        _, words = np.unique(split.said, return_inverse=True)
-        silent = np.array([word == SILENCE for word in split.said])
-        learnt = UNKNOWN in self.words
-        unknown = split.labels == self.words.index(UNKNOWN) if learnt else np.zeros_like(silent)
+        _, words = np.unique(split.words, return_inverse=True)
+        silent = np.array([word == SILENCE for word in split.words])
+        learnt = UNKNOWN in self.labels
+        unknown = split.truth == self.labels.index(UNKNOWN) if learnt else np.zeros_like(silent)
         recordings = self._heard("training") if silent.any() else []
         pool = self._pool if learnt else None
         return Renewal(split.sounds, words, silent, unknown, pool, recordings, self.negatives.spliced, rng)
 
     def epochs(
-        self, start: int, stop: int, seed: int, settings: AugmentSettings, retarget: Retarget | None = None
-    ) -> Generator[tuple[Floats, Floats], None, None]:
+        self, start: int, stop: int, seed: int, retarget: Retarget | None = None
+    ) -> Generator[Examples, None, None]:
         """The epochs from start to stop; each is made in the background while the one before it is trained on.
 
         Close it (`contextlib.closing`) where it is left early: its thread ends then.
         """
-        return made_ahead(
-            range(start, stop), lambda number, over: self.epoch(number, seed, settings, retarget, over), "epochs"
-        )
+        return made_ahead(range(start, stop), lambda number, over: self.epoch(number, seed, retarget, over), "epochs")
 
     def _transform(self, sounds: NDArray[np.int16]) -> Floats:
         out = np.empty((len(sounds), *self.front_end.shape), np.float32)
