@@ -12,7 +12,7 @@ from hybridq.speech import dataset
 from hybridq.speech.audio import open_folder
 from hybridq.speech.dataset import Dataset, Normalisation
 from hybridq.speech.mfcc import FrontEnd
-from hybridq.training.settings import AugmentSettings
+from hybridq.speech.settings import AugmentSettings
 
 WORDS = ("yes", "no")
 PLAIN = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))

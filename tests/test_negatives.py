@@ -19,7 +19,7 @@ from hybridq.speech.audio.silence import made_silence, part_of
 from hybridq.speech.dataset import Dataset
 from hybridq.speech.mfcc import FrontEnd
 from hybridq.speech.negative_sampling import FADE, spliced
-from hybridq.training.settings import AugmentSettings
+from hybridq.speech.settings import AugmentSettings
 
 COMMANDS = ("yes", "no")
 LABELS = (*COMMANDS, "_silence_", "_unknown_")

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,8 @@ from hybridq.speech.audio.silence import MADE_BY, made_silence, part_of
 from hybridq.speech.augmentation import Manner, augmented, centred, highest_tempo, masked, mixed
 from hybridq.speech.mfcc import EDITION, FrontEnd
 from hybridq.speech.negative_sampling import Renewal
+from hybridq.speech.settings import AugmentSettings, NormalisationKind
 from hybridq.speech.synthetic_mix import StandIns
-from hybridq.training.settings import AugmentSettings
-
-NormalisationKind = Literal["per_coefficient", "global"]
 
 SECONDS = 1  # the length that every clip is padded or cropped to before anything else
 CHUNK = 256  # clips augmented and transformed at once in training
