@@ -10,9 +10,11 @@ import soundfile
 from hybridq.errors import UserError
 from hybridq.speech import dataset
 from hybridq.speech.audio import open_folder
-from hybridq.speech.dataset import Dataset, Normalisation
+from hybridq.speech.dataset import Dataset
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.normalisation import Normalisation
 from hybridq.speech.settings import AugmentSettings
+from hybridq.speech.synthetic_mix import SyntheticVoices
 
 WORDS = ("yes", "no")
 PLAIN = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
@@ -31,7 +33,9 @@ def with_voices(folder, tmp_path, share, words=WORDS):
             soundfile.write(said / word / f"{speaker:08x}_nohash_0.wav", np.full(16000, 0.1 + 0.2 * i), 16000)
     real = open_folder(folder, tmp_path / "cache")
     voices = open_folder(said, tmp_path / "cache", synthetic=True)
-    return Dataset(real, WORDS, FrontEnd(), tmp_path / "cache", voices=lambda: voices, share=share, augment=PLAIN)
+    return Dataset(
+        real, WORDS, FrontEnd(), tmp_path / "cache", voices=SyntheticVoices(lambda: voices, share), augment=PLAIN
+    )
 
 
 def files(tmp_path, kind):
@@ -52,8 +56,8 @@ def test_features_are_computed_once_and_memory_mapped(folder, tmp_path):
 def test_of_several_that_want_the_same_one_computes_it(folder, tmp_path, monkeypatch):
     """Threads stand for processes: the lock is on the file, and each opens it for itself."""
     made = []
-    real = dataset._decode
-    monkeypatch.setattr(dataset, "_decode", lambda *given: made.append(1) or real(*given))
+    real = dataset.read_clips
+    monkeypatch.setattr(dataset, "read_clips", lambda *given: made.append(1) or real(*given))
     opened(folder, tmp_path)  # the digests are there
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: opened(folder, tmp_path).features("training"), range(4)))

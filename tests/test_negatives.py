@@ -20,6 +20,7 @@ from hybridq.speech.dataset import Dataset
 from hybridq.speech.mfcc import FrontEnd
 from hybridq.speech.negative_sampling import FADE, spliced
 from hybridq.speech.settings import AugmentSettings
+from hybridq.speech.synthetic_mix import SyntheticVoices
 
 COMMANDS = ("yes", "no")
 LABELS = (*COMMANDS, "_silence_", "_unknown_")
@@ -106,7 +107,7 @@ def test_official_clips_are_no_words_and_change_nothing_for_other_networks(clips
 
 
 def test_every_epoch_has_other_silence_and_other_unknown_clips_but_the_same_for_its_number(clips, tmp_path):
-    """Without augmentation, what differs between two epochs is what was renewed."""
+    """Without augmentation, what differs between two epochs is what was drawn anew."""
     data = opened(clips, tmp_path, silence=0.5, unknown=0.2)
 
     def heard(epoch: int) -> list[set[bytes]]:
@@ -161,7 +162,7 @@ def test_synthetic_voices_say_other_words_for_unknown(clips, tmp_path):
     cache = tmp_path / "cache"
     for labels, sounds in ((LABELS, [1, 1, None, 2]), (COMMANDS, [1, 1])):
         audio = open_folder(clips, cache)
-        heard = {"voices": lambda: open_folder(voices, cache), "share": 1.0, "augment": STILL}
+        heard = {"voices": SyntheticVoices(lambda: open_folder(voices, cache), 1.0), "augment": STILL}
         x, y = Dataset(audio, labels, FrontEnd(), cache, **heard).epoch(0, 0)
         for label, count in enumerate(sounds):
             if count:
@@ -186,10 +187,10 @@ def test_voices_may_say_another_share_of_the_unknown_words(clips, tmp_path):
         (voices / word).mkdir(parents=True)
         soundfile.write(voices / word / "0000000a_nohash_0.wav", 0.3 * np.sin(np.arange(16000) * 0.1), 16000)
     cache = tmp_path / "cache"
-    open_voices = {"voices": lambda: open_folder(voices, cache), "share": 0.01, "augment": STILL}
 
     def said(unknown_share: float | None) -> list[int]:
-        data = Dataset(open_folder(clips, cache), LABELS, FrontEnd(), cache, **open_voices, unknown_share=unknown_share)
+        mix = SyntheticVoices(lambda: open_folder(voices, cache), 0.01, unknown_share)
+        data = Dataset(open_folder(clips, cache), LABELS, FrontEnd(), cache, voices=mix, augment=STILL)
         x, y = data.epoch(0, 0)
         return [len({one.tobytes() for one in x[y.argmax(1) == label]}) for label in range(4)]
 
@@ -206,7 +207,7 @@ def test_the_everyday_words_are_none_that_the_test_asks_about():
 
 
 def test_without_the_two_classes_an_epoch_is_what_it_was(clips, tmp_path):
-    """The random stream of the augmentation is not touched by the renewal."""
+    """The random stream of the augmentation is not touched by the sampling."""
     plain, more = (
         opened(clips, tmp_path, COMMANDS, AugmentSettings()),
         opened(clips, tmp_path, ("yes", "no", "_unknown_")),
