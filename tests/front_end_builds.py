@@ -9,8 +9,8 @@ import pytest
 
 from hybridq.image import emulator, toolchain
 from hybridq.image.front_end import SOURCES, matrix, sources
-from hybridq.speech.dataset import Normalisation
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.normalisation import Normalisation
 
 FRACTION = 5
 STRICT = "-ffp-contract=off -Wdouble-promotion -Wpedantic -Wshadow"

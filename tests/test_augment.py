@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridq.speech.augmentation import Manner, augmented, centred, highest_tempo, masked, mixed
-from hybridq.training.settings import AugmentSettings
+from hybridq.speech.settings import AugmentSettings
 
 SAMPLES = 14336
 PLAIN = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))

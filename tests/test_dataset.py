@@ -10,11 +10,14 @@ import soundfile
 from hybridq.errors import UserError
 from hybridq.speech import dataset
 from hybridq.speech.audio import open_folder
-from hybridq.speech.dataset import Dataset, Normalisation
+from hybridq.speech.dataset import Dataset
 from hybridq.speech.mfcc import FrontEnd
-from hybridq.training.settings import AugmentSettings
+from hybridq.speech.normalisation import Normalisation
+from hybridq.speech.settings import AugmentSettings
+from hybridq.speech.synthetic_mix import SyntheticVoices
 
 WORDS = ("yes", "no")
+PLAIN = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
 
 
 def opened(folder, tmp_path, **settings):
@@ -30,7 +33,9 @@ def with_voices(folder, tmp_path, share, words=WORDS):
             soundfile.write(said / word / f"{speaker:08x}_nohash_0.wav", np.full(16000, 0.1 + 0.2 * i), 16000)
     real = open_folder(folder, tmp_path / "cache")
     voices = open_folder(said, tmp_path / "cache", synthetic=True)
-    return Dataset(real, WORDS, FrontEnd(), tmp_path / "cache", voices=lambda: voices, share=share)
+    return Dataset(
+        real, WORDS, FrontEnd(), tmp_path / "cache", voices=SyntheticVoices(lambda: voices, share), augment=PLAIN
+    )
 
 
 def files(tmp_path, kind):
@@ -51,8 +56,8 @@ def test_features_are_computed_once_and_memory_mapped(folder, tmp_path):
 def test_of_several_that_want_the_same_one_computes_it(folder, tmp_path, monkeypatch):
     """Threads stand for processes: the lock is on the file, and each opens it for itself."""
     made = []
-    real = dataset._decode
-    monkeypatch.setattr(dataset, "_decode", lambda *given: made.append(1) or real(*given))
+    real = dataset.read_clips
+    monkeypatch.setattr(dataset, "read_clips", lambda *given: made.append(1) or real(*given))
     opened(folder, tmp_path)  # the digests are there
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: opened(folder, tmp_path).features("training"), range(4)))
@@ -112,28 +117,27 @@ def test_global_normalisation_keeps_the_differences_between_coefficients(folder,
 
 
 def test_an_epoch_depends_on_the_seed_and_its_number_alone(folder, tmp_path):
-    data, settings = opened(folder, tmp_path), AugmentSettings()
-    whole = list(data.epochs(0, 3, 5, settings))
-    resumed = list(data.epochs(2, 3, 5, settings))
+    data = opened(folder, tmp_path)
+    whole = list(data.epochs(0, 3, 5))
+    resumed = list(data.epochs(2, 3, 5))
     np.testing.assert_array_equal(whole[2][0], resumed[0][0])
     np.testing.assert_array_equal(whole[2][1], resumed[0][1])
     assert not np.array_equal(whole[0][0], whole[1][0])
-    other = next(data.epochs(0, 1, 6, settings))
+    other = next(data.epochs(0, 1, 6))
     assert not np.array_equal(whole[0][0], other[0])
 
 
 def test_voices_stand_in_for_training_clips_of_their_word_alone(folder, tmp_path):
-    plain = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
     real, mixed = opened(folder, tmp_path), with_voices(folder, tmp_path, 0.5)
-    x, y = mixed.epoch(0, 3, plain)
-    np.testing.assert_array_equal(y.sum(axis=0), np.bincount(real.split("training").labels))
+    x, y = mixed.epoch(0, 3)
+    np.testing.assert_array_equal(y.sum(axis=0), np.bincount(real.split("training").truth))
     stood_in = x[:, 0].std(axis=(1, 2)) < 1e-3  # their level does not change
     assert 0.25 < stood_in.mean() < 0.75
     levels = np.round(x[stood_in, 0].mean((1, 2)), 1)
     for label in range(2):
         assert len(set(levels[y[stood_in, label] == 1])) == 1  # the voices say the clip's own word
     assert len(set(levels)) == 2
-    again, other = mixed.epoch(0, 3, plain)[0], mixed.epoch(1, 3, plain)[0]
+    again, other = mixed.epoch(0, 3)[0], mixed.epoch(1, 3)[0]
     np.testing.assert_array_equal(x, again)
     assert not np.array_equal(np.sort(x, axis=0), np.sort(other, axis=0))
     for split in ("training", "validation", "test"):  # what is fitted once, and what is measured, hears none
@@ -142,8 +146,7 @@ def test_voices_stand_in_for_training_clips_of_their_word_alone(folder, tmp_path
 
 
 def test_a_word_that_no_voice_says_keeps_its_clips(folder, tmp_path):
-    plain = AugmentSettings(shift_ms=0, speed=(1, 1), noise_probability=0, hiss_db=None, gain_db=(0, 0))
-    x, y = with_voices(folder, tmp_path, 0.99, words=["no"]).epoch(0, 0, plain)
+    x, y = with_voices(folder, tmp_path, 0.99, words=["no"]).epoch(0, 0)
     assert (x[y[:, 1] == 1, 0].std(axis=(1, 2)) < 1e-3).mean() > 0.9
     assert (x[y[:, 0] == 1, 0].std(axis=(1, 2)) > 1e-3).all()
 
@@ -152,7 +155,7 @@ def test_leaving_the_epochs_early_ends_their_thread(folder, tmp_path):
     import threading
 
     turns = sys.getswitchinterval()
-    epochs = opened(folder, tmp_path).epochs(0, 1000, 0, AugmentSettings())
+    epochs = opened(folder, tmp_path).epochs(0, 1000, 0)
     next(epochs)
     epochs.close()
     assert "epochs" not in {thread.name for thread in threading.enumerate()}
@@ -163,7 +166,7 @@ def test_rare_words_weigh_more(folder, tmp_path):
     for clip in sorted((folder / "no").iterdir())[5:]:
         clip.unlink()
     weights = opened(folder, tmp_path).class_weights()
-    counts = np.bincount(opened(folder, tmp_path).split("training").labels)
+    counts = np.bincount(opened(folder, tmp_path).split("training").truth)
     assert weights[1] > weights[0]
     assert counts[0] * weights[0] == pytest.approx(counts[1] * weights[1])
 

@@ -33,8 +33,8 @@ from hybridq.integer.network import (
     Width,
 )
 from hybridq.profiler import profile
-from hybridq.speech.dataset import Normalisation
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.normalisation import Normalisation
 from hybridq.tflite.convert import Forms, tflite
 from hybridq.tflite.numbers import elu_of
 from hybridq.tflite.runtimes import runtimes

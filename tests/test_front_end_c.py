@@ -14,8 +14,8 @@ from network_runs import SANITIZERS, has_sanitizers
 from hybridq.errors import UserError
 from hybridq.image.front_end import Flanks, agreement, matrix, sources
 from hybridq.integer.network import Dense, IntegerNetwork, Requantization
-from hybridq.speech.dataset import Normalisation
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.normalisation import Normalisation
 
 TOLERANCE = 1e-3  # of the standardised features, in every coefficient
 

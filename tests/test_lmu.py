@@ -20,8 +20,8 @@ from hybridq.recipe.file import load_recipe
 from hybridq.runs.experiment import graph_of
 from hybridq.runs.load_network import Trained
 from hybridq.runs.model_folder import load_bundle, save_bundle
-from hybridq.speech.dataset import Normalisation
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.normalisation import Normalisation
 from hybridq.streaming.listening import answers, prepare, spotter
 from hybridq.streaming.reuse import reuse
 

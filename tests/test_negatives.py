@@ -19,7 +19,8 @@ from hybridq.speech.audio.silence import made_silence, part_of
 from hybridq.speech.dataset import Dataset
 from hybridq.speech.mfcc import FrontEnd
 from hybridq.speech.negative_sampling import FADE, spliced
-from hybridq.training.settings import AugmentSettings
+from hybridq.speech.settings import AugmentSettings
+from hybridq.speech.synthetic_mix import SyntheticVoices
 
 COMMANDS = ("yes", "no")
 LABELS = (*COMMANDS, "_silence_", "_unknown_")
@@ -52,13 +53,13 @@ def official(clips: Path) -> Path:
     return clips
 
 
-def opened(folder: Path, tmp_path: Path, labels=LABELS, **negatives) -> Dataset:
-    cache = tmp_path / "cache"
-    return Dataset(open_folder(folder, cache), labels, FrontEnd(), cache, negatives=Negatives(**negatives))
+def opened(folder: Path, tmp_path: Path, labels=LABELS, augment=STILL, **negatives) -> Dataset:
+    audio, cache = open_folder(folder, tmp_path / "cache"), tmp_path / "cache"
+    return Dataset(audio, labels, FrontEnd(), cache, negatives=Negatives(**negatives), augment=augment)
 
 
 def counts(data: Dataset, split: str) -> list[int]:
-    return np.bincount(data.split(split).labels, minlength=len(data.words)).tolist()
+    return np.bincount(data.split(split).truth, minlength=len(data.labels)).tolist()
 
 
 def test_each_of_the_two_classes_has_its_share_behind_the_words(clips, tmp_path):
@@ -68,7 +69,7 @@ def test_each_of_the_two_classes_has_its_share_behind_the_words(clips, tmp_path)
         assert silent == round(0.25 * (yes + no))
         assert unknown == round(0.5 * (yes + no))
         assert data.size(split) == len(data.split(split)) == yes + no + silent + unknown
-        assert set(data.split(split).said) == {"yes", "no", "cat", "zero", "_silence_"}
+        assert set(data.split(split).words) == {"yes", "no", "cat", "zero", "_silence_"}
     weights = data.class_weights()
     assert weights is not None
     weighted = [weights[i] * count for i, count in enumerate(counts(data, "training"))]
@@ -78,16 +79,16 @@ def test_each_of_the_two_classes_has_its_share_behind_the_words(clips, tmp_path)
 def test_words_that_are_not_learnt_are_asked_about_all_the_same(clips, tmp_path):
     data = opened(clips, tmp_path, unknown=1.0, words=("cat",))
     assert data.unknown_words == ("cat",)
-    assert set(data.split("training").said) == {"yes", "no", "cat", "_silence_"}
+    assert set(data.split("training").words) == {"yes", "no", "cat", "_silence_"}
     for split in ("validation", "test"):
-        assert "zero" in data.split(split).said
+        assert "zero" in data.split(split).words
 
 
 def test_the_official_clips_are_the_test_less_those_of_commands(official, tmp_path):
     split = opened(official, tmp_path).split("test")
-    asked = [word for word, label in zip(split.said, split.labels, strict=True) if label == 3]
+    asked = [word for word, label in zip(split.words, split.truth, strict=True) if label == 3]
     assert sorted(asked) == ["", "cat", "cat", "visual", "visual", "zero"]
-    assert split.said.count("_silence_") == 3
+    assert split.words.count("_silence_") == 3
     assert any("1 more are of yes, commands here, and left out" in note for note in split.notes)
     assert "official" not in " ".join(opened(official, tmp_path).split("validation").notes)
 
@@ -106,11 +107,11 @@ def test_official_clips_are_no_words_and_change_nothing_for_other_networks(clips
 
 
 def test_every_epoch_has_other_silence_and_other_unknown_clips_but_the_same_for_its_number(clips, tmp_path):
-    """Without augmentation, what differs between two epochs is what was renewed."""
+    """Without augmentation, what differs between two epochs is what was drawn anew."""
     data = opened(clips, tmp_path, silence=0.5, unknown=0.2)
 
     def heard(epoch: int) -> list[set[bytes]]:
-        x, y = data.epoch(epoch, 7, STILL)
+        x, y = data.epoch(epoch, 7)
         return [{one.tobytes() for one in x[y.argmax(1) == label]} for label in range(4)]
 
     first, second = heard(0), heard(1)
@@ -141,7 +142,7 @@ def test_any_two_sounds_can_be_spliced(sounds):
 
 
 def test_spliced_words_are_unknown_and_others_are_left_alone(clips, tmp_path):
-    plain, mixed = (opened(clips, tmp_path, spliced=share).epoch(0, 0, STILL) for share in (0.0, 1.0))
+    plain, mixed = (opened(clips, tmp_path, spliced=share).epoch(0, 0) for share in (0.0, 1.0))
     np.testing.assert_array_equal(plain[1], mixed[1])
     unknown = plain[1].argmax(1) == 3
     changed = (plain[0] != mixed[0]).any((1, 2, 3))
@@ -161,8 +162,8 @@ def test_synthetic_voices_say_other_words_for_unknown(clips, tmp_path):
     cache = tmp_path / "cache"
     for labels, sounds in ((LABELS, [1, 1, None, 2]), (COMMANDS, [1, 1])):
         audio = open_folder(clips, cache)
-        data = Dataset(audio, labels, FrontEnd(), cache, voices=lambda: open_folder(voices, cache), share=1.0)
-        x, y = data.epoch(0, 0, STILL)
+        heard = {"voices": SyntheticVoices(lambda: open_folder(voices, cache), 1.0), "augment": STILL}
+        x, y = Dataset(audio, labels, FrontEnd(), cache, **heard).epoch(0, 0)
         for label, count in enumerate(sounds):
             if count:
                 assert len({one.tobytes() for one in x[y.argmax(1) == label]}) == count
@@ -171,7 +172,7 @@ def test_synthetic_voices_say_other_words_for_unknown(clips, tmp_path):
 def test_more_unknown_clips_than_there_are_come_more_than_once_in_training_alone(clips, tmp_path):
     data = opened(clips, tmp_path, unknown=1.0, words=("cat",))
     there = len(data.audio.select(["cat"], "training"))
-    x, y = data.epoch(0, 7, STILL)
+    x, y = data.epoch(0, 7)
     heard = [one.tobytes() for one in x[y.argmax(1) == 3]]
     assert len(heard) == counts(data, "training")[0] + counts(data, "training")[1] > there
     assert len(set(heard)) == there
@@ -186,11 +187,11 @@ def test_voices_may_say_another_share_of_the_unknown_words(clips, tmp_path):
         (voices / word).mkdir(parents=True)
         soundfile.write(voices / word / "0000000a_nohash_0.wav", 0.3 * np.sin(np.arange(16000) * 0.1), 16000)
     cache = tmp_path / "cache"
-    open_voices = {"voices": lambda: open_folder(voices, cache), "share": 0.01}
 
     def said(unknown_share: float | None) -> list[int]:
-        data = Dataset(open_folder(clips, cache), LABELS, FrontEnd(), cache, **open_voices, unknown_share=unknown_share)
-        x, y = data.epoch(0, 0, STILL)
+        mix = SyntheticVoices(lambda: open_folder(voices, cache), 0.01, unknown_share)
+        data = Dataset(open_folder(clips, cache), LABELS, FrontEnd(), cache, voices=mix, augment=STILL)
+        x, y = data.epoch(0, 0)
         return [len({one.tobytes() for one in x[y.argmax(1) == label]}) for label in range(4)]
 
     assert said(0.99)[3] == 1
@@ -206,10 +207,13 @@ def test_the_everyday_words_are_none_that_the_test_asks_about():
 
 
 def test_without_the_two_classes_an_epoch_is_what_it_was(clips, tmp_path):
-    """The random stream of the augmentation is not touched by the renewal."""
-    plain, more = opened(clips, tmp_path, COMMANDS), opened(clips, tmp_path, ("yes", "no", "_unknown_"))
+    """The random stream of the augmentation is not touched by the sampling."""
+    plain, more = (
+        opened(clips, tmp_path, COMMANDS, AugmentSettings()),
+        opened(clips, tmp_path, ("yes", "no", "_unknown_")),
+    )
     assert plain.noise[0].size == more.noise[0].size > opened(clips, tmp_path).noise[0].size
-    assert plain.epoch(0, 0, AugmentSettings())[1].shape[1] == 2
+    assert plain.epoch(0, 0)[1].shape[1] == 2
 
 
 def test_silence_of_validation_and_test_is_never_heard_in_training():
@@ -230,10 +234,10 @@ def test_silence_is_never_louder_than_its_recording(count, lengths, seed):
 
 def test_a_set_without_background_recordings_has_white_noise_for_silence(clips, tmp_path):
     (clips / "_background_noise_" / "hum.wav").unlink()
-    data = opened(clips, tmp_path)
+    data = opened(clips, tmp_path, augment=AugmentSettings())
     assert any("white noise" in note for note in data.split("validation").notes)
     assert present(data.audio, LABELS) == ("yes", "no", "_unknown_")  # nothing to evaluate silence on
-    data.epoch(0, 0, AugmentSettings())
+    data.epoch(0, 0)
 
 
 @pytest.mark.parametrize(
@@ -259,11 +263,11 @@ def test_the_classes_of_a_recipe(clips, tmp_path, monkeypatch):
     monkeypatch.setenv("HYBRIDQ_CACHE", str(tmp_path / "cache"))
     (tmp_path / "a.yaml").write_text(f"data: {{source: {clips}, words: [yes, no], silence: 0.1, unknown: 0.1}}\n")
     data = open_dataset(load_recipe(tmp_path / "a.yaml"))
-    assert data.words == LABELS
-    assert commands_of(data.words) == COMMANDS
+    assert data.labels == LABELS
+    assert commands_of(data.labels) == COMMANDS
     assert data.unknown_words == ("cat", "zero")
     only = open_dataset(load_recipe(tmp_path / "a.yaml", ["data.silence=0", "data.unknown_words=[zero]"]))
-    assert only.words == ("yes", "no", "_unknown_")
+    assert only.labels == ("yes", "no", "_unknown_")
     assert only.unknown_words == ("zero",)
 
 
@@ -272,7 +276,7 @@ def test_the_real_clips(gsc, tmp_path):
     audio = open_folder(gsc, tmp_path)
     labels = ("yes", "no", "up", "down", "left", "right", "stop", "go", "bed", "cat", "_silence_", "_unknown_")
     found = selection(audio, labels, "test", Negatives())
-    assert found.said.count("_silence_") == 408
+    assert found.words.count("_silence_") == 408
     assert len(found) == 3520 + 408 + 388
     assert any("20 more are of bed and cat" in note for note in found.notes)
     speakers = {clip.speaker for clip in audio.clips if clip.split != "test"}

@@ -15,10 +15,10 @@ from hybridq.errors import UserError
 from hybridq.models.config import ReferenceConfig
 from hybridq.precision import Precision
 from hybridq.recipe.file import linked, load_recipe, load_variants
-from hybridq.recipe.schema import Recipe
-from hybridq.recipe.sections import DataSettings, FeatureSettings, Published
+from hybridq.recipe.schema import Recipe, TrainingSection
+from hybridq.recipe.sections import Published
 from hybridq.settings.yamlfile import to_yaml
-from hybridq.training.settings import AugmentSettings, TrainingSettings
+from hybridq.speech.settings import AugmentSettings, DataSettings, FeatureSettings
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 
@@ -58,7 +58,7 @@ def test_every_key_is_described() -> None:
         DataSettings,
         FeatureSettings,
         AugmentSettings,
-        TrainingSettings,
+        TrainingSection,
         Published,
         ReferenceConfig,
     ):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from hybridq.errors import UserError
 from hybridq.graph.reader import read_graph
-from hybridq.recipe.sections import DecisionSettings
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.settings import DecisionSettings
 from hybridq.streaming.listening import matrices
 from hybridq.streaming.outcome import PLACES, curve, outcome, together
 from hybridq.streaming.reuse import reuse, time_columns

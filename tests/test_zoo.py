@@ -18,8 +18,8 @@ from hybridq.profiler.hello_edge import size
 from hybridq.recipe.file import load_recipe
 from hybridq.runs.experiment import graph_of
 from hybridq.runs.model_folder import load_bundle, save_bundle
-from hybridq.speech.dataset import Normalisation
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.normalisation import Normalisation
 
 ZOO = Path(__file__).resolve().parent.parent / "recipes" / "zoo"
 HELLO_EDGE = {path.stem: path for path in sorted((ZOO / "hello-edge").glob("*.yaml"))}

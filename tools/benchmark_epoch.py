@@ -23,7 +23,7 @@ from hybridq.recipe.file import load_recipe
 from hybridq.speech.augmentation import Manner, augmented, centred, highest_tempo, masked, mixed
 from hybridq.speech.dataset import CHUNK
 from hybridq.speech.mfcc import FrontEnd
-from hybridq.training.settings import AugmentSettings
+from hybridq.speech.settings import AugmentSettings
 
 RECIPE = Path(__file__).resolve().parent.parent / "recipes" / "paper" / "fp32.yaml"
 ROUNDS = 15

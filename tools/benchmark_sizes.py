@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from hybridq.models import build_model
 from hybridq.models.config import CONFIGS
 from hybridq.profiler.hello_edge import size
-from hybridq.recipe.sections import FeatureSettings
 from hybridq.search.networks import FAMILIES, Network, draw
+from hybridq.speech.settings import FeatureSettings
 
 CLASSES, TURNS = 12, 5
 DRAWN, BUILT = 2_000, 4  # networks of a family in a turn

@@ -31,8 +31,8 @@ from hybridq.recipe.file import load_recipe  # noqa: E402
 from hybridq.recipe.schema import Recipe  # noqa: E402
 from hybridq.runs.experiment import graph_of  # noqa: E402
 from hybridq.runs.model_folder import save_bundle  # noqa: E402
-from hybridq.speech.dataset import Normalisation  # noqa: E402
 from hybridq.speech.mfcc import FrontEnd  # noqa: E402
+from hybridq.speech.normalisation import Normalisation  # noqa: E402
 from hybridq.training.pruning import masked_kernels  # noqa: E402
 
 LMU = ROOT / "recipes" / "zoo" / "lmu"

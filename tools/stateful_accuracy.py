@@ -15,6 +15,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from hybridq.data.task import Floats  # noqa: E402
 from hybridq.errors import UserError  # noqa: E402
 from hybridq.integer.arithmetic import logits, quantized  # noqa: E402
 from hybridq.integer.network import IntegerNetwork, Integers  # noqa: E402
@@ -23,7 +24,7 @@ from hybridq.recipe.file import recipe_of  # noqa: E402
 from hybridq.runs.experiment import open_audio, open_dataset  # noqa: E402
 from hybridq.runs.load_network import Trained, chain_of, find_trained  # noqa: E402
 from hybridq.speech.audio.negatives import commands_of  # noqa: E402
-from hybridq.speech.dataset import Dataset, Floats  # noqa: E402
+from hybridq.speech.dataset import Dataset  # noqa: E402
 from hybridq.tracking import open_store  # noqa: E402
 
 STREAMS = 64

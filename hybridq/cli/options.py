@@ -35,7 +35,7 @@ Output = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
 def source_of(data: str | None) -> str | None:
     """The source that --data names, a folder by its whole path."""
-    from hybridq.recipe.sections import SOURCES
+    from hybridq.speech.settings import SOURCES
 
     if data is None or data in SOURCES:
         return data

@@ -1,1 +1,1 @@
-"""What training asks of data, and what data sets share: things made ahead in a thread, arrays kept in files."""
+"""What training asks of data, and what data sets share: prefetching in a thread, arrays kept in files."""

@@ -21,22 +21,23 @@ log = logging.getLogger("hybridq")
 
 
 def key_of(*parts: Any) -> str:
-    """The name of a file for what these parts decide; they are plain data."""
+    """The name of a file whose content these parts decide: 24 hexadecimal digits. The parts are plain data."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 
 def cached(path: Path, make: Callable[[], NDArray[Any]]) -> Any:
     """The array in the file, memory-mapped; made, and written for the next time, where it is missing or broken.
 
-    Of two processes that want the same one, one makes it and the other waits.
+    Of two processes that want the same one, one makes it and the other waits. Raises NotWritable where the file cannot
+    be written.
     """
-    found = _whole(path)
-    if found is not None:
-        return found
+    array = _whole(path)
+    if array is not None:
+        return array
     with locked(path.with_suffix(".lock")):
-        found = _whole(path)
-        if found is not None:
-            return found
+        array = _whole(path)
+        if array is not None:
+            return array
         if path.exists():
             log.warning("the cache file %s is damaged and will be made again", path)
         _keep(path, make())

@@ -1,4 +1,4 @@
-"""Making the next thing in a thread while the one before it is used."""
+"""Prefetching: the next thing is made in a thread while the one before it is used."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ Made = TypeVar("Made")
 TURN = 0.0002  # seconds
 
 
-def made_ahead(
+def prefetch(
     numbers: Iterable[int], make: Callable[[int, threading.Event], Made], name: str
 ) -> Generator[Made, None, None]:
-    """What `make` gives for each number, one ahead. It is told by an event when nobody wants the rest any more.
+    """What `make` gives for each number, made one ahead in a thread of that name.
 
-    Close it (`contextlib.closing`) where it is left early: its thread, of that name, ends then.
+    `make` is also given an event, which is set when nobody wants the rest any more; what it returns then is dropped.
+    What it raises is raised here. Close the generator (`contextlib.closing`) where it is left early: its thread ends
+    then.
     """
     wanted = list(numbers)
     queue: Queue[Any] = Queue(1)
-    over = threading.Event()
+    cancelled = threading.Event()
 
     def work() -> None:
         try:
             for number in wanted:
-                made = make(number, over)
-                if over.is_set():
+                made = make(number, cancelled)
+                if cancelled.is_set():
                     return
                 queue.put(made)
         except BaseException as error:
@@ -44,7 +46,7 @@ def made_ahead(
                     raise item
                 yield item
     finally:
-        over.set()
+        cancelled.set()
         while thread.is_alive():  # it may be waiting for room in the queue
             if not queue.empty():
                 queue.get_nowait()

@@ -1,8 +1,8 @@
 """The constants of the front end in C (c/front_end), and what its columns should be.
 
-The C code computes what `features.FrontEnd` and `dataset.Normalisation` define, in single precision. Its tables are
-computed here, in double precision, and are small by symmetry: half the window, a quarter of the Fourier transform's
-sine, the flanks of the mel triangles as straight lines, one turn of the DCT's cosine.
+The C code computes what `speech.mfcc.FrontEnd` and `speech.normalisation.Normalisation` define, in single precision.
+Its tables are computed here, in double precision, and are small by symmetry: half the window, a quarter of the Fourier
+transform's sine, the flanks of the mel triangles as straight lines, one turn of the DCT's cosine.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from hybridq.errors import UserError
 from hybridq.integer.arithmetic import classes, quantized
 from hybridq.integer.network import IntegerNetwork
-from hybridq.speech.dataset import Normalisation
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.normalisation import Normalisation
 
 Reals = NDArray[np.float64]
 

@@ -212,7 +212,7 @@ def _sounds(
     split = Dataset(open_source(data, negatives=commands_of(labels) != labels), labels, end, cache_root()).split("test")
     chosen = _spread(len(split.sounds), count)
     cropped = np.rint(centred(split.sounds[chosen], end.samples) * front_end.FULL_SCALE)
-    return cropped.astype(np.int16), split.labels[chosen]
+    return cropped.astype(np.int16), split.truth[chosen]
 
 
 def _hostile(end: FrontEnd) -> NDArray[np.int16]:

@@ -10,7 +10,6 @@ from hybridq.errors import UserError
 from hybridq.models.config import DEFAULT_NETWORK, NetworkConfig, ReferenceConfig, config_type
 from hybridq.precision import PrecisionPlan
 from hybridq.recipe.schema import REFERENCES, SECTIONS, Recipe
-from hybridq.recipe.sections import SOURCES
 from hybridq.recipe.variants import variants_of
 from hybridq.settings.validation import Fault, check, keys, refuse
 from hybridq.settings.yamlfile import (
@@ -26,6 +25,7 @@ from hybridq.settings.yamlfile import (
     resolve_path,
     shown,
 )
+from hybridq.speech.settings import SOURCES
 
 OWN = ("name", "description", "sweep", "search")  # what `extends` does not hand on
 SHARED = ("data", "features")  # settings of these reach the start recipe and the teacher too

@@ -26,23 +26,31 @@ from hybridq.errors import UserError
 from hybridq.models.config import NetworkConfig, ReferenceConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import accounting, targets
-from hybridq.recipe.sections import (
-    SOURCES,
-    DataSettings,
-    DecisionSettings,
-    FeatureSettings,
-    Published,
-    SearchAxis,
-)
+from hybridq.recipe.sections import Published, SearchAxis
 from hybridq.settings.section import Section
 from hybridq.settings.validation import fault
 from hybridq.settings.yamlfile import Key, Override, dotted, shown
-from hybridq.training.settings import TrainingSettings
+from hybridq.speech.settings import (
+    SOURCES,
+    AugmentSettings,
+    DataSettings,
+    DecisionSettings,
+    FeatureSettings,
+    SyntheticSettings,
+)
+from hybridq.training.settings import FitSettings, TrainingSettings
 
 SECTIONS = ("data", "features", "model", "precision", "training")  # what decides a result
 DEFAULTS = 1  # raised where a default of one of them changes its value: a recipe silent about it then means another
 # Keys that name other recipes, which are trained first; all agree on the features and on this section.
 REFERENCES = {"start_from": "model", "teacher": "data"}
+
+
+class TrainingSection(TrainingSettings, SyntheticSettings, FitSettings):
+    """How the network is fitted."""
+
+    # Keys stand in the order of the bases, the last one's first: FitSettings is named again, so that its own lead.
+    augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
 
 
 class Recipe(Section):
@@ -73,7 +81,7 @@ class Recipe(Section):
         default={},
         description="layer-name pattern to precision, the last match wins; other layers stay float32",
     )
-    training: TrainingSettings = Field(default=TrainingSettings(), description="how the network is fitted")
+    training: TrainingSection = Field(default=TrainingSection(), description="how the network is fitted")
     decision: DecisionSettings = Field(default=DecisionSettings(), description="when a command is acted upon")
     target: str = Field(default="stm32l496", min_length=1, description="the board that sizes are measured against")
     accounting: str = Field(

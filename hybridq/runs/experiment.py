@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridq.backend.tensorflow import load_tensorflow
+from hybridq.data.task import Floats
 from hybridq.graph.reader import Graph, read_graph
 from hybridq.models import build_model
 from hybridq.paths import cache_root
@@ -23,8 +24,10 @@ from hybridq.speech.audio import (
 from hybridq.speech.audio.clips import STANDARD_WORDS
 from hybridq.speech.audio.everyday import EVERYDAY_WORDS
 from hybridq.speech.audio.negatives import Negatives, commands_of
-from hybridq.speech.dataset import Dataset, Floats, Normalisation
+from hybridq.speech.dataset import Dataset
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.normalisation import Normalisation
+from hybridq.speech.synthetic_mix import SyntheticVoices
 
 if TYPE_CHECKING:
     import keras
@@ -48,11 +51,20 @@ def open_dataset(recipe: Recipe) -> Dataset:
     unknown = choose_other_words(audio, words, asked.unknown_words) if asked.unknown else []
     labels = [*words, *(f"_{name}_" for name in asked.negatives)]
     negatives = Negatives(asked.silence, asked.unknown, asked.unknown_spliced, tuple(unknown))
+    voices = SyntheticVoices(
+        lambda: open_voices(recipe, labels), training.synthetic_share, training.synthetic_unknown_share
+    )
     return Dataset(
-        audio, labels, FrontEnd.of(recipe.features), cache_root(), asked.balance, recipe.features.normalisation,
-        negatives, voices=(lambda: open_voices(recipe, labels)) if training.synthetic_voices else None,
-        share=training.synthetic_share, unknown_share=training.synthetic_unknown_share,
-    )  # fmt: skip
+        audio,
+        labels,
+        FrontEnd.of(recipe.features),
+        cache_root(),
+        asked.balance,
+        recipe.features.normalisation,
+        negatives,
+        voices if training.synthetic_voices else None,
+        training.augment,
+    )
 
 
 def open_voices(recipe: Recipe, labels: Sequence[str]) -> AudioSet:
@@ -60,10 +72,10 @@ def open_voices(recipe: Recipe, labels: Sequence[str]) -> AudioSet:
 
     They say the words among the labels, and for the class unknown everyday words.
     """
-    said = set(commands_of(labels))
+    words = set(commands_of(labels))
     if UNKNOWN in labels:
-        said.update(EVERYDAY_WORDS)
-    ordered = STANDARD_WORDS if said == set(STANDARD_WORDS) else tuple(sorted(said))  # one order: made once
+        words.update(EVERYDAY_WORDS)
+    ordered = STANDARD_WORDS if words == set(STANDARD_WORDS) else tuple(sorted(words))  # one order: made once
     return _voices(recipe.training.synthetic_voices, ordered, cache_root())
 
 
@@ -81,7 +93,7 @@ def network(recipe: Recipe, classes: int) -> keras.Model:
 
 def network_from(parent: keras.Model, recipe: Recipe, data: Dataset) -> keras.Model:
     """The network of a recipe with the weights of another one, whose tensors say where its grids of 8 bits lie."""
-    model = _float_network(recipe, len(data.words))
+    model = _float_network(recipe, len(data.labels))
     copy_weights(parent, model)
     return quantize(model, recipe.plan, calibrated(model, recipe.plan, calibration_clips(data)))
 

@@ -18,8 +18,9 @@ from hybridq.quantize.model import is_grid
 from hybridq.recipe.file import recipe_of
 from hybridq.runs.experiment import calibration_clips, open_dataset
 from hybridq.runs.model_folder import Bundle, load_bundle
-from hybridq.speech.dataset import Dataset, Normalisation
+from hybridq.speech.dataset import Dataset
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.normalisation import Normalisation
 
 if TYPE_CHECKING:
     from hybridq.tracking import Store

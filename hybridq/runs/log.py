@@ -40,7 +40,7 @@ def log_inputs(run: Run, recipe: Recipe, data: Dataset) -> None:
         data.audio.name,
         data.digest,
         str(data.audio.root),
-        words=data.words,
+        words=data.labels,
         synthetic=data.audio.synthetic,
         clips={split: len(data.split(split)) for split in ("training", "validation", "test")},
     )
@@ -111,7 +111,7 @@ def log_result(run: Run, recipe: Recipe, data: Dataset, model: keras.Model, hist
     run.json("profile.json", cost.to_json())
     synthetic = data.audio.synthetic
     run.figure(
-        pictures.confusion(result.confusion, data.words, title=run.name, synthetic=synthetic),
+        pictures.confusion(result.confusion, data.labels, title=run.name, synthetic=synthetic),
         "confusion matrix",
     )
     run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
@@ -138,7 +138,7 @@ def bundled(recipe: Recipe, data: Dataset, model: keras.Model) -> Iterator[Bundl
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         yield save_bundle(
-            folder, model, data.words, data.front_end, data.normalisation, recipe.resolved(), data.unknown_words
+            folder, model, data.labels, data.front_end, data.normalisation, recipe.resolved(), data.unknown_words
         )
 
 
@@ -153,7 +153,7 @@ def _validated(model: keras.Model, data: Dataset) -> dict[str, float]:
 
 def _measured(trained: Trained, data: Dataset, split: str) -> Measurement:
     clips = data.split(split)
-    return measured(trained, *data.inputs(split), data.words, clips.said, clips.notes)
+    return measured(trained, *data.inputs(split), data.labels, clips.words, clips.notes)
 
 
 def _log_integers(run: Run, trained: Trained, scratch: Path) -> None:

@@ -157,7 +157,7 @@ def measured_on(trained: Trained, source: str | None, split: str, threshold: flo
     data = Dataset(audio, words, end, cache_root(), negatives=_negatives(trained, own))
     x, truth = data.inputs(split, normalisation)
     clips, truth = data.split(split), np.array([labels.index(word) for word in words])[truth]
-    found = measured(trained, x, truth, labels, clips.said, clips.notes, threshold)
+    found = measured(trained, x, truth, labels, clips.words, clips.notes, threshold)
     return replace(found, synthetic=audio.synthetic)
 
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.backend.tensorflow import load_qkeras
 from hybridq.errors import UserError
-from hybridq.recipe.sections import DecisionSettings
 from hybridq.speech.audio import NEGATIVES
-from hybridq.speech.dataset import Normalisation
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.normalisation import Normalisation
+from hybridq.speech.settings import DecisionSettings
 
 if TYPE_CHECKING:
     import keras

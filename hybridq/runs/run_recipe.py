@@ -96,7 +96,7 @@ class Laboratory:
         ):
             log_inputs(run, recipe, data)
             start = self._network_of(parent) if parent else None
-            model = network_from(start, recipe, data) if start else network(recipe, len(data.words))
+            model = network_from(start, recipe, data) if start else network(recipe, len(data.labels))
             run.tags({BACKEND: keras_backend()})
             cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
             run.metrics(sizes(cost))
@@ -170,7 +170,7 @@ class Laboratory:
         if tutors:
             tags["taught by"] = ", ".join(tutors)
         if recipe.training.synthetic_voices:
-            tags["training.synthetic.digest"] = open_voices(recipe, data.words).digest
+            tags["training.synthetic.digest"] = open_voices(recipe, data.labels).digest
         if self.reproduces:
             tags[REPRODUCES] = self.reproduces
         return self.store.start_run(run_name(recipe), params=recipe.flat(), tags=tags, parent=self.sweep)
@@ -203,7 +203,7 @@ def fingerprint_of(recipe: Recipe, data: Dataset, *further: str) -> str:
 
     `further` is what tells a run from others of the same recipe.
     """
-    parts = [recipe.digest(), data.digest, list(data.words), *further]
+    parts = [recipe.digest(), data.digest, list(data.labels), *further]
     if recipe.training.synthetic_voices:
-        parts.append(open_voices(recipe, data.words).digest)
+        parts.append(open_voices(recipe, data.labels).digest)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

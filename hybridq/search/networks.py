@@ -23,7 +23,7 @@ from hybridq.profiler.targets import Target, target
 from hybridq.search.axes import MULTIPLE
 
 if TYPE_CHECKING:
-    from hybridq.recipe.sections import FeatureSettings
+    from hybridq.speech.settings import FeatureSettings
 
 Axis = Sequence[Mapping[str, Any]]  # settings, one of which is drawn
 

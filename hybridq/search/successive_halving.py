@@ -52,7 +52,7 @@ def search_space(
     recipe = request.recipe if epochs is None else request.recipe.brief(epochs)
     _check(request)
     data = open_dataset(recipe)
-    drawn = sample(families, recipe.features, len(data.words), request.budget, count, recipe.training.seed)
+    drawn = sample(families, recipe.features, len(data.labels), request.budget, count, recipe.training.seed)
     log.info("%s", drawn.told())
     recipes = [_recipe(request, network, epochs) for network in drawn.networks]
     key = _key(request, recipe, data, families)

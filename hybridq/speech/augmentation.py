@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from hybridq.training.settings import AugmentSettings
+    from hybridq.speech.settings import AugmentSettings
 
 Floats = NDArray[np.float32]
 

@@ -8,87 +8,57 @@ memory-mapped. A cache file carries the checksum of its content; one that does n
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data.cache import cached, key_of
-from hybridq.data.prefetch import made_ahead
+from hybridq.data.prefetch import prefetch
+from hybridq.data.task import Examples, Floats, Retarget, Task
 from hybridq.errors import UserError
-from hybridq.speech.audio import SILENCE, UNKNOWN, AudioSet, Clip, decode, fit, mono, read_clip
+from hybridq.speech.audio import SILENCE, UNKNOWN, AudioSet, Clip, read_clip
 from hybridq.speech.audio.negatives import Negatives, commands_of, selection, unknown_words
+from hybridq.speech.audio.reading import int16, read_clips
 from hybridq.speech.audio.silence import MADE_BY, made_silence, part_of
 from hybridq.speech.augmentation import Manner, augmented, centred, highest_tempo, masked, mixed
 from hybridq.speech.mfcc import EDITION, FrontEnd
-from hybridq.speech.negative_sampling import Renewal
-from hybridq.speech.synthetic_mix import StandIns
-
-if TYPE_CHECKING:
-    from hybridq.training.settings import AugmentSettings
-
-Floats = NDArray[np.float32]
-NormalisationKind = Literal["per_coefficient", "global"]
-Retarget = Callable[[Floats, Floats], Floats]  # inputs (clips, coefficients, frames, 1), targets (clips, words)
+from hybridq.speech.negative_sampling import NegativeSampler
+from hybridq.speech.normalisation import Normalisation
+from hybridq.speech.settings import AugmentSettings, NormalisationKind
+from hybridq.speech.synthetic_mix import SyntheticMix, SyntheticVoices
 
 SECONDS = 1  # the length that every clip is padded or cropped to before anything else
 CHUNK = 256  # clips augmented and transformed at once in training
 
-log = logging.getLogger("hybridq")
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Mean and standard deviation of the training set, one pair a coefficient; they travel with the model."""
-
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-
-    @classmethod
-    def fit(cls, features: Floats, per: NormalisationKind = "per_coefficient") -> Normalisation:
-        """From features (clips, coefficients, frames): each coefficient by itself, or all alike (`global`)."""
-        over = None if per == "global" else (0, 2)
-        mean, deviation = features.mean(over, dtype=np.float64), features.std(over, dtype=np.float64)
-        each = np.ones(features.shape[1])
-        return cls(tuple((mean * each).tolist()), tuple(np.maximum(deviation * each, 1e-6).tolist()))
-
-    def apply(self, features: Floats) -> Floats:
-        """Standardised features of the same shape."""
-        shift = np.asarray(self.mean, np.float32)[:, None]
-        scale = np.asarray(self.deviation, np.float32)[:, None]
-        standard: Floats = np.divide(features - shift, scale, dtype=np.float32)
-        return standard
-
 
 @dataclass(frozen=True)
 class Split:
-    """The clips of one split: sounds int16 (clips, samples), labels (clips,) as indices into the classes.
+    """The clips of one split: sounds int16 (clips, samples), their true classes (clips,) as indices into the labels.
 
-    `said` is the word in each clip, where the class is unknown too; "" where nobody knows. `notes` say, a line each,
+    `words` has the word in each clip, where the class is unknown too; "" where nobody knows. `notes` say, a line each,
     where the clips of silence and of other words come from.
     """
 
     sounds: NDArray[np.int16]
-    labels: NDArray[np.int64]
+    truth: NDArray[np.int64]
     key: str
-    said: tuple[str, ...]
+    words: tuple[str, ...]
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.truth)
 
 
-class Dataset:
-    """The clips of `words` in an audio set, as one front end hears them.
+class Dataset(Task):
+    """The clips of some words in an audio set, as one front end hears them.
 
-    `words` are the classes, in the order of the outputs. SILENCE and UNKNOWN may be among them:
+    `labels` are the classes, in the order of the outputs: words, and among them there may be SILENCE and UNKNOWN:
 
     - silence: in training other pieces of the background recordings in every epoch, and fixed ones in validation, from
       a later part of each recording; in the test the official clips, or fixed pieces from the end of each recording.
@@ -96,61 +66,59 @@ class Dataset:
       validation and test clips of all words that are no command, of which the network may never have heard some; in the
       test the official clips, if there are.
 
-    With `voices`, which opens a set of synthetic ones, their training takes stand in for `share` of the training clips
-    of every epoch (`unknown_share` of those of unknown words, unless None), and for no other clips.
+    With `voices`, synthetic ones, their training takes replace some of the training clips of every epoch, and no other
+    clips. `augment` says what is done to the training clips of an epoch, `balance` whether every class counts the same
+    in training, `per` how features are standardised.
     """
 
     def __init__(
         self,
         audio: AudioSet,
-        words: Sequence[str],
+        labels: Sequence[str],
         front_end: FrontEnd,
         cache: Path,
         balance: bool = True,
         per: NormalisationKind = "per_coefficient",
         negatives: Negatives = Negatives(),  # noqa: B008  (frozen)
-        voices: Callable[[], AudioSet] | None = None,
-        share: float = 0.0,
-        unknown_share: float | None = None,
+        voices: SyntheticVoices | None = None,
+        augment: AugmentSettings = AugmentSettings(),  # noqa: B008  (frozen)
     ) -> None:
-        self.audio, self.words, self.negatives = audio, tuple(words), negatives
-        self.commands = commands_of(words)
+        self.audio, self.labels, self.negatives = audio, tuple(labels), negatives
+        self.commands = commands_of(labels)
         self.front_end, self.cache, self.balance, self.per = front_end, cache, balance, per
-        self.voices = voices
-        asked = share if unknown_share is None else unknown_share
-        self.shares = np.array([asked if word == UNKNOWN else share for word in words])
+        self.voices, self.augment = voices, augment
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split:
-        """The sounds and labels of 'training', 'validation', 'test', or 'all'; UserError where there are none."""
+        """The clips of 'training', 'validation', 'test', or 'all'; UserError where there are none."""
         if name not in self._splits:
             if not self.audio.select(self.commands, name):
                 raise UserError(f"{self.audio.name}: no {name} clips of {', '.join(self.commands)}")
-            chosen = selection(self.audio, self.words, name, self.negatives)
+            chosen = selection(self.audio, self.labels, name, self.negatives)
             key, sounds = self._sounds(self.audio.root, chosen.clips, name, chosen.pieces)
-            self._splits[name] = Split(sounds, self._labels(chosen.said), key, chosen.said, chosen.notes)
+            self._splits[name] = Split(sounds, self._truth(chosen.words), key, chosen.words, chosen.notes)
         return self._splits[name]
 
-    def _labels(self, said: Sequence[str]) -> NDArray[np.int64]:
+    def _truth(self, words: Sequence[str]) -> NDArray[np.int64]:
         """The classes of words, as indices: that of unknown words for one that is no class itself."""
-        index = {word: i for i, word in enumerate(self.words)}
-        return np.array([index.get(word, index.get(UNKNOWN, -1)) for word in said])
+        index = {label: i for i, label in enumerate(self.labels)}
+        return np.array([index.get(word, index.get(UNKNOWN, -1)) for word in words])
 
     @property
     def digest(self) -> str:
         """The digest of all that it may hear; without the classes silence and unknown that of the audio set."""
-        if self.commands == self.words or not self.audio.official:
+        if self.commands == self.labels or not self.audio.official:
             return self.audio.digest
         return hashlib.sha256(f"{self.audio.digest} {self.audio.official_digest}".encode()).hexdigest()
 
     @property
     def unknown_words(self) -> tuple[str, ...]:
         """The words that train the class unknown; none without it."""
-        return unknown_words(self.audio, self.words, self.negatives)
+        return unknown_words(self.audio, self.labels, self.negatives)
 
     def size(self, name: str) -> int:
         """How many clips a split has, without reading them."""
-        return len(selection(self.audio, self.words, name, self.negatives))
+        return len(selection(self.audio, self.labels, name, self.negatives))
 
     def _sounds(
         self, root: Path, clips: Sequence[Clip], name: str = "", pieces: int = 0
@@ -162,20 +130,20 @@ class Dataset:
             parts += [name, pieces, MADE_BY, self.audio.digest]
 
         def make() -> NDArray[np.int16]:
-            sounds = _decode(root, clips, rate)
+            sounds = read_clips([root / clip.path for clip in clips], rate, rate * SECONDS)
             if not pieces:
                 return sounds
             rng = np.random.default_rng(0)
-            return np.concatenate([sounds, made_silence(self._heard(name), rate * SECONDS, pieces, rng)])
+            return np.concatenate([sounds, made_silence(self._recordings(name), rate * SECONDS, pieces, rng)])
 
         key = key_of(*parts)
         return key, cached(self.cache / "sounds" / f"{key}.npy", make)
 
     @cached_property
     def _background(self) -> list[NDArray[np.int16]]:
-        return [_int16(read_clip(self.audio.root / path, self.front_end.sample_rate)) for path in self.audio.noise]
+        return [int16(read_clip(self.audio.root / path, self.front_end.sample_rate)) for path in self.audio.noise]
 
-    def _heard(self, name: str) -> list[NDArray[np.int16]]:
+    def _recordings(self, name: str) -> list[NDArray[np.int16]]:
         """The background recordings as far as a split hears them."""
         return [part_of(recording, name) for recording in self._background]
 
@@ -185,13 +153,13 @@ class Dataset:
         return self._sounds(self.audio.root, self.audio.select(self.unknown_words, "training"))[1]
 
     @cached_property
-    def _stand_ins(self) -> StandIns | None:
+    def _synthetic_mix(self) -> SyntheticMix | None:
         if self.voices is None:
             return None
-        audio = self.voices()
-        clips = audio.select(audio.words() if UNKNOWN in self.words else self.commands, "training")
-        labels = self._labels([clip.word for clip in clips])
-        return StandIns(self._sounds(audio.root, clips)[1], labels, self.shares)
+        audio = self.voices.open()
+        clips = audio.select(audio.words() if UNKNOWN in self.labels else self.commands, "training")
+        classes = self._truth([clip.word for clip in clips])
+        return SyntheticMix(self._sounds(audio.root, clips)[1], classes, self.voices.shares(self.labels))
 
     def features(self, name: str) -> Floats:
         """MFCC of the centred clips of a split, not standardised: (clips, coefficients, frames), memory-mapped."""
@@ -202,7 +170,7 @@ class Dataset:
 
     def inputs(self, name: str, normalisation: Normalisation | None = None) -> tuple[Floats, NDArray[np.int64]]:
         """What a network sees of a split: standardised (clips, coefficients, frames, 1), and the labels (clips,)."""
-        return (normalisation or self.normalisation).apply(self.features(name))[..., None], self.split(name).labels
+        return (normalisation or self.normalisation).apply(self.features(name))[..., None], self.split(name).truth
 
     @cached_property
     def normalisation(self) -> Normalisation:
@@ -212,73 +180,67 @@ class Dataset:
     @cached_property
     def noise(self) -> list[NDArray[np.int16]]:
         """The background recordings that are mixed into training clips: where silence is a class, their first part."""
-        return self._heard("training") if SILENCE in self.words else self._background
+        return self._recordings("training") if SILENCE in self.labels else self._background
 
     def class_weights(self) -> dict[int, float] | None:
         """Weights that make every word count the same in training, whatever its number of clips; None: not balanced."""
         if not self.balance:
             return None
-        counts = np.bincount(self.split("training").labels, minlength=len(self.words))
+        counts = np.bincount(self.split("training").truth, minlength=len(self.labels))
         return {i: float(counts.sum() / (len(counts) * count)) for i, count in enumerate(counts)}
 
     def epoch(
-        self,
-        epoch: int,
-        seed: int,
-        settings: AugmentSettings,
-        retarget: Retarget | None = None,
-        over: threading.Event | None = None,
-    ) -> tuple[Floats, Floats]:
+        self, epoch: int, seed: int, retarget: Retarget | None = None, cancelled: threading.Event | None = None
+    ) -> Examples:
         """The training clips of one epoch, augmented and in random order.
 
-        Inputs (clips, coefficients, frames, 1) and targets (clips, words): ones and zeros, or shares after a mixup, or
+        Inputs (clips, coefficients, frames, 1) and targets (clips, labels): ones and zeros, or shares after a mixup, or
         what `retarget` makes of the inputs and these targets, chunk by chunk.
 
-        Where `over` is set in the middle, what comes back is of no use.
+        Where `cancelled` is set in the middle, what comes back is of no use.
         """
-        split = self.split("training")
+        split, settings = self.split("training"), self.augment
         rng = np.random.default_rng((seed, epoch))
         rate, samples = self.front_end.sample_rate, self.front_end.samples_at(highest_tempo(settings))
         order = rng.permutation(len(split))
-        renew = self._renewal(split, np.random.default_rng((seed, epoch, 1)))
-        out = np.empty((len(order), *self.front_end.shape), np.float32)
-        targets = np.eye(len(self.words), dtype=np.float32)[split.labels[order]]
+        sounds_of = self._negative_sampler(split, np.random.default_rng((seed, epoch, 1)))
+        inputs = np.empty((len(order), *self.front_end.shape, 1), np.float32)
+        targets = np.eye(len(self.labels), dtype=np.float32)[split.truth[order]]
         for first in range(0, len(order), CHUNK):
-            if over and over.is_set():
+            if cancelled and cancelled.is_set():
                 break
-            part = order[first : first + CHUNK]
-            manner = Manner.drawn(settings, len(part), rng)
-            clips = renew(part)
-            if self._stand_ins:
-                clips = self._stand_ins.instead(clips, split.labels[part], rng)
-            sounds = augmented(clips, self.noise, samples, settings, rate, manner.speed, rng)
-            sounds, targets[first : first + CHUNK] = mixed(sounds, targets[first : first + CHUNK], settings, rng)
+            part = slice(first, first + CHUNK)
+            clips = order[part]
+            manner = Manner.drawn(settings, len(clips), rng)
+            recorded = sounds_of(clips)
+            if self._synthetic_mix:
+                recorded = self._synthetic_mix.mix(recorded, split.truth[clips], rng)
+            sounds = augmented(recorded, self.noise, samples, settings, rate, manner.speed, rng)
+            sounds, targets[part] = mixed(sounds, targets[part], settings, rng)
             features = self.normalisation.apply(self.front_end.varied(sounds, manner.tempo, manner.tract))
-            out[first : first + CHUNK] = masked(features, settings, rng)
+            inputs[part] = masked(features, settings, rng)[..., None]
             if retarget:
-                targets[first : first + CHUNK] = retarget(
-                    out[first : first + CHUNK, ..., None], targets[first : first + CHUNK]
-                )
-        return out[..., None], targets
+                targets[part] = retarget(inputs[part], targets[part])
+        return inputs, targets
 
-    def _renewal(self, split: Split, rng: np.random.Generator) -> Renewal:
-        _, words = np.unique(split.said, return_inverse=True)
-        silent = np.array([word == SILENCE for word in split.said])
-        learnt = UNKNOWN in self.words
-        unknown = split.labels == self.words.index(UNKNOWN) if learnt else np.zeros_like(silent)
-        recordings = self._heard("training") if silent.any() else []
-        pool = self._pool if learnt else None
-        return Renewal(split.sounds, words, silent, unknown, pool, recordings, self.negatives.spliced, rng)
+    def _negative_sampler(self, split: Split, rng: np.random.Generator) -> NegativeSampler:
+        _, words = np.unique(split.words, return_inverse=True)
+        silent = np.array([word == SILENCE for word in split.words])
+        has_unknown = UNKNOWN in self.labels
+        unknown = split.truth == self.labels.index(UNKNOWN) if has_unknown else np.zeros_like(silent)
+        recordings = self._recordings("training") if silent.any() else []
+        pool = self._pool if has_unknown else None
+        return NegativeSampler(split.sounds, words, silent, unknown, pool, recordings, self.negatives.spliced, rng)
 
     def epochs(
-        self, start: int, stop: int, seed: int, settings: AugmentSettings, retarget: Retarget | None = None
-    ) -> Generator[tuple[Floats, Floats], None, None]:
+        self, start: int, stop: int, seed: int, retarget: Retarget | None = None
+    ) -> Generator[Examples, None, None]:
         """The epochs from start to stop; each is made in the background while the one before it is trained on.
 
         Close it (`contextlib.closing`) where it is left early: its thread ends then.
         """
-        return made_ahead(
-            range(start, stop), lambda number, over: self.epoch(number, seed, settings, retarget, over), "epochs"
+        return prefetch(
+            range(start, stop), lambda number, cancelled: self.epoch(number, seed, retarget, cancelled), "epochs"
         )
 
     def _transform(self, sounds: NDArray[np.int16]) -> Floats:
@@ -287,24 +249,3 @@ class Dataset:
             part = centred(sounds[first : first + 1024], self.front_end.samples)
             out[first : first + 1024] = self.front_end.mfcc_parallel(part)
         return out
-
-
-def _decode(root: Path, clips: Sequence[Clip], rate: int) -> NDArray[np.int16]:
-    log.info("reading %d clips", len(clips))
-    converted = 0
-
-    def read(clip: Clip) -> NDArray[np.int16]:
-        nonlocal converted
-        recording = decode(root / clip.path)
-        converted += recording.rate != rate or recording.samples.shape[1] > 1
-        return _int16(fit(mono(recording, rate), rate * SECONDS))
-
-    with ThreadPoolExecutor(2) as pool:
-        sounds = np.stack(list(pool.map(read, clips)))
-    if converted:
-        log.info("%d of them were not mono at %d Hz: channels mixed, rate converted", converted, rate)
-    return sounds
-
-
-def _int16(sound: Floats) -> NDArray[np.int16]:
-    return np.clip(np.rint(sound * 32768), -32768, 32767).astype(np.int16)

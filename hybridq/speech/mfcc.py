@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from hybridq.errors import UserError
 
 if TYPE_CHECKING:
-    from hybridq.recipe.sections import FeatureSettings
+    from hybridq.speech.settings import FeatureSettings
 
 Floats = NDArray[np.float32]
 

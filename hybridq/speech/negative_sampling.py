@@ -15,12 +15,12 @@ Sounds = NDArray[np.int16]  # (clips, samples)
 FADE = 160  # samples over which one half of a spliced word goes over into the other
 
 
-class Renewal:
-    """One epoch's choice. `words` (clips,) are numbers of the words in the training clips `sounds`.
+class NegativeSampler:
+    """One epoch's choice of them. `words` (clips,) are numbers of the words in the training clips `sounds`.
 
-    `silent` and `unknown` (clips,) say which of them are renewed. `pool` are all clips of unknown words, which come
-    again where more are renewed; `recordings` what silence is made of; `splices` the share of unknown clips that are
-    spliced.
+    `silent` and `unknown` (clips,) say which of these are drawn anew. `pool` are all clips of unknown words, which come
+    again where more are drawn; `recordings` what silence is made of; `splices` the share of unknown clips that are
+    spliced (0 to 1).
     """
 
     def __init__(

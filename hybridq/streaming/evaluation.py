@@ -15,11 +15,11 @@ from hybridq.errors import NotWritable, UserError
 from hybridq.graph.reader import Graph, read_graph
 from hybridq.pretrained import PREFIX, pretrained_file
 from hybridq.recipe.file import load_recipe
-from hybridq.recipe.sections import DecisionSettings
 from hybridq.runs.experiment import graph_of, open_audio
 from hybridq.runs.load_network import Trained
 from hybridq.runs.measurement import VOICES
 from hybridq.speech.audio.negatives import commands_of
+from hybridq.speech.settings import DecisionSettings
 from hybridq.streaming.listening import Spotter, answers, spotter
 from hybridq.streaming.outcome import Outcome, curve, outcome, together
 from hybridq.streaming.reuse import Reuse, reuse

@@ -19,9 +19,9 @@ from hybridq.models import lmu
 from hybridq.quantize.model import is_grid
 from hybridq.runs.load_network import Trained
 from hybridq.runs.measurement import INTEGER, KERAS
-from hybridq.speech.dataset import Normalisation
 from hybridq.speech.decision import softmax
 from hybridq.speech.mfcc import Floats, FrontEnd
+from hybridq.speech.normalisation import Normalisation
 from hybridq.streaming.rule import Answer, Moment, Rule, heard, moments
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from hybridq.errors import UserError
-from hybridq.recipe.sections import DecisionSettings
 from hybridq.runs.load_network import Trained
 from hybridq.speech.audio.negatives import commands_of
 from hybridq.speech.decision import REJECTED
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.speech.settings import DecisionSettings
 
 Probabilities = NDArray[np.float64]  # (classes,)
 Answer = tuple[int, Probabilities]  # samples heard so far, and what the network says of the last of them

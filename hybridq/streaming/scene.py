@@ -80,7 +80,7 @@ def speech(audio: AudioSet, commands: Sequence[str], split: str, end: FrontEnd) 
     found = Dataset(audio, [*mine, UNKNOWN], end, cache_root(), negatives=Negatives(unknown=1.0)).split(split)
     recordings = [read_clip(audio.root / path, end.sample_rate) * 32767 for path in audio.noise]
     noise = tuple(part_of(one.astype(np.int16), split) for one in recordings)
-    return Speech(found.sounds, found.said, tuple(mine), noise, audio.synthetic)
+    return Speech(found.sounds, found.words, tuple(mine), noise, audio.synthetic)
 
 
 def scene(said: Speech, snr_db: float, seconds: float, rate: int, seed: int) -> Scene:

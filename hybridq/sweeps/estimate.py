@@ -102,9 +102,9 @@ def _cost(recipe: Recipe, name: str, paces: dict[str, _Pace]) -> Cost:
     if _is_here(recipe):
         data = open_dataset(recipe)
         clips, checked = data.size("training"), data.size("validation")
-        parts = (recipe.model, recipe.plan, recipe.training.batch, data.front_end.shape, len(data.words))
+        parts = (recipe.model, recipe.plan, recipe.training.batch, data.front_end.shape, len(data.labels))
         if repr(parts) not in paces:
-            paces[repr(parts)] = _timed(recipe, len(data.words))
+            paces[repr(parts)] = _timed(recipe, len(data.labels))
         pace = paces[repr(parts)]
         minutes = recipe.training.epochs * (clips * pace.training + checked * pace.checking) / 60
     return Cost(

@@ -83,8 +83,8 @@ class _Telling:
         counts = [len(data.split(split)) for split in ("training", "validation", "test")]
         self.synthetic = data.audio.synthetic
         self.text = (
-            f"{recipe.name} (seed {recipe.training.seed}): {data.audio.name}, {len(data.words)} words "
-            f"({' '.join(data.words)}); {counts[0]} training, {counts[1]} validation, {counts[2]} test clips"
+            f"{recipe.name} (seed {recipe.training.seed}): {data.audio.name}, {len(data.labels)} words "
+            f"({' '.join(data.labels)}); {counts[0]} training, {counts[1]} validation, {counts[2]} test clips"
         )
 
     def begin(self, epochs: Sequence[Epoch]) -> None:

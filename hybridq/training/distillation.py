@@ -10,14 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from hybridq.data.task import Floats, Retarget
 
 if TYPE_CHECKING:
     import keras
-
-    from hybridq.speech.dataset import Retarget
-
-Floats = NDArray[np.float32]
 
 
 def taught_by(teachers: Sequence[keras.Model], share: float = 1.0, temperature: float = 1.0) -> Retarget:

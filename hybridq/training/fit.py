@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from hybridq.backend.tensorflow import bfloat16_products
+from hybridq.data.task import Task
 from hybridq.errors import RUN_FAILED, NotWritable, UserError
 from hybridq.training.distillation import taught_by
 from hybridq.training.fused_norms import fused_norms
@@ -30,7 +31,6 @@ from hybridq.training.pruning import masked_kernels, sparsity
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.speech.dataset import Dataset
     from hybridq.training.settings import TrainingSettings
 
 STEP_DROPS = ((0.6, 0.1), (0.85, 0.01))  # schedule 'step': after this share of the steps, this factor
@@ -103,7 +103,7 @@ def learning_rate(settings: TrainingSettings, step: int, steps_per_epoch: int) -
 
 def train(
     model: keras.Model,
-    data: Dataset,
+    data: Task,
     settings: TrainingSettings,
     file: Path,
     watcher: Watcher,
@@ -120,7 +120,7 @@ def train(
     """
     compile_model(model, settings)
     history, best = _restore(file, model) if resume and file.exists() else (History(), model.get_weights())
-    steps = math.ceil(len(data.split("training")) / settings.batch)
+    steps = math.ceil(data.size("training") / settings.batch)
     callback = _watch_batches(settings, steps, watcher)
     retarget = taught_by(teachers, settings.teacher_share, settings.teacher_temperature) if teachers else None
 
@@ -132,7 +132,7 @@ def train(
     last = done if done and judge and judge.enough(history.epochs, latest) else settings.epochs
     clock = time.monotonic()
     with ExitStack() as during:
-        epochs = data.epochs(done, last, settings.seed, settings.augment, retarget)
+        epochs = data.epochs(done, last, settings.seed, retarget)
         during.enter_context(closing(epochs))
         during.enter_context(fused_norms(model))
         bound = during.enter_context(clipped_latents(model)) if settings.latent_clip else None
@@ -217,10 +217,10 @@ def compile_model(model: keras.Model, settings: TrainingSettings) -> None:
     model.optimizer.build(model.trainable_variables)
 
 
-def validate(model: keras.Model, data: Dataset) -> dict[str, float]:
+def validate(model: keras.Model, data: Task) -> dict[str, float]:
     """Loss, accuracy (0 to 1) and cross-entropy (labels not smoothed) of a compiled model on the validation clips."""
-    inputs, labels = data.inputs("validation")
-    targets = np.eye(len(data.words), dtype=np.float32)[labels]
+    inputs, truth = data.inputs("validation")
+    targets = np.eye(len(data.labels), dtype=np.float32)[truth]
     found: dict[str, float] = model.evaluate(inputs, targets, batch_size=256, verbose=0, return_dict=True)
     return found
 

@@ -1,4 +1,4 @@
-"""The section `training` of a recipe: how a network is fitted, and what is done to the clips that it hears."""
+"""What fitting a network is told: keys of the section `training` of a recipe, with defaults, limits and meaning."""
 
 from __future__ import annotations
 
@@ -9,68 +9,6 @@ from pydantic import Field, field_validator, model_validator
 from hybridq.settings.section import Range, Section
 from hybridq.settings.validation import fault
 from hybridq.settings.yamlfile import shown
-
-
-class AugmentSettings(Section):
-    """Changes made to each training clip at random, anew in every epoch."""
-
-    shift_ms: float = Field(default=100.0, ge=0, le=1_000, description="largest shift in time, either way (ms)")
-    speed: Range = Field(
-        default=(0.9, 1.1),
-        description="change of speed, and so of pitch and tempo, slowest and fastest, from 0.5 to 2 (factor)",
-    )
-    tempo: Range = Field(
-        default=(1.0, 1.0), description="change of tempo at the same pitch, slowest and fastest, from 0.5 to 2 (factor)"
-    )
-    pitch_semitones: Range = Field(
-        default=(0.0, 0.0),
-        description="change of pitch at the same tempo, lowest and highest, from -12 to 12 (semitones)",
-    )
-    vocal_tract: Range = Field(
-        default=(1.0, 1.0),
-        description=(
-            "length of the speaker's vocal tract over what it is, shortest and longest, from 0.5 to 2 (factor)"
-        ),
-    )
-    noise_probability: float = Field(
-        default=0.8, ge=0, le=1, description="share of clips that get background noise (0 to 1)"
-    )
-    noise_snr_db: Range = Field(
-        default=(5.0, 40.0), description="signal-to-noise ratio of that noise, lowest and highest (dB)"
-    )
-    hiss_db: Range | None = Field(
-        default=(30.0, 60.0),
-        description="white noise in every clip, this far below its level, least and most; null: none (dB)",
-    )
-    gain_db: Range = Field(default=(-6.0, 6.0), description="change of level, lowest and highest (dB)")
-    mixup: float = Field(
-        default=0.0, ge=0, le=10, description="mix pairs of clips, shares from Beta(mixup, mixup); 0: off"
-    )
-    time_mask: int = Field(default=0, ge=0, description="longest stretch of frames blanked out (frames)")
-    time_masks: int = Field(default=1, ge=1, le=100, description="how many such stretches in each clip (count)")
-    frequency_mask: int = Field(default=0, ge=0, description="widest band of coefficients blanked out (coefficients)")
-    frequency_masks: int = Field(default=1, ge=1, le=100, description="how many such bands in each clip (count)")
-
-    @field_validator("speed", "tempo", "vocal_tract")
-    @classmethod
-    def _speakable(cls, factors: tuple[float, float]) -> tuple[float, float]:
-        if not 0.5 <= factors[0] <= factors[1] <= 2:
-            raise fault(f"two factors from 0.5 to 2, the lower first (is {shown(list(factors))})")
-        return factors
-
-    @field_validator("pitch_semitones")
-    @classmethod
-    def _within_an_octave(cls, pitch: tuple[float, float]) -> tuple[float, float]:
-        if not -12 <= pitch[0] <= pitch[1] <= 12:
-            raise fault(f"two numbers from -12 to 12, the lower first (is {shown(list(pitch))})")
-        return pitch
-
-    @field_validator("noise_snr_db", "hiss_db", "gain_db")
-    @classmethod
-    def _ascending(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
-        if pair and pair[0] > pair[1]:
-            raise fault(f"the lower value comes first (is {shown(list(pair))})")
-        return pair
 
 
 class PruneSettings(Section):
@@ -96,8 +34,8 @@ class PruneSettings(Section):
         return self
 
 
-class TrainingSettings(Section):
-    """How the network is fitted."""
+class FitSettings(Section):
+    """How the weights are fitted."""
 
     seed: int = Field(
         default=0, ge=0, lt=2**32, description="seed of the weights, the order of clips and the augmentation"
@@ -153,27 +91,6 @@ class TrainingSettings(Section):
         description="bound on the latent weights of binary and ternary layers in the first and in the last epoch,"
         " linear between: a multiple, more than 1, of their mean magnitude in an output channel; null: none (factor)",
     )
-    synthetic_voices: int = Field(
-        default=0,
-        ge=0,
-        le=100_000,
-        description="synthetic voices, of which eight in ten say the words in the place of training clips; 0: none"
-        " (count)",
-    )
-    synthetic_share: float = Field(
-        default=0.2,
-        gt=0,
-        lt=1,
-        description="share of the training clips that they replace, others in every epoch (0 to 1)",
-    )
-    synthetic_unknown_share: float | None = Field(
-        default=None,
-        gt=0,
-        lt=1,
-        description="the same of the clips of _unknown_, where they say everyday words; null: synthetic_share (0 to 1)",
-    )
-    prune: PruneSettings = Field(default=PruneSettings(), description="weights that become zero in training")
-    augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
 
     @field_validator("latent_clip")
     @classmethod
@@ -182,16 +99,15 @@ class TrainingSettings(Section):
             raise fault(f"two factors above 1, for the first and the last epoch (is {shown(list(bounds))})")
         return bounds
 
+
+class TrainingSettings(FitSettings):
+    """All that `training.fit.train` is told: how the weights are fitted, and which of them become zero."""
+
+    prune: PruneSettings = Field(default=PruneSettings(), description="weights that become zero in training")
+
     @model_validator(mode="after")
     def _pruned_in_time(self) -> TrainingSettings:
         if self.prune.sparsity and self.prune.last > self.epochs:
             message = f"at most training.epochs, {self.epochs} (is {self.prune.last})"
             raise fault(message, "prune", "epochs")
         return self
-
-    @field_validator("synthetic_voices")
-    @classmethod
-    def _heard(cls, count: int) -> int:
-        if count in (1, 2):
-            raise fault(f"must be 0, or 3 or more: voices are kept out for validation and test (is {count})")
-        return count

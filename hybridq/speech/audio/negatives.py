@@ -43,7 +43,7 @@ class Selection:
         return len(self.clips) + self.pieces
 
     @property
-    def said(self) -> tuple[str, ...]:
+    def words(self) -> tuple[str, ...]:
         """The word in each clip, SILENCE where there is none, "" where the official test set does not tell."""
         return (*(clip.word for clip in self.clips), *[SILENCE] * self.pieces)
 

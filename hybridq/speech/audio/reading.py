@@ -1,12 +1,15 @@
-"""Reads one recording: WAV, FLAC or OGG to float32 mono at the wanted rate, or one line saying what is wrong.
+"""Reads recordings: WAV, FLAC or OGG to float32 mono at the wanted rate, or one line saying what is wrong.
 
 libsndfile reads a WAV or OGG file that was cut short as if it were a shorter recording. A keyword cut in half
 is worse than no clip, so the container's own promise is checked against the file before decoding.
 """
 
+import logging
 import math
 import os
 import struct
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +24,8 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 UNKNOWN_LENGTH = 0xFFFFFFFF
 
 OGG_LAST_PAGE = 0x04  # RFC 3533, section 6, header_type_flag: last page of the stream
+
+log = logging.getLogger("hybridq")
 
 
 @dataclass(frozen=True)
@@ -74,8 +79,32 @@ def read_clip(path: Path, sample_rate: int = 16000) -> np.ndarray:
     return mono(decode(path), sample_rate)
 
 
+def read_clips(paths: Sequence[Path], sample_rate: int, samples: int) -> np.ndarray:
+    """Read recordings as `read_clip` does, each made exactly `samples` long: int16 (recordings, samples)."""
+    log.info("reading %d clips", len(paths))
+    converted = 0
+
+    def read(path: Path) -> np.ndarray:
+        nonlocal converted
+        recording = decode(path)
+        converted += recording.rate != sample_rate or recording.samples.shape[1] > 1
+        return int16(fit(mono(recording, sample_rate), samples))
+
+    with ThreadPoolExecutor(2) as pool:
+        sounds = np.stack(list(pool.map(read, paths)))
+    if converted:
+        log.info("%d of them were not mono at %d Hz: channels mixed, rate converted", converted, sample_rate)
+    return sounds
+
+
+def int16(wave: np.ndarray) -> np.ndarray:
+    """A float wave within -1 to 1 as int16, of which 32,768 would be 1."""
+    whole: np.ndarray = np.clip(np.rint(wave * 32768), -32768, 32767).astype(np.int16)
+    return whole
+
+
 def mono(recording: Recording, sample_rate: int = 16000) -> np.ndarray:
-    """What `read_clip` gives, of a recording that was decoded already."""
+    """One channel of a decoded recording, as `read_clip` gives it."""
     wave = recording.samples.mean(axis=1, dtype=np.float32)
     if recording.rate != sample_rate:
         from scipy.signal import resample_poly
