@@ -95,6 +95,16 @@ class Format(str, Enum):
             "s4", ("hq_conv.c", "hq_conv_s4.c"), (*_BYTES, "hq_dense_s4.c"), strip_bytes=2, most_inputs=140_000
         ),
     )
+    INT2 = Row(
+        "2-bit",
+        2,
+        "#8a6d00",
+        integers=(-3, -1, 1, 3),  # evenly spaced about 0: of two bits the least error, and two sums of binary weights
+        kernel=Quantizer("levels", {"alpha": "auto"}),
+        outputs=Quantizer("levels", {"alpha": 0.5}),
+        planes={-3: "00", -1: "01", 1: "10", 3: "11"},
+        kernels=_bit_kernels("i2"),
+    )
     TERNARY = Row(
         "ternary",
         2,

@@ -37,6 +37,11 @@ _T, _I = np.arange(8)[:, None], np.arange(4)[None, :]
 _BIT = (8 * _I + 7 - _T).astype(np.uint32)  # of weight 4 t + i, as [t, i]
 
 
+def stored_format(layer: Convolution | Depthwise | Dense) -> Format:
+    """The format in which a layer's weights are packed: its own, or the next wider one that has kernels there."""
+    return Format.INT8 if isinstance(layer, Depthwise) else layer.width.stored
+
+
 def pack(weights: Integers, width: Format) -> bytes:
     """The weights of a dense (2 axes), depthwise (3) or convolutional layer (4). Their values must be of that width."""
     if weights.ndim == 3:

@@ -14,6 +14,7 @@ from hybridq.formats import Format
 from hybridq.graph.reader import Graph
 from hybridq.image.constants import Weighted, constants_bytes, states_bytes
 from hybridq.image.memory_plan import Plan, plan
+from hybridq.image.packing import stored_format
 from hybridq.integer.fusion import NORM, Chain, structure
 from hybridq.integer.network import IntegerNetwork
 from hybridq.integer.online import on_device
@@ -53,6 +54,16 @@ class Image:
     def sizes(self) -> tuple[int, ...]:
         """Flash of each step."""
         return tuple(map(constants_bytes, self.network.layers))
+
+    @property
+    def stored_wider(self) -> tuple[tuple[str, str, str], ...]:
+        """Layers whose weights no kernel takes in their format: name, format, and the wider one they are stored in."""
+        weighted = [layer for layer in self.network.layers if isinstance(layer, Weighted)]
+        return tuple(
+            (layer.name, str(layer.width), str(stored_format(layer)))
+            for layer in weighted
+            if stored_format(layer) is not layer.width
+        )
 
     def saving(self, name: str, to: Format) -> int:
         """Bytes of flash that a layer saves with weights of that precision."""

@@ -56,6 +56,7 @@ def profile(
         widths=_widths(counted, rows),
         lifetimes=ram.lifetimes,
         plans=_plans(graph, rows, rules),
+        stored_wider=counted.stored_wider,
         no_image=counted.no_image,
     )
 
@@ -77,6 +78,7 @@ class _Counted:
     plan: PrecisionPlan | None  # that the steps are counted by; None: their own precisions
     sizes: tuple[int, ...]  # bytes of flash of each step
     ram: arena.Ram
+    stored_wider: tuple[tuple[str, str, str], ...] = ()  # see Profile
     no_image: str = ""  # why it is not an image of our own, where that was asked for
 
 
@@ -89,11 +91,11 @@ def _counted(
 
         image = image_of(graph, plan, trained)
         if not isinstance(image, str):
-            return _Counted(image.steps, None, image.sizes, image.ram())
+            return _Counted(image.steps, None, image.sizes, image.ram(), image.stored_wider)
         no_image = image
     steps = merge(graph, rules, plan)
     sizes = memory.weights_bytes(steps, plan, rules)
-    return _Counted(steps, plan, sizes, arena.ram(graph, steps, plan, rules), no_image)
+    return _Counted(steps, plan, sizes, arena.ram(graph, steps, plan, rules), no_image=no_image)
 
 
 def _rows(counted: _Counted, rules: Accounting) -> tuple[Row, ...]:

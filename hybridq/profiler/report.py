@@ -76,6 +76,7 @@ class Profile(Result):
     widths: tuple[Width, ...]  # the widest first
     lifetimes: tuple[Lifetime, ...]  # where each tensor lies in the arena, and from which row to which
     plans: tuple[tuple[str, int], ...]  # for a float network: (plan, flash in bytes under it)
+    stored_wider: tuple[tuple[str, str, str], ...] = ()  # of an image: layer, its format, the wider one it is stored in
     no_image: str = ""  # why figures that should be those of an image of our own are not
 
     @property

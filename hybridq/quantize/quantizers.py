@@ -22,8 +22,11 @@ from hybridq.formats import Format, Quantizer
 
 load_qkeras()
 import qkeras  # noqa: E402
+from qkeras.base_quantizer import BaseQuantizer  # noqa: E402
 
 LOWEST, HIGHEST = -128, 127
+NORMAL_SCALE = 0.624  # times the mean magnitude: the best scale of -3, -1, 1, 3 for normally distributed weights
+FITS = 3  # of that scale to the weights there are
 PACKAGE = "hybridq"
 
 
@@ -113,6 +116,55 @@ class ternary(_OfFormat, qkeras.ternary):  # type: ignore[misc]
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class binary(_OfFormat, qkeras.binary):  # type: ignore[misc]
     """-1 and 1."""
+
+
+class _Levels(BaseQuantizer):  # type: ignore[misc]
+    """Weights as -3, -1, 1 and 3 times a scale, in the way of QKeras' quantizers."""
+
+    def __init__(self, alpha: float | str = "auto") -> None:
+        super().__init__()
+        self.alpha, self.bits, self.scale = alpha, 2, None
+
+    def __call__(self, x: Any) -> Any:
+        channels = tuple(range(len(x.shape) - 1))
+        if self.alpha == "auto":
+            self.scale = NORMAL_SCALE * ops.mean(ops.abs(x), axis=channels, keepdims=True)
+            for _ in range(FITS):
+                odd = _odd(x, self.scale)
+                self.scale = ops.mean(x * odd, axis=channels, keepdims=True) / ops.mean(
+                    odd * odd, axis=channels, keepdims=True
+                )
+        else:
+            self.scale = float(self.alpha)
+        return x + ops.stop_gradient(self.scale * _odd(x, self.scale) - x)
+
+    def __str__(self) -> str:
+        return f"levels(alpha={self.alpha!r})"
+
+    def max(self) -> float:
+        """The bound that QKeras puts on latent weights."""
+        return 1.0
+
+    def min(self) -> float:
+        """The bound that QKeras puts on latent weights."""
+        return -1.0
+
+    def get_config(self) -> dict[str, Any]:
+        """What a saved model needs to make it again."""
+        return {"alpha": self.alpha}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class levels(_OfFormat, _Levels):
+    """-3, -1, 1 and 3 times a scale: that of the least squared error in each channel (the last axis), or a number.
+
+    alpha: "auto" or the scale. The gradient passes unchanged (straight-through estimator).
+    """
+
+
+def _odd(x: Any, scale: Any) -> Any:
+    """The nearest of -3, -1, 1 and 3 steps."""
+    return 2 * ops.clip(ops.floor(x / (2 * scale + keras.config.epsilon() ** 2)), -2, 1) + 1
 
 
 class _OfEarlierVersions:

@@ -87,6 +87,16 @@ uint32_t hq_binary_outputs(const uint32_t *weights, const int8_t *x, uint32_t qu
     return 4;
 }
 
+/* A weight is 2 a + b, of binary a and b. */
+uint32_t hq_4_level_outputs(const uint32_t *weights, const int8_t *x, uint32_t quads, uint32_t all, int32_t outputs[4])
+{
+    uint32_t sums[4];
+    hq_bit_sums(weights, x, quads, sums);
+    outputs[0] = (int32_t)(4 * sums[0] + 2 * sums[1] - 3 * all);
+    outputs[1] = (int32_t)(4 * sums[2] + 2 * sums[3] - 3 * all);
+    return 2;
+}
+
 uint32_t hq_ternary_outputs(const uint32_t *weights, const int8_t *x, uint32_t quads, uint32_t all, int32_t outputs[4])
 {
     uint32_t sums[4];

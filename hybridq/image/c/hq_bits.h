@@ -1,4 +1,4 @@
-/* Sums over the inputs whose bit is set: what 1-bit and ternary layers are made of. */
+/* Sums over the inputs whose bit is set: what 1-bit, 2-bit and ternary layers are made of. */
 #ifndef HQ_BITS_H
 #define HQ_BITS_H
 
@@ -16,6 +16,7 @@ uint32_t hq_sum_of(const int8_t *x, uint32_t count);
 typedef uint32_t hq_bit_outputs(const uint32_t *weights, const int8_t *x, uint32_t quads, uint32_t all,
                                 int32_t outputs[4]);
 hq_bit_outputs hq_binary_outputs;  /* 4: a set bit is 1, a clear one -1 */
+hq_bit_outputs hq_4_level_outputs; /* 2, each 2 a + b: a row of a and one of b, a set bit is 1, a clear one -1 */
 hq_bit_outputs hq_ternary_outputs; /* 2, each a row of the weights that are 1 and a row of those that are -1 */
 
 #endif

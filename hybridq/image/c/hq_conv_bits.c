@@ -1,4 +1,4 @@
-/* Convolutions with 1-bit and ternary weights: as in hq_conv.c, but the strip is int8, and one position at a time. */
+/* Convolutions with 1-bit, 2-bit and ternary weights: as in hq_conv.c, but the strip is int8, and one position at a time. */
 #include "hq_bits.h"
 #include "hq_conv.h"
 
@@ -55,6 +55,11 @@ static void bits_row(const hq_conv *layer, const int8_t *const rows[], int8_t *o
 void hq_conv_b1_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
 {
     bits_row(layer, rows, out, scratch, hq_binary_outputs);
+}
+
+void hq_conv_i2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
+{
+    bits_row(layer, rows, out, scratch, hq_4_level_outputs);
 }
 
 void hq_conv_t2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)

@@ -1,4 +1,4 @@
-/* Dense layers with 1-bit and ternary weights. */
+/* Dense layers with 1-bit, 2-bit and ternary weights. */
 #include "hq_bits.h"
 
 static void bits(const hq_dense *layer, const int8_t *x, int32_t *sums, hq_bit_outputs *outputs)
@@ -19,6 +19,11 @@ static void bits(const hq_dense *layer, const int8_t *x, int32_t *sums, hq_bit_o
 void hq_dense_b1(const hq_dense *layer, const int8_t *x, int32_t *sums)
 {
     bits(layer, x, sums, hq_binary_outputs);
+}
+
+void hq_dense_i2(const hq_dense *layer, const int8_t *x, int32_t *sums)
+{
+    bits(layer, x, sums, hq_4_level_outputs);
 }
 
 void hq_dense_t2(const hq_dense *layer, const int8_t *x, int32_t *sums)

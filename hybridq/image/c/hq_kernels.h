@@ -38,6 +38,7 @@ typedef struct {
  * each (window_rows, inputs): packing.scratch_bytes. */
 void hq_conv_s8_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_s4_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
+void hq_conv_i2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_t2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_b1_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 
@@ -53,6 +54,7 @@ typedef struct {
 /* The sums of a dense layer, one for each output; then the stored integers, or the logits of a last layer. */
 void hq_dense_s8(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_s4(const hq_dense *layer, const int8_t *x, int32_t *sums);
+void hq_dense_i2(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_t2(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_b1(const hq_dense *layer, const int8_t *x, int32_t *sums);
 void hq_dense_sparse(const hq_dense *layer, const int8_t *x, int32_t *sums); /* 4 bits: hybridq/image/sparse.py */

@@ -30,6 +30,7 @@ def _(report: Profile) -> dict[str, Any]:
         "target": asdict(report.target),
         "accounting": report.accounting,
         "no_image": report.no_image or None,
+        "stored_wider": [dict(zip(("layer", "format", "stored"), one, strict=True)) for one in report.stored_wider],
         "planner": report.planner,
         "io_in_activations": report.buffers_inside,
         "peak": report.peak,
