@@ -24,7 +24,7 @@ from hybridq.search.precision import search_plans
 from hybridq.search.request import Request
 from hybridq.search.sensitivity import Change, Score, Sensitivity
 from hybridq.search.space import Space
-from hybridq.settings.yamlfile import Override
+from hybridq.settings.tree import Override
 from hybridq.sweeps import Crew, Schedule, in_process
 from hybridq.tracking import RunView, open_store
 

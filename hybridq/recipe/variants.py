@@ -18,7 +18,7 @@ import itertools
 from pathlib import PurePath
 
 from hybridq.errors import UserError
-from hybridq.settings.yamlfile import Node, Override, shown
+from hybridq.settings.tree import Node, Override, shown
 
 MOST_RUNS = 1_000
 LONGEST_NAME = 100  # characters

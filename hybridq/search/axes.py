@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hybridq.errors import UserError
 from hybridq.recipe.variants import named, setting
-from hybridq.settings.yamlfile import Key, Override, node_of, shown
+from hybridq.settings.tree import Key, Override, node_of, shown
 
 if TYPE_CHECKING:
     from hybridq.recipe.schema import Recipe

@@ -15,7 +15,7 @@ from hybridq.profiler.targets import Target, target
 from hybridq.recipe.file import varied
 from hybridq.recipe.schema import Recipe
 from hybridq.runs.experiment import graph_of
-from hybridq.settings.yamlfile import Override, node_of
+from hybridq.settings.tree import Override, node_of
 
 Changes = Mapping[str, Precision]  # layer: the narrower precision of its weights
 

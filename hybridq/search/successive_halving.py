@@ -24,7 +24,8 @@ from hybridq.search.networks import FAMILIES, FEATURES, Network, Sample, sample
 from hybridq.search.runs import make
 from hybridq.search.studies import open_study, trial_at
 from hybridq.search.write_recipe import write_recipe
-from hybridq.settings.yamlfile import Override, node_of, parse_override
+from hybridq.settings.tree import Override, node_of
+from hybridq.settings.yamlfile import parse_override
 from hybridq.sweeps import in_process, parent_run
 
 if TYPE_CHECKING:

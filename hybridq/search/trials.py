@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from hybridq.recipe.schema import Recipe
     from hybridq.search.request import Request
-    from hybridq.settings.yamlfile import Override
+    from hybridq.settings.tree import Override
     from hybridq.tracking import Run, Store
 
 TRIALS = "trials"  # tag of the run that holds them

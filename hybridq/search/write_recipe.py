@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import NotWritable, UserError
 from hybridq.recipe.schema import REFERENCES
-from hybridq.settings.yamlfile import Override, dotted, parse_override, to_yaml
+from hybridq.settings.tree import Override, dotted
+from hybridq.settings.yamlfile import parse_override, to_yaml
 
 if TYPE_CHECKING:
     from hybridq.recipe.schema import Recipe

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from hybridq.errors import UserError, did_you_mean
-from hybridq.settings.yamlfile import Key, Node, dotted, shown
+from hybridq.settings.tree import Key, Node, dotted, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
