@@ -45,12 +45,15 @@ def linked(recipes: Sequence[Recipe]) -> list[Recipe]:
 
     def link(recipe: Recipe) -> Recipe:
         if id(recipe) not in done:
-            others = {key: tuple(listed_one(other) for other in several) for key, several in recipe.references.items()}
+            others = {
+                key: tuple(listed_one(other, recipe) for other in several) for key, several in recipe.references.items()
+            }
             done[id(recipe)] = recipe.with_references(others)
         return done[id(recipe)]
 
-    def listed_one(other: Recipe) -> Recipe:
-        one = listed.get((other.path.resolve(), other.training.seed))
+    def listed_one(other: Recipe, recipe: Recipe) -> Recipe:
+        inside = other.path == recipe.path  # it stands whole in the file of the recipe
+        one = None if inside else listed.get((other.path.resolve(), other.training.seed))
         return link(one) if one else other
 
     return [link(recipe) for recipe in recipes]
