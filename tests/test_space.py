@@ -118,8 +118,8 @@ def test_the_ranges_hold_the_printed_networks() -> None:
 def test_of_a_network_that_is_too_large_it_is_said_why() -> None:
     found = sample(["ds_cnn"], FeatureSettings(), 12, limits_of("S"), 20, 0)
     assert {"over the memory", "over the operations", "under 50% of every limit"} <= set(found.dropped)
-    assert f"{found.dropped['over the memory']} over the memory" in found.told()
-    assert Sample(drawn=1_234).told() == "1,234 networks drawn; 0 to train"
+    assert f"{found.dropped['over the memory']} over the memory" in found.summary()
+    assert Sample(drawn=1_234).summary() == "1,234 networks drawn; 0 to train"
 
 
 @given(epochs=st.integers(1, 1_000))

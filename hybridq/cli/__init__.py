@@ -89,7 +89,7 @@ def _set_up() -> None:
     spare_imports()
     # Where the root has no handler, a library that warns gives it one, which would print our lines a second time.
     logging.getLogger().addHandler(logging.NullHandler())
-    said = logging.getLogger("hybridq")
-    said.handlers = [logging.StreamHandler(sys.stderr)]
-    said.setLevel(logging.INFO)
+    logger = logging.getLogger("hybridq")
+    logger.handlers = [logging.StreamHandler(sys.stderr)]
+    logger.setLevel(logging.INFO)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

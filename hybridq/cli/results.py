@@ -74,14 +74,14 @@ def compare(
     from hybridq.results.query import filtered
 
     chosen = filtered(store.runs(ids_or_names=runs or ()), filter_ or ())
-    found = table(chosen if runs else newest(chosen), sort=sort, each=each)
-    print_result(found, format_)
+    comparison = table(chosen if runs else newest(chosen), sort=sort, each=each)
+    print_result(comparison, format_)
     if pareto:
         from hybridq.results.drawing import save
         from hybridq.results.pictures import frontier
 
-        save(frontier(found), pareto)
-        print(f"{pareto}: on the front {', '.join(row.network for row in found.front)}", file=sys.stderr)
+        save(frontier(comparison), pareto)
+        print(f"{pareto}: on the front {', '.join(row.network for row in comparison.front)}", file=sys.stderr)
 
 
 def profile(
@@ -154,13 +154,15 @@ def evaluate(
         measurement_table(result, trained.name, split.value)
 
 
-def _draw(found: Measurement, name: str, split: str, file: Path) -> None:
+def _draw(measurement: Measurement, name: str, split: str, file: Path) -> None:
     from hybridq.results.pictures import decision_curves
 
-    if not found.decisions or not found.decisions.others:
+    if not measurement.decisions or not measurement.decisions.others:
         raise UserError("--picture: this network has no clips to accept falsely: no class of silence or unknown words")
     try:
-        decision_curves({split: found.decisions}, found.threshold, title=name, synthetic=found.synthetic).savefig(file)
+        decision_curves(
+            {split: measurement.decisions}, measurement.threshold, title=name, synthetic=measurement.synthetic
+        ).savefig(file)
     except (OSError, ValueError) as error:  # ValueError: a suffix that is no format
         raise UserError(f"--picture {file}: {error}") from error
 

@@ -16,9 +16,9 @@ from hybridq.cli.options import Data, Format, Settings, overrides_of, print_resu
 from hybridq.errors import INTERRUPTED, UserError
 
 if TYPE_CHECKING:
-    from hybridq.search.halving_result import Halved
-    from hybridq.search.precision import Found
-    from hybridq.search.trials import Tried
+    from hybridq.search.halving_result import HalvingResult
+    from hybridq.search.precision import PlansResult
+    from hybridq.search.trials import TrialsResult
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def search(
     if format_ not in (Format.table, Format.json):
         raise UserError("search prints --format table or json")
     asked = Asked(recipe, overrides_of(data, set_), out, shlex.join(["hybridq", *sys.argv[1:]]))
-    result: Found | Tried | Halved
+    result: PlansResult | TrialsResult | HalvingResult
     with _stoppable():
         if space is not None:
             result = search_networks(asked, options_of(Networks, given))
@@ -132,7 +132,7 @@ def search(
         print_result(result, format_)
 
 
-def search_plans(asked: Asked, options: Plans) -> Found:
+def search_plans(asked: Asked, options: Plans) -> PlansResult:
     """The most accurate precision plan within the limits or, with `drop`, the smallest; UserError as `Request.of`."""
     recipe = _recipe(asked)
     if options.flash is None and options.drop is None:
@@ -144,11 +144,13 @@ def search_plans(asked: Asked, options: Plans) -> Found:
 
     check_free(asked.out)
     request = Request.of(recipe, asked.overrides, asked.out, _limits(options), asked.command)
-    who, workers = engine("local", options.workers), options.workers
-    return precision.search_plans(the_store(), request, options.drop, options.best, options.tune_epochs, who, workers)
+    who = engine("local", options.workers)
+    return precision.search_plans(
+        the_store(), request, options.drop, options.best, options.tune_epochs, who, options.workers
+    )
 
 
-def search_trials(asked: Asked, options: Trials) -> Tried:
+def search_trials(asked: Asked, options: Trials) -> TrialsResult:
     """The trials of the recipe's `search` section; UserError as `Request.of` raises it."""
     recipe = _recipe(asked)
     from hybridq.search.request import Request
@@ -160,7 +162,7 @@ def search_trials(asked: Asked, options: Trials) -> Tried:
     return search_values(the_store(), request, options.trials, options.epochs)
 
 
-def search_networks(asked: Asked, options: Networks) -> Halved:
+def search_networks(asked: Asked, options: Networks) -> HalvingResult:
     """The networks of a space within the limits of a class; UserError for another space, class or family."""
     if options.space != "hello-edge":
         raise UserError(f"--space: '{options.space}' is not known; there is hello-edge")

@@ -116,15 +116,15 @@ def stream_eval(
         trained, threshold=threshold, every=every, smoothing_ms=smoothing_ms, refractory_ms=refractory_ms
     )
     levels = tuple(dict.fromkeys(snr or SNRS))
-    found = evaluate(trained, settings, Request(source_of(data), split.value, levels, 60 * minutes, seed, keep))
-    print_result(found, format_)
+    evaluation = evaluate(trained, settings, Request(source_of(data), split.value, levels, 60 * minutes, seed, keep))
+    print_result(evaluation, format_)
     if picture:
         from hybridq.results.drawing import save
         from hybridq.streaming.picture import alarm_curves
 
-        save(alarm_curves(found), picture)
+        save(alarm_curves(evaluation), picture)
     if store:
-        record(found, store, trained.run)
+        record(evaluation, store, trained.run)
         print(f"logged to {trained.name} ({trained.run[:8]})", file=sys.stderr)
 
 

@@ -132,16 +132,16 @@ def _recipe(path: Path, data: str | None, settings: list[str] | None) -> Recipe:
 
 
 def _recipe_files(paths: list[Path]) -> list[Path]:
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = sorted(path.glob("*.yaml"))
             if not inside:
                 raise UserError(f"{path}: no recipe (*.yaml) in this folder")
-            found += inside
+            files += inside
         else:
-            found.append(path)
-    return found
+            files.append(path)
+    return files
 
 
 def _sweep_name(paths: list[Path]) -> str:
@@ -164,11 +164,11 @@ def _trained(store: Store, recipe: Recipe, resume: bool, reproduces: str | None 
 
 
 def _seeds(text: str) -> list[int]:
-    found = text.split(",") if text else []
-    for seed in found:
+    seeds = text.split(",") if text else []
+    for seed in seeds:
         if not seed.strip().isdecimal():
             raise UserError(f"--seeds: '{seed}' is not a seed; give whole numbers, as in --seeds 0,1,2", BAD_INPUT)
-    return [int(seed) for seed in found]
+    return [int(seed) for seed in seeds]
 
 
 def _use(threads: int | None) -> None:

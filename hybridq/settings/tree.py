@@ -56,11 +56,11 @@ class Node:
         return self.way(key)[-1].place
 
     def having(self, **children: Node) -> Node:
-        """The same mapping with these children added or replaced."""
+        """This mapping with these children added or replaced."""
         return Node({**self.mapping, **children}, self.place)
 
     def without(self, *keys: str) -> Node:
-        """The same mapping less these keys."""
+        """This mapping less these keys."""
         return Node({key: child for key, child in self.mapping.items() if key not in keys}, self.place)
 
 
