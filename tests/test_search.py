@@ -19,11 +19,11 @@ from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler.targets import custom_target
 from hybridq.recipe.file import load_recipe
 from hybridq.search.axes import axes_of, settings_of
+from hybridq.search.plan_search import search_plans
+from hybridq.search.plan_space import Space
 from hybridq.search.plans import check, within_drop, within_flash
-from hybridq.search.precision import search_plans
 from hybridq.search.request import Request
 from hybridq.search.sensitivity import Change, Score, Sensitivity
-from hybridq.search.space import Space
 from hybridq.settings.tree import Override
 from hybridq.sweeps import Crew, Schedule, in_process
 from hybridq.tracking import RunView, open_store

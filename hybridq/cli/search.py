@@ -17,7 +17,7 @@ from hybridq.errors import INTERRUPTED, UserError
 
 if TYPE_CHECKING:
     from hybridq.search.halving_result import HalvingResult
-    from hybridq.search.precision import PlansResult
+    from hybridq.search.plan_search import PlansResult
     from hybridq.search.trials import TrialsResult
 
 
@@ -137,7 +137,7 @@ def search_plans(asked: Asked, options: Plans) -> PlansResult:
     recipe = _recipe(asked)
     if options.flash is None and options.drop is None:
         raise UserError("which? --flash 80KiB: the most accurate; --drop 0.5: the smallest; --trials 30: other values")
-    from hybridq.search import precision
+    from hybridq.search import plan_search
     from hybridq.search.request import Request
     from hybridq.search.write_recipe import check_free
     from hybridq.sweeps import engine
@@ -145,7 +145,7 @@ def search_plans(asked: Asked, options: Plans) -> PlansResult:
     check_free(asked.out)
     request = Request.of(recipe, asked.overrides, asked.out, _limits(options), asked.command)
     who = engine("local", options.workers)
-    return precision.search_plans(
+    return plan_search.search_plans(
         the_store(), request, options.drop, options.best, options.tune_epochs, who, options.workers
     )
 

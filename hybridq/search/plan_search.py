@@ -14,10 +14,10 @@ from hybridq.results import compare
 from hybridq.results.pictures import frontier, sensitivities
 from hybridq.runs.experiment import open_dataset
 from hybridq.runs.run_recipe import fingerprint_of
+from hybridq.search.plan_space import Space
 from hybridq.search.plans import Candidate, as_it_is, check, within_drop, within_flash
-from hybridq.search.runs import run_trials
 from hybridq.search.sensitivity import Score, Sensitivity, measure
-from hybridq.search.space import Space
+from hybridq.search.trial_runs import run_trials
 from hybridq.search.write_recipe import write_recipe
 from hybridq.settings.units import format_size
 from hybridq.sweeps import Engine, in_process, parent_run

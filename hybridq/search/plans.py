@@ -14,8 +14,8 @@ from hybridq.search.knapsack import Option, best_choices
 if TYPE_CHECKING:
     from hybridq.profiler import Profile
     from hybridq.profiler.targets import Target
+    from hybridq.search.plan_space import Space
     from hybridq.search.sensitivity import Change, Sensitivity
-    from hybridq.search.space import Space
 
 MOST_TRIED = 64  # plans that fit by the table, before it is given up that one fits by the memory report too
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.precision import Precision
 from hybridq.profiler.render.table import Column, Line, Note, Sheet, Terminal
-from hybridq.search.runs import run_trials
+from hybridq.search.trial_runs import run_trials
 from hybridq.settings.units import format_size
 from hybridq.sweeps import Engine, in_process
 
 if TYPE_CHECKING:
     from hybridq.recipe.schema import Recipe
-    from hybridq.search.space import Changes, Space
+    from hybridq.search.plan_space import Changes, Space
     from hybridq.tracking import RunView, Store
 
 COLUMNS = (

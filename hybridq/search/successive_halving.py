@@ -21,8 +21,8 @@ from hybridq.runs.experiment import open_dataset
 from hybridq.runs.run_recipe import fingerprint_of
 from hybridq.search.halving_result import HalvingResult, Trained, over_size
 from hybridq.search.networks import FAMILIES, FEATURES, Network, Sample, sample
-from hybridq.search.runs import run_trials
 from hybridq.search.studies import open_study, trial_at
+from hybridq.search.trial_runs import run_trials
 from hybridq.search.write_recipe import write_recipe
 from hybridq.settings.tree import Override, node_of
 from hybridq.settings.yamlfile import parse_override

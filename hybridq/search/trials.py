@@ -25,8 +25,8 @@ from hybridq.results.pictures import frontier
 from hybridq.runs.experiment import graph_of, open_dataset
 from hybridq.runs.run_recipe import fingerprint_of
 from hybridq.search.axes import Axis, axes_of, settings_of
-from hybridq.search.runs import run_trials
 from hybridq.search.studies import open_study
+from hybridq.search.trial_runs import run_trials
 from hybridq.search.write_recipe import write_recipe
 from hybridq.sweeps import parent_run
 
