@@ -79,7 +79,7 @@ def _fail(message: str, code: int, debug: bool) -> None:
 
 
 def _set_up() -> None:
-    """What must be said before anything is printed, and before numpy and TensorFlow are imported."""
+    """Settings that must be made before anything is printed, and before numpy and TensorFlow are imported."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a bar or an umlaut must not end a command in a plain terminal
             stream.reconfigure(errors="replace")

@@ -14,9 +14,11 @@ from hybridq.cli.options import (
     Format,
     Output,
     Settings,
+    TableOrJson,
     print_json,
     print_result,
     source_of,
+    table_or_json,
     the_store,
 )
 from hybridq.errors import RUN_FAILED, UserError
@@ -135,15 +137,14 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw false accepts over false rejects as the threshold moves."),
     ] = None,
-    format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+    format_: TableOrJson = Format.table,
 ) -> None:
     """Measure a trained network on the clips of a data set: by Keras and, if quantized, in integers as on a device."""
     from hybridq.cli.console import measurement_table
     from hybridq.runs.load_network import find_trained, is_path
     from hybridq.runs.measurement import measured_on
 
-    if format_ not in (Format.table, Format.json):
-        raise UserError("evaluate prints --format table or json")
+    table_or_json("evaluate", format_)
     trained = find_trained(run_or_model, None if is_path(run_or_model) else the_store())
     result = measured_on(trained, source_of(data), split.value, threshold)
     if picture:

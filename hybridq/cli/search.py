@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import typer
 
-from hybridq.cli.options import Data, Format, Settings, overrides_of, print_result, the_store
+from hybridq.cli.options import (
+    Data,
+    Format,
+    Settings,
+    TableOrJson,
+    overrides_of,
+    print_result,
+    table_or_json,
+    the_store,
+)
 from hybridq.errors import INTERRUPTED, UserError
 
 if TYPE_CHECKING:
@@ -111,15 +120,14 @@ def search(
     data: Data = None,
     set_: Settings = None,
     workers: Annotated[int, typer.Option(min=1, help="Runs at once; not with --trials or --space.")] = Plans.workers,
-    format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+    format_: TableOrJson = Format.table,
 ) -> None:
     """Find which layers may be narrower, better sizes and training values, or a network for a class of sizes.
 
     The same command goes on after a stop. It chooses by validation clips; nothing looks at test clips.
     """
     given = locals()  # all options, by name
-    if format_ not in (Format.table, Format.json):
-        raise UserError("search prints --format table or json")
+    table_or_json("search", format_)
     asked = Asked(recipe, overrides_of(data, set_), out, shlex.join(["hybridq", *sys.argv[1:]]))
     result: PlansResult | TrialsResult | HalvingResult
     with _stoppable():

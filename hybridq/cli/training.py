@@ -16,9 +16,11 @@ from hybridq.cli.options import (
     Format,
     Output,
     Settings,
+    TableOrJson,
     overrides_of,
     print_comparison,
     print_result,
+    table_or_json,
     the_store,
 )
 from hybridq.errors import BAD_INPUT, RUN_FAILED, UserError
@@ -58,14 +60,13 @@ def reproduce(
     data: Data = None,
     resume: Resume = False,
     threads: Threads = None,
-    format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+    format_: TableOrJson = Format.table,
 ) -> None:
     """Train a logged run again, from its recipe on the same clips, and say whether the result is the same."""
     from hybridq.runs.reproduce import logged_recipe, reproduction
     from hybridq.runs.run_recipe import THREADS
 
-    if format_ not in (Format.table, Format.json):
-        raise UserError("reproduce prints --format table or json")
+    table_or_json("reproduce", format_)
     store = the_store()
     first, recipe = logged_recipe(store, run, overrides_of(data, None))
     _use(threads or int(first.tags.get(THREADS, 0)))
