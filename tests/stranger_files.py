@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from soon import soon
+from effort import within
 
 from hybridq.errors import UserError
 from hybridq.profiler import profile
@@ -172,8 +172,11 @@ def h5_files(folder: Path, count: int, sounds: list[bytes]) -> Iterator[Path]:
 # ------------------------------------------------------------------------------------------------- watching
 
 
-def read_or_refused(path: Path, read: Callable[[Path], Any] = profile) -> str:
-    """What is said of a file: its report, or why there is none. Any other exception than a UserError is a fault."""
+def read_or_refused(path: Path, read: Callable[[Path], Any] = profile, lines: int = 1_000_000) -> str:
+    """What is said of a file: its report, or why there is none. Any other exception than a UserError is a fault.
+
+    So is the execution of more than so many lines of Python.
+    """
 
     def said() -> str:
         try:
@@ -181,7 +184,7 @@ def read_or_refused(path: Path, read: Callable[[Path], Any] = profile) -> str:
         except UserError as error:
             return str(error)
 
-    text = soon(said)
+    text = within(said, lines)
     assert text.isprintable()
     return text
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 
+from effort import within
 from hypothesis import given
 from hypothesis import strategies as st
-from soon import soon
 
 from hybridq.search.knapsack import Option, best_choices
 
@@ -38,10 +38,10 @@ def test_of_equally_cheap_choices_the_lightest_is_taken(groups: list[list[Option
     assert found == ([min(within)] if within else [])
 
 
-def test_a_network_of_many_layers_takes_no_time() -> None:
+def test_a_network_of_many_layers_takes_few_steps() -> None:
     sizes = [17 * (at % 7 + 1) ** 3 for at in range(40)]
     groups = [
         [Option(loss / (at + 1), size * bits / 8) for loss, bits in ((0, 8), (0.01, 4), (0.05, 2), (0.2, 1))]
         for at, size in enumerate(sizes)
     ]
-    assert len(soon(lambda: best_choices(groups, sum(sizes) / 3, 3), 20)) == 3
+    assert len(within(lambda: best_choices(groups, sum(sizes) / 3, 3), 5_000_000)) == 3

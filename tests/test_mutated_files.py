@@ -1,4 +1,4 @@
-"""A thousand mutated model files: each is read or refused, soon, and nothing is written."""
+"""A thousand mutated model files: each is read or refused, in few steps, and nothing is written."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from effort import within
 from hypothesis import HealthCheck, given, settings
-from soon import soon
 from test_integer_network import networks
 
 from hybridq.errors import UserError
@@ -187,7 +187,7 @@ def test_a_network_of_absurd_size_is_not_planned():
         ("dense",),
     )
     plan = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}})
-    report = soon(lambda: profile(graph, plan=plan, accounting="packed"))
+    report = within(lambda: profile(graph, plan=plan, accounting="packed"))
     assert "rows are more than an image is planned for" in report.no_image
 
 

@@ -80,6 +80,16 @@ def test_in_a_sweep_the_start_recipe_is_the_listed_one_with_its_settings(write: 
     assert alone.digest() != second.digest()
 
 
+def test_in_a_sweep_a_start_recipe_that_stands_in_the_file_itself_stays_what_it_is(write: Write) -> None:
+    write("training: {epochs: 9}\n", "a.yaml")
+    recipe = load_recipe(write("start_from: a.yaml\n", "b.yaml"))
+    whole = write(to_yaml(recipe.resolved()), "whole.yaml")
+    (run,) = linked([load_recipe(whole)])
+    assert run.parent
+    assert run.parent.training.epochs == 9
+    assert run.digest() == recipe.digest()
+
+
 @pytest.mark.parametrize("sweep", ["[{teacher: big.yaml}, {start_from: big.yaml}]", "{teacher: [big.yaml]}"])
 def test_recipes_named_in_a_sweep_are_beside_its_file(write: Write, sweep: str) -> None:
     big = write("training: {epochs: 9}\n", "big.yaml")

@@ -19,12 +19,12 @@ from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler.targets import custom_target
 from hybridq.recipe.file import load_recipe
 from hybridq.search.axes import axes_of, settings_of
+from hybridq.search.plan_search import search_plans
+from hybridq.search.plan_space import Space
 from hybridq.search.plans import check, within_drop, within_flash
-from hybridq.search.precision import search_plans
 from hybridq.search.request import Request
 from hybridq.search.sensitivity import Change, Score, Sensitivity
-from hybridq.search.space import Space
-from hybridq.settings.yamlfile import Override
+from hybridq.settings.tree import Override
 from hybridq.sweeps import Crew, Schedule, in_process
 from hybridq.tracking import RunView, open_store
 
@@ -308,8 +308,12 @@ def test_a_mistake_in_the_section_is_named_with_its_line(tmp_path: Path, axis: s
         (["narrow.yaml", "--flash", "80 pieces"], "is not a size"),
         (["narrow.yaml", "--flash", "80KiB", "--macc", "many"], "is not a number of operations"),
         (["narrow.yaml", "--trials", "3"], "needs a search section"),
-        (["narrow.yaml", "--trials", "3", "--drop", "1"], "do not go with --trials"),
-        (["narrow.yaml", "--flash", "80KiB", "--epochs", "1"], "--epochs goes with --trials"),
+        (["narrow.yaml", "--trials", "3", "--drop", "1"], "--drop goes with precision plans; with --trials go --flash"),
+        (["narrow.yaml", "--trials", "3", "--best", "4"], "--best goes with precision plans; with --trials go"),
+        (
+            ["narrow.yaml", "--flash", "80KiB", "--epochs", "1"],
+            "--epochs goes with --trials or --space; with precision",
+        ),
         (["narrow.yaml", "--flash", "80KiB", "--out", "float.yaml"], "not the work of a search"),
         (["narrow.yaml", "--flash", "80KiB", "--out", "no/where.yaml"], "there is no folder"),
         (["narrow.yaml", "--flash", "80KiB", "--set", "precision={'*': binary}"], "no layer can be narrower"),

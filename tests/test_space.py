@@ -118,8 +118,8 @@ def test_the_ranges_hold_the_printed_networks() -> None:
 def test_of_a_network_that_is_too_large_it_is_said_why() -> None:
     found = sample(["ds_cnn"], FeatureSettings(), 12, limits_of("S"), 20, 0)
     assert {"over the memory", "over the operations", "under 50% of every limit"} <= set(found.dropped)
-    assert f"{found.dropped['over the memory']} over the memory" in found.told()
-    assert Sample(drawn=1_234).told() == "1,234 networks drawn; 0 to train"
+    assert f"{found.dropped['over the memory']} over the memory" in found.summary()
+    assert Sample(drawn=1_234).summary() == "1,234 networks drawn; 0 to train"
 
 
 @given(epochs=st.integers(1, 1_000))
@@ -232,12 +232,16 @@ def test_a_search_stops_the_worst_writes_the_best_and_goes_on_from_wherever_it_w
         (["--space", "hello-edge", "--class", "XL"], "'XL' is not a known target"),
         (["--space", "hello-edge", "--class", "rp2040"], "no measurement of the cycles of a MACC on a Cortex-M0+"),
         (["--space", "hello-edge", "--class", "S", "--family", "dnn,mlp"], "'mlp' is not one of dnn, cnn"),
-        (["--space", "hello-edge", "--class", "S", "--flash", "1KiB"], "do not go with --space"),
+        (
+            ["--space", "hello-edge", "--class", "S", "--flash", "1KiB"],
+            "with --space go --class, --family, --trials, --epochs",
+        ),
+        (["--space", "hello-edge", "--class", "S", "--workers", "2"], "--workers goes with precision plans"),
         (["--space", "hello-edge", "--class", "S"], "name the recipe whose data and training"),
         (["base.yaml", "--space", "hello-edge", "--class", "S", "--set", "features.hop=99"], "features.hop: the space"),
         (["base.yaml", "--space", "hello-edge", "--class", "S", "--set", "precision={'*': 8-bit}"], "in float"),
         (["base.yaml", "--space", "hello-edge", "--class", "S", "--out", "base.yaml"], "not the work of a search"),
-        (["base.yaml", "--class", "S", "--trials", "3"], "go with --space"),
+        (["base.yaml", "--class", "S", "--trials", "3"], "--class goes with --space; with --trials go"),
         (["--trials", "3"], "which? a recipe; or --space"),
     ],
 )

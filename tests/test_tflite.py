@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from effort import within
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from soon import soon
 from tflite_builds import SMALL, Writer, convolution
 
 from hybridq.errors import UserError
@@ -131,7 +131,7 @@ CHANGE = st.tuples(st.integers(0, len(SMALL) - 1), st.one_of(WORDS, st.binary(mi
 
 @settings(max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(CHANGE, max_size=6), end=st.one_of(st.none(), st.integers(0, len(SMALL))))
-def test_damaged_files_are_read_or_refused_soon(
+def test_damaged_files_are_read_or_refused_in_few_steps(
     tmp_path: Path, changes: list[tuple[int, bytes]], end: int | None
 ) -> None:
     data = bytearray(SMALL)
@@ -148,12 +148,12 @@ def test_damaged_files_are_read_or_refused_soon(
         assert all(prod(op.output_shape) < 2**41 for op in operators)
         return "".join(op.name + op.kind for op in operators)
 
-    text = soon(said)
+    text = within(said)
     assert text.isprintable()
     assert len(text) < 1000
 
 
-def test_a_million_inputs_are_refused_soon(tmp_path: Path) -> None:
+def test_a_million_inputs_are_refused_before_they_are_read(tmp_path: Path) -> None:
     writer = Writer()
     source = writer.input(1, 4)
     writer.add("CONCATENATION", [source] * 1_000_000, 1, 4_000_000)
@@ -164,4 +164,4 @@ def test_a_million_inputs_are_refused_soon(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="at most"):
             read_graph(path)
 
-    soon(refused)
+    within(refused)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
+from effort import no_pauses
 from store_processes import child, refused
 
 from hybridq.tracking import open_store
@@ -44,17 +44,16 @@ except UserError as error:
 
 
 def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    start = time.monotonic()
-    for uri in (
-        "http://127.0.0.1:9",
-        "postgresql://me:secret@127.0.0.1:9/runs",
-        "http://no.such.host.invalid",
-    ):
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        message = refused(tmp_path)
-        assert "out of reach" in message
-        assert "secret" not in message
-    assert time.monotonic() - start < 10
+    with no_pauses():
+        for uri in (
+            "http://127.0.0.1:9",
+            "postgresql://me:secret@127.0.0.1:9/runs",
+            "http://no.such.host.invalid",
+        ):
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+            message = refused(tmp_path)
+            assert "out of reach" in message
+            assert "secret" not in message
     for uri in (str(tmp_path), f"file://{tmp_path}", "mlruns", f"sqlite:///{tmp_path}/none/x.db", "odd://x"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         refused(tmp_path)

@@ -79,7 +79,7 @@ def _fail(message: str, code: int, debug: bool) -> None:
 
 
 def _set_up() -> None:
-    """What must be said before anything is printed, and before numpy and TensorFlow are imported."""
+    """Settings that must be made before anything is printed, and before numpy and TensorFlow are imported."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a bar or an umlaut must not end a command in a plain terminal
             stream.reconfigure(errors="replace")
@@ -89,7 +89,7 @@ def _set_up() -> None:
     spare_imports()
     # Where the root has no handler, a library that warns gives it one, which would print our lines a second time.
     logging.getLogger().addHandler(logging.NullHandler())
-    said = logging.getLogger("hybridq")
-    said.handlers = [logging.StreamHandler(sys.stderr)]
-    said.setLevel(logging.INFO)
+    logger = logging.getLogger("hybridq")
+    logger.handlers = [logging.StreamHandler(sys.stderr)]
+    logger.setLevel(logging.INFO)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -39,16 +39,16 @@ def console() -> Console:
     return out if out.is_terminal else Console(width=WIDTH)
 
 
-def measurement_table(found: Measurement, name: str, split: str) -> None:
+def measurement_table(measurement: Measurement, name: str, split: str) -> None:
     """Print a measurement: the accuracy, of which network; each word's, and the words it is most often taken for."""
-    result, out = found.result, console()
-    which = f" ({found.counts})" if found.integer else ""
+    result, out = measurement.result, console()
+    which = f" ({measurement.counts})" if measurement.integer else ""
     out.print(
         f"{name}{which}: {_accuracy(result)} of {result.clips} {split} clips; mean of the words "
         f"{result.mean_word_accuracy:.1f} %",
         highlight=False,
     )
-    for line in _networks(found):
+    for line in _networks(measurement):
         out.print(f"  {line}", highlight=False, soft_wrap=True)
     rows = Table("word", "clips", "accuracy %", "most often heard as", box=SIMPLE_HEAD, pad_edge=False)
     for i, word in enumerate(result.labels):
@@ -58,38 +58,39 @@ def measurement_table(found: Measurement, name: str, split: str) -> None:
         wrong = [f"{result.labels[j]} ({counts[j]})" for j in counts.argsort()[::-1][:3] if counts[j]]
         rows.add_row(word, str(total), f"{100 * right / total:.1f}" if total else "-", ", ".join(wrong))
     out.print(rows)
-    if found.decisions:
-        for note in found.notes:
+    if measurement.decisions:
+        for note in measurement.notes:
             out.print(note, highlight=False, soft_wrap=True)
-        _decisions_table(out, found.decisions, found.threshold, split)
+        _decisions_table(out, measurement.decisions, measurement.threshold, split)
 
 
-def _decisions_table(out: Console, found: Decisions, threshold: float, split: str) -> None:
+def _decisions_table(out: Console, decisions: Decisions, threshold: float, split: str) -> None:
     """Print the rates at the threshold; of validation clips also what other thresholds would give."""
     out.print(f"A command counts from a probability of {threshold:g} on:", highlight=False)
     rows = Table("", "clips", "of", "%", box=SIMPLE_HEAD, pad_edge=False)
-    for name, rate in found.rates(threshold).items():
+    for name, rate in decisions.rates(threshold).items():
         rows.add_row(name, str(rate.hits), str(rate.clips), f"{rate.percent:.1f}")
     out.print(rows)
     if split != "validation":
         out.print("--split validation shows what other thresholds give: choose one there.", highlight=False)
         return
     rows = Table("threshold", *CHOSEN_BY, box=SIMPLE_HEAD, pad_edge=False)
-    wanted = [at for at in map(found.threshold_at, FALSE_ACCEPTS_OFFERED) if at is not None]
+    wanted = [at for at in map(decisions.threshold_at, FALSE_ACCEPTS_OFFERED) if at is not None]
     for at in dict.fromkeys([0.0, *wanted]):
-        rates = found.rates(at)
+        rates = decisions.rates(at)
         rows.add_row(f"{at:.3f}", *(f"{rates[name].percent:.1f} %" if name in rates else "-" for name in CHOSEN_BY))
     out.print(rows)
 
 
-def _networks(found: Measurement) -> Iterator[str]:
+def _networks(measurement: Measurement) -> Iterator[str]:
     """Of a quantized network: each of its two forms, and how they compare."""
-    if found.integer:
-        yield f"integer network: {_accuracy(found.integer)}, SHA-256 {found.digest}"
-        if found.keras:
-            yield f"Keras model: {_accuracy(found.keras)}; it hears {found.agreement:.2f} % of the clips alike"
-    elif found.lacking:
-        yield f"there is no integer network: {found.lacking}"
+    if measurement.integer:
+        yield f"integer network: {_accuracy(measurement.integer)}, SHA-256 {measurement.digest}"
+        if measurement.keras:
+            alike = f"it hears {measurement.agreement:.2f} % of the clips alike"
+            yield f"Keras model: {_accuracy(measurement.keras)}; {alike}"
+    elif measurement.lacking:
+        yield f"there is no integer network: {measurement.lacking}"
 
 
 def _accuracy(of: Evaluation) -> str:

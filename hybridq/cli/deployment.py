@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from hybridq.cli.options import Data, Format, print_result, source_of, the_store
-from hybridq.errors import RUN_FAILED, UserError
+from hybridq.cli.options import Data, Format, TableOrJson, print_result, source_of, table_or_json, the_store
+from hybridq.errors import RUN_FAILED
 
 
 def export(
@@ -34,14 +34,13 @@ def verify(
     clips: Annotated[int, typer.Option(min=1, help="Test clips of --data to hear on this machine.")] = 1000,
     emulated: Annotated[int | None, typer.Option(min=1, help="Of these, on the emulated board; else all.")] = None,
     compiler: Annotated[str | None, typer.Option(help="zig or gcc; else the first that is installed.")] = None,
-    format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+    format_: TableOrJson = Format.table,
 ) -> None:
     """Build an exported network for the Cortex-M4, run it in an emulator, and compare it with the integer network."""
     from hybridq.image.recording import record
     from hybridq.image.verify import verify as check
 
-    if format_ not in (Format.table, Format.json):
-        raise UserError("verify prints --format table or json")
+    table_or_json("verify", format_)
     result = check(folder, source_of(data), clips, emulated, compiler)
     print_result(result, format_)
     print(record(result), file=sys.stderr)

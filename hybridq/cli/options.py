@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hybridq.errors import UserError
+
 if TYPE_CHECKING:
     from hybridq.tracking import Store
 
@@ -31,6 +33,7 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Set any value of the recipe, e.g. training.epochs=3."),
 ]
 Output = Annotated[Format, typer.Option("--format", help="How to print it.")]
+TableOrJson = Annotated[Format, typer.Option("--format", help="table or json.")]
 
 
 def source_of(data: str | None) -> str | None:
@@ -47,6 +50,12 @@ def overrides_of(data: str | None, settings: list[str] | None) -> list[str]:
     source = source_of(data)
     # Quoted as JSON, which YAML reads too: a folder's name may hold anything.
     return [*([f"data.source={json.dumps(source)}"] if source else []), *(settings or [])]
+
+
+def table_or_json(command: str, format_: Format) -> None:
+    """Raise UserError for a format that the command does not print."""
+    if format_ not in (Format.table, Format.json):
+        raise UserError(f"{command} prints --format table or json")
 
 
 def the_store() -> Store:

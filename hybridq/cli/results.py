@@ -14,9 +14,11 @@ from hybridq.cli.options import (
     Format,
     Output,
     Settings,
+    TableOrJson,
     print_json,
     print_result,
     source_of,
+    table_or_json,
     the_store,
 )
 from hybridq.errors import RUN_FAILED, UserError
@@ -74,14 +76,14 @@ def compare(
     from hybridq.results.query import filtered
 
     chosen = filtered(store.runs(ids_or_names=runs or ()), filter_ or ())
-    found = table(chosen if runs else newest(chosen), sort=sort, each=each)
-    print_result(found, format_)
+    comparison = table(chosen if runs else newest(chosen), sort=sort, each=each)
+    print_result(comparison, format_)
     if pareto:
         from hybridq.results.drawing import save
         from hybridq.results.pictures import frontier
 
-        save(frontier(found), pareto)
-        print(f"{pareto}: on the front {', '.join(row.network for row in found.front)}", file=sys.stderr)
+        save(frontier(comparison), pareto)
+        print(f"{pareto}: on the front {', '.join(row.network for row in comparison.front)}", file=sys.stderr)
 
 
 def profile(
@@ -135,15 +137,14 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw false accepts over false rejects as the threshold moves."),
     ] = None,
-    format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+    format_: TableOrJson = Format.table,
 ) -> None:
     """Measure a trained network on the clips of a data set: by Keras and, if quantized, in integers as on a device."""
     from hybridq.cli.console import measurement_table
     from hybridq.runs.load_network import find_trained, is_path
     from hybridq.runs.measurement import measured_on
 
-    if format_ not in (Format.table, Format.json):
-        raise UserError("evaluate prints --format table or json")
+    table_or_json("evaluate", format_)
     trained = find_trained(run_or_model, None if is_path(run_or_model) else the_store())
     result = measured_on(trained, source_of(data), split.value, threshold)
     if picture:
@@ -154,13 +155,15 @@ def evaluate(
         measurement_table(result, trained.name, split.value)
 
 
-def _draw(found: Measurement, name: str, split: str, file: Path) -> None:
+def _draw(measurement: Measurement, name: str, split: str, file: Path) -> None:
     from hybridq.results.pictures import decision_curves
 
-    if not found.decisions or not found.decisions.others:
+    if not measurement.decisions or not measurement.decisions.others:
         raise UserError("--picture: this network has no clips to accept falsely: no class of silence or unknown words")
     try:
-        decision_curves({split: found.decisions}, found.threshold, title=name, synthetic=found.synthetic).savefig(file)
+        decision_curves(
+            {split: measurement.decisions}, measurement.threshold, title=name, synthetic=measurement.synthetic
+        ).savefig(file)
     except (OSError, ValueError) as error:  # ValueError: a suffix that is no format
         raise UserError(f"--picture {file}: {error}") from error
 

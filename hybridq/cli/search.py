@@ -1,20 +1,91 @@
-"""The command that looks for a better network: `search`."""
+"""The command that looks for a better network: `search`, in three ways, each a function with options of its own."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import typer
 
-from hybridq.cli.options import Data, Format, Settings, overrides_of, print_result, the_store
+from hybridq.cli.options import (
+    Data,
+    Format,
+    Settings,
+    TableOrJson,
+    overrides_of,
+    print_result,
+    table_or_json,
+    the_store,
+)
 from hybridq.errors import INTERRUPTED, UserError
 
-TRIALS = 27  # networks of a space: of these about nine are trained to a third, three fully
+if TYPE_CHECKING:
+    from hybridq.search.halving_result import HalvingResult
+    from hybridq.search.plan_search import PlansResult
+    from hybridq.search.trials import TrialsResult
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What goes with every way to search."""
+
+    recipe: Path | None
+    overrides: list[str]
+    out: Path
+    command: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a network must fit into; None: the limit of the recipe's board."""
+
+    flash: str | None = None
+    ram: str | None = None
+    macc: str | None = None
+
+
+# The options of each way, by the names that the command has for them.
+
+
+@dataclass(frozen=True)
+class Plans(Limits):
+    """Which layers of a recipe may be narrower."""
+
+    way: ClassVar = "precision plans"
+    drop: float | None = None
+    best: int = 3
+    tune_epochs: int = 1
+    workers: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trials(Limits):
+    """Values for the keys in the recipe's `search` section."""
+
+    way: ClassVar = "--trials"
+    trials: int
+    epochs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """Networks of all kinds and sizes. Of 27, about nine are trained to a third of the epochs, three fully."""
+
+    way: ClassVar = "--space"
+    space: str
+    class_: str | None = None
+    family: str | None = None
+    trials: int = 27
+    epochs: int | None = None
+
+
+Options = TypeVar("Options", Plans, Trials, Networks)
+WAYS = (Plans, Trials, Networks)
 
 
 def search(
@@ -28,10 +99,10 @@ def search(
     drop: Annotated[
         float | None, typer.Option(min=0, help="Points of accuracy that may be lost; the least flash for that.")
     ] = None,
-    best: Annotated[int, typer.Option(min=1, help="Precision plans to train and compare.")] = 3,
+    best: Annotated[int, typer.Option(min=1, help="Precision plans to train and compare.")] = Plans.best,
     tune_epochs: Annotated[
         int, typer.Option(min=0, help="Epochs of training before the sensitivity of a layer is measured.")
-    ] = 1,
+    ] = Plans.tune_epochs,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Instead: so many trials of the recipe's search section, or of --space.")
     ] = None,
@@ -48,62 +119,62 @@ def search(
     out: Annotated[Path, typer.Option(help="The recipe to write.")] = Path("found.yaml"),
     data: Data = None,
     set_: Settings = None,
-    workers: Annotated[int, typer.Option(min=1, help="Runs at once; not with --trials or --space.")] = 1,
-    format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at once; not with --trials or --space.")] = Plans.workers,
+    format_: TableOrJson = Format.table,
 ) -> None:
     """Find which layers may be narrower, better sizes and training values, or a network for a class of sizes.
 
     The same command goes on after a stop. It chooses by validation clips; nothing looks at test clips.
     """
-    if format_ not in (Format.table, Format.json):
-        raise UserError("search prints --format table or json")
-    command, overrides = shlex.join(["hybridq", *sys.argv[1:]]), overrides_of(data, set_)
-    if space is not None:
-        if drop is not None or workers > 1 or any((flash, ram, macc)):
-            raise UserError("--flash, --ram, --macc, --drop and --workers do not go with --space; its limits: --class")
-        _search_space(space, class_, family, recipe, overrides, out, command, trials or TRIALS, epochs, format_)
-        return
-    if class_ is not None or family is not None:
-        raise UserError("--class and --family go with --space")
-    if recipe is None:
-        raise UserError("which? a recipe; or --space hello-edge --class S")
-    if trials is None and flash is None and drop is None:
+    given = locals()  # all options, by name
+    table_or_json("search", format_)
+    asked = Asked(recipe, overrides_of(data, set_), out, shlex.join(["hybridq", *sys.argv[1:]]))
+    result: PlansResult | TrialsResult | HalvingResult
+    with _stoppable():
+        if space is not None:
+            result = search_networks(asked, options_of(Networks, given))
+        elif trials is not None:
+            result = search_trials(asked, options_of(Trials, given))
+        else:
+            result = search_plans(asked, options_of(Plans, given))
+        print_result(result, format_)
+
+
+def search_plans(asked: Asked, options: Plans) -> PlansResult:
+    """The most accurate precision plan within the limits or, with `drop`, the smallest; UserError as `Request.of`."""
+    recipe = _recipe(asked)
+    if options.flash is None and options.drop is None:
         raise UserError("which? --flash 80KiB: the most accurate; --drop 0.5: the smallest; --trials 30: other values")
-    if trials is not None and (drop is not None or workers > 1):
-        raise UserError("--drop and --workers do not go with --trials")
-    if trials is None and epochs is not None:
-        raise UserError("--epochs goes with --trials; plans are trained as the recipe says")
-    from hybridq.search.precision import search_plans
+    from hybridq.search import plan_search
     from hybridq.search.request import Request
-    from hybridq.search.trials import search_values
     from hybridq.search.write_recipe import check_free
     from hybridq.sweeps import engine
 
-    check_free(out)
-    request = Request.of(recipe, overrides, out, (flash, ram, macc), command)
-    with _stoppable():
-        if trials is None:
-            who = engine("local", workers)
-            print_result(search_plans(the_store(), request, drop, best, tune_epochs, who, workers), format_)
-        else:
-            print_result(search_values(the_store(), request, trials, epochs), format_)
+    check_free(asked.out)
+    request = Request.of(recipe, asked.overrides, asked.out, _limits(options), asked.command)
+    who = engine("local", options.workers)
+    return plan_search.search_plans(
+        the_store(), request, options.drop, options.best, options.tune_epochs, who, options.workers
+    )
 
 
-def _search_space(
-    space: str,
-    class_: str | None,
-    family: str | None,
-    recipe: Path | None,
-    overrides: list[str],
-    out: Path,
-    command: str,
-    trials: int,
-    epochs: int | None,
-    format_: Format,
-) -> None:
-    if space != "hello-edge":
-        raise UserError(f"--space: '{space}' is not known; there is hello-edge")
-    if class_ is None:
+def search_trials(asked: Asked, options: Trials) -> TrialsResult:
+    """The trials of the recipe's `search` section; UserError as `Request.of` raises it."""
+    recipe = _recipe(asked)
+    from hybridq.search.request import Request
+    from hybridq.search.trials import search_values
+    from hybridq.search.write_recipe import check_free
+
+    check_free(asked.out)
+    request = Request.of(recipe, asked.overrides, asked.out, _limits(options), asked.command)
+    return search_values(the_store(), request, options.trials, options.epochs)
+
+
+def search_networks(asked: Asked, options: Networks) -> HalvingResult:
+    """The networks of a space within the limits of a class; UserError for another space, class or family."""
+    if options.space != "hello-edge":
+        raise UserError(f"--space: '{options.space}' is not known; there is hello-edge")
+    if options.class_ is None:
         raise UserError("--space needs limits: --class S, M, L or a board such as stm32l496")
     from hybridq.recipe.file import load_recipe
     from hybridq.search.networks import BASE, chosen_families, limits_of
@@ -111,13 +182,42 @@ def _search_space(
     from hybridq.search.successive_halving import search_space
     from hybridq.search.write_recipe import check_free
 
-    families, limits = chosen_families(family), limits_of(class_)
-    if recipe is None and not Path(BASE).exists():
+    families, limits = chosen_families(options.family), limits_of(options.class_)
+    if asked.recipe is None and not Path(BASE).exists():
         raise UserError(f"there is no {BASE} here: name the recipe whose data and training the networks get")
-    check_free(out)
-    request = Request(load_recipe(recipe or BASE, overrides), overrides, limits, out, command)
-    with _stoppable():
-        print_result(search_space(the_store(), request, families, trials, epochs), format_)
+    check_free(asked.out)
+    recipe = load_recipe(asked.recipe or BASE, asked.overrides)
+    request = Request(recipe, asked.overrides, limits, asked.out, asked.command)
+    return search_space(the_store(), request, families, options.trials, options.epochs)
+
+
+def options_of(kind: type[Options], given: Mapping[str, Any]) -> Options:
+    """The options of one way out of all that the command was given; UserError for one that goes with other ways.
+
+    An option at its default is as good as not given.
+    """
+    own = [field.name for field in fields(kind)]
+    for field in (field for way in WAYS for field in fields(way) if field.name not in own):
+        if given[field.name] not in (None, field.default):
+            flag = _flag(field.name)
+            ways = " or ".join(way.way for way in WAYS if field.name in way.__dataclass_fields__)
+            here = ", ".join(_flag(name) for name in own if _flag(name) != kind.way)
+            raise UserError(f"{flag} goes with {ways}; with {kind.way} go {here}")
+    return kind(**{name: given[name] for name in own if given[name] is not None})
+
+
+def _flag(name: str) -> str:
+    return f"--{name.strip('_').replace('_', '-')}"
+
+
+def _recipe(asked: Asked) -> Path:
+    if asked.recipe is None:
+        raise UserError("which? a recipe; or --space hello-edge --class S")
+    return asked.recipe
+
+
+def _limits(options: Limits) -> tuple[str | None, str | None, str | None]:
+    return options.flash, options.ram, options.macc
 
 
 @contextmanager

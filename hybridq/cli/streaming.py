@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hybridq.cli.options import Data, Format, print_result, source_of, the_store
+from hybridq.cli.options import Data, Format, TableOrJson, print_result, source_of, table_or_json, the_store
 from hybridq.errors import UserError
 
 SNRS = (20.0, 10.0, 0.0)
@@ -20,7 +20,6 @@ Threshold = Annotated[
 Every = Annotated[int | None, typer.Option(min=1, help="Columns from one inference to the next; else the recipe's.")]
 Smoothing = Annotated[float | None, typer.Option(min=0, help="Time over which answers are averaged (ms).")]
 Refractory = Annotated[float | None, typer.Option(min=0, help="Time after a command in which none counts (ms).")]
-TableOrJson = Annotated[Format, typer.Option("--format", help="table or json.")]
 
 
 class StreamSplit(str, Enum):
@@ -55,7 +54,7 @@ def listen(
     from hybridq.streaming.listening import prepare, spotter
     from hybridq.streaming.rule import Rule, settings_of
 
-    _table_or_json("listen", format_)
+    table_or_json("listen", format_)
     if file and device is not None:
         raise UserError("--device is a microphone: it does not go with a file")
     name = network or next((PREFIX + one for one in networks()), "")
@@ -109,25 +108,20 @@ def stream_eval(
     from hybridq.streaming.evaluation import Request, evaluate, record
     from hybridq.streaming.rule import settings_of
 
-    _table_or_json("stream-eval", format_)
+    table_or_json("stream-eval", format_)
     store = None if is_path(run_or_model) else the_store()
     trained = find_trained(run_or_model, store)
     settings = settings_of(
         trained, threshold=threshold, every=every, smoothing_ms=smoothing_ms, refractory_ms=refractory_ms
     )
     levels = tuple(dict.fromkeys(snr or SNRS))
-    found = evaluate(trained, settings, Request(source_of(data), split.value, levels, 60 * minutes, seed, keep))
-    print_result(found, format_)
+    evaluation = evaluate(trained, settings, Request(source_of(data), split.value, levels, 60 * minutes, seed, keep))
+    print_result(evaluation, format_)
     if picture:
         from hybridq.results.drawing import save
         from hybridq.streaming.picture import alarm_curves
 
-        save(alarm_curves(found), picture)
+        save(alarm_curves(evaluation), picture)
     if store:
-        record(found, store, trained.run)
+        record(evaluation, store, trained.run)
         print(f"logged to {trained.name} ({trained.run[:8]})", file=sys.stderr)
-
-
-def _table_or_json(command: str, format_: Format) -> None:
-    if format_ not in (Format.table, Format.json):
-        raise UserError(f"{command} prints --format table or json")

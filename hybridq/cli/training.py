@@ -16,9 +16,11 @@ from hybridq.cli.options import (
     Format,
     Output,
     Settings,
+    TableOrJson,
     overrides_of,
     print_comparison,
     print_result,
+    table_or_json,
     the_store,
 )
 from hybridq.errors import BAD_INPUT, RUN_FAILED, UserError
@@ -58,14 +60,13 @@ def reproduce(
     data: Data = None,
     resume: Resume = False,
     threads: Threads = None,
-    format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+    format_: TableOrJson = Format.table,
 ) -> None:
     """Train a logged run again, from its recipe on the same clips, and say whether the result is the same."""
     from hybridq.runs.reproduce import logged_recipe, reproduction
     from hybridq.runs.run_recipe import THREADS
 
-    if format_ not in (Format.table, Format.json):
-        raise UserError("reproduce prints --format table or json")
+    table_or_json("reproduce", format_)
     store = the_store()
     first, recipe = logged_recipe(store, run, overrides_of(data, None))
     _use(threads or int(first.tags.get(THREADS, 0)))
@@ -132,16 +133,16 @@ def _recipe(path: Path, data: str | None, settings: list[str] | None) -> Recipe:
 
 
 def _recipe_files(paths: list[Path]) -> list[Path]:
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = sorted(path.glob("*.yaml"))
             if not inside:
                 raise UserError(f"{path}: no recipe (*.yaml) in this folder")
-            found += inside
+            files += inside
         else:
-            found.append(path)
-    return found
+            files.append(path)
+    return files
 
 
 def _sweep_name(paths: list[Path]) -> str:
@@ -164,11 +165,11 @@ def _trained(store: Store, recipe: Recipe, resume: bool, reproduces: str | None 
 
 
 def _seeds(text: str) -> list[int]:
-    found = text.split(",") if text else []
-    for seed in found:
+    seeds = text.split(",") if text else []
+    for seed in seeds:
         if not seed.strip().isdecimal():
             raise UserError(f"--seeds: '{seed}' is not a seed; give whole numbers, as in --seeds 0,1,2", BAD_INPUT)
-    return [int(seed) for seed in found]
+    return [int(seed) for seed in seeds]
 
 
 def _use(threads: int | None) -> None:

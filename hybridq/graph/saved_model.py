@@ -76,6 +76,6 @@ def _convert(path: Path, converted: Path) -> None:
     except subprocess.TimeoutExpired:
         raise UserError(f"{path}: converting it takes more than {SECONDS // 60} minutes") from None
     if done.returncode:
-        said = done.stdout.decode(errors="replace").strip().splitlines()
-        reason = said[-1] if said else "TensorFlow crashed"
+        lines = done.stdout.decode(errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else "TensorFlow crashed"
         raise UserError(f"{path}: damaged, or a SavedModel that TensorFlow Lite cannot convert ({reason})")

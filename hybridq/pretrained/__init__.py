@@ -21,8 +21,8 @@ INDEX = FOLDER / "networks.json"
 
 def networks() -> dict[str, dict[str, Any]]:
     """What networks.json says of each network, by name."""
-    found: dict[str, dict[str, Any]] = json.loads(INDEX.read_text()) if INDEX.exists() else {}
-    return found
+    index: dict[str, dict[str, Any]] = json.loads(INDEX.read_text()) if INDEX.exists() else {}
+    return index
 
 
 def pretrained_file(name: str) -> Path:

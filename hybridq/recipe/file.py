@@ -9,25 +9,13 @@ from typing import Any
 from hybridq.errors import UserError
 from hybridq.models.config import DEFAULT_NETWORK, NetworkConfig, ReferenceConfig, config_type
 from hybridq.precision import PrecisionPlan
-from hybridq.recipe.schema import REFERENCES, SECTIONS, Recipe
+from hybridq.recipe.schema import REFERENCES, Recipe
+from hybridq.recipe.tree import read_tree, recipe_path, refuse_circle, with_setting
 from hybridq.recipe.variants import variants_of
+from hybridq.settings.tree import Key, Node, Override, node_of
 from hybridq.settings.validation import Fault, check, keys, refuse
-from hybridq.settings.yamlfile import (
-    Key,
-    Node,
-    Override,
-    circle,
-    dotted,
-    merge,
-    node_of,
-    parse_override,
-    read_yaml,
-    resolve_path,
-    shown,
-)
-from hybridq.speech.settings import SOURCES
+from hybridq.settings.yamlfile import parse_override
 
-OWN = ("name", "description", "sweep", "search")  # what `extends` does not hand on
 SHARED = ("data", "features")  # settings of these reach the start recipe and the teacher too
 
 
@@ -40,7 +28,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), variant: Sequen
     speaks. Raises UserError naming the file and line (or the setting), the key and the nearest valid one.
     """
     settings = [*variant, *(parse_override(text) for text in overrides)]
-    tree = _read(Path(path), (), "")
+    tree = read_tree(Path(path), (), "")
     return _build(tree.without("sweep") if variant else tree, Path(path), settings, (Path(path),))
 
 
@@ -53,12 +41,22 @@ def load_variants(path: Path, overrides: Sequence[str] = ()) -> list[Recipe]:
 def linked(recipes: Sequence[Recipe]) -> list[Recipe]:
     """Where one recipe starts from another of them, or is taught by it, it is by that one with its settings."""
     listed = {(recipe.path.resolve(), recipe.training.seed): recipe for recipe in recipes}
-    for recipe in recipes:
-        recipe._references = {
-            key: tuple(listed.get((other.path.resolve(), other.training.seed), other) for other in others)
-            for key, others in recipe._references.items()
-        }
-    return list(recipes)
+    done: dict[int, Recipe] = {}  # by the identity of the recipe as it was given
+
+    def link(recipe: Recipe) -> Recipe:
+        if id(recipe) not in done:
+            others = {
+                key: tuple(listed_one(other, recipe) for other in several) for key, several in recipe.references.items()
+            }
+            done[id(recipe)] = recipe.with_references(others)
+        return done[id(recipe)]
+
+    def listed_one(other: Recipe, recipe: Recipe) -> Recipe:
+        inside = other.path == recipe.path  # it stands whole in the file of the recipe
+        one = None if inside else listed.get((other.path.resolve(), other.training.seed))
+        return link(one) if one else other
+
+    return [link(recipe) for recipe in recipes]
 
 
 def recipe_of(resolved: Mapping[str, Any]) -> Recipe:
@@ -71,81 +69,10 @@ def varied(recipe: Recipe, settings: Sequence[Override]) -> Recipe:
     return _build(node_of(recipe.resolved(), str(recipe.path)), recipe.path, list(settings), ())
 
 
-def _read(path: Path, trail: tuple[Path, ...], place: str) -> Node:
-    """The tree of a file laid upon that of the file it extends; paths in it open from the current folder."""
-    tree = _paths_resolved(read_yaml(path, place), path)
-    for key, node in tree.mapping.items():
-        if key in (*SECTIONS, "decision") and node.value is None:  # all its lines are commented out: it says nothing
-            tree = tree.having(**{key: Node({}, node.place)})
-    extends = tree.get("extends")
-    tree = tree.without("extends")
-    if extends is None or extends.value is None:
-        return tree
-    base_path = Path(resolve_path(_text(extends, ("extends",)), path))
-    here = f"{extends.place}: extends"
-    chain = circle((*trail, path), base_path)
-    if chain:
-        raise UserError(f"{here}: goes in a circle: {chain}")
-    return _laid_upon(_read(base_path, (*trail, path), here).without(*OWN), tree)
-
-
-def _paths_resolved(tree: Node, path: Path) -> Node:
-    for key in REFERENCES:
-        other = tree.get(key)
-        if other:
-            tree = tree.having(**{key: _reference_resolved(other, path)})
-    source, data = tree.get("data", "source"), tree.get("data")
-    if data and source:
-        tree = tree.having(data=data.having(source=_source_resolved(source, path)))
-    sweep = tree.get("sweep")
-    return tree.having(sweep=_sweep_resolved(sweep, path)) if sweep else tree
-
-
-def _sweep_resolved(node: Node, path: Path) -> Node:
-    """The same of a grid, or of a list of runs."""
-    if isinstance(node.value, list):
-        return Node([_sweep_resolved(one, path) for one in node.value], node.place)
-    for key, resolved in [*((key, _reference_resolved) for key in REFERENCES), ("data.source", _source_resolved)]:
-        value = node.get(key)
-        if value:
-            node = node.having(**{key: resolved(value, path)})
-    return node
-
-
-def _source_resolved(node: Node, path: Path) -> Node:
-    if isinstance(node.value, list):
-        return Node([_source_resolved(one, path) for one in node.value], node.place)
-    if not isinstance(node.value, str) or node.value in ("", *SOURCES):
-        return node
-    return Node(resolve_path(node.value, path), node.place)
-
-
-def _reference_resolved(node: Node, path: Path) -> Node:
-    """The same of what names another recipe, several of them, or is one."""
-    if isinstance(node.value, list):
-        return Node([_reference_resolved(one, path) for one in node.value], node.place)
-    if isinstance(node.value, dict):
-        inside = node.get("recipe")
-        return node.having(recipe=_reference_resolved(inside, path)) if inside else _paths_resolved(node, path)
-    return Node(resolve_path(node.value, path), node.place) if isinstance(node.value, str) else node
-
-
-def _laid_upon(base: Node, over: Node) -> Node:
-    """Merge two recipes; precision and what names a recipe are replaced whole, so is a model of another network.
-
-    The published figures of one network are not those of another.
-    """
-    dropped = [key for key in ("precision", "published", *REFERENCES) if over.get(key)]
-    name, before = over.get("model", "name"), base.get("model", "name")
-    if name and name.value != (before.value if before else DEFAULT_NETWORK):
-        dropped += ["model", "published"]
-    return merge(base.without(*dropped), over)
-
-
 def _build(tree: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
     """The recipe that a tree describes, with the recipes that it refers to."""
     for setting in settings:
-        tree = _set(tree, setting)
+        tree = with_setting(tree, setting)
     name = tree.get("name") or Node(path.stem, tree.place)
     tree, variants = tree.having(name=name), variants_of(tree.get("sweep"), str(name.plain()))
     references = {}
@@ -157,9 +84,8 @@ def _build(tree: Node, path: Path, settings: list[Override], trail: tuple[Path, 
             references[key] = tuple(others)
             tree = tree.having(**{key: Node(", ".join(other.name for other in others), node.place)})
     recipe = _validated(tree)
-    recipe._path, recipe._references, recipe._variants = path, references, variants
-    recipe._search_places = {key: tree.where(("search", key)) for key in recipe.search or {}}
-    return recipe
+    places = {key: tree.where(("search", key)) for key in recipe.search or {}}
+    return recipe.read_from(path, references, variants, places)
 
 
 def _members(key: str, node: Node) -> Iterator[tuple[Node, list[Override]]]:
@@ -186,31 +112,13 @@ def _reference(key: str, node: Node, path: Path, settings: list[Override], trail
     """The recipe that `start_from` or `teacher` names or, in a resolved recipe, holds."""
     if isinstance(node.value, dict):
         return _build(node, path, settings, trail)
-    other_path = Path(_text(node, (key,)))
+    other_path = Path(recipe_path(node, (key,)))
     here = f"{node.place}: {key}"
-    chain = circle(trail, other_path)
-    if chain:
-        raise UserError(f"{here}: goes in a circle: {chain}")
-    other = _build(_read(other_path, (), here), other_path, settings, (*trail, other_path))
+    refuse_circle(trail, other_path, here)
+    other = _build(read_tree(other_path, (), here), other_path, settings, (*trail, other_path))
     if other.variants:
         raise UserError(f"{here}: {other_path} has a sweep section: name a recipe of one run")
     return other
-
-
-def _set(tree: Node, setting: Override) -> Node:
-    """One setting of the command line laid upon a recipe."""
-    first, place = setting.key[0], setting.node.place
-    if first in ("extends", "sweep", "search"):
-        raise UserError(f"{place}: {first}: cannot be set here")
-    whole = isinstance(setting.node.value, dict) and not setting.node.get("recipe")
-    if first in REFERENCES and (len(setting.key) > 1 or whole):
-        raise UserError(f"{place}: {first}: must be the path of a recipe, or null")
-    if first == "precision" and len(setting.key) > 1:  # one rule, or one part of it
-        rule = tree.get(*setting.key[:2])
-        if rule and len(setting.key) > 2 and not isinstance(rule.value, dict):  # bare: that of the weights
-            tree = merge(tree, Override((*setting.key[:2], "weights"), rule).tree)
-        return merge(tree, setting.tree)
-    return _laid_upon(tree, setting.tree)
 
 
 def _for_reference(key: str, setting: Override) -> list[Override]:
@@ -270,10 +178,3 @@ def _precision_faults(tree: Node) -> list[Fault]:
                 message = message.removeprefix(f".{part or 'weights'}").removeprefix(": ")
                 faults.append(Fault(key, node.place, message))
     return faults
-
-
-def _text(node: Node, key: Key) -> str:
-    if not isinstance(node.value, str) or "\0" in node.value:
-        given = shown(node.plain())
-        raise UserError(f"{node.place}: {dotted(key)}: must be the path of a recipe (is {given})")
-    return node.value

@@ -28,8 +28,8 @@ from hybridq.precision import PrecisionPlan
 from hybridq.profiler import accounting, targets
 from hybridq.recipe.sections import Published, SearchAxis
 from hybridq.settings.section import Section
+from hybridq.settings.tree import Key, Override, dotted, shown
 from hybridq.settings.validation import fault
-from hybridq.settings.yamlfile import Key, Override, dotted, shown
 from hybridq.speech.settings import (
     SOURCES,
     AugmentSettings,
@@ -54,7 +54,7 @@ class TrainingSection(TrainingSettings, SyntheticSettings, FitSettings):
 
 
 class Recipe(Section):
-    """A whole recipe, every value filled in. Read one with `recipe_file.load_recipe`."""
+    """A whole recipe, every value filled in. Read one with `file.load_recipe`."""
 
     name: str = Field(description="name of the run; the file's own name if not given")
     description: str | None = Field(default=None, description="a line on what the experiment is for")
@@ -104,9 +104,27 @@ class Recipe(Section):
     )
 
     _path: Path = PrivateAttr(default=Path())
-    _search_places: dict[str, str] = PrivateAttr(default={})
-    _variants: list[list[Override]] = PrivateAttr(default=[])
-    _references: dict[str, tuple[Recipe, ...]] = PrivateAttr(default={})
+    _search_places: Mapping[str, str] = PrivateAttr(default={})
+    _variants: Sequence[Sequence[Override]] = PrivateAttr(default=())
+    _references: Mapping[str, tuple[Recipe, ...]] = PrivateAttr(default={})
+
+    def read_from(
+        self,
+        path: Path,
+        references: Mapping[str, tuple[Recipe, ...]],
+        variants: Sequence[Sequence[Override]],
+        search_places: Mapping[str, str],
+    ) -> Recipe:
+        """A copy that knows its file, and what of it became other recipes, runs and places: see the properties."""
+        placed = self.with_references(references)
+        placed._path, placed._variants, placed._search_places = path, variants, search_places
+        return placed
+
+    def with_references(self, references: Mapping[str, tuple[Recipe, ...]]) -> Recipe:
+        """A copy that starts from these recipes, or is taught by them."""
+        referring = self.model_copy()
+        referring._references = references
+        return referring
 
     @field_validator("name")
     @classmethod
@@ -169,12 +187,12 @@ class Recipe(Section):
         return PrecisionPlan.from_data(self.precision)
 
     def brief(self, epochs: int) -> Recipe:
-        """The same with at most so many epochs, for itself and for the recipe that it starts from."""
+        """A copy with at most so many epochs, for itself and for the recipe that it starts from."""
         training = self.training.model_copy(update={"epochs": min(epochs, self.training.epochs)})
-        found = self.model_copy(update={"training": training})
-        if self.parent:
-            found._references = {**self._references, "start_from": (self.parent.brief(epochs),)}
-        return found
+        shorter = self.model_copy(update={"training": training})
+        if self.parent is None:
+            return shorter
+        return shorter.with_references({**self._references, "start_from": (self.parent.brief(epochs),)})
 
     def check_references(self) -> None:
         """Raise UserError where a recipe that this one starts from, or is taught by, does not go together with it."""

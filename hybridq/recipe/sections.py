@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from hybridq.settings.section import Range, Section
+from hybridq.settings.tree import shown
 from hybridq.settings.validation import fault
-from hybridq.settings.yamlfile import shown
 
 
 class SearchAxis(Section):

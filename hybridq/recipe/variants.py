@@ -18,7 +18,7 @@ import itertools
 from pathlib import PurePath
 
 from hybridq.errors import UserError
-from hybridq.settings.yamlfile import Node, Override, shown
+from hybridq.settings.tree import Node, Override, shown
 
 MOST_RUNS = 1_000
 LONGEST_NAME = 100  # characters
@@ -76,12 +76,12 @@ def named(run: list[Override], name: str, keys: set[tuple[str, ...]], place: str
     if any(one.key == ("name",) for one in run):
         return run
     last = [key[-1] for key in keys]
-    said = [
+    values = [
         f"{one.key[-1] if last.count(one.key[-1]) == 1 else '.'.join(one.key)}={_short(one.node)}"
         for one in run
         if one.key != SEED
     ]
-    text = " ".join([name, *said])
+    text = " ".join([name, *values])
     if len(text) > LONGEST_NAME:
         text = f"{text[: LONGEST_NAME - 9]} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
     return [*run, Override(("name",), Node(text, place))]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
-from hybridq.settings.yamlfile import dotted, read_yaml
+from hybridq.settings.tree import dotted
+from hybridq.settings.yamlfile import read_yaml
 from hybridq.tracking.metrics import METRICS
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hybridq.errors import UserError
 from hybridq.recipe.variants import named, setting
-from hybridq.settings.yamlfile import Key, Override, node_of, shown
+from hybridq.settings.tree import Key, Override, node_of, shown
 
 if TYPE_CHECKING:
     from hybridq.recipe.schema import Recipe
@@ -52,8 +52,8 @@ class Axis:
 
     def _proposed(self, trial: Suggests) -> Any:
         if self.values.choices is not None:
-            told = [json.dumps(value) for value in self.values.choices]  # Optuna keeps no lists
-            return json.loads(trial.suggest_categorical(self.key, told))
+            texts = [json.dumps(value) for value in self.values.choices]  # Optuna keeps no lists
+            return json.loads(trial.suggest_categorical(self.key, texts))
         if self.values.scale:
             factor = _rounded(trial.suggest_float(self.key, *self.values.scale, log=True))
             return (
@@ -94,8 +94,8 @@ def axes_of(recipe: Recipe) -> list[Axis]:
 
 def settings_of(axes: Sequence[Axis], trial: Suggests, name: str) -> list[Override]:
     """What a trial sets in the recipe of that name, and the name of its run."""
-    found = [axis.setting(trial) for axis in axes]
-    return named(found, name, {one.key for one in found}, axes[0].place)
+    settings = [axis.setting(trial) for axis in axes]
+    return named(settings, name, {one.key for one in settings}, axes[0].place)
 
 
 def _at(values: Any, key: str) -> Any:

@@ -1,4 +1,4 @@
-"""What successive halving has found: what became of all networks, rung by rung, as tables and as a picture."""
+"""The result of successive halving: what became of all networks, rung by rung, as tables and as a picture."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Halved:
-    """What a search of a space has found; `best` is one of those that were trained fully."""
+class HalvingResult:
+    """All networks of a search in a space; `best` is one of those that were trained fully."""
 
     request: Request
     run: str
@@ -87,12 +87,12 @@ class Halved:
     @property
     def rungs(self) -> list[Rung]:
         """After how many epochs a training could be stopped, and the end."""
-        found = []
+        rungs = []
         for epochs in sorted({epochs for one in self.trained for epochs in one.reached}):
             came = [one.reached[epochs] for one in self.trained if epochs in one.reached]
             on = sum(one.epochs > epochs for one in self.trained)
-            found.append(Rung(epochs, len(came), on, max(came), median(came), min(came)))
-        return found
+            rungs.append(Rung(epochs, len(came), on, max(came), median(came), min(came)))
+        return rungs
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -123,7 +123,7 @@ class Halved:
             Line([f"{figure:.2f}" if isinstance(figure, float) else str(figure) for figure in rung])
             for rung in self.rungs
         ]
-        notes = [Note(self.sample.told())]
+        notes = [Note(self.sample.summary())]
         notes += [Note(f"No {family} within the limits was drawn", True) for family in self.sample.barren]
         return Sheet(f"Successive halving within {self.request.budget.label}", RUNGS, tuple(lines), tuple(notes))
 
@@ -154,15 +154,15 @@ class Halved:
         return Sheet("Networks", NETWORKS, tuple(lines), tuple(notes))
 
 
-def over_size(found: Halved) -> Figure:
+def over_size(result: HalvingResult) -> Figure:
     """Accuracy over operations and over memory: trained fully, filled; stopped, hollow; dashed: the limits."""
-    budget = found.request.budget
-    fig, panels = titled_figures(9.5, 5.0, f"Networks within {budget.label}", found.synthetic, 2)
+    budget = result.request.budget
+    fig, panels = titled_figures(9.5, 5.0, f"Networks within {budget.label}", result.synthetic, 2)
     labels = ("operations of an inference, millions", "weights and values in 8 bits, KB")
     limits = ((budget.operations or 0) / 1e6, (budget.memory_bytes or 0) / 1e3)
     styles = dict(zip(FAMILIES, zip(COLOURS, MARKERS, strict=True), strict=True))
     for at, (axes, label, limit) in enumerate(zip(panels, labels, limits, strict=True)):
-        for one in found.trained:
+        for one in result.trained:
             colour, marker = styles[one.network.family]
             fill = "none" if one.stopped else colour
             axes.plot(_sizes(one)[at], one.accuracy, marker, color=colour, mfc=fill, ms=8, mew=1.6)
@@ -173,10 +173,10 @@ def over_size(found: Halved) -> Figure:
         axes.set_xlabel(label)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("validation accuracy, %")
-    for family in dict.fromkeys(one.network.family for one in found.trained):
+    for family in dict.fromkeys(one.network.family for one in result.trained):
         colour, marker = styles[family]
         panels[0].plot([], [], marker, color=colour, label=family)
-    if any(one.stopped for one in found.trained):
+    if any(one.stopped for one in result.trained):
         panels[0].plot([], [], "o", color=GREY, mfc="none", mew=1.6, label="stopped early")
     fig.legend(frameon=False, loc="outside lower center", ncols=len(FAMILIES) + 1, fontsize=9)
     return fig

@@ -35,10 +35,10 @@ def each(key: str, values: Iterable[Any]) -> Axis:
 
 def sizes(low: int, high: int) -> list[int]:
     """Multiples of 4 from one to another, each about a tenth more than the one before."""
-    found = [low]
-    while found[-1] < high:
-        found.append(min(high, MULTIPLE * max(found[-1] // MULTIPLE + 1, round(1.1 * found[-1] / MULTIPLE))))
-    return found
+    counts = [low]
+    while counts[-1] < high:
+        counts.append(min(high, MULTIPLE * max(counts[-1] // MULTIPLE + 1, round(1.1 * counts[-1] / MULTIPLE))))
+    return counts
 
 
 # ------------------------------------------------------------------------------------------------ the space
@@ -97,15 +97,15 @@ def limits_of(name: str) -> Target:
     for one of whose core there is no measurement.
     """
     try:
-        found = target(CLASSES.get(name.upper(), name))
+        limits = target(CLASSES.get(name.upper(), name))
     except UserError as error:
         raise UserError(f"--class is S, M, L or a board: {error}") from None
-    if found.operations:
-        return found
-    rate = CYCLES.get((found.core, Precision.INT8, True))
-    if not rate or not found.clock_mhz:
-        raise UserError(f"--class {name}: there is no measurement of the cycles of a MACC on a {found.core}")
-    return replace(found, operations=int(2 * found.clock_mhz * 1e6 / DECISIONS / rate.value))
+    if limits.operations:
+        return limits
+    rate = CYCLES.get((limits.core, Precision.INT8, True))
+    if not rate or not limits.clock_mhz:
+        raise UserError(f"--class {name}: there is no measurement of the cycles of a MACC on a {limits.core}")
+    return replace(limits, operations=int(2 * limits.clock_mhz * 1e6 / DECISIONS / rate.value))
 
 
 def shares(size: Size, limits: Target) -> dict[str, float]:
@@ -145,7 +145,7 @@ class Sample:
     dropped: Counter[str] = field(default_factory=Counter)  # by the first limit that is broken
     barren: list[str] = field(default_factory=list)  # families of which no further one was found
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """How many there were, and why most are dropped."""
         reasons = [f"{count:,} {reason}" for reason, count in self.dropped.most_common()]
         return f"{self.drawn:,} networks drawn; {', '.join([*reasons, f'{len(self.networks)} to train'])}"
@@ -161,27 +161,27 @@ def sample(
 
     `features` are those of the base recipe: of them the sample rate and the mel bands hold for all networks.
     """
-    rng, found, left = random.Random(seed), Sample(), list(families)
+    rng, sampled, left = random.Random(seed), Sample(), list(families)
     known: set[str] = set()
-    while len(found.networks) < count and left:
+    while len(sampled.networks) < count and left:
         family = left.pop(0)
         for _ in range(MOST_DRAWN):
             network = draw(rng, family, features, classes)
-            found.drawn += 1
+            sampled.drawn += 1
             reason = NO_NETWORK if network is None else _reason(network, limits)
             if network and network.name in known:
                 reason = "drawn before"
             if network and not reason:
                 known.add(network.name)
-                found.networks.append(network)
+                sampled.networks.append(network)
                 left.append(family)
                 break
-            found.dropped[reason] += 1
+            sampled.dropped[reason] += 1
         else:
-            found.barren.append(family)
-    if not found.networks:
-        raise UserError(f"none of {found.drawn:,} networks of {', '.join(families)} is within {limits.label}")
-    return found
+            sampled.barren.append(family)
+    if not sampled.networks:
+        raise UserError(f"none of {sampled.drawn:,} networks of {', '.join(families)} is within {limits.label}")
+    return sampled
 
 
 def draw(rng: random.Random, family: str, features: FeatureSettings, classes: int) -> Network | None:
@@ -198,9 +198,9 @@ def draw(rng: random.Random, family: str, features: FeatureSettings, classes: in
         return None
     transform = 2 ** ceil(log2(window))
     chosen = {"window": window, "hop": hop, "transform": transform, "coefficients": coefficients, "frames": frames}
-    told = (f"{key} {_shown(value)}" for key, value in model.items() if key != "name")
+    settings = (f"{key} {_shown(value)}" for key, value in model.items() if key != "name")
     times = f"window {drawn['window']} hop {drawn['hop']} ms"
-    return Network(f"{family}, {frames} x {coefficients}, {times}, {', '.join(told)}", family, chosen, model, size)
+    return Network(f"{family}, {frames} x {coefficients}, {times}, {', '.join(settings)}", family, chosen, model, size)
 
 
 def chosen_families(text: str | None) -> list[str]:

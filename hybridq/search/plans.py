@@ -14,8 +14,8 @@ from hybridq.search.knapsack import Option, best_choices
 if TYPE_CHECKING:
     from hybridq.profiler import Profile
     from hybridq.profiler.targets import Target
+    from hybridq.search.plan_space import Space
     from hybridq.search.sensitivity import Change, Sensitivity
-    from hybridq.search.space import Space
 
 MOST_TRIED = 64  # plans that fit by the table, before it is given up that one fits by the memory report too
 
@@ -78,11 +78,11 @@ def within_drop(space: Space, table: Sensitivity, budget: Target, drop: float, c
         [Option(0, 0), *(Option(-change.saved_bytes, _loss(change.drop)) for change in table.of(layer))]
         for layer in space.layers
     ]
-    found: dict[str, Candidate] = {}
-    for halved in range(count):
-        for candidate in _fitting(space, table, budget, groups, drop / 2**halved, 1):
-            found[candidate.code] = candidate
-    return _some(list(found.values()), budget)
+    candidates: dict[str, Candidate] = {}
+    for halvings in range(count):
+        for candidate in _fitting(space, table, budget, groups, drop / 2**halvings, 1):
+            candidates[candidate.code] = candidate
+    return _some(list(candidates.values()), budget)
 
 
 def _fitting(
@@ -92,17 +92,17 @@ def _fitting(
     tried = count
     while True:
         choices = best_choices(groups, limit, tried)
-        candidates = (_candidate(space, _taken(space, table, choice), budget) for choice in choices)
-        found = [candidate for candidate in candidates if candidate.fits][:count]
-        if len(found) == count or len(choices) < tried or tried >= MOST_TRIED:
-            return found
+        every = (_candidate(space, _taken(space, table, choice), budget) for choice in choices)
+        fitting = [candidate for candidate in every if candidate.fits][:count]
+        if len(fitting) == count or len(choices) < tried or tried >= MOST_TRIED:
+            return fitting
         tried = min(2 * tried, MOST_TRIED)
 
 
-def _some(found: list[Candidate], budget: Target) -> list[Candidate]:
-    if not found:
+def _some(candidates: list[Candidate], budget: Target) -> list[Candidate]:
+    if not candidates:
         raise UserError(f"no plan keeps to the limits, {budget.label}; with a larger drop, or more flash, one may")
-    return found
+    return candidates
 
 
 def _taken(space: Space, table: Sensitivity, choice: Sequence[int]) -> Iterator[Change]:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.precision import Precision
 from hybridq.profiler.render.table import Column, Line, Note, Sheet, Terminal
-from hybridq.search.runs import make
+from hybridq.search.trial_runs import run_trials
 from hybridq.settings.units import format_size
 from hybridq.sweeps import Engine, in_process
 
 if TYPE_CHECKING:
     from hybridq.recipe.schema import Recipe
-    from hybridq.search.space import Changes, Space
+    from hybridq.search.plan_space import Changes, Space
     from hybridq.tracking import RunView, Store
 
 COLUMNS = (
@@ -113,20 +113,20 @@ def measure(
     """
     single: list[Changes] = [{layer: to} for layer in space.layers for to in space.narrower(layer)]
     every: list[Changes] = [{}, *(change for change in single if space.flash(change) < space.flash({}))]
-    made = make(store, parent, [_tuned(space, changes, epochs) for changes in every], engine, workers)
-    own = made.runs[0]
+    trials = run_trials(store, parent, [_tuned(space, changes, epochs) for changes in every], engine, workers)
+    own = trials.runs[0]
     if own is None:
-        raise UserError(f"{space.recipe.name} as it is failed: {made.reasons[0]}", RUN_FAILED)
+        raise UserError(f"{space.recipe.name} as it is failed: {trials.reasons[0]}", RUN_FAILED)
     score, flash = Score.of(own), space.flash({})
     changes, failed = [], {}
-    for change, run, reason in list(zip(every, made.runs, made.reasons, strict=True))[1:]:
+    for change, run, reason in list(zip(every, trials.runs, trials.reasons, strict=True))[1:]:
         ((layer, precision),) = change.items()
         if run is None:
             failed[f"{layer} {precision}"] = reason
             continue
-        found = Score.of(run)
-        rise, drop = found.cross_entropy - score.cross_entropy, score.accuracy - found.accuracy
-        changes.append(Change(layer, precision, flash - space.flash(change), found, rise, drop, run.id))
+        narrowed = Score.of(run)
+        rise, drop = narrowed.cross_entropy - score.cross_entropy, score.accuracy - narrowed.accuracy
+        changes.append(Change(layer, precision, flash - space.flash(change), narrowed, rise, drop, run.id))
     return Sensitivity(
         name=space.recipe.name,
         data=own.tags.get("data.name", ""),

@@ -19,12 +19,13 @@ from hybridq.recipe.file import load_recipe
 from hybridq.results import compare
 from hybridq.runs.experiment import open_dataset
 from hybridq.runs.run_recipe import fingerprint_of
-from hybridq.search.halving_result import Halved, Trained, over_size
+from hybridq.search.halving_result import HalvingResult, Trained, over_size
 from hybridq.search.networks import FAMILIES, FEATURES, Network, Sample, sample
-from hybridq.search.runs import make
 from hybridq.search.studies import open_study, trial_at
+from hybridq.search.trial_runs import run_trials
 from hybridq.search.write_recipe import write_recipe
-from hybridq.settings.yamlfile import Override, node_of, parse_override
+from hybridq.settings.tree import Override, node_of
+from hybridq.settings.yamlfile import parse_override
 from hybridq.sweeps import in_process, parent_run
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ log = logging.getLogger("hybridq")
 
 def search_space(
     store: Store, request: Request, families: Sequence[str], count: int, epochs: int | None = None
-) -> Halved:
+) -> HalvingResult:
     """Train `count` networks of these families within the request's limits by successive halving; write the best.
 
     The recipe gives the data and the training, of at most so many epochs. The study is kept beside the runs: the same
@@ -53,7 +54,7 @@ def search_space(
     _check(request)
     data = open_dataset(recipe)
     drawn = sample(families, recipe.features, len(data.labels), request.budget, count, recipe.training.seed)
-    log.info("%s", drawn.told())
+    log.info("%s", drawn.summary())
     recipes = [_recipe(request, network, epochs) for network in drawn.networks]
     key = _key(request, recipe, data, families)
     about = f"Networks of {', '.join(families)} within {request.budget.label}, measured on validation clips."
@@ -93,10 +94,10 @@ class _Study:
             return
         trial = trial_at(self.store, self.study, number) if number < len(known) else self.study.ask()
         judge = _Judge(self.key, trial, self.rungs)
-        made = make(self.store, self.run, [recipe], partial(in_process, judge=judge))
-        view = made.runs[0]
+        trials = run_trials(self.store, self.run, [recipe], partial(in_process, judge=judge))
+        view = trials.runs[0]
         if view is None:
-            trial.set_user_attr(FAILED, made.reasons[0])
+            trial.set_user_attr(FAILED, trials.reasons[0])
             self.study.tell(trial, state=TrialState.FAIL)
             return
         trial.set_user_attr(RUN, view.id)
@@ -109,7 +110,7 @@ class _Study:
         """What the networks have reached; those that failed, with the reason."""
         from optuna.trial import TrialState
 
-        found, failed = [], {}
+        trained, failed = [], {}
         for trial, network in zip(self.study.get_trials(deepcopy=False), networks, strict=False):
             if trial.state is TrialState.FAIL:
                 failed[network.name] = trial.user_attrs[FAILED]
@@ -117,8 +118,8 @@ class _Study:
             stopped, reached = STOPPED in trial.user_attrs, dict(trial.intermediate_values)
             if not stopped:
                 reached[self.epochs] = trial.value
-            found.append(Trained(network, reached, trial.user_attrs[RUN], stopped))
-        return found, failed
+            trained.append(Trained(network, reached, trial.user_attrs[RUN], stopped))
+        return trained, failed
 
 
 class _Judge:
@@ -162,9 +163,9 @@ def _recipe(request: Request, network: Network, epochs: int | None) -> Recipe:
 def _settings(request: Request, network: Network) -> list[Override]:
     """What makes the network of the recipe: the base's published figures are not its own."""
     model = {key: list(value) if isinstance(value, tuple) else value for key, value in network.model.items()}
-    said = {"name": network.name, "features": network.features, "model": model, "published": None}
-    said["target"] = request.budget.name
-    return [Override((key,), node_of(value, "the space")) for key, value in said.items()]
+    values = {"name": network.name, "features": network.features, "model": model, "published": None}
+    values["target"] = request.budget.name
+    return [Override((key,), node_of(value, "the space")) for key, value in values.items()]
 
 
 def _key(request: Request, recipe: Recipe, data: Dataset, families: Sequence[str]) -> str:
@@ -172,11 +173,11 @@ def _key(request: Request, recipe: Recipe, data: Dataset, families: Sequence[str
     budget = request.budget
     limits = [budget.flash_bytes, budget.ram_bytes, budget.block_bytes, budget.memory_bytes, budget.operations]
     space = [repr(FEATURES), *(repr(FAMILIES[family]) for family in families)]
-    told = [fingerprint_of(recipe, data), limits, list(families), space]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    deciding = [fingerprint_of(recipe, data), limits, list(families), space]
+    return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()
 
 
-def _written(run: Run, request: Request, drawn: Sample, recipes: Sequence[Recipe], study: _Study) -> Halved:
+def _written(run: Run, request: Request, drawn: Sample, recipes: Sequence[Recipe], study: _Study) -> HalvingResult:
     """The tables, the picture, and the best as a recipe."""
     trained, failed = study.trained(drawn.networks)
     full = [one for one in trained if not one.stopped]
@@ -184,15 +185,15 @@ def _written(run: Run, request: Request, drawn: Sample, recipes: Sequence[Recipe
         raise UserError(f"all trainings failed: {next(iter(failed.values()), 'see their runs')}", RUN_FAILED)
     best = max(full, key=lambda one: (one.accuracy, -one.network.size.memory_bytes))
     size = best.network.size
-    said = (
+    description = (
         f"{best.network.name}: {best.accuracy:.1f} % of the validation clips, {size.memory_bytes / 1e3:.1f} KB and "
         f"{size.operations / 1e6:.2f} M operations in 8 bits, found by a search within {request.budget.label}"
     )
     recipe = recipes[drawn.networks.index(best.network)]
-    run.text(request.out.name, write_recipe(request, recipe, _settings(request, best.network), said))
+    run.text(request.out.name, write_recipe(request, recipe, _settings(request, best.network), description))
     data = open_dataset(recipe)
     clips = f"{data.size('validation'):,} validation clips of {data.audio.name}"
-    halved = Halved(request, run.id, drawn, tuple(trained), best, failed, clips, data.audio.synthetic)
-    run.figure(over_size(halved), "accuracy over size")
-    run.json("halving.json", halved.to_json())
-    return halved
+    result = HalvingResult(request, run.id, drawn, tuple(trained), best, failed, clips, data.audio.synthetic)
+    run.figure(over_size(result), "accuracy over size")
+    run.json("halving.json", result.to_json())
+    return result

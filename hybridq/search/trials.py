@@ -25,8 +25,8 @@ from hybridq.results.pictures import frontier
 from hybridq.runs.experiment import graph_of, open_dataset
 from hybridq.runs.run_recipe import fingerprint_of
 from hybridq.search.axes import Axis, axes_of, settings_of
-from hybridq.search.runs import make
 from hybridq.search.studies import open_study
+from hybridq.search.trial_runs import run_trials
 from hybridq.search.write_recipe import write_recipe
 from hybridq.sweeps import parent_run
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from hybridq.recipe.schema import Recipe
     from hybridq.search.request import Request
-    from hybridq.settings.yamlfile import Override
+    from hybridq.settings.tree import Override
     from hybridq.tracking import Run, Store
 
 TRIALS = "trials"  # tag of the run that holds them
@@ -44,7 +44,7 @@ RUN, BEYOND = "run", "beyond the limits"  # attributes of a trial: the id of its
 
 
 @dataclass(frozen=True)
-class Tried:
+class TrialsResult:
     """What came of the trials: the rows of those that were trained, the most accurate one, how many were too large."""
 
     run: str
@@ -66,20 +66,20 @@ class Tried:
         }
 
     def to_rich(self) -> RenderableType:
-        """The table of the trials, and what was found."""
+        """The table of the trials, the front and the best."""
         from rich.console import Group
         from rich.text import Text
 
-        said = [
+        lines = [
             f"On the front: {'; '.join(row.network for row in self.comparison.front)}",
             f"Most accurate: {self.best}, written to {self.out}",
             f"Not trained, beyond the limits: {self.dropped}",
             *(f"{name} failed: {reason}" for name, reason in self.failed.items()),
         ]
-        return Group(self.comparison.to_rich(), *map(Text, said))
+        return Group(self.comparison.to_rich(), *map(Text, lines))
 
 
-def search_values(store: Store, request: Request, trials: int, epochs: int | None = None) -> Tried:
+def search_values(store: Store, request: Request, trials: int, epochs: int | None = None) -> TrialsResult:
     """Try values of the keys in the recipe's `search` section, and write the most accurate trial as a recipe.
 
     `trials` are trained, those of earlier sittings included, each for at most so many epochs. The study is kept beside
@@ -105,8 +105,8 @@ def _key(request: Request, epochs: int | None) -> str:
     recipe, budget = request.recipe, request.budget
     limits = [budget.flash_bytes, budget.ram_bytes, budget.memory_bytes, budget.operations, epochs]
     axes = {key: axis.model_dump() for key, axis in (recipe.search or {}).items()}
-    told = [fingerprint_of(recipe, open_dataset(recipe)), recipe.accounting, limits, axes]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    deciding = [fingerprint_of(recipe, open_dataset(recipe)), recipe.accounting, limits, axes]
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
 class _Study:
@@ -141,16 +141,16 @@ class _Study:
 
         trial = self._proposed()
         recipe = self._recipe(trial)
-        made = make(self.store, self.run.id, [recipe])
-        view = made.runs[0]
+        trials = run_trials(self.store, self.run.id, [recipe])
+        view = trials.runs[0]
         if view is None:
-            self.failed[recipe.name] = made.reasons[0]
+            self.failed[recipe.name] = trials.reasons[0]
             self.study.tell(trial, state=TrialState.FAIL)
             return
         trial.set_user_attr(RUN, view.id)
         self.study.tell(trial, [view.metrics[compare.ACCURACY["validation"]], view.metrics["flash KiB"]])
 
-    def result(self) -> Tried:
+    def result(self) -> TrialsResult:
         """The table, the picture, and the best as a recipe."""
         from optuna.trial import FixedTrial, TrialState
 
@@ -158,19 +158,21 @@ class _Study:
         if not done:
             raise UserError(f"all trials failed: {next(iter(self.failed.values()), 'see their runs')}", RUN_FAILED)
         views = self.store.runs(ids_or_names=list(dict.fromkeys(trial.user_attrs[RUN] for trial in done)))
-        found = compare.table(views, sort=f"-{compare.ACCURACY['validation']}", each=True)
-        self.run.figure(frontier(found, title=f"{self.request.recipe.name}: trials"), "accuracy over flash")
+        comparison = compare.table(views, sort=f"-{compare.ACCURACY['validation']}", each=True)
+        self.run.figure(frontier(comparison, title=f"{self.request.recipe.name}: trials"), "accuracy over flash")
         best = max(done, key=lambda trial: (trial.values[0], -trial.values[1], -trial.number))
         fixed = FixedTrial(best.params)
         out, (accuracy, kib) = self.request.out, best.values
-        said = f"the most accurate trial of a search: {accuracy:.1f} % of the validation clips, {kib:.1f} KiB of flash"
-        text = write_recipe(self.request, self._recipe(fixed), self._settings(fixed), said)
+        description = (
+            f"the most accurate trial of a search: {accuracy:.1f} % of the validation clips, {kib:.1f} KiB of flash"
+        )
+        text = write_recipe(self.request, self._recipe(fixed), self._settings(fixed), description)
         self.run.text(out.name, text)
         dropped = sum(BEYOND in trial.user_attrs for trial in self.study.trials)
         name = next(view.name for view in views if view.id == best.user_attrs[RUN])
-        tried = Tried(self.run.id, found, name, out, dropped, self.failed)
-        self.run.json("trials.json", tried.to_json())
-        return tried
+        result = TrialsResult(self.run.id, comparison, name, out, dropped, self.failed)
+        self.run.json("trials.json", result.to_json())
+        return result
 
     def _proposed(self) -> Any:
         """The next proposal that is within the limits."""

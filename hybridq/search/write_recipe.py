@@ -1,4 +1,4 @@
-"""The recipe that a search has found, as a file."""
+"""The best network of a search, as a recipe file that makes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import NotWritable, UserError
 from hybridq.recipe.schema import REFERENCES
-from hybridq.settings.yamlfile import Override, dotted, parse_override, to_yaml
+from hybridq.settings.tree import Override, dotted
+from hybridq.settings.yamlfile import parse_override, to_yaml
 
 if TYPE_CHECKING:
     from hybridq.recipe.schema import Recipe
@@ -33,24 +34,24 @@ def check_free(path: Path) -> None:
         raise UserError(f"--out {path}: is there already, and is not the work of a search")
 
 
-def write_recipe(request: Request, found: Recipe, settings: Sequence[Override], description: str) -> str:
-    """Write what makes `found` of the recipe's file: the settings of the command line, these, and a plan. Returns it.
+def write_recipe(request: Request, winner: Recipe, settings: Sequence[Override], description: str) -> str:
+    """Write what makes `winner` of the recipe's file: the settings of the command line, these, and a plan. Returns it.
 
     Where the clips are is not written: that is a matter of the machine, or of the recipe's file.
     """
     base, path = request.recipe, request.out
     settings = [*map(parse_override, request.overrides), *settings]
-    said: dict[str, Any] = {
+    content: dict[str, Any] = {
         "extends": os.path.relpath(base.path, path.parent),
         "name": path.stem,
         "description": description,
     }
     for one in settings:
         if one.key[0] not in ("name", "description", "precision") and one.key != ("data", "source"):
-            _put(said, one, path)
-    if found.plan != base.plan or any(one.key[0] == "precision" for one in settings):
-        said["precision"] = _short(found)
-    text = f"{MARK}\n{to_yaml(said)}"
+            _put(content, one, path)
+    if winner.plan != base.plan or any(one.key[0] == "precision" for one in settings):
+        content["precision"] = _short(winner)
+    text = f"{MARK}\n{to_yaml(content)}"
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -58,8 +59,8 @@ def write_recipe(request: Request, found: Recipe, settings: Sequence[Override], 
     return text
 
 
-def _put(said: dict[str, Any], setting: Override, path: Path) -> None:
-    inside = said
+def _put(content: dict[str, Any], setting: Override, path: Path) -> None:
+    inside = content
     for part in setting.key[:-1]:
         inside = inside.setdefault(part, {})
         if not isinstance(inside, dict):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from hybridq.errors import UserError, did_you_mean
-from hybridq.settings.yamlfile import Key, Node, dotted, shown
+from hybridq.settings.tree import Key, Node, dotted, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,8 +32,8 @@ def fault(message: str, key: str | None = None, *beside: str) -> PydanticCustomE
 
 def refuse(faults: Iterable[Fault]) -> None:
     """Raise UserError with the first two faults, if there are any: a message is at most two lines."""
-    found = list(faults)
-    deepest = [f for f in found if not any(f is not g and g.key[: len(f.key)] == f.key != g.key for g in found)]
+    every = list(faults)
+    deepest = [f for f in every if not any(f is not g and g.key[: len(f.key)] == f.key != g.key for g in every)]
     if deepest:
         raise UserError("\n".join(str(f) for f in deepest[:2]))
 

@@ -1,8 +1,4 @@
-"""YAML that remembers where each value stands, and the merging of one file over another.
-
-A file becomes a tree of `Node`. Every node carries its place ("recipes/paper/int8.yaml:7", or
-"--set training.epochs=3"), so that a fault found long after reading, in a value that came through `extends`,
-still names the right line.
+"""Reading YAML into a tree whose values know their file and line, and writing plain data as YAML.
 
 Only plain data is read (YAML 1.2: `yes`, `no`, `on` and `off` are words, not booleans); a tag that asks for
 anything else is refused, and nothing in a file is ever executed.
@@ -13,97 +9,15 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hybridq.errors import UserError, did_you_mean
-
-Scalar = str | int | float | bool | None
-Key = tuple[str | int, ...]
+from hybridq.settings.tree import Key, Node, Override, dotted, shown
 
 LARGEST_FILE = 200_000  # bytes; the parser takes seconds for so much, and a recipe has one or two thousand
 MOST_VALUES = 10_000  # counted with every alias written out: stops an alias bomb
 DEEPEST = 20  # nested lists and mappings; a recipe needs four
-
-
-@dataclass(frozen=True)
-class Node:
-    """A value and the place where its key stands."""
-
-    value: dict[str, Node] | list[Node] | Scalar
-    place: str
-
-    @property
-    def mapping(self) -> dict[str, Node]:
-        """The children of a mapping; empty for anything else."""
-        return self.value if isinstance(self.value, dict) else {}
-
-    def plain(self) -> Any:
-        """The value as ordinary dicts, lists and scalars."""
-        if isinstance(self.value, dict):
-            return {key: child.plain() for key, child in self.value.items()}
-        if isinstance(self.value, list):
-            return [child.plain() for child in self.value]
-        return self.value
-
-    def way(self, key: Key) -> list[Node]:
-        """The nodes on the way to that key, from this one to the deepest that there is."""
-        nodes = [self]
-        for part in key:
-            value = nodes[-1].value
-            if isinstance(value, dict) and part in value:
-                nodes.append(value[str(part)])
-            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-                nodes.append(value[part])
-            else:
-                break
-        return nodes
-
-    def get(self, *key: str | int) -> Node | None:
-        """The node at that key, if there is one."""
-        way = self.way(key)
-        return way[-1] if len(way) > len(key) else None
-
-    def where(self, key: Key) -> str:
-        """The place of that key or, where it is not given, of the deepest section on the way to it."""
-        return self.way(key)[-1].place
-
-    def having(self, **children: Node) -> Node:
-        """The same mapping with these children added or replaced."""
-        return Node({**self.mapping, **children}, self.place)
-
-    def without(self, *keys: str) -> Node:
-        """The same mapping less these keys."""
-        return Node({key: child for key, child in self.mapping.items() if key not in keys}, self.place)
-
-
-def dotted(key: Key) -> str:
-    """A key as a user writes it: ("model", "filters", 2) is model.filters[2]."""
-    text = ""
-    for part in key:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
-
-
-def merge(base: Node, over: Node) -> Node:
-    """`over` laid upon `base`: mappings merge key by key, all else is replaced."""
-    if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
-        return over
-    merged = dict(base.value)
-    for key, child in over.value.items():
-        merged[key] = merge(merged[key], child) if key in merged else child
-    return Node(merged, over.place)
-
-
-def node_of(data: Any, place: str) -> Node:
-    """Plain data as a tree whose nodes all stand at `place`."""
-    if isinstance(data, Mapping):
-        return Node({str(key): node_of(value, place) for key, value in data.items()}, place)
-    if isinstance(data, list | tuple):
-        return Node([node_of(value, place) for value in data], place)
-    return Node(data, place)
 
 
 # ---------------------------------------------------------------------------------------------- reading
@@ -136,22 +50,6 @@ def read_yaml(path: Path, place: str = "") -> Node:
     return node
 
 
-@dataclass(frozen=True)
-class Override:
-    """One setting of the command line: a dotted key and its value."""
-
-    key: tuple[str, ...]
-    node: Node
-
-    @property
-    def tree(self) -> Node:
-        """The setting as a file that says nothing else."""
-        node = self.node
-        for part in reversed(self.key):
-            node = Node({part: node}, node.place)
-        return node
-
-
 def parse_override(text: str) -> Override:
     """Read "training.epochs=3"; the value is YAML. Its place is the setting itself."""
     place = f"--set {text if len(text) <= 80 else text[:77] + '...'}"
@@ -162,20 +60,6 @@ def parse_override(text: str) -> Override:
     if len(parts) > DEEPEST:
         raise UserError(f"{place}: nested too deeply")
     return Override(tuple(parts), _parse(value, place, one_place=True) or Node(None, place))
-
-
-def shown(value: Any) -> str:
-    """A value as it looks in YAML, cut to a length that fits a message."""
-    names = {None: "null", True: "true", False: "false"}
-    text = names[value] if value is None or isinstance(value, bool) else _written(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _written(value: Any) -> str:
-    try:
-        return repr(value)
-    except ValueError:  # an integer of thousands of digits
-        return "a very large number"
 
 
 def _sibling(path: Path) -> str:
@@ -314,17 +198,3 @@ def to_yaml(data: Any) -> str:
     stream = io.StringIO()
     yaml.dump(data, stream)
     return stream.getvalue()
-
-
-def resolve_path(text: str, file: Path) -> str:
-    """A path written in a file, relative to that file's folder, as one that opens from the current folder."""
-    return os.path.join(file.parent, os.path.expanduser(text))
-
-
-def circle(paths: Sequence[Path], again: Path) -> str | None:
-    """The chain "a.yaml -> b.yaml -> a.yaml" if `again` is among the paths being read, else None."""
-    resolved = [os.path.realpath(path) for path in paths]
-    if os.path.realpath(again) not in resolved:
-        return None
-    start = resolved.index(os.path.realpath(again))
-    return " -> ".join(str(path) for path in (*paths[start:], again))

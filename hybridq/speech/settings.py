@@ -12,8 +12,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from hybridq.settings.section import Range, Section
+from hybridq.settings.tree import shown
 from hybridq.settings.validation import fault
-from hybridq.settings.yamlfile import shown
 
 SOURCES = ("synthetic", "v0.01", "v0.02")  # any other source of audio is a folder
 NormalisationKind = Literal["per_coefficient", "global"]

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from hybridq.sweeps.events import Died, EpochDone, Event, Failed, Finished, Ready, Said
+from hybridq.sweeps.events import Died, EpochDone, Event, Failed, Finished, LogLine, Ready
 from hybridq.sweeps.schedule import Entry, Schedule, State
 
 SYNTHETIC = "synthetic voices: for trying the tool, not a result"
@@ -29,8 +29,8 @@ class Board:
         self._log = _ToBoard(self)
 
     def __enter__(self) -> Self:
-        said = logging.getLogger("hybridq")
-        self._before, said.handlers = said.handlers, [self._log]
+        logger = logging.getLogger("hybridq")
+        self._before, logger.handlers = logger.handlers, [self._log]
         if self.console.is_terminal:
             self._live.start()
         return self
@@ -57,7 +57,7 @@ class Board:
                     f"{name} epoch {epoch}/{entry.epochs}: training {event.training_accuracy:.1f} %, "
                     f"validation {event.validation_accuracy:.1f} %, about {left:.1f} min left"
                 )
-            case Said(text=text, level=level):
+            case LogLine(text=text, level=level):
                 self.say(text, "yellow" if level >= logging.WARNING else "")
             case Finished(accuracy=accuracy) if not self.console.is_terminal and accuracy is not None:
                 self.say(f"{name}: {accuracy:.1f} % of the test clips")
@@ -93,13 +93,13 @@ class Board:
     def _summary(self) -> str:
         entries = self.schedule.entries
         counts = {state: sum(entry.state is state for entry in entries) for state in State}
-        said = [f"{counts[State.FINISHED]} of {len(entries)} finished"]
+        parts = [f"{counts[State.FINISHED]} of {len(entries)} finished"]
         if counts[State.FAILED]:
-            said.append(f"{counts[State.FAILED]} failed")
+            parts.append(f"{counts[State.FAILED]} failed")
         left = self._seconds_left()
         if left is not None:
-            said.append(f"about {_duration(left)} left")
-        return ", ".join(said)
+            parts.append(f"about {_duration(left)} left")
+        return ", ".join(parts)
 
     def _seconds_left(self) -> float | None:
         """By the pace of the epochs so far, whatever the network; None before there is one."""

@@ -55,6 +55,7 @@ class Forecast:
         return {"schema": 1, "runs": [asdict(cost) for cost in self.costs], "notes": list(self.notes)}
 
     def to_csv(self) -> str:
+        """A line a run, under the names of `Cost`."""
         out = io.StringIO()
         writer = csv.DictWriter(out, list(Cost.__dataclass_fields__), lineterminator="\n")
         writer.writeheader()
@@ -62,12 +63,14 @@ class Forecast:
         return out.getvalue()
 
     def to_markdown(self) -> str:
+        """The table and the notes."""
         head = "| " + " | ".join(heading.replace("\n", " ") for heading in HEADINGS) + " |"
         lines = ["| " + " | ".join(_cells(cost)) + " |" for cost in self.costs]
         notes = [f"- {note}" for note in self.notes]
         return "\n".join([head, "|---" + "|--:" * (len(HEADINGS) - 1) + "|", *lines, "", *notes]) + "\n"
 
     def to_rich(self) -> RenderableType:
+        """The table and the notes, for a terminal."""
         from rich.box import SIMPLE_HEAD
         from rich.console import Group
         from rich.table import Table

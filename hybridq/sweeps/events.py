@@ -42,7 +42,7 @@ class EpochDone(Event):
 
 
 @dataclass(frozen=True)
-class Said(Event):
+class LogLine(Event):
     """A line that a person should see."""
 
     text: str

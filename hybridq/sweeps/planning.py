@@ -25,6 +25,7 @@ class Job:
 
     @property
     def name(self) -> str:
+        """That of its run."""
         return run_name(self.recipe)
 
 

@@ -42,6 +42,7 @@ class Entry:
 
     @property
     def epochs(self) -> int:
+        """For how many the recipe asks."""
         return self.job.recipe.training.epochs
 
     @property

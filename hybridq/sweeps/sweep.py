@@ -64,8 +64,8 @@ def run_sweep(
             _mark(store, parent.id, file, reason)
         run_jobs(schedule, Crew(store, parent.id, resume, tell), engine)
         if schedule.finished:
-            found = compare.table(store.runs(ids_or_names=schedule.finished))
-            parent.figure(pictures.frontier(found), "accuracy over flash")
+            comparison = compare.table(store.runs(ids_or_names=schedule.finished))
+            parent.figure(pictures.frontier(comparison), "accuracy over flash")
             failed = plan.refused | schedule.failed
             parent.text("report.html", sweep_report(store, parent.id, failed, schedule.finished))
     return parent.id

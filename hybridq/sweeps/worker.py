@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.backend.startup import spare_imports
 from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
-from hybridq.sweeps.events import EpochDone, Event, Failed, Finished, Progress, Ready, Said
+from hybridq.sweeps.events import EpochDone, Event, Failed, Finished, LogLine, Progress, Ready
 
 if TYPE_CHECKING:
     from hybridq.recipe.schema import Recipe
@@ -108,7 +108,7 @@ class _Forwarding(logging.Handler):
         self.job, self.tell = job, tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.tell(Said(self.job, record.getMessage(), record.levelno))
+        self.tell(LogLine(self.job, record.getMessage(), record.levelno))
 
 
 def work(task: Task, tell: Tell) -> None:
@@ -116,9 +116,9 @@ def work(task: Task, tell: Tell) -> None:
     from hybridq.recipe.file import recipe_of
     from hybridq.tracking import open_store
 
-    said = logging.getLogger("hybridq")
-    said.handlers, said.propagate = [_Forwarding(task.job, tell)], False
-    said.setLevel(logging.INFO)
+    logger = logging.getLogger("hybridq")
+    logger.handlers, logger.propagate = [_Forwarding(task.job, tell)], False
+    logger.setLevel(logging.INFO)
     try:
         if task.store is None and not os.environ.get("MLFLOW_TRACKING_URI"):
             raise UserError(f"MLFLOW_TRACKING_URI is not set on {socket.gethostname()}, which makes a run", ENVIRONMENT)

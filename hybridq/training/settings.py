@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from hybridq.settings.section import Range, Section
+from hybridq.settings.tree import shown
 from hybridq.settings.validation import fault
-from hybridq.settings.yamlfile import shown
 
 
 class PruneSettings(Section):

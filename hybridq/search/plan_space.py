@@ -15,7 +15,7 @@ from hybridq.profiler.targets import Target, target
 from hybridq.recipe.file import varied
 from hybridq.recipe.schema import Recipe
 from hybridq.runs.experiment import graph_of
-from hybridq.settings.yamlfile import Override, node_of
+from hybridq.settings.tree import Override, node_of
 
 Changes = Mapping[str, Precision]  # layer: the narrower precision of its weights
 
@@ -33,11 +33,11 @@ class Space:
         if recipe.parent is None:
             raise UserError(f"{recipe.path}: a search narrows a trained network: name its recipe as start_from")
         recipe.check_references()
-        found = cls(recipe, graph_of(recipe))
-        recipe.plan.check(found.layers, (op.name for op in found.graph.operators))
-        if not any(map(found.narrower, found.layers)):
+        space = cls(recipe, graph_of(recipe))
+        recipe.plan.check(space.layers, (op.name for op in space.graph.operators))
+        if not any(map(space.narrower, space.layers)):
             raise UserError(f"{recipe.path}: no layer can be narrower than it is; begin with 8-bit weights")
-        return found
+        return space
 
     @cached_property
     def layers(self) -> tuple[str, ...]:

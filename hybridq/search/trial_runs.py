@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Made:
+class TrialRuns:
     """What became of the trials, in the order of their recipes; None and a reason where one failed."""
 
     runs: tuple[RunView | None, ...]
     reasons: tuple[str, ...]
 
 
-def make(store: Store, parent: str, recipes: Sequence[Recipe], engine: Engine = in_process, workers: int = 1) -> Made:
+def run_trials(
+    store: Store, parent: str, recipes: Sequence[Recipe], engine: Engine = in_process, workers: int = 1
+) -> TrialRuns:
     """Make the trials of different recipes, after the runs that they need, as children of the run `parent`.
 
     A trial that is in the store is taken as it is, one that was interrupted goes on. Raises UserError where the disk or
@@ -33,4 +35,4 @@ def make(store: Store, parent: str, recipes: Sequence[Recipe], engine: Engine = 
     asked = [entry for entry in schedule.entries if entry.job.asked]
     assert len(asked) == len(recipes)
     views = {view.id: view for view in store.runs()}
-    return Made(tuple(views.get(entry.run or "") for entry in asked), tuple(entry.reason for entry in asked))
+    return TrialRuns(tuple(views.get(entry.run or "") for entry in asked), tuple(entry.reason for entry in asked))

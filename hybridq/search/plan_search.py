@@ -14,10 +14,10 @@ from hybridq.results import compare
 from hybridq.results.pictures import frontier, sensitivities
 from hybridq.runs.experiment import open_dataset
 from hybridq.runs.run_recipe import fingerprint_of
+from hybridq.search.plan_space import Space
 from hybridq.search.plans import Candidate, as_it_is, check, within_drop, within_flash
-from hybridq.search.runs import make
 from hybridq.search.sensitivity import Score, Sensitivity, measure
-from hybridq.search.space import Space
+from hybridq.search.trial_runs import run_trials
 from hybridq.search.write_recipe import write_recipe
 from hybridq.settings.units import format_size
 from hybridq.sweeps import Engine, in_process, parent_run
@@ -51,8 +51,8 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a search has found. `trained` has the recipe's own plan first; `best` is one of them."""
+class PlansResult:
+    """The plans that a search has trained, the recipe's own first; `best` is one of them."""
 
     request: Request
     drop: float | None
@@ -113,22 +113,22 @@ class Found:
         )
         layers = ", ".join(self.sensitivity.own)
         flash = self.best.plan.flash_bytes
-        said = [
+        facts = [
             f"Best: {self.best.plan.code}, written to {self.request.out}; a character for each of {layers}",
             f"Flash: {format_size(flash)}, {flash:,} B, is what `hybridq profile {self.request.out}` counts",
         ]
         if self.accounting == OWN:
-            said.append(
+            facts.append(
                 f"Estimate: code and front end make an image of {format_size(flash + BESIDES[0])} ({BESIDES_SOURCE})"
             )
-        said.append("On validation clips; `hybridq train` of it says what the test clips say")
+        facts.append("On validation clips; `hybridq train` of it says what the test clips say")
         warnings = [f"{code} failed: {reason}" for code, reason in self.failed.items()]
         if self.best is own:
             warnings.append("No narrower plan is good enough: the recipe as it is, is the best")
         if self.sensitivity.synthetic:
             warnings.append("Synthetic voices: for trying the tool, not a result")
         title = f"{self.sensitivity.name}, plans for {self.request.budget.label}"
-        return Sheet(title, COLUMNS, lines, (*(Note(one) for one in said), *(Note(one, True) for one in warnings)))
+        return Sheet(title, COLUMNS, lines, (*(Note(one) for one in facts), *(Note(one, True) for one in warnings)))
 
     def _cells(self, one: Trained, own: Trained) -> tuple[str, ...]:
         totals = one.plan.profile.totals
@@ -152,7 +152,7 @@ def search_plans(
     epochs: int = 1,
     engine: Engine = in_process,
     workers: int = 1,
-) -> Found:
+) -> PlansResult:
     """Find the most accurate plan within the budget or, with `drop`, the smallest that loses at most so many points.
 
     `count` plans are trained, after a table of sensitivities with so many epochs for each. All searches of one recipe
@@ -179,22 +179,22 @@ def search_plans(
             chosen = within_drop(space, table, request.budget, drop, count)
         plans = [own, *(one for one in chosen if one.code != own.code)]
         recipes = [space.varied(one.changes, f"{recipe.name} {one.code}") for one in plans]
-        made = make(store, run.id, recipes, engine, workers)
-        trained = [Trained(one, Score.of(view), view.id) for one, view in zip(plans, made.runs, strict=True) if view]
-        failed = {one.code: reason for one, reason in zip(plans, made.reasons, strict=True) if reason}
+        trials = run_trials(store, run.id, recipes, engine, workers)
+        trained = [Trained(one, Score.of(view), view.id) for one, view in zip(plans, trials.runs, strict=True) if view]
+        failed = {one.code: reason for one, reason in zip(plans, trials.reasons, strict=True) if reason}
         if own.code in failed:
             raise UserError(f"{recipe.name} as it is failed: {failed[own.code]}", RUN_FAILED)
         best = _best(trained, drop)
-        found = Found(request, drop, run.id, table, best.plan.profile.accounting, tuple(trained), best, failed)
-        said = (
+        result = PlansResult(request, drop, run.id, table, best.plan.profile.accounting, tuple(trained), best, failed)
+        description = (
             f"{best.plan.code}, {format_size(best.plan.flash_bytes)}, found by a search within {request.budget.label}"
         )
-        text = write_recipe(request, recipes[plans.index(best.plan)], (), said)
-        run.json(f"plans/{best.plan.code}.json", found.to_json())
+        text = write_recipe(request, recipes[plans.index(best.plan)], (), description)
+        run.json(f"plans/{best.plan.code}.json", result.to_json())
         run.text(f"plans/{best.plan.code}.yaml", text)
-        trials = compare.table([view for view in store.runs(sweep=run.id) if view.trial])
-        run.figure(frontier(trials, title=f"{recipe.name}: plans that were trained"), "accuracy over flash")
-    return found
+        comparison = compare.table([view for view in store.runs(sweep=run.id) if view.trial])
+        run.figure(frontier(comparison, title=f"{recipe.name}: plans that were trained"), "accuracy over flash")
+    return result
 
 
 def _best(trained: Sequence[Trained], drop: float | None) -> Trained:

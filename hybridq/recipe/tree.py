@@ -1,0 +1,129 @@
+"""The tree of a recipe: its file laid upon the file that it extends, and settings of the command line upon both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from hybridq.errors import UserError
+from hybridq.models.config import DEFAULT_NETWORK
+from hybridq.recipe.schema import REFERENCES, SECTIONS
+from hybridq.settings.tree import Key, Node, Override, dotted, merge, shown
+from hybridq.settings.yamlfile import read_yaml
+from hybridq.speech.settings import SOURCES
+
+OWN = ("name", "description", "sweep", "search")  # what `extends` does not hand on
+
+
+def read_tree(path: Path, trail: tuple[Path, ...], place: str) -> Node:
+    """The tree of a file laid upon that of the file it extends; paths in it open from the current folder.
+
+    `trail` are the files that are being read, `place` is where this one is asked for. Raises UserError where it cannot
+    be read, or extends one of them.
+    """
+    tree = _paths_resolved(read_yaml(path, place), path)
+    for key, node in tree.mapping.items():
+        if key in (*SECTIONS, "decision") and node.value is None:  # all its lines are commented out: it says nothing
+            tree = tree.having(**{key: Node({}, node.place)})
+    extends = tree.get("extends")
+    tree = tree.without("extends")
+    if extends is None or extends.value is None:
+        return tree
+    base_path = Path(_resolved(recipe_path(extends, ("extends",)), path))
+    here = f"{extends.place}: extends"
+    refuse_circle((*trail, path), base_path, here)
+    return _laid_upon(read_tree(base_path, (*trail, path), here).without(*OWN), tree)
+
+
+def _paths_resolved(tree: Node, path: Path) -> Node:
+    """A recipe of the file at `path`, with every path in it resolved."""
+    for key in REFERENCES:
+        other = tree.get(key)
+        if other:
+            tree = tree.having(**{key: _reference_resolved(other, path)})
+    source, data = tree.get("data", "source"), tree.get("data")
+    if data and source:
+        tree = tree.having(data=data.having(source=_source_resolved(source, path)))
+    sweep = tree.get("sweep")
+    return tree.having(sweep=_sweep_resolved(sweep, path)) if sweep else tree
+
+
+def _sweep_resolved(node: Node, path: Path) -> Node:
+    """Its `sweep` section, a grid or a list of runs, with every path resolved."""
+    if isinstance(node.value, list):
+        return Node([_sweep_resolved(one, path) for one in node.value], node.place)
+    for key, resolve in [*((key, _reference_resolved) for key in REFERENCES), ("data.source", _source_resolved)]:
+        value = node.get(key)
+        if value:
+            node = node.having(**{key: resolve(value, path)})
+    return node
+
+
+def _source_resolved(node: Node, path: Path) -> Node:
+    """A `data.source`, or a list of them, with every path resolved."""
+    if isinstance(node.value, list):
+        return Node([_source_resolved(one, path) for one in node.value], node.place)
+    if not isinstance(node.value, str) or node.value in ("", *SOURCES):
+        return node
+    return Node(_resolved(node.value, path), node.place)
+
+
+def _reference_resolved(node: Node, path: Path) -> Node:
+    """What names another recipe, several of them, or is one, with every path resolved."""
+    if isinstance(node.value, list):
+        return Node([_reference_resolved(one, path) for one in node.value], node.place)
+    if isinstance(node.value, dict):
+        inside = node.get("recipe")
+        return node.having(recipe=_reference_resolved(inside, path)) if inside else _paths_resolved(node, path)
+    return Node(_resolved(node.value, path), node.place) if isinstance(node.value, str) else node
+
+
+def _laid_upon(base: Node, over: Node) -> Node:
+    """Merge two recipes; precision and what names a recipe are replaced whole, so is a model of another network.
+
+    The published figures of one network are not those of another.
+    """
+    dropped = [key for key in ("precision", "published", *REFERENCES) if over.get(key)]
+    name, before = over.get("model", "name"), base.get("model", "name")
+    if name and name.value != (before.value if before else DEFAULT_NETWORK):
+        dropped += ["model", "published"]
+    return merge(base.without(*dropped), over)
+
+
+def with_setting(tree: Node, setting: Override) -> Node:
+    """A setting of the command line laid upon a recipe; raises UserError for a key that cannot be set there."""
+    first, place = setting.key[0], setting.node.place
+    if first in ("extends", "sweep", "search"):
+        raise UserError(f"{place}: {first}: cannot be set here")
+    whole = isinstance(setting.node.value, dict) and not setting.node.get("recipe")
+    if first in REFERENCES and (len(setting.key) > 1 or whole):
+        raise UserError(f"{place}: {first}: must be the path of a recipe, or null")
+    if first == "precision" and len(setting.key) > 1:  # one rule, or one part of it
+        rule = tree.get(*setting.key[:2])
+        if rule and len(setting.key) > 2 and not isinstance(rule.value, dict):  # bare: that of the weights
+            tree = merge(tree, Override((*setting.key[:2], "weights"), rule).tree)
+        return merge(tree, setting.tree)
+    return _laid_upon(tree, setting.tree)
+
+
+def recipe_path(node: Node, key: Key) -> str:
+    """The path that stands at a key; raises UserError where something else stands there."""
+    if not isinstance(node.value, str) or "\0" in node.value:
+        given = shown(node.plain())
+        raise UserError(f"{node.place}: {dotted(key)}: must be the path of a recipe (is {given})")
+    return node.value
+
+
+def refuse_circle(trail: Sequence[Path], path: Path, here: str) -> None:
+    """Raise UserError, with the chain "a.yaml -> b.yaml -> a.yaml", if `path` is among the files being read."""
+    real = [os.path.realpath(one) for one in trail]
+    if os.path.realpath(path) in real:
+        start = real.index(os.path.realpath(path))
+        chain = " -> ".join(str(one) for one in (*trail[start:], path))
+        raise UserError(f"{here}: goes in a circle: {chain}")
+
+
+def _resolved(text: str, file: Path) -> str:
+    """A path written in a file, relative to that file's folder, as one that opens from the current folder."""
+    return os.path.join(file.parent, os.path.expanduser(text))
