@@ -123,7 +123,8 @@ class _Levels(BaseQuantizer):  # type: ignore[misc]
 
     def __init__(self, alpha: float | str = "auto") -> None:
         super().__init__()
-        self.alpha, self.bits, self.scale = alpha, 2, None
+        self.alpha, self.bits = alpha, 2
+        self.scale: Any = None
 
     def __call__(self, x: Any) -> Any:
         channels = tuple(range(len(x.shape) - 1))
