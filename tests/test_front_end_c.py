@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from network_runs import SANITIZERS, has_sanitizers
 
 from hybridq.errors import UserError
-from hybridq.image.front_end import Flanks, agreement, matrix, sources
 from hybridq.integer.network import Dense, IntegerNetwork, Requantization
+from hybridq.speech.c_front_end import Flanks, agreement, matrix, sources
 from hybridq.speech.mfcc import FrontEnd
 from hybridq.speech.normalisation import Normalisation
 

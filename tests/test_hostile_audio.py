@@ -11,12 +11,12 @@ from front_end_builds import hostile, plain
 from network_builds import Made
 from network_runs import constants, machine
 
-from hybridq.image import front_end
 from hybridq.image.export import SOURCES, export
 from hybridq.image.machines import FLAGS
 from hybridq.integer.arithmetic import logits
 from hybridq.integer.artefact import save_network
 from hybridq.integer.network import Width
+from hybridq.speech import c_front_end as front_end
 from hybridq.speech.mfcc import FrontEnd
 
 CLASSES = 3

@@ -37,8 +37,8 @@ def verify(
     format_: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
 ) -> None:
     """Build an exported network for the Cortex-M4, run it in an emulator, and compare it with the integer network."""
-    from hybridq.image.recording import record
     from hybridq.image.verify import verify as check
+    from hybridq.runs.record_image import record
 
     if format_ not in (Format.table, Format.json):
         raise UserError("verify prints --format table or json")

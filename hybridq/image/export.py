@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridq.errors import NotWritable, UserError
-from hybridq.image import front_end, toolchain
+from hybridq.image import toolchain
 from hybridq.image.constants import Weighted, constants_bytes
 from hybridq.image.emit import emit, kernel_files
 from hybridq.image.memory_plan import Map, Plan, plan
@@ -29,6 +29,7 @@ from hybridq.profiler import profile
 from hybridq.profiler.accounting import OWN
 from hybridq.runs.load_network import NETWORK, Trained, chain_of, find_trained
 from hybridq.runs.model_folder import MODEL
+from hybridq.speech import c_front_end as front_end
 from hybridq.tflite.convert import tflite
 
 if TYPE_CHECKING:
@@ -143,11 +144,11 @@ def _write(folder: Path, texts: dict[str, str], kernels: list[str]) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)
     own = [toolchain.SOURCES / name for name in kernels]
-    for file in (*own, *sorted(toolchain.RUNTIME.iterdir()), *sorted(front_end.SOURCES.iterdir())):
+    for file in (*own, *sorted(front_end.SOURCES.glob("*.[ch]"))):
         shutil.copyfile(file, folder / SOURCES / file.name)
     for name, text in texts.items():
         (folder / SOURCES / name).write_text(text)
-    for file in (*sorted(toolchain.BOARD.iterdir()), toolchain.BENCH):
+    for file in (*sorted(toolchain.BOARD.iterdir()), front_end.SOURCES / "bench" / "main.c"):
         shutil.copyfile(file, folder / BOARD / file.name)
 
 

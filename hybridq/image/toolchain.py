@@ -17,8 +17,6 @@ from hybridq.errors import ENVIRONMENT, UserError
 
 SOURCES = Path(__file__).parent / "c"
 BOARD = SOURCES / "board"
-RUNTIME = SOURCES / "runtime"  # hybridq.h and hybridq.c
-BENCH = SOURCES / "bench" / "main.c"
 LINKER_SCRIPT = BOARD / "stm32l496.ld"
 STACK_BYTES = 2048  # a multiple of 8
 

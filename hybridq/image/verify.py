@@ -17,17 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
-from hybridq.image import front_end, machines, toolchain
+from hybridq.image import machines, toolchain
 from hybridq.image.constants import constants_bytes
 from hybridq.image.emulator import RAM, Board
 from hybridq.image.export import SOURCES, macc_of, origin
 from hybridq.image.memory_plan import Plan, plan
-from hybridq.image.verification import CODE, STATES, TENSORS, WEIGHTS, Agreement, LayerCount, Verification
 from hybridq.integer import arithmetic
 from hybridq.integer.artefact import digest, load_network
 from hybridq.integer.network import Dense, IntegerNetwork, Width
 from hybridq.integer.online import is_online, on_device
 from hybridq.runs.load_network import NETWORK, chain_of
+from hybridq.runs.verification import CODE, STATES, TENSORS, WEIGHTS, Agreement, LayerCount, Verification
+from hybridq.speech import c_front_end as front_end
 from hybridq.speech.audio.progress import bar
 from hybridq.speech.dataset import Dataset
 from hybridq.speech.mfcc import FrontEnd

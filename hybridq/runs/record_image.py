@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hybridq.errors import UserError
-from hybridq.image.verification import Verification
 from hybridq.runs.load_network import NETWORK_DIGEST
+from hybridq.runs.verification import Verification
 
 ARTIFACT = "verification.json"
 

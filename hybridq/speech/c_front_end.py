@@ -22,7 +22,7 @@ from hybridq.speech.normalisation import Normalisation
 
 Reals = NDArray[np.float64]
 
-SOURCES = Path(__file__).parent / "c" / "front_end"  # hq_mfcc.c, hq_mfcc.h, hq_mfcc_tables.h; the rest is `sources`
+SOURCES = Path(__file__).parent / "c"  # hq_mfcc.c and what joins it to a network; the rest is `sources`
 FULL_SCALE = 32768  # the int16 sample that stands for 1
 
 
