@@ -108,7 +108,7 @@ def measured(recipe: Recipe) -> Device:
         labels = tuple(f"word {number}" for number in range(CLASSES))
         bundle = save_bundle(Path(place) / "model", model, labels, end, normalisation, recipe.resolved())
         file = Path(place) / "network.hqn"
-        save_network(convert(bundle), file)
+        save_network(convert(bundle.model, bundle.description), file)
         export(str(file), Path(place) / "out")
         found = verify(Path(place) / "out", emulated=1)
     assert found.exact, f"{recipe.name}: the image does not compute what its network computes"

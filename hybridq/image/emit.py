@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from functools import singledispatchmethod
 
-from hybridq.image.constants import Constants, Weighted, memory_states
+from hybridq.image.constants import Constants, memory_states
 from hybridq.image.memory_plan import Map, Plan, Stage, Step
 from hybridq.image.sparse import is_sparse
 from hybridq.integer.arithmetic import is_logits
@@ -27,6 +27,7 @@ from hybridq.integer.network import (
     Layer,
     MaxPool,
     Memory,
+    Weighted,
 )
 
 RESET = (
@@ -79,18 +80,19 @@ class _Writer:
 
     def header(self) -> str:
         network, step = self.network, self.plan.stages[0].steps[0]
-        labels = network.about.get("labels") or ()
-        rate = (network.about.get("front_end") or {}).get("sample_rate")
+        labels = network.description.labels
+        front_end = network.description.front_end
         sizes = {
             "CLASSES": network.layers[-1].shape[-1],
             "INPUT_ROWS": step.rows,
             "INPUT_ROW_BYTES": step.row_bytes,
             "ARENA_BYTES": max(self.plan.arena_bytes, 1),
         }
-        if rate:
+        if front_end:
             from hybridq.speech.mfcc import FrontEnd
 
-            sizes |= {"SAMPLE_RATE": rate, "INPUT_SAMPLES": FrontEnd(**network.about["front_end"]).samples}
+            end = FrontEnd(**{**front_end, "frames": network.input_shape[1]})
+            sizes |= {"SAMPLE_RATE": end.sample_rate, "INPUT_SAMPLES": end.samples}
         defines = "".join(f"#define HYBRIDQ_{name} {value}\n" for name, value in sizes.items())
         names = "extern const char *const hybridq_labels[HYBRIDQ_CLASSES]; /* UTF-8 */\n\n" if labels else ""
         return (
@@ -142,7 +144,7 @@ class _Writer:
         return f"{arrays}\nvoid hybridq_reset_network(void)\n{{\n{forget}}}\n\n"
 
     def _labels(self) -> str:
-        labels = self.network.about.get("labels") or ()
+        labels = self.network.description.labels
         if not labels:
             return ""
         texts = "".join(f"    {_text(label)},\n" for label in labels)

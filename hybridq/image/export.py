@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +17,18 @@ import numpy as np
 
 from hybridq.errors import NotWritable, UserError
 from hybridq.image import toolchain
-from hybridq.image.constants import Weighted, constants_bytes
+from hybridq.image.constants import constants_bytes
 from hybridq.image.emit import emit, kernel_files
 from hybridq.image.memory_plan import Map, Plan, plan
-from hybridq.integer.artefact import digest, save_network
+from hybridq.integer.artefact import NETWORK, digest, save_network
 from hybridq.integer.checks import check
 from hybridq.integer.convert import EVERYTHING
-from hybridq.integer.network import IntegerNetwork, Layer, Memory
+from hybridq.integer.network import IntegerNetwork, Layer, Memory, Weighted
 from hybridq.integer.online import on_device
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import OWN
-from hybridq.runs.load_network import NETWORK, Trained, chain_of, find_trained
+from hybridq.runs.load_network import Trained, chain_of, find_trained
 from hybridq.runs.model_folder import MODEL
 from hybridq.speech import c_front_end as front_end
 from hybridq.tflite.convert import tflite
@@ -82,13 +83,14 @@ def export(run_or_artefact: str, folder: Path, store: Store | None = None, with_
     network = found.integers
     check(network)
     device = on_device(network)
-    end, normalisation, _ = chain_of(device)
+    end, normalisation, _ = chain_of(network)
+    end = replace(end, frames=device.input_shape[1])
     planned = plan(device)
     texts = emit(device, planned) | front_end.sources(end, normalisation, network.input_fraction)
     build = _planned(network, planned) | _origin(found)
     lite = tflite(network) if with_tflite else None
     about = {
-        "name": network.about.get("name") or "network",
+        "name": network.description.name or "network",
         "digest": build["digest"],
         "rate": end.sample_rate,
         "arena": planned.arena_bytes,

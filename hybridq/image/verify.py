@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +23,10 @@ from hybridq.image.emulator import RAM, Board
 from hybridq.image.export import SOURCES, macc_of, origin
 from hybridq.image.memory_plan import Plan, plan
 from hybridq.integer import arithmetic
-from hybridq.integer.artefact import digest, load_network
+from hybridq.integer.artefact import NETWORK, digest, load_network
 from hybridq.integer.network import Dense, IntegerNetwork, Width
 from hybridq.integer.online import is_online, on_device
-from hybridq.runs.load_network import NETWORK, chain_of
+from hybridq.runs.load_network import chain_of
 from hybridq.runs.verification import CODE, STATES, TENSORS, WEIGHTS, Agreement, LayerCount, Verification
 from hybridq.speech import c_front_end as front_end
 from hybridq.speech.audio.progress import bar
@@ -65,7 +65,7 @@ def verify(
         elf = _built(chosen, folder, Path(place) / "image.elf", device, planned)
         layers = _counted(machines.image(chosen, folder, Path(place) / "marked.elf", MARKED), device)
         column, classify = _instructions(elf, end, sum(one.instructions for one in layers) if is_online(device) else 0)
-        flash, ram = _flash(elf, device), _ram(elf, chain_of(device)[0])
+        flash, ram = _flash(elf, device), _ram(elf, replace(end, frames=device.input_shape[1]))
         on_host = _heard(machines.Host(folder / SOURCES), network, sounds, "on this machine")
         few = _spread(len(sounds), len(sounds) if emulated is None else emulated)
         board = machines.CortexM4(elf)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hybridq.errors import UserError
 from hybridq.integer import arithmetic
 from hybridq.integer.artefact import digest
+from hybridq.integer.description import Rejection
 from hybridq.paths import cache_root
 from hybridq.quantize.model import is_grid
 from hybridq.runs.experiment import open_audio
@@ -125,14 +126,14 @@ def measured(
         lacking=trained.lacking,
         notes=notes,
     )
-    rejection = trained.rejection or (None if threshold is None else (threshold, ()))
+    rejection = trained.rejection or (None if threshold is None else Rejection(threshold))
     if rejection is None:
         return found
     probabilities = softmax(by_integers) if found.counts == INTEGER and by_integers is not None else by_keras
     assert probabilities is not None
-    at, learnt = rejection
-    decided = decisions(probabilities, truth, labels, said or [labels[one] for one in truth], learnt)
-    return replace(found, decisions=decided, threshold=at if threshold is None else threshold)
+    words = said or [labels[one] for one in truth]
+    decided = decisions(probabilities, truth, labels, words, rejection.unknown_words)
+    return replace(found, decisions=decided, threshold=rejection.threshold if threshold is None else threshold)
 
 
 def measured_on(trained: Trained, source: str | None, split: str, threshold: float | None = None) -> Measurement:
@@ -163,6 +164,6 @@ def measured_on(trained: Trained, source: str | None, split: str, threshold: flo
 
 def _negatives(trained: Trained, own: Mapping[str, Any]) -> Negatives:
     """The shares of its recipe, or the usual ones; the words that it was trained on."""
-    words = trained.rejection[1] if trained.rejection else ()
+    words = trained.rejection.unknown_words if trained.rejection else ()
     shares = {name: own[name] for name in ("silence", "unknown") if own.get(name)}
     return Negatives(**shares, words=words)
