@@ -1,12 +1,13 @@
-"""The constants of the front end in C (c/front_end), and what its columns should be.
+"""The front end as C: the code in c/, and the tables that make it one front end.
 
-The C code computes what `speech.mfcc.FrontEnd` and `speech.normalisation.Normalisation` define, in single precision.
-Its tables are computed here, in double precision, and are small by symmetry: half the window, a quarter of the Fourier
-transform's sine, the flanks of the mel triangles as straight lines, one turn of the DCT's cosine.
+The C code computes what `mfcc.FrontEnd` and `normalisation.Normalisation` define, in single precision. Its tables are
+computed here, in double precision, and are small by symmetry: half the window, a quarter of the Fourier transform's
+sine, the flanks of the mel triangles as straight lines, one turn of the DCT's cosine.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,77 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.errors import UserError
-from hybridq.integer.arithmetic import classes, quantized
-from hybridq.integer.network import IntegerNetwork
 from hybridq.speech.mfcc import FrontEnd
 from hybridq.speech.normalisation import Normalisation
 
 Reals = NDArray[np.float64]
 
-SOURCES = Path(__file__).parent / "c"  # hq_mfcc.c and what joins it to a network; the rest is `sources`
+SOURCES = Path(__file__).parent / "c"  # the front end (hq_mfcc) and what joins it to a network (hybridq)
 FULL_SCALE = 32768  # the int16 sample that stands for 1
+USAGE = """\
+#include "hybridq.h"
+
+hybridq_init();
+if (hybridq_push_audio(samples, count) > 0) {{          /* int16, {rate} Hz, mono, any count */
+    int16_t logits[HYBRIDQ_CLASSES];
+    const char *word = hybridq_labels[hybridq_classify(logits)];
+}}"""
+
+
+@dataclass(frozen=True)
+class CFrontEnd:
+    """The front end of a keyword spotter as `hybridq.image.front_end.FrontEnd` wants it; int16 sound goes in.
+
+    fraction: the columns, int8, stand for value * 2**-fraction.
+    """
+
+    end: FrontEnd
+    normalisation: Normalisation
+    fraction: int
+    title = "A keyword spotter"
+
+    @property
+    def usage(self) -> str:
+        """How a program calls it."""
+        return USAGE.format(rate=self.end.sample_rate)
+
+    @property
+    def defines(self) -> dict[str, int]:
+        """The sample rate in Hz, and the samples of which the input is made."""
+        return {"SAMPLE_RATE": self.end.sample_rate, "INPUT_SAMPLES": self.end.samples}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """All C files by name. UserError where the device's floats do not hold the front end."""
+        code = {file.name: file.read_text() for file in sorted(SOURCES.glob("*.[ch]"))}
+        return code | sources(self.end, self.normalisation, self.fraction)
+
+    @property
+    def program(self) -> str:
+        """A main.c that classifies silence."""
+        return (SOURCES / "bench" / "main.c").read_text()
+
+    @property
+    def hop(self) -> int:
+        """Samples from one column to the next."""
+        return self.end.hop
+
+    def columns(self, samples: NDArray[np.int16]) -> list[NDArray[np.int16]]:
+        """The samples (n,) cut where each completes a column."""
+        return np.split(samples, range(self.end.window, len(samples), self.end.hop))
+
+    def flash(self, constants: Mapping[str, int]) -> dict[str, int]:
+        """Its tables, in bytes, of constants by name."""
+        tables = sum(count for name, count in constants.items() if name.startswith("hq_mfcc"))
+        return {"tables of the front end": tables}
+
+    def ram(self, variables: Mapping[str, int]) -> dict[str, int]:
+        """Its buffers, in bytes."""
+        return {
+            "FIFO of columns": self.end.coefficients * self.end.frames,
+            "samples of the window": 2 * self.end.window,
+            "block of samples from the microphone": variables["bench_block"],
+        }
 
 
 @dataclass(frozen=True)
@@ -61,7 +124,7 @@ class Flanks:
 
 
 def sources(end: FrontEnd, normalisation: Normalisation, fraction: int) -> dict[str, str]:
-    """The two files that make `hq_mfcc.c` this front end, by name: the sizes and the tables.
+    """The two files that make hq_mfcc.c this front end, by name: its sizes and its tables.
 
     The int8 columns stand for value * 2**-fraction. UserError where the device's floats do not hold the front end.
     """
@@ -82,18 +145,6 @@ def sources(end: FrontEnd, normalisation: Normalisation, fraction: int) -> dict[
         "hq_mfcc_config.h": f"#ifndef HQ_MFCC_CONFIG_H\n#define HQ_MFCC_CONFIG_H\n\n{config}\n#endif\n",
         "hq_mfcc_tables.c": '#include "hq_mfcc_tables.h"\n\n' + "\n".join(tables),
     }
-
-
-def matrix(end: FrontEnd, normalisation: Normalisation, fraction: int, sound: NDArray[np.int16]) -> NDArray[np.int8]:
-    """What a network reads of sound (samples,) or (clips, samples), by Python: (..., coefficients, frames that fit)."""
-    features = normalisation.apply(end.mfcc(np.asarray(sound) / np.float32(FULL_SCALE)))
-    return quantized(features.astype(np.float64), fraction)
-
-
-def agreement(network: IntegerNetwork, some: NDArray[np.int8], others: NDArray[np.int8]) -> float:
-    """The share of clips that a network gives one class, from the columns of two front ends (clips, *shape)."""
-    shape = (-1, *network.input_shape)
-    return float(np.mean(classes(network, some.reshape(shape)) == classes(network, others.reshape(shape))))
 
 
 def _sizes(end: FrontEnd, flanks: Flanks) -> dict[str, Any]:
