@@ -66,6 +66,7 @@ def test_what_a_later_version_says_is_kept_with_the_digest(tmp_path: Path) -> No
         ({"labels": ["yes", 3]}, "its labels: 3 is no text"),
         ({"labels": ["x" * (LONGEST_WORD + 1)]}, "its labels: 'xxx.* is no text of at most"),
         ({"labels": ["x"] * (MOST_WORDS + 1)}, "its labels: no list of at most"),
+        ({"labels": ["\ud800"]}, r"its labels: '\\ud800' is no text"),
         ({"threshold": 1.5}, "its threshold: 1.5 is no probability"),
         ({"threshold": True}, "its threshold: True is no probability"),
         ({"threshold": float("nan")}, "its threshold: nan is no probability"),

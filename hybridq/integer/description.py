@@ -7,6 +7,7 @@ images or of other sensors has none.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
@@ -18,6 +19,7 @@ MOST_WORDS = 10_000
 LONGEST_WORD = 1_000  # characters
 MOST_NUMBERS = 100_000
 MOST_SETTINGS = 100
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: no encoding has it
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _is_single(value: Any) -> bool:
 
 
 def _word(key: str, value: Any) -> str:
-    if not isinstance(value, str) or len(value) > LONGEST_WORD:
+    if not isinstance(value, str) or len(value) > LONGEST_WORD or SURROGATE.search(value):
         raise UserError(f"its {key}: {value!r:.40} is no text of at most {LONGEST_WORD:,} characters")
     return value
 
