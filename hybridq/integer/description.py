@@ -1,8 +1,8 @@
 """What an integer network is of, besides what it computes: its answers, its recipe, and what makes its input.
 
-It travels in the network's file (`artefact`) as one object of plain data. Settings of a front end, and of decisions in
-a stream, stay plain here: only the room that they are of reads them (of sound `hybridq.speech`), and a network of
-images or of other sensors has none.
+It travels in the network's file as one object of plain data, whose size `artefact` bounds. Settings of a front end, and
+of decisions in a stream, stay plain here: only the room that they are of reads them (of sound `hybridq.speech`), and a
+network of images or of other sensors has none.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from typing import Any
 
 from hybridq.errors import UserError
 
-MOST_WORDS = 10_000
 LONGEST_WORD = 1_000  # characters
-MOST_NUMBERS = 100_000
 MOST_SETTINGS = 100
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: no encoding has it
 
@@ -104,8 +102,8 @@ def _word(key: str, value: Any) -> str:
 
 
 def _words(key: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or len(value) > MOST_WORDS:
-        raise UserError(f"its {key}: no list of at most {MOST_WORDS:,} words")
+    if not isinstance(value, list | tuple):
+        raise UserError(f"its {key}: no list of words")
     return tuple(_word(key, one) for one in value)
 
 
@@ -130,8 +128,8 @@ def _probability(key: str, value: Any) -> float:
 def _numbers(key: str, value: Any) -> dict[str, tuple[float, ...]]:
     lists = _mapping(key, value)
     numeric = all(isinstance(one, list | tuple) and _are_numbers(one) for one in lists.values())
-    if not numeric or not 0 < sum(map(len, lists.values())) <= MOST_NUMBERS:
-        raise UserError(f"its {key}: not names with 1 to {MOST_NUMBERS:,} numbers in all")
+    if not numeric or not 0 < len(lists) <= MOST_SETTINGS:
+        raise UserError(f"its {key}: not 1 to {MOST_SETTINGS} names with a list of numbers each")
     return {name: tuple(numbers) for name, numbers in lists.items()}
 
 

@@ -39,7 +39,7 @@ class Verification(ImageFigures):
 
     @property
     def estimates(self) -> dict[str, int]:
-        """Of some sizes, what the memory report had said."""
+        """Of some sizes, what the memory report foretold."""
         return {name: self.estimate[key] for name, key in ESTIMATES.items() if key in self.estimate}
 
     def metrics(self) -> dict[str, float]:
