@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hybridq.image import emulator, toolchain
-from hybridq.image.front_end import SOURCES, matrix, sources
+from hybridq.runs.verify import matrix
+from hybridq.speech.c_front_end import SOURCES, sources
 from hybridq.speech.mfcc import FrontEnd
 from hybridq.speech.normalisation import Normalisation
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hybridq.formats import INTEGERS
 from hybridq.integer import scaling
 from hybridq.integer.checks import check
+from hybridq.integer.description import Description
 from hybridq.integer.network import (
     INT8,
     INT16,
@@ -52,7 +53,7 @@ class Made:
         self.shapes: dict[str, Shape] = {"input": shape}
 
     def network(self, **about: object) -> IntegerNetwork:
-        found = IntegerNetwork("input", self.shape, 4, tuple(self.layers), about)
+        found = IntegerNetwork("input", self.shape, 4, tuple(self.layers), Description.from_plain(about))
         check(found)
         return found
 

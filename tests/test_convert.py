@@ -13,6 +13,7 @@ from hybridq.integer import scaling
 from hybridq.integer.arithmetic import classes, normalised, quantized, requantized
 from hybridq.integer.artefact import DESCRIPTION, digest, load_network, save_network
 from hybridq.integer.convert import on_grids, settle
+from hybridq.integer.description import Description
 from hybridq.integer.fusion import chains_of
 from hybridq.integer.lowering import integer_network
 from hybridq.precision import PrecisionPlan
@@ -157,14 +158,14 @@ def test_outputs_of_fewer_bits_are_refused():
 
 @pytest.fixture(scope="module")
 def integers():
-    return integer_network(gridded(small()), {"labels": ["a", "b", "c"]})
+    return integer_network(gridded(small()), Description(labels=("a", "b", "c")))
 
 
 def test_equal_networks_give_equal_files(integers, tmp_path):
     one, other = tmp_path / "a" / "network.hqn", tmp_path / "b.hqn"
     assert save_network(integers, one) == save_network(load_network(one), other) == digest(integers)
     assert one.read_bytes() == other.read_bytes()
-    assert load_network(one).about == {"labels": ["a", "b", "c"]}
+    assert load_network(one).description == Description(labels=("a", "b", "c"))
 
 
 def rewritten(path, change):

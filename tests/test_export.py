@@ -15,10 +15,11 @@ from network_builds import Made, reference
 
 from hybridq.errors import UserError
 from hybridq.image import emulator, machines, toolchain
-from hybridq.image.export import export
-from hybridq.image.verify import verify
+from hybridq.image.export import export as export_network
 from hybridq.integer.artefact import save_network
 from hybridq.integer.network import IntegerNetwork, Width
+from hybridq.runs.export import export
+from hybridq.runs.verify import verify
 
 pytest.importorskip("elftools", reason="needs pip install hybridq[deploy]")
 pytest.importorskip("unicorn", reason="needs pip install hybridq[deploy]")
@@ -156,6 +157,28 @@ def test_networks_that_do_not_say_what_they_hear(tmp_path: Path) -> None:
         exported(small(**ABOUT), tmp_path)
     with pytest.raises(UserError, match="nothing exported here"):
         verify(tmp_path)
+
+
+def test_a_network_without_a_front_end_is_c_to_call(tmp_path: Path) -> None:
+    """Of images, say: what it reads is the program's, and there is no word of sound."""
+    if toolchain.host() is None:
+        pytest.skip("no compiler for this machine")
+    network = small()
+    build = export_network(network, tmp_path)
+    names = {path.name for folder in ("src", "board") for path in (tmp_path / folder).iterdir()}
+    assert {"network.c", "network.h", "hq_conv.c", "startup.c"} <= names
+    assert not [name for name in names if "mfcc" in name or name in ("hybridq.c", "main.c")]
+    readme = (tmp_path / "README.md").read_text()
+    assert "A network as C99" in readme
+    assert f"value * 2**{network.input_fraction} of" in readme
+    assert f"{build['arena_bytes']:,} bytes of static memory" in readme
+    usage = re.findall(r"```c\n(.*?)```", readme, re.S)[0].replace("/*", "*to = (int8_t)row; /*")
+    declarations, _, calls = usage.partition("int16_t logits")
+    program = f"{declarations}\nint main(void)\n{{\nint16_t logits{calls}return logits[0] == logits[1];\n}}\n"
+    (tmp_path / "main.c").write_text(program)
+    sources = [*sorted((tmp_path / "src").glob("*.c")), tmp_path / "main.c"]
+    built = toolchain.host().build(sources, tmp_path / "program", (f"-I{tmp_path / 'src'}",))
+    subprocess.run([built], check=True)
 
 
 def test_the_commands(run: Run, tmp_path: Path) -> None:

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from network_runs import SANITIZERS, has_sanitizers
 
 from hybridq.errors import UserError
-from hybridq.image.front_end import Flanks, agreement, matrix, sources
+from hybridq.image.verification import Agreement
+from hybridq.integer.arithmetic import classes
 from hybridq.integer.network import Dense, IntegerNetwork, Requantization
+from hybridq.runs.verify import matrix
+from hybridq.speech.c_front_end import Flanks, sources
 from hybridq.speech.mfcc import FrontEnd
 from hybridq.speech.normalisation import Normalisation
 
@@ -199,10 +202,14 @@ def test_agreement_is_the_share_of_equal_classes():
     last = Dense("last", ("input",), (10,), 0, weights=weights, bias=np.zeros(10, np.int64), out=out)
     network = IntegerNetwork("input", (38, 55, 1), FRACTION, (last,))
     some = rng.integers(-128, 128, (40, 38, 55)).astype(np.int8)
-    assert agreement(network, some, some) == 1
+
+    def agreement(columns: np.ndarray) -> float:
+        return Agreement.of(classes(network, some[..., None]) == classes(network, columns[..., None])).percent
+
+    assert agreement(some) == 100
     others = some.copy()
     others[:20] = -others[:20]
-    assert 0.5 <= agreement(network, some, others) < 0.7
+    assert 50 <= agreement(others) < 70
 
 
 NUMBERS = tuple(range(1, 39))

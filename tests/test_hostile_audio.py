@@ -11,12 +11,13 @@ from front_end_builds import hostile, plain
 from network_builds import Made
 from network_runs import constants, machine
 
-from hybridq.image import front_end
-from hybridq.image.export import SOURCES, export
+from hybridq.image.export import SOURCES
 from hybridq.image.machines import FLAGS
 from hybridq.integer.arithmetic import logits
 from hybridq.integer.artefact import save_network
 from hybridq.integer.network import Width
+from hybridq.runs.export import export
+from hybridq.runs.verify import matrix
 from hybridq.speech.mfcc import FrontEnd
 
 CLASSES = 3
@@ -98,7 +99,7 @@ def test_any_sound_in_any_pieces(name: str, end: FrontEnd, tmp_path: Path) -> No
     assert (said == said[:, :1]).all()  # whatever the pieces
     rows, scores, found, columns = np.split(said[:, 0], np.cumsum([np.prod(end.shape), CLASSES, 1]), axis=1)
     heard = rows.reshape(-1, *end.shape)
-    python = front_end.matrix(end, normalisation, network.input_fraction, sounds)[..., -end.frames :]
+    python = matrix(end, normalisation, network.input_fraction, sounds)[..., -end.frames :]
     assert np.abs(heard - python).max() <= 1
     wanted = logits(network, heard[..., None].astype(np.int8))
     assert np.array_equal(scores, wanted)

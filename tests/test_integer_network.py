@@ -262,12 +262,12 @@ training: {epochs: 1}
     store = open_store(tmp_path / "mlruns")
     run = Laboratory(store, lambda recipe, data: Notes()).run(recipe)
     bundle = load_bundle(store.download(run, "model"))
-    model, network = bundle.model, convert(bundle)
+    model, network = bundle.model, convert(bundle.model, bundle.description)
     x, truth = open_dataset(recipe).inputs("all", bundle.normalisation)
     heard, found = model.predict(x, verbose=0).argmax(1), classes(network, quantized(x, network.input_fraction))
     assert (heard == found).mean() >= 0.98  # one clip of 80
     assert abs((heard == truth).mean() - (found == truth).mean()) <= 0.02
-    assert network.about["labels"] == list(bundle.labels)
+    assert network.description.labels == bundle.labels
     assert {layer.name: layer.width for layer in network.layers if isinstance(layer, Dense)} == {
         "dense": Width.BINARY,
         "dense_1": Width.BINARY,

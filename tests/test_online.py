@@ -15,8 +15,6 @@ from network_runs import machine
 from hybridq.errors import UserError
 from hybridq.formats import INTEGERS
 from hybridq.image import toolchain
-from hybridq.image.export import export
-from hybridq.image.verify import verify
 from hybridq.integer.arithmetic import logits, quantized
 from hybridq.integer.artefact import digest, load_network, save_network
 from hybridq.integer.convert import settle
@@ -27,7 +25,9 @@ from hybridq.models import build_model
 from hybridq.models.config import LMUConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize.model import calibrated, quantize
+from hybridq.runs.export import export
 from hybridq.runs.load_network import Trained, chain_of
+from hybridq.runs.verify import verify
 from hybridq.speech.decision import softmax
 from hybridq.streaming import listening
 

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from small_training import Notes, small_network
 
 from hybridq.errors import UserError
-from hybridq.image.export import export
 from hybridq.integer.convert import settle
 from hybridq.integer.lowering import integer_network
 from hybridq.profiler import profile
 from hybridq.recipe.file import load_recipe
 from hybridq.runs.experiment import graph_of
+from hybridq.runs.export import export
 from hybridq.runs.run_recipe import Laboratory
 from hybridq.tracking import open_store
 from hybridq.training.fit import train

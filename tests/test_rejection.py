@@ -90,8 +90,8 @@ def test_evaluate_says_what_the_run_logged_of_the_run_the_model_and_the_integers
     store, found = view(laboratory, "four")
     logged = json.loads(store.download(found.id, "evaluation.json").read_text())
     file, model = store.download(found.id, "network.hqn"), store.download(found.id, "model")
-    assert load_network(file).about["threshold"] == 0.3
-    assert load_network(file).about["unknown_words"] == ["cat"]
+    assert load_network(file).description.rejection.threshold == 0.3
+    assert load_network(file).description.rejection.unknown_words == ("cat",)
     for name in ("four", model, file):
         asked = run("evaluate", name, "--data", "clips", "--format", "json")
         assert asked["decision"] == logged["decision"], name

@@ -93,7 +93,7 @@ def test_the_same_seed_gives_the_same_figures_and_validation_logs_no_metric(run)
 
 def test_an_exported_network_decides_as_its_run_does(run, laboratory):
     network = load_network(open_store(make=False).download(open_store(make=False).find("tones").id, "network.hqn"))
-    assert network.about["decision"] == {"every": 5, "refractory_ms": 700}
+    assert network.description.decision == {"every": 5, "refractory_ms": 700}
     save_network(network, laboratory / "tones.hqn")
     by_run, by_file = (settings_of(find_trained(*one)) for one in (("tones", open_store()), ("tones.hqn",)))
     assert by_run == by_file

@@ -17,14 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.image.constants import Weighted
-from hybridq.image.export import NETWORK, chain_of
 from hybridq.integer import arithmetic
-from hybridq.integer.artefact import load_network
+from hybridq.integer.artefact import NETWORK, load_network
 from hybridq.integer.checks import INT32
-from hybridq.integer.network import INT8, IntegerNetwork, Integers, Layer, Requantization
+from hybridq.integer.network import INT8, IntegerNetwork, Integers, Layer, Requantization, Weighted
 from hybridq.integer.scaling import Reals
 from hybridq.paths import cache_root
+from hybridq.runs.load_network import chain_of
 from hybridq.speech.audio import open_source
 from hybridq.speech.dataset import Dataset
 from hybridq.tflite.convert import tflite

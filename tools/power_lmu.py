@@ -18,9 +18,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hybridq.image.export import export  # noqa: E402
-from hybridq.image.verification import FLASH, RAM, STATES, WEIGHTS, Verification  # noqa: E402
-from hybridq.image.verify import verify  # noqa: E402
+from hybridq.image.verification import FLASH, RAM, STATES, WEIGHTS  # noqa: E402
 from hybridq.integer.artefact import save_network  # noqa: E402
 from hybridq.integer.convert import convert, settle  # noqa: E402
 from hybridq.models import build_model  # noqa: E402
@@ -30,7 +28,10 @@ from hybridq.quantize.model import calibrated, quantize  # noqa: E402
 from hybridq.recipe.file import load_recipe  # noqa: E402
 from hybridq.recipe.schema import Recipe  # noqa: E402
 from hybridq.runs.experiment import graph_of  # noqa: E402
+from hybridq.runs.export import export  # noqa: E402
 from hybridq.runs.model_folder import save_bundle  # noqa: E402
+from hybridq.runs.verification import Verification  # noqa: E402
+from hybridq.runs.verify import verify  # noqa: E402
 from hybridq.speech.mfcc import FrontEnd  # noqa: E402
 from hybridq.speech.normalisation import Normalisation  # noqa: E402
 from hybridq.training.pruning import masked_kernels  # noqa: E402
@@ -108,7 +109,7 @@ def measured(recipe: Recipe) -> Device:
         labels = tuple(f"word {number}" for number in range(CLASSES))
         bundle = save_bundle(Path(place) / "model", model, labels, end, normalisation, recipe.resolved())
         file = Path(place) / "network.hqn"
-        save_network(convert(bundle), file)
+        save_network(convert(bundle.model, bundle.description), file)
         export(str(file), Path(place) / "out")
         found = verify(Path(place) / "out", emulated=1)
     assert found.exact, f"{recipe.name}: the image does not compute what its network computes"

@@ -14,9 +14,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from hybridq.errors import UserError
-from hybridq.integer.artefact import SUFFIX
+from hybridq.integer.artefact import NETWORK, SUFFIX
 from hybridq.pretrained import FOLDER, INDEX, networks
-from hybridq.runs.load_network import NETWORK, NETWORK_DIGEST
+from hybridq.runs.load_network import NETWORK_DIGEST
 from hybridq.settings.yamlfile import to_yaml
 from hybridq.tracking import open_store
 

@@ -19,7 +19,7 @@ def export(
     tflite: Annotated[bool, typer.Option("--tflite", help="Also write network.tflite, for LiteRT.")] = False,
 ) -> None:
     """Write a trained network as C99 for a microcontroller, with its weights packed, and how to build it."""
-    from hybridq.image.export import export as write
+    from hybridq.runs.export import export as write
     from hybridq.runs.load_network import is_path
 
     build = write(run_or_artefact, out, None if is_path(run_or_artefact) else the_store(), tflite)
@@ -37,12 +37,12 @@ def verify(
     format_: TableOrJson = Format.table,
 ) -> None:
     """Build an exported network for the Cortex-M4, run it in an emulator, and compare it with the integer network."""
-    from hybridq.image.recording import record
-    from hybridq.image.verify import verify as check
+    from hybridq.runs.record_image import record
+    from hybridq.runs.verify import verify as check
 
     table_or_json("verify", format_)
-    result = check(folder, source_of(data), clips, emulated, compiler)
-    print_result(result, format_)
-    print(record(result), file=sys.stderr)
-    if not result.exact:
+    verification = check(folder, source_of(data), clips, emulated, compiler)
+    print_result(verification, format_)
+    print(record(verification), file=sys.stderr)
+    if not verification.exact:
         raise typer.Exit(RUN_FAILED)

@@ -2,9 +2,10 @@
 
 memory_plan.py  in what order the layers run, and where their tensors lie in one static arena
 packing.py      weights as they lie in flash, for the kernels in c/; sparse.py: the same where most are zero
-front_end.py    the constants of the front end in c/front_end
-emit.py         the network as C, its constants by constants.py; export.py: the folder with all that a program needs
+emit.py         the network as C: constants.py its weights and tables, layer_functions.py a function a layer,
+                stages.py what runs them; export.py: the folder with all that a program needs
+front_end.py    what is asked of the code in front of a network, which makes its input of a sensor's samples
 toolchain.py    compilers and what the linker made; emulator.py: runs an image and counts
-verify.py       builds an exported folder and compares it with the definition, on the machines of machines.py
-verification.py what that measured, beside the estimates; recording.py: logged to the run that the network is of
+verify.py       builds an exported folder and compares it with the definition, on the machines of machines.py;
+                verification.py: what that measures
 """

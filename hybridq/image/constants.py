@@ -23,9 +23,9 @@ from hybridq.integer.network import (
     MaxPool,
     Memory,
     Shape,
+    Weighted,
 )
 
-Weighted = Convolution | Depthwise | Dense
 WORDS_PER_LINE = 8
 
 

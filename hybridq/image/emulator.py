@@ -45,10 +45,10 @@ class Finished:
 
     def between(self) -> dict[int, int]:
         """Instructions from each mark to the next, summed by the id of the first; the end of the run is not a mark."""
-        found: dict[int, int] = {}
+        counts: dict[int, int] = {}
         for (mark, start), (_, end) in zip(self.marks, self.marks[1:], strict=False):
-            found[mark] = found.get(mark, 0) + end - start
-        return found
+            counts[mark] = counts.get(mark, 0) + end - start
+        return counts
 
 
 class Board:
@@ -184,10 +184,10 @@ class Board:
         return False
 
     def _text(self, address: int) -> str:
-        found = bytearray()
-        while (byte := self.read(address + len(found), 1)) != b"\0":
-            found += byte
-        return found.decode()
+        text = bytearray()
+        while (byte := self.read(address + len(text), 1)) != b"\0":
+            text += byte
+        return text.decode()
 
     def _address(self, name: str) -> int:
         return self.symbols[name].address & ~1
@@ -217,8 +217,8 @@ def run_in_qemu(elf: Path, seconds: float = 60) -> tuple[str, int]:
 
 def _instructions_in(code: bytes) -> int:
     """Thumb instructions are 2 bytes, or 4 where the first half-word is 0xe800 or more."""
-    found = at = 0
+    count = at = 0
     while at < len(code):
         at += 4 if code[at + 1] >= 0xE8 else 2
-        found += 1
-    return found
+        count += 1
+    return count

@@ -1,56 +1,41 @@
-"""What `hybridq export` writes: the integer network, its C with all that it needs, and how to build it.
+"""An integer network as a folder: its C with all that it needs, and how to build it.
 
 network.hqn   the integer network            build.json   what was planned: sizes, stages, the arena
 src/          the C to take into a program   board/       start-up, linker script and a small main
-README.md     how to build and call it          network.tflite  where asked for: the network for LiteRT
+README.md     how to build and call it       network.tflite  where asked for: the network for LiteRT
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from hybridq.errors import NotWritable, UserError
-from hybridq.image import front_end, toolchain
-from hybridq.image.constants import Weighted, constants_bytes
+from hybridq.errors import NotWritable
+from hybridq.image import toolchain
+from hybridq.image.constants import constants_bytes
 from hybridq.image.emit import emit, kernel_files
+from hybridq.image.front_end import FrontEnd
 from hybridq.image.memory_plan import Map, Plan, plan
-from hybridq.integer.artefact import digest, save_network
+from hybridq.integer.artefact import NETWORK, digest, save_network
 from hybridq.integer.checks import check
-from hybridq.integer.convert import EVERYTHING
-from hybridq.integer.network import IntegerNetwork, Layer, Memory
+from hybridq.integer.network import IntegerNetwork, Layer, Memory, Weighted
 from hybridq.integer.online import on_device
-from hybridq.precision import PrecisionPlan
-from hybridq.profiler import profile
-from hybridq.profiler.accounting import OWN
-from hybridq.runs.load_network import NETWORK, Trained, chain_of, find_trained
-from hybridq.runs.model_folder import MODEL
 from hybridq.tflite.convert import tflite
-
-if TYPE_CHECKING:
-    from hybridq.tracking import Store
 
 BUILD, SOURCES, BOARD = "build.json", "src", "board"
 TFLITE = "network.tflite"
 
 README = """# {name}
 
-A keyword spotter as C99, made by `hybridq export`: `src/` is what a program needs, `board/` a start-up, a linker script
-and a small `main.c` for the STM32L496 (Cortex-M4F). `network.hqn` is the integer network, of digest
-{digest}.
+{what}
 
 ```c
-#include "hybridq.h"
-
-hybridq_init();
-if (hybridq_push_audio(samples, count) > 0) {{          /* int16, {rate} Hz, mono, any count */
-    int16_t logits[HYBRIDQ_CLASSES];
-    const char *word = hybridq_labels[hybridq_classify(logits)];
-}}
+{usage}
 ```
 
 Build it with gcc, here for the board:
@@ -61,43 +46,66 @@ arm-none-eabi-gcc -std=c99 -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi
   -nostdlib -Wl,-T,board/stm32l496.ld -Wl,--gc-sections -o image.elf
 ```
 
-or let `hybridq verify` of this folder build it, run it in an emulator, and compare every logit with the integer
-network. Keep `-ffp-contract=off`: with it the front end gives the same bits everywhere. The tensors take
+{check}The tensors take
 {arena:,} bytes of static memory, the weights and tables of the layers {constants:,} bytes of flash;
 `build.json` says where they go.
 """
+WITH_FRONT_END = """\
+{title} as C99, made by `hybridq export`: `src/` is what a program needs, `board/` a start-up, a linker script
+and a small `main.c` for the STM32L496 (Cortex-M4F). `network.hqn` is the integer network, of digest
+{digest}."""
+WITHOUT_FRONT_END = """\
+A network as C99, made by `hybridq export`: `src/` is what a program needs, `board/` a start-up and a linker script
+for the STM32L496 (Cortex-M4F); `main` and what the network reads are yours. `network.hqn` is the integer network, of
+digest
+{digest}."""
+CHECK_CHAIN = """\
+or let `hybridq verify` of this folder build it, run it in an emulator, and compare every logit with the integer
+network. Keep `-ffp-contract=off`: with it the front end gives the same bits everywhere. """
+USE_NETWORK = """\
+#include "network.h"
+
+static int8_t arena[HYBRIDQ_ARENA_BYTES] __attribute__((aligned(4)));
+
+void hybridq_input_row(uint32_t row, int8_t to[HYBRIDQ_INPUT_ROW_BYTES])
+{
+    /* value * 2**@ of the row's columns and channels, in C order, rounded to int8 */
+}
+
+int16_t logits[HYBRIDQ_CLASSES];
+hybridq_run_network(arena, logits);"""
 
 
-def export(run_or_artefact: str, folder: Path, store: Store | None = None, with_tflite: bool = False) -> dict[str, Any]:
-    """Write a trained network, a run, a model's folder or an .hqn file, as C; returns what build.json says.
+def export(
+    network: IntegerNetwork,
+    folder: Path,
+    front_end: FrontEnd | None = None,
+    origin: Mapping[str, Any] | None = None,
+    with_tflite: bool = False,
+) -> dict[str, Any]:
+    """Write a network as C, with the front end that makes its input where it has one; returns what build.json says.
 
-    with_tflite: as a `.tflite` file too.
+    origin: what build.json says besides, of where the network is from; with_tflite: as a `.tflite` file too.
 
-    Raises UserError where the network has no form in integers, or no front end.
+    Raises UserError for a network that contradicts itself or is beyond what the kernels hold, NotWritable.
     """
-    found = find_trained(run_or_artefact, store)
-    if found.integers is None:
-        raise UserError(found.lacking or f"{found.name} is not quantized: nothing to export")
-    network = found.integers
     check(network)
     device = on_device(network)
-    end, normalisation, _ = chain_of(device)
     planned = plan(device)
-    texts = emit(device, planned) | front_end.sources(end, normalisation, network.input_fraction)
-    build = _planned(network, planned) | _origin(found)
+    sources = emit(device, planned, front_end.defines if front_end else {})
+    sources |= {name: (toolchain.SOURCES / name).read_text() for name in kernel_files(device, planned)}
+    board = {file.name: file.read_text() for file in sorted(toolchain.BOARD.iterdir())}
+    if front_end:
+        sources |= front_end.sources
+        board["main.c"] = front_end.program
+    build = _planned(network, planned) | dict(origin or {})
     lite = tflite(network) if with_tflite else None
-    about = {
-        "name": network.about.get("name") or "network",
-        "digest": build["digest"],
-        "rate": end.sample_rate,
-        "arena": planned.arena_bytes,
-        "constants": sum(layer["constants_bytes"] for layer in build["layers"]),
-    }
     try:
-        _write(folder, texts, kernel_files(device, planned))
+        _write(folder / SOURCES, sources)
+        _write(folder / BOARD, board)
         save_network(network, folder / NETWORK)
         (folder / BUILD).write_text(json.dumps(build, indent=1) + "\n")
-        (folder / "README.md").write_text(README.format(**about))
+        (folder / "README.md").write_text(_readme(network, front_end, build))
         (folder / TFLITE).unlink(missing_ok=True)
         if lite:
             (folder / TFLITE).write_bytes(lite)
@@ -115,40 +123,24 @@ def macc_of(layer: Layer) -> int:
     return int(np.prod(layer.shape[:-1], dtype=np.int64)) * layer.weights.size
 
 
-def origin(folder: Path) -> dict[str, Any]:
-    """What an exported folder says of the network: `run`, its id, and `estimate`, the memory report; where known."""
-    try:
-        build = json.loads((folder / BUILD).read_text())
-        return {key: build[key] for key in ("run", "estimate") if key in build}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{folder / BUILD}: not what `hybridq export` wrote ({error})") from None
-
-
-def _origin(found: Trained) -> dict[str, Any]:
-    """The same of a trained network; the report is of its layers in 8 bits where the recipe left them in float."""
-    if found.bundle is None:
-        return origin(Path(found.name)) if Path(found.name).is_dir() else {}
-    recipe = found.bundle.recipe
-    plan = PrecisionPlan((*EVERYTHING.rules, *PrecisionPlan.from_data(recipe.get("precision", {})).rules))
-    totals = profile(found.bundle.folder / MODEL, recipe["target"], plan, OWN).totals
-    estimate = {"flash_bytes": totals.flash_bytes, "ram_bytes": totals.ram_bytes, "macc": totals.macc}
-    return {"estimate": estimate} | ({"run": found.run} if found.run else {})
-
-
-def _write(folder: Path, texts: dict[str, str], kernels: list[str]) -> None:
-    """The two folders of C; what was in them before goes."""
-    for name in (SOURCES, BOARD):
-        shutil.rmtree(folder / name, ignore_errors=True)
-        (folder / name).mkdir(parents=True)
-    own = [toolchain.SOURCES / name for name in kernels]
-    for file in (*own, *sorted(toolchain.RUNTIME.iterdir()), *sorted(front_end.SOURCES.iterdir())):
-        shutil.copyfile(file, folder / SOURCES / file.name)
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    """A folder of C; what was in it before goes."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     for name, text in texts.items():
-        (folder / SOURCES / name).write_text(text)
-    for file in (*sorted(toolchain.BOARD.iterdir()), toolchain.BENCH):
-        shutil.copyfile(file, folder / BOARD / file.name)
+        (folder / name).write_text(text)
+
+
+def _readme(network: IntegerNetwork, front_end: FrontEnd | None, build: Mapping[str, Any]) -> str:
+    what = WITH_FRONT_END if front_end else WITHOUT_FRONT_END
+    return README.format(
+        name=network.description.name or "network",
+        what=what.format(title=front_end.title if front_end else "", digest=build["digest"]),
+        usage=front_end.usage if front_end else USE_NETWORK.replace("@", str(network.input_fraction)),
+        check=CHECK_CHAIN if front_end else "",
+        arena=build["arena_bytes"],
+        constants=sum(layer["constants_bytes"] for layer in build["layers"]),
+    )
 
 
 def _planned(network: IntegerNetwork, planned: Plan) -> dict[str, Any]:

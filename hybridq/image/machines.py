@@ -1,4 +1,4 @@
-"""An exported keyword spotter as something to call: built for this machine, or for the Cortex-M4 in the emulator."""
+"""An exported network with its front end as something to call: on this machine, or on the Cortex-M4 in the emulator."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ from numpy.typing import NDArray
 from hybridq.errors import ENVIRONMENT, UserError
 from hybridq.image import toolchain
 from hybridq.image.emulator import Board
+from hybridq.image.front_end import Samples
 from hybridq.integer.network import Shape
 
 # The front end gives the same bits everywhere only where no product and sum are fused.
 FLAGS = ("-ffp-contract=off",)
 # The loader knows a library by its inode, which a new file may have from a deleted one: none is deleted before the end.
 _LIBRARIES = tempfile.TemporaryDirectory(prefix="hybridq-")
-Pieces = Sequence[NDArray[np.int16]]  # of one sound
+Pieces = Sequence[Samples]  # of one sound
 Heard = tuple[NDArray[np.int8], NDArray[np.int16], int]
 
 
 class Machine(Protocol):
-    """Hears sounds with an exported keyword spotter."""
+    """Hears sounds with an exported network."""
 
     def hear(self, pieces: Pieces, shape: Shape, classes: int) -> Heard:
-        """From a fresh start: what the network reads, of that shape after each piece of sound, one behind the other
-        along the frames; its logits and its class after the last piece."""
+        """From a fresh start, what the network reads and says.
+
+        That is what it reads after each piece of sound, of `shape` (rows, columns, channels), one behind the other
+        along the columns; its logits (classes,) and its class after the last piece.
+        """
         ...
 
 
@@ -78,13 +82,14 @@ class CortexM4:
                 self._call("hybridq_input_row", number, room)
                 matrix[number] = np.frombuffer(board.read(room, matrix.shape[1]), np.int8)
             read.append(matrix.reshape(shape))
-        found = self._call("hybridq_classify", room)
-        return np.concatenate(read, axis=1), np.frombuffer(board.read(room, 2 * classes), "<i2").astype(np.int16), found
+        answer = self._call("hybridq_classify", room)
+        logits = np.frombuffer(board.read(room, 2 * classes), "<i2").astype(np.int16)
+        return np.concatenate(read, axis=1), logits, answer
 
     def _call(self, function: str, *arguments: int) -> int:
-        found = self.board.call(function, *arguments)
+        result = self.board.call(function, *arguments)
         self.stack_bytes = max(self.stack_bytes, self.board.stack_bytes)
-        return found
+        return result
 
 
 def image(compiler: toolchain.Compiler, folder: Path, output: Path, flags: Sequence[str] = ()) -> Path:

@@ -31,13 +31,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.formats import Format, Row
-from hybridq.integer.network import Convolution, Dense, Depthwise, Integers, Shape
+from hybridq.integer.network import Convolution, Depthwise, Integers, Shape, Weighted
 
 _T, _I = np.arange(8)[:, None], np.arange(4)[None, :]
 _BIT = (8 * _I + 7 - _T).astype(np.uint32)  # of weight 4 t + i, as [t, i]
 
 
-def stored_format(layer: Convolution | Depthwise | Dense) -> Format:
+def stored_format(layer: Weighted) -> Format:
     """The format in which a layer's weights are packed: its own, or the next wider one that has kernels there."""
     return Format.INT8 if isinstance(layer, Depthwise) else layer.width.stored
 
@@ -98,7 +98,7 @@ def memory_matrix(matrix: Integers) -> NDArray[np.int16]:
     return _filled(_filled(matrix, 0, 2), 1, 2).astype(np.int16)
 
 
-def packed_bias(layer: Convolution | Depthwise | Dense) -> NDArray[np.int32]:
+def packed_bias(layer: Weighted) -> NDArray[np.int32]:
     """The bias by output, as the kernel wants it. Those of 1-bit and ternary weights add x + 128 in place of x.
 
     Where sums are doubled, so is it. It is an int32 that wraps around, as they do: only both together are within.

@@ -17,8 +17,6 @@ from hybridq.errors import ENVIRONMENT, UserError
 
 SOURCES = Path(__file__).parent / "c"
 BOARD = SOURCES / "board"
-RUNTIME = SOURCES / "runtime"  # hybridq.h and hybridq.c
-BENCH = SOURCES / "bench" / "main.c"
 LINKER_SCRIPT = BOARD / "stm32l496.ld"
 STACK_BYTES = 2048  # a multiple of 8
 
@@ -45,6 +43,13 @@ class Compiler:
         return output
 
 
+def require_emulator() -> None:
+    """Raise UserError where the packages that read and run images are not installed."""
+    missing = [name for name in ("elftools", "unicorn") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"verify needs {' and '.join(missing)}: pip install hybridq[deploy]", ENVIRONMENT)
+
+
 def host() -> Compiler | None:
     """A compiler for this machine, or None."""
     for name in ("gcc", "clang", "cc"):
@@ -57,25 +62,25 @@ def cortex_m4() -> dict[str, Compiler]:
     """The compilers for the Cortex-M4F that are installed, by name: zig, gcc. The hot loops are assembly, so that each
     has the level at which its code is small: clang unrolls at -O2, gcc does not.
     """
-    found = {}
+    compilers = {}
     if _has_zig():
         target = "-target thumb-freestanding-eabihf -mcpu=cortex_m4+vfp4d16sp -Os"
-        found["zig"] = Compiler("zig", (*_ZIG, *target.split(), *_BARE))
+        compilers["zig"] = Compiler("zig", (*_ZIG, *target.split(), *_BARE))
     if shutil.which("arm-none-eabi-gcc"):
         target = "-mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi=hard -O2"
-        found["gcc"] = Compiler("gcc", ("arm-none-eabi-gcc", *target.split(), *_BARE))
-    return found
+        compilers["gcc"] = Compiler("gcc", ("arm-none-eabi-gcc", *target.split(), *_BARE))
+    return compilers
 
 
 def a_cortex_m4_compiler(name: str | None = None) -> Compiler:
     """The compiler of that name, or the first that is installed. Raises UserError where there is none."""
-    found = cortex_m4()
-    if name is None and found:
-        return next(iter(found.values()))
-    if name not in found:
+    installed = cortex_m4()
+    if name is None and installed:
+        return next(iter(installed.values()))
+    if name not in installed:
         wanted = "no compiler for the Cortex-M4" if name is None else f"no Cortex-M4 compiler {name!r}"
         raise UserError(f"{wanted}: pip install hybridq[deploy], or install arm-none-eabi-gcc", ENVIRONMENT)
-    return found[name]
+    return installed[name]
 
 
 def build_image(
@@ -118,8 +123,8 @@ def sizes(elf: Path) -> Sizes:
 
     with elf.open("rb") as file:
         image = ELFFile(file)
-        found = {name: image.get_section_by_name(name) for name in (".text", ".rodata", ".data", ".bss", ".stack")}
-    return Sizes(*(0 if section is None else int(section["sh_size"]) for section in found.values()))
+        sections = [image.get_section_by_name(name) for name in (".text", ".rodata", ".data", ".bss", ".stack")]
+    return Sizes(*(0 if section is None else int(section["sh_size"]) for section in sections))
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,16 @@
-"""What `hybridq verify` found of an image: bytes, instructions, agreement; beside them what had been estimated."""
+"""What is measured of an image: bytes by the linker, instructions by the emulator, agreement with its network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-from hybridq.settings.units import to_kib
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from numpy.typing import NDArray
 
 STATES = "states of the memories"
 CODE, WEIGHTS, TENSORS = "code", "weights and tables of the network", "tensors (the front end works there too)"
 FLASH, RAM, STACK = "flash, together", "RAM, together", "deepest stack"
-ESTIMATES = {  # of `Verification.sizes`: the figure of the memory report (totals, accounting "packed") that foretold it
-    f"flash: {WEIGHTS}": "flash_bytes",
-    FLASH: "flash_bytes",
-    f"RAM: {TENSORS}": "ram_bytes",
-    RAM: "ram_bytes",
-}
-METRICS = {  # of `Verification.sizes`: the metric of a run
-    f"flash: {CODE}": "image code KiB",
-    f"flash: {WEIGHTS}": "image weights KiB",
-    FLASH: "image flash KiB",
-    f"RAM: {TENSORS}": "image tensors KiB",
-    RAM: "image RAM KiB",
-    STACK: "image stack KiB",
-}
+GROUPS = ("Convolution", "Binary dense")  # kinds of layers whose instructions per MACC are said together
 
 
 @dataclass(frozen=True)
@@ -53,6 +36,11 @@ class Agreement:
     sounds: int
     differing: int
 
+    @classmethod
+    def of(cls, same: NDArray[Any]) -> Agreement:
+        """From whether each sound (sounds,) had what it should."""
+        return cls(len(same), int((~same).sum()))
+
     @property
     def percent(self) -> float:
         """Of the sounds, those that had what they should."""
@@ -63,23 +51,19 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Verification:
-    """All that was found; bytes are the linker's, instructions the emulator's."""
+class ImageFigures:
+    """What an image takes, and whether it computes what its network computes."""
 
-    digest: str
+    digest: str  # of the network
     compiler: str
-    flash: dict[str, int]
+    flash: dict[str, int]  # bytes by purpose
     ram: dict[str, int]
     stack_bytes: int
     column_instructions: int
     classify_instructions: int
     layers: tuple[LayerCount, ...]
     host: Agreement  # logits on this machine against the integer network
-    board: Agreement  # input, logits and class in the emulator against the same
-    chain: Agreement  # classes against those by Python's front end
-    accuracy: float | None  # percent of the sounds on this machine, where there are words
-    estimate: Mapping[str, int] = field(default_factory=dict)  # totals of the memory report, where one was made
-    run: str = ""  # id of the run that the network is of, where it is of one
+    board: Agreement  # input, logits and class in the emulator against those on this machine and of the network
 
     @property
     def exact(self) -> bool:
@@ -94,70 +78,11 @@ class Verification:
         sums = {FLASH: sum(self.flash.values())}, {RAM: sum(self.ram.values())}
         return flash | sums[0] | ram | sums[1] | {STACK: self.stack_bytes}
 
-    @property
-    def estimates(self) -> dict[str, int]:
-        """Of some sizes, what the memory report had said."""
-        return {name: self.estimate[key] for name, key in ESTIMATES.items() if key in self.estimate}
-
-    def metrics(self) -> dict[str, float]:
-        """For the run: see `hybridq.tracking.metrics`."""
-        sizes, found = self.sizes, dict[str, float]()
-        for name, metric in METRICS.items():
-            found[metric] = to_kib(sizes[name])
-            if name in self.estimates:
-                found[metric.replace(" KiB", " beyond estimate KiB")] = to_kib(sizes[name] - self.estimates[name])
-        found["image instructions M"] = self.classify_instructions / 1e6
-        found["image exact %"] = self.board.percent
-        found["image agreement %"] = self.chain.percent
-        heard = {} if self.accuracy is None else {"image accuracy %": self.accuracy, "image clips": self.host.sounds}
-        return found | heard
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data."""
-        more = {"exact": self.exact, "groups": self.groups(), "sizes": self.sizes, "estimates": self.estimates}
-        return asdict(self) | more
-
     def groups(self) -> dict[str, float]:
         """Instructions per MACC over all convolutions, and over the binary dense layers, where there are such."""
-        found = {}
-        for kind in ("Convolution", "Binary dense"):
-            some = [layer for layer in self.layers if layer.kind == kind]
-            if some:
-                found[kind] = sum(layer.instructions for layer in some) / sum(layer.macc for layer in some)
-        return found
-
-    def to_rich(self) -> RenderableType:
-        """For the terminal."""
-        from rich.console import Group
-
-        memory = _table("bytes", "measured", *(("estimated", "difference") if self.estimates else ()))
-        for name, count in self.sizes.items():
-            guess = self.estimates.get(name)
-            memory.add_row(name, f"{count:,}", *(() if guess is None else (f"{guess:,}", f"{count - guess:+,}")))
-        layers = _table("layer", "kind", "MACC", "instructions", "per MACC", "constants B")
-        for layer in self.layers:
-            ratio = "" if layer.per_macc is None else f"{layer.per_macc:.3f}"
-            macc, constants = (f"{count:,}" if count else "" for count in (layer.macc, layer.constants_bytes))
-            layers.add_row(layer.name, layer.kind, macc, f"{layer.instructions:,}", ratio, constants)
-        for name, mean in self.groups().items():
-            layers.add_row(f"all: {name.lower()}", "", "", "", f"{mean:.3f}", "")
-        said = [
-            f"one inference: {self.classify_instructions:,} instructions; a column of the front end: "
-            f"{self.column_instructions:,}",
-            f"logits equal to the integer network's: this machine {self.host}; emulated {self.board}",
-            f"class equal to that by Python's front end: {self.chain}",
-        ]
-        if self.accuracy is not None:
-            said.append(f"accuracy: {self.accuracy:.2f} % of {self.host.sounds} test clips")
-        return Group(f"image by {self.compiler}, network {self.digest[:16]}", memory, layers, "\n".join(said))
-
-
-def _table(first: str, *others: str) -> Any:
-    """A table whose figures stand to the right."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(first, box=SIMPLE_HEAD, pad_edge=False)
-    for heading in others:
-        table.add_column(heading, justify="left" if heading == "kind" else "right")
-    return table
+        means = {}
+        for kind in GROUPS:
+            layers = [layer for layer in self.layers if layer.kind == kind]
+            if layers:
+                means[kind] = sum(layer.instructions for layer in layers) / sum(layer.macc for layer in layers)
+        return means

@@ -1,103 +1,82 @@
-"""What `hybridq verify` does: build an exported folder, run it, and compare all that it says with the integer network.
+"""Build an exported folder, run it, and compare all that it computes with the integer network.
 
-Every sound is heard by the C on this machine and by the image for the Cortex-M4 in the emulator. Both must make the
-same input of it, and of that the integer network's logits, to the last bit. Beside that stand the classes of the whole
-chain against Python's front end, which may differ where a feature is rounded otherwise.
+Every sound is heard by the C on this machine and by the image for the Cortex-M4 in the emulator. Both must make one
+input of it, and of that the integer network's logits, to the last bit.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
-from hybridq.image import front_end, machines, toolchain
+from hybridq.errors import RUN_FAILED, UserError
+from hybridq.image import machines, toolchain
 from hybridq.image.constants import constants_bytes
 from hybridq.image.emulator import RAM, Board
-from hybridq.image.export import SOURCES, macc_of, origin
+from hybridq.image.export import SOURCES, macc_of
+from hybridq.image.front_end import FrontEnd, Samples
 from hybridq.image.memory_plan import Plan, plan
-from hybridq.image.verification import CODE, STATES, TENSORS, WEIGHTS, Agreement, LayerCount, Verification
+from hybridq.image.verification import CODE, STATES, TENSORS, WEIGHTS, Agreement, ImageFigures, LayerCount
 from hybridq.integer import arithmetic
-from hybridq.integer.artefact import digest, load_network
+from hybridq.integer.artefact import digest
 from hybridq.integer.network import Dense, IntegerNetwork, Width
 from hybridq.integer.online import is_online, on_device
-from hybridq.runs.load_network import NETWORK, chain_of
-from hybridq.speech.audio.progress import bar
-from hybridq.speech.dataset import Dataset
-from hybridq.speech.mfcc import FrontEnd
 
 MARKED = ("-DHQ_MARK=board_mark", "-include", "board.h")
 LARGEST = 3  # layers named where something does not fit
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]  # of a text and a total: sets how many
 
 
 def verify(
     folder: Path,
-    data: str | None = None,
-    clips: int = 1000,
-    emulated: int | None = None,
-    compiler: str | None = None,
-) -> Verification:
-    """Build and check an exported folder. `data`: a source of clips as in recipes; without one, made-up hostile sounds.
+    network: IntegerNetwork,
+    front_end: FrontEnd,
+    sounds: Samples,
+    emulated: NDArray[np.int64],
+    compiler: str | None,
+    progress: Progress,
+) -> tuple[ImageFigures, NDArray[np.int64]]:
+    """Build and check what `export` wrote of a network and its front end.
 
-    clips: on this machine; emulated: of these, on the board (None: all). Raises UserError where the image does not fit,
-    saying which layers take most, and where the folder holds no export.
+    sounds (sounds, samples): what this machine hears; emulated: the positions of those that the board hears too;
+    compiler: zig or gcc, None for the first that is installed. Returns the figures, and the classes (sounds,) that the
+    network makes of what the C front end heard. Raises UserError where the image does not fit, saying which layers
+    take most.
     """
-    if not (folder / NETWORK).is_file():
-        raise UserError(f"{folder}: nothing exported here; `hybridq export RUN --out {folder}` writes it")
-    known = origin(folder)
-    missing = [name for name in ("elftools", "unicorn") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UserError(f"verify needs {' and '.join(missing)}: pip install hybridq[deploy]", ENVIRONMENT)
-    network = load_network(folder / NETWORK)
     device = on_device(network)
-    planned = plan(device)
-    end, normalisation, labels = chain_of(network)
-    sounds, truth = _sounds(end, labels, data, clips)
+    online = is_online(network)
     chosen = toolchain.a_cortex_m4_compiler(compiler)
     with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
-        elf = _built(chosen, folder, Path(place) / "image.elf", device, planned)
+        elf = _built(chosen, folder, Path(place) / "image.elf", device)
         layers = _counted(machines.image(chosen, folder, Path(place) / "marked.elf", MARKED), device)
-        column, classify = _instructions(elf, end, sum(one.instructions for one in layers) if is_online(device) else 0)
-        flash, ram = _flash(elf, device), _ram(elf, chain_of(device)[0])
-        on_host = _heard(machines.Host(folder / SOURCES), network, sounds, "on this machine")
-        few = _spread(len(sounds), len(sounds) if emulated is None else emulated)
-        board = machines.CortexM4(elf)
-        on_board = _heard(board, network, sounds[few], "on the emulated board")
+        column, classify = _instructions(elf, front_end.hop, sum(one.instructions for one in layers) if online else 0)
+        flash, ram = _flash(elf, front_end), _ram(elf, front_end)
+        host, board = machines.Host(folder / SOURCES), machines.CortexM4(elf)
+        pieces = [front_end.columns(sound) if online else [sound] for sound in sounds]
+        on_host = _heard(host, device, pieces, progress("hearing clips on this machine", len(pieces)))
+        few = [pieces[position] for position in emulated]
+        on_board = _heard(board, device, few, progress("hearing clips on the emulated board", len(few)))
     wanted = arithmetic.logits(network, on_host.inputs)
-    answers = wanted.argmax(1)
-    python = front_end.matrix(end, normalisation, network.input_fraction, sounds)
-    expected = arithmetic.classes(network, python.reshape(-1, *network.input_shape))
-    return Verification(
-        digest(network),
-        chosen.name,
-        flash,
-        ram,
-        board.stack_bytes,
-        column,
-        classify,
-        layers,
-        on_host.agreement(on_host.inputs, wanted),
-        on_board.agreement(on_host.inputs[few], wanted[few]),
-        Agreement(len(sounds), int((answers != expected).sum())),
-        None if truth is None else 100 * float(np.mean(answers == truth)),
-        **known,
+    figures = ImageFigures(
+        digest=digest(network),
+        compiler=chosen.name,
+        flash=flash,
+        ram=ram,
+        stack_bytes=board.stack_bytes,
+        column_instructions=column,
+        classify_instructions=classify,
+        layers=layers,
+        host=on_host.agreement(on_host.inputs, wanted),
+        board=on_board.agreement(on_host.inputs[emulated], wanted[emulated]),
     )
-
-
-def _built(compiler: toolchain.Compiler, folder: Path, elf: Path, network: IntegerNetwork, planned: Plan) -> Path:
-    """The image; where it does not fit, the message says by how much, and what takes most."""
-    try:
-        return machines.image(compiler, folder, elf)
-    except UserError as error:
-        if "overflowed" not in str(error):
-            raise
-        raise UserError(f"{error}\n{advice(network, planned, 'FLASH' in str(error))}", RUN_FAILED) from None
+    return figures, wanted.argmax(1)
 
 
 def advice(network: IntegerNetwork, planned: Plan, flash: bool) -> str:
@@ -113,14 +92,27 @@ def advice(network: IntegerNetwork, planned: Plan, flash: bool) -> str:
     return f"too little {where} {', '.join(f'{name} ({count:,} bytes)' for name, count in largest)}: shrink these first"
 
 
-def _instructions(elf: Path, end: FrontEnd, within: int) -> tuple[int, int]:
+def _built(compiler: toolchain.Compiler, folder: Path, elf: Path, network: IntegerNetwork) -> Path:
+    """The image; where it does not fit, the message says by how much, and what takes most."""
+    try:
+        return machines.image(compiler, folder, elf)
+    except UserError as error:
+        if "overflowed" not in str(error):
+            raise
+        raise UserError(f"{error}\n{advice(network, plan(network), 'FLASH' in str(error))}", RUN_FAILED) from None
+
+
+# ------------------------------------------------------------------------------------------------- figures
+
+
+def _instructions(elf: Path, hop: int, within: int) -> tuple[int, int]:
     """Instructions of a column of the front end, and of an inference. Neither depends on the sound.
 
     `within`: those of an inference that each column brings with it, in an online network.
     """
     board = Board(elf, counting=True)
     board.run()
-    board.call("hybridq_push_audio", board.symbols["bench_block"].address, end.hop)
+    board.call("hybridq_push_audio", board.symbols["bench_block"].address, hop)
     column = board.instructions - within
     board.call("hybridq_classify", board.symbols["bench_logits"].address)
     return column, board.instructions + within
@@ -131,44 +123,39 @@ def _counted(elf: Path, network: IntegerNetwork) -> tuple[LayerCount, ...]:
     run = Board(elf, counting=True).run()
     inferences = sum(mark == len(network.layers) + 1 for mark, _ in run.marks)  # an online network hears every column
     counts = {mark: count // inferences for mark, count in run.between().items()}
-    found = [LayerCount("(input)", "", 0, counts.get(0, 0), 0)]
+    layers = [LayerCount("(input)", "", 0, counts.get(0, 0), 0)]
     for number, layer in enumerate(network.layers, 1):
         binary = isinstance(layer, Dense) and layer.width is Width.BINARY
         kind = "Binary dense" if binary else type(layer).__name__
-        found.append(LayerCount(layer.name, kind, macc_of(layer), counts.get(number, 0), constants_bytes(layer)))
-    return tuple(found)
+        layers.append(LayerCount(layer.name, kind, macc_of(layer), counts.get(number, 0), constants_bytes(layer)))
+    return tuple(layers)
 
 
-def _flash(elf: Path, network: IntegerNetwork) -> dict[str, int]:
+def _flash(elf: Path, front_end: FrontEnd) -> dict[str, int]:
     """Flash by purpose: the linker's sections, of the constants those of the network and of the front end apart."""
     sizes, symbols = toolchain.sizes(elf), toolchain.symbols(elf)
     constants = {name: one.bytes for name, one in symbols.items() if not one.is_function and one.address < RAM}
-    network_ = sum(count for name, count in constants.items() if name.startswith("l") and name[1:2].isdigit())
-    tables = sum(count for name, count in constants.items() if name.startswith("hq_mfcc"))
+    of_network = sum(count for name, count in constants.items() if name.startswith("l") and name[1:2].isdigit())
+    of_front_end = front_end.flash(constants)
     return {
         CODE: sizes.code,
-        WEIGHTS: network_,
-        "tables of the front end": tables,
-        "other constants": sizes.constants - network_ - tables,
+        WEIGHTS: of_network,
+        **of_front_end,
+        "other constants": sizes.constants - of_network - sum(of_front_end.values()),
         "initial values of variables": sizes.initialized,
     }
 
 
-def _ram(elf: Path, end: FrontEnd) -> dict[str, int]:
+def _ram(elf: Path, front_end: FrontEnd) -> dict[str, int]:
     """RAM by purpose."""
-    sizes, symbols = toolchain.sizes(elf), toolchain.symbols(elf)
-    states = sum(one.bytes for name, one in symbols.items() if re.fullmatch(r"l\d+\w*_states", name))
-    fifo, window = end.coefficients * end.frames, 2 * end.window
-    block, arena = symbols["bench_block"].bytes, symbols["memory"].bytes
-    return {
-        TENSORS: arena,
-        "FIFO of columns": fifo,
-        **({STATES: states} if states else {}),
-        "samples of the window": window,
-        "block of samples from the microphone": block,
-        "other variables": sizes.initialized + sizes.zeroed - arena - fifo - states - window - block,
-        "stack": sizes.stack,
-    }
+    sizes, variables = toolchain.sizes(elf), {name: one.bytes for name, one in toolchain.symbols(elf).items()}
+    states = sum(count for name, count in variables.items() if re.fullmatch(r"l\d+\w*_states", name))
+    known = {TENSORS: variables["memory"], **({STATES: states} if states else {}), **front_end.ram(variables)}
+    others = sizes.initialized + sizes.zeroed - sum(known.values())
+    return known | {"other variables": others, "stack": sizes.stack}
+
+
+# ------------------------------------------------------------------------------------------------- agreement
 
 
 @dataclass(frozen=True)
@@ -182,53 +169,19 @@ class _Heard:
     def agreement(self, inputs: NDArray[np.int8], logits: NDArray[np.int16]) -> Agreement:
         """With what it should have made of them."""
         same_input = (self.inputs == inputs).all((1, 2, 3))
-        same = same_input & (self.logits == logits).all(1) & (self.classes == logits.argmax(1))
-        return Agreement(len(same), int((~same).sum()))
+        return Agreement.of(same_input & (self.logits == logits).all(1) & (self.classes == logits.argmax(1)))
 
 
-def _heard(machine: machines.Machine, network: IntegerNetwork, sounds: NDArray[np.int16], where: str) -> _Heard:
-    end, heard = chain_of(network)[0], []
-    device = on_device(network)
-    with bar(f"hearing clips {where}", len(sounds)) as done:
-        for sound in sounds:
-            pieces = np.split(sound, range(end.window, len(sound), end.hop)) if is_online(network) else [sound]
+def _heard(
+    machine: machines.Machine,
+    device: IntegerNetwork,
+    sounds: list[list[Samples]],
+    progress: AbstractContextManager[Callable[[int], None]],
+) -> _Heard:
+    heard = []
+    with progress as done:
+        for pieces in sounds:
             heard.append(machine.hear(pieces, device.input_shape, device.layers[-1].shape[-1]))
             done(len(heard))
     inputs, logits, classes = zip(*heard, strict=True)
     return _Heard(np.stack(inputs), np.stack(logits), np.array(classes))
-
-
-def _sounds(
-    end: FrontEnd, labels: tuple[str, ...], data: str | None, count: int
-) -> tuple[NDArray[np.int16], NDArray[np.int64] | None]:
-    """Sounds (clips, samples) and their words: test clips evenly spread, or hostile ones without words."""
-    if data is None:
-        return _hostile(end), None
-    from hybridq.paths import cache_root
-    from hybridq.speech.audio import open_source
-    from hybridq.speech.audio.negatives import commands_of
-    from hybridq.speech.augmentation import centred
-
-    split = Dataset(open_source(data, negatives=commands_of(labels) != labels), labels, end, cache_root()).split("test")
-    chosen = _spread(len(split.sounds), count)
-    cropped = np.rint(centred(split.sounds[chosen], end.samples) * front_end.FULL_SCALE)
-    return cropped.astype(np.int16), split.truth[chosen]
-
-
-def _hostile(end: FrontEnd) -> NDArray[np.int16]:
-    """Silence, a constant, squares and tones at full scale, clicks, and noise of all levels."""
-    random, time = np.random.default_rng(0), np.arange(end.samples)
-    square = np.where(time // 20 % 2 == 0, 32767, -32768)
-    tones = [32767 * np.sin(2 * np.pi * time * hertz / end.sample_rate) for hertz in (50, 440, 3000)]
-    sweep = 32767 * np.sin(np.pi * time**2 / len(time) / 2)
-    clicks = np.where(time % 4000 == 0, -32768, 0)
-    noise = [random.normal(0, 2.0**level, len(time)) for level in range(0, 16, 2)]
-    every = [0 * time, 0 * time - 32768, square, clicks, sweep, *tones, *noise]
-    sounds: NDArray[np.int16] = np.clip(np.rint(np.stack(every)), -32768, 32767).astype(np.int16)
-    return sounds
-
-
-def _spread(count: int, most: int) -> NDArray[np.int64]:
-    """The positions of at most so many, evenly spread over all of them."""
-    chosen: NDArray[np.int64] = np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
-    return chosen

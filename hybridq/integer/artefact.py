@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from hybridq.errors import NotWritable, UserError
 from hybridq.formats import Format
 from hybridq.integer.checks import check
+from hybridq.integer.description import Description
 from hybridq.integer.network import (
     Add,
     Affine,
@@ -40,7 +41,8 @@ from hybridq.integer.network import (
 )
 
 SUFFIX = ".hqn"
-DESCRIPTION = "network.json"
+NETWORK = f"network{SUFFIX}"  # of a run, or of an exported folder
+DESCRIPTION = "network.json"  # the member that says what the others are
 SCHEMA = 2
 KINDS: dict[str, type[Layer]] = {
     kind.__name__: kind for kind in (Convolution, Depthwise, Dense, MaxPool, AveragePool, Add, Memory)
@@ -109,7 +111,7 @@ def _digest(members: Members) -> str:
 
 def _members(network: IntegerNetwork) -> Members:
     members: Members = {}
-    said = {
+    plain = {
         "schema": SCHEMA,
         "input": {
             "name": network.input_name,
@@ -117,28 +119,28 @@ def _members(network: IntegerNetwork) -> Members:
             "fraction": network.input_fraction,
         },
         "layers": [
-            {"kind": type(layer).__name__, **_said(layer, f"{number:03}", "", members)}
+            {"kind": type(layer).__name__, **_plain(layer, f"{number:03}", "", members)}
             for number, layer in enumerate(network.layers)
         ],
-        "about": dict(network.about),
+        "about": network.description.to_plain(),
     }
-    members[DESCRIPTION] = json.dumps(said, indent=1, sort_keys=True).encode()
+    members[DESCRIPTION] = json.dumps(plain, indent=1, sort_keys=True).encode()
     return members
 
 
-def _said(part: Any, file: str, prefix: str, members: Members) -> dict[str, Any]:
+def _plain(part: Any, file: str, prefix: str, members: Members) -> dict[str, Any]:
     """The fields of a dataclass as plain data; its arrays go to the members, their shapes stay."""
-    found: dict[str, Any] = {}
+    plain: dict[str, Any] = {}
     for one in fields(part):
         value, key = getattr(part, one.name), prefix + one.name
         if isinstance(value, np.ndarray):
             members[f"{file}.{key}"] = value.astype(np.dtype(DTYPES[key]).newbyteorder("<")).tobytes()
-            found[one.name] = list(value.shape)
+            plain[one.name] = list(value.shape)
         elif is_dataclass(value):
-            found[one.name] = _said(value, file, f"{key}.", members)
+            plain[one.name] = _plain(value, file, f"{key}.", members)
         else:
-            found[one.name] = value.name if isinstance(value, Width) else value
-    return found
+            plain[one.name] = value.name if isinstance(value, Width) else value
+    return plain
 
 
 # ------------------------------------------------------------------------------------------------------ read
@@ -176,35 +178,36 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     return content
 
 
-def _network(said: Any, members: Members) -> IntegerNetwork:
-    if said["schema"] != SCHEMA:
-        raise UserError(f"schema {said['schema']!r:.40}, not {SCHEMA}: `hybridq export` its trained model again")
-    if len(said["layers"]) > MOST_LAYERS:
+def _network(plain: Any, members: Members) -> IntegerNetwork:
+    if plain["schema"] != SCHEMA:
+        raise UserError(f"schema {plain['schema']!r:.40}, not {SCHEMA}: `hybridq export` its trained model again")
+    if len(plain["layers"]) > MOST_LAYERS:
         raise ValueError("too many layers")
-    start = said["input"]
-    layers = tuple(_layer(layer, f"{number:03}", members) for number, layer in enumerate(said["layers"]))
-    about = said["about"]
-    if not isinstance(about, dict):
-        raise ValueError("about is no mapping")
-    return IntegerNetwork(_text(start["name"]), _numbers(start["shape"]), _number(start["fraction"]), layers, about)
+    start = plain["input"]
+    return IntegerNetwork(
+        input_name=_text(start["name"]),
+        input_shape=_numbers(start["shape"]),
+        input_fraction=_number(start["fraction"]),
+        layers=tuple(_layer(layer, f"{number:03}", members) for number, layer in enumerate(plain["layers"])),
+        description=Description.from_plain(plain["about"]),
+    )
 
 
-def _layer(said: Mapping[str, Any], file: str, members: Members) -> Layer:
-    kind = KINDS[said["kind"]]
-    found: Layer = _made(kind, said, file, "", members)
-    return found
+def _layer(plain: Mapping[str, Any], file: str, members: Members) -> Layer:
+    layer: Layer = _made(KINDS[plain["kind"]], plain, file, "", members)
+    return layer
 
 
-def _made(kind: Any, said: Mapping[str, Any], file: str, prefix: str, members: Members) -> Any:
-    return kind(**{one.name: _value(said[one.name], file, prefix + one.name, members) for one in fields(kind)})
+def _made(kind: Any, plain: Mapping[str, Any], file: str, prefix: str, members: Members) -> Any:
+    return kind(**{one.name: _value(plain[one.name], file, prefix + one.name, members) for one in fields(kind)})
 
 
-def _value(said: Any, file: str, key: str, members: Members) -> Any:
+def _value(plain: Any, file: str, key: str, members: Members) -> Any:
     if key in DTYPES:
-        return None if said is None else _array(members[f"{file}.{key}"], _numbers(said), DTYPES[key])
+        return None if plain is None else _array(members[f"{file}.{key}"], _numbers(plain), DTYPES[key])
     if key in NESTED:
-        return None if said is None else _made(NESTED[key], said, file, f"{key}.", members)
-    return SIMPLE[key.rpartition(".")[2]](said)
+        return None if plain is None else _made(NESTED[key], plain, file, f"{key}.", members)
+    return SIMPLE[key.rpartition(".")[2]](plain)
 
 
 def _array(content: bytes, shape: tuple[int, ...], dtype: str) -> NDArray[np.int64]:
@@ -214,28 +217,28 @@ def _array(content: bytes, shape: tuple[int, ...], dtype: str) -> NDArray[np.int
     return np.frombuffer(content, stored).reshape(shape).astype(np.int64)
 
 
-def _text(said: Any) -> str:
-    if not isinstance(said, str) or not said.isprintable() or not 0 < len(said) <= 200:
-        raise ValueError(f"{said!r:.40} is no name")
-    return said
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= 200:
+        raise ValueError(f"{value!r:.40} is no name")
+    return value
 
 
-def _number(said: Any) -> int:
-    if type(said) is not int or abs(said) > 2**31:
-        raise ValueError(f"{said!r:.40} is no whole number of 32 bits")
-    return said
+def _number(value: Any) -> int:
+    if type(value) is not int or abs(value) > 2**31:
+        raise ValueError(f"{value!r:.40} is no whole number of 32 bits")
+    return value
 
 
-def _numbers(said: Any) -> tuple[int, ...]:
-    return tuple(_number(item) for item in said)
+def _numbers(values: Any) -> tuple[int, ...]:
+    return tuple(_number(value) for value in values)
 
 
 NESTED: dict[str, Any] = {"out": Requantization, "affine": Affine}
 SIMPLE: dict[str, Callable[[Any], Any]] = {
     "name": _text,
-    "inputs": lambda said: tuple(_text(item) for item in said),
-    "width": lambda said: Format[said],
-    "pads": lambda said: tuple(_numbers(item) for item in said),
+    "inputs": lambda names: tuple(_text(name) for name in names),
+    "width": lambda name: Format[name],
+    "pads": lambda axes: tuple(_numbers(axis) for axis in axes),
     **dict.fromkeys(("shape", "strides", "window", "scales"), _numbers),
     **dict.fromkeys(("fraction", "shift", "low", "high", "matrix_shift", "input_shift", "output_shift"), _number),
 }

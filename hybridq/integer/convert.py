@@ -7,17 +7,16 @@ was trained without them onto grids, which may cost accuracy.
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.errors import UserError
-from hybridq.image.constants import Weighted
+from hybridq.integer.description import Description
 from hybridq.integer.fusion import GRID, NORM, Chain, chains_of
 from hybridq.integer.lowering import acting, finest_grid, integer_network, sums
-from hybridq.integer.network import Affine, IntegerNetwork
+from hybridq.integer.network import Affine, IntegerNetwork, Weighted
 from hybridq.integer.weights import weights_of
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize.model import WEIGHTED, calibrated, is_grid, quantize
@@ -25,45 +24,33 @@ from hybridq.quantize.model import WEIGHTED, calibrated, is_grid, quantize
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.runs.model_folder import Bundle
-
 EVERYTHING = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}})
 log = logging.getLogger("hybridq")
 
 
-def convert(bundle: Bundle, clips: NDArray[np.float32] | None = None) -> IntegerNetwork:
+def convert(model: keras.Model, description: Description, inputs: NDArray[np.float32] | None = None) -> IntegerNetwork:
     """The integer network of a trained one. Raises UserError naming the layer that has no form in integers.
 
-    `clips`: some hundred inputs (clips, coefficients, frames, 1) to calibrate on, for a network that was not trained on
-    grids of 8 bits.
+    `inputs`: some hundred (n, *shape of the input) to calibrate on, for a network that was not trained on grids of 8
+    bits.
     """
-    model = bundle.model
-    if clips is not None and not any(map(is_grid, model.layers)):
+    if inputs is not None and not any(map(is_grid, model.layers)):
         log.warning("the network was not trained on grids of 8 bits: its accuracy as integers may be lower")
-        model = on_grids(model, clips)
-    about = {
-        "labels": list(bundle.labels),
-        **bundle.rejection,
-        **bundle.streaming,
-        "front_end": asdict(bundle.front_end),
-        "normalisation": asdict(bundle.normalisation),
-        "name": bundle.recipe.get("name", ""),
-        "model_sha256": bundle.digest,
-    }
-    return integer_network(model, about)
+        model = on_grids(model, inputs)
+    return integer_network(model, description)
 
 
-def on_grids(model: keras.Model, clips: NDArray[np.float32]) -> keras.Model:
-    """A network with 8-bit weights where it has float ones, and its tensors on grids calibrated on the clips.
+def on_grids(model: keras.Model, inputs: NDArray[np.float32]) -> keras.Model:
+    """A network with 8-bit weights where it has float ones, and its tensors on grids calibrated on the inputs.
 
     Raises UserError where its plan gives some outputs fewer bits.
     """
     narrow = [layer.name for layer in model.layers if type(layer).__name__ == "QActivation"]
     if narrow:
         raise UserError(f"{narrow[0]}: its results have fewer than 8 bits; only 8-bit outputs can be converted")
-    found = quantize(model, EVERYTHING, calibrated(model, EVERYTHING, clips))
-    settle(found)
-    return found
+    gridded = quantize(model, EVERYTHING, calibrated(model, EVERYTHING, inputs))
+    settle(gridded)
+    return gridded
 
 
 def settle(model: keras.Model) -> None:

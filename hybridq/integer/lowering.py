@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from math import floor, log2, prod
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,8 @@ import numpy as np
 
 from hybridq.errors import UserError
 from hybridq.formats import holding
-from hybridq.image.constants import Weighted
 from hybridq.integer import arithmetic, scaling
+from hybridq.integer.description import Description
 from hybridq.integer.fusion import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, Chain, chains_of
 from hybridq.integer.network import (
     INT8,
@@ -29,6 +28,7 @@ from hybridq.integer.network import (
     Integers,
     Layer,
     Shape,
+    Weighted,
     Width,
 )
 from hybridq.integer.scaling import Reals
@@ -43,13 +43,13 @@ FAINT_SCALE = 2.0**-12  # of a channel whose weights are left out
 log = logging.getLogger("hybridq")
 
 
-def integer_network(model: keras.Model, about: Mapping[str, Any] | None = None) -> IntegerNetwork:
+def integer_network(model: keras.Model, description: Description | None = None) -> IntegerNetwork:
     """The integer network of a Keras network on grids; a layer has the name of the Keras layer that it begins with."""
     chains = chains_of(model)
     found = outline(chains)
     pairs = zip(found.layers, chains[1:], strict=True)
     layers = tuple(_valued(layer, chain, model, last=chain is chains[-1]) for layer, chain in pairs)
-    return replace(found, layers=layers, about=about or {})
+    return replace(found, layers=layers, description=description or Description())
 
 
 def _valued(layer: Layer, chain: Chain, model: keras.Model, last: bool) -> Layer:

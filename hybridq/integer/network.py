@@ -6,14 +6,13 @@ zero of every tensor is the integer 0. Only the logits of the last layer are int
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.formats import Format
+from hybridq.integer.description import Description
 
 Integers = NDArray[np.int64]
 Shape = tuple[int, ...]
@@ -78,7 +77,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class _Weighted(Layer):
+class Weighted(Layer):
     """A layer with weights: accumulate, requantize, then the table and the batch norm where there are such."""
 
     weights: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -90,7 +89,7 @@ class _Weighted(Layer):
 
 
 @dataclass(frozen=True)
-class Convolution(_Weighted):
+class Convolution(Weighted):
     """2-D: weights (kernel rows, kernel columns, inputs, outputs); zeros around, (before, after) by axis."""
 
     strides: tuple[int, int] = (1, 1)
@@ -98,7 +97,7 @@ class Convolution(_Weighted):
 
 
 @dataclass(frozen=True)
-class Depthwise(_Weighted):
+class Depthwise(Weighted):
     """2-D, each channel by itself: weights (kernel rows, kernel columns, channels)."""
 
     strides: tuple[int, int] = (1, 1)
@@ -106,7 +105,7 @@ class Depthwise(_Weighted):
 
 
 @dataclass(frozen=True)
-class Dense(_Weighted):
+class Dense(Weighted):
     """Weights (inputs, outputs); reads any tensor as a row of features, in C order."""
 
 
@@ -159,16 +158,13 @@ class Memory(Layer):
 
 @dataclass(frozen=True)
 class IntegerNetwork:
-    """Layers in the order in which they run; the last one makes the logits, of which the first maximum is the answer.
-
-    `about` holds what the network needs besides (labels, front end, normalisation, recipe), as plain data.
-    """
+    """Layers in the order in which they run; the last one makes the logits, whose first maximum is the answer."""
 
     input_name: str
     input_shape: Shape
     input_fraction: int
     layers: tuple[Layer, ...]
-    about: Mapping[str, Any] = field(default_factory=dict)
+    description: Description = field(default_factory=Description)
 
     @property
     def shapes(self) -> dict[str, Shape]:

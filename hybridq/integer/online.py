@@ -1,4 +1,4 @@
-"""The integer network on a stream: a network with memories hears one frame after the other, and is never reset.
+"""The integer network on a stream: a network with memories reads one frame after the other, and is never reset.
 
 The network of a clip and that of a frame have the same layers; what they make of a clip is the same to the last bit.
 A device runs the one of a frame.
@@ -7,7 +7,6 @@ A device runs the one of a frame.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +27,17 @@ def on_device(network: IntegerNetwork) -> IntegerNetwork:
 
 
 def frame_by_frame(network: IntegerNetwork) -> IntegerNetwork:
-    """The network of a single frame (coefficients, 1, 1). Raises UserError for a layer that mixes frames."""
+    """The network of a single frame (rows, 1, channels). Raises UserError for a layer that mixes frames."""
     rows, _, channels = network.input_shape
     layers = tuple(_of_frame(layer) for layer in network.layers)
-    about = dict(network.about)
-    if "front_end" in about:
-        about["front_end"] = {**about["front_end"], "frames": 1}
-    return replace(network, input_shape=(rows, 1, channels), layers=layers, about=about)
+    return replace(network, input_shape=(rows, 1, channels), layers=layers)
 
 
 class Streams:
-    """Frames in, answers out: so many streams at once, each of which begins with states of zero."""
+    """Frames in, answers out: so many streams at once, each of which begins with states of zero.
+
+    Raises UserError, when it is made, for a network with a layer that mixes frames.
+    """
 
     def __init__(self, network: IntegerNetwork, count: int = 1) -> None:
         self.network, self.count = frame_by_frame(network), count
@@ -46,18 +45,17 @@ class Streams:
         self._states = {one.name: np.zeros((count, one.shape[0] // one.order, one.order), np.int64) for one in memories}
 
     def answer(self, frames: NDArray[np.int8]) -> NDArray[np.int16]:
-        """The logits (streams, classes) after a frame of each, (streams, coefficients, 1, 1)."""
-        made = {self.network.input_name: frames.astype(np.int64)}
+        """The logits (streams, classes) after a frame of each, (streams, rows, 1, channels)."""
+        tensors = {self.network.input_name: frames.astype(np.int64)}
         for layer in self.network.layers:
-            read = tuple(made[name] for name in layer.inputs)
+            inputs = tuple(tensors[name] for name in layer.inputs)
             if isinstance(layer, Memory):
-                found, self._states[layer.name] = arithmetic.remembered(
-                    layer, read[0].reshape(self.count, 1, -1), self._states[layer.name]
-                )
+                signals = inputs[0].reshape(self.count, 1, -1)
+                result, self._states[layer.name] = arithmetic.remembered(layer, signals, self._states[layer.name])
             else:
-                found = arithmetic.computed(layer, read)
-            made[layer.name] = found.reshape(self.count, *layer.shape)
-        logits: NDArray[np.int16] = made[self.network.layers[-1].name].astype(np.int16)
+                result = arithmetic.computed(layer, inputs)
+            tensors[layer.name] = result.reshape(self.count, *layer.shape)
+        logits: NDArray[np.int16] = tensors[self.network.layers[-1].name].astype(np.int16)
         return logits
 
 
@@ -69,7 +67,15 @@ def _of_frame(layer: Layer) -> Layer:
         return layer
     if not isinstance(layer, Convolution) or layer.weights.shape[1] > 1 or layer.shape[0] > 1 or np.any(layer.pads):
         raise UserError(f"{layer.name}: it reads several frames, and the network hears one after the other")
-    shared = ("name", "inputs", "fraction", "width", "bias", "out", "table", "affine")
-    fields: dict[str, Any] = {key: getattr(layer, key) for key in shared}
-    weights = layer.weights.reshape(-1, layer.weights.shape[-1])
-    return Dense(shape=layer.shape[-1:], weights=weights, **fields)
+    return Dense(
+        name=layer.name,
+        inputs=layer.inputs,
+        shape=layer.shape[-1:],
+        fraction=layer.fraction,
+        weights=layer.weights.reshape(-1, layer.weights.shape[-1]),
+        width=layer.width,
+        bias=layer.bias,
+        out=layer.out,
+        table=layer.table,
+        affine=layer.affine,
+    )

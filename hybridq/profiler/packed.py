@@ -12,11 +12,11 @@ from hybridq.arena.planners import Lifetime
 from hybridq.errors import UserError
 from hybridq.formats import Format
 from hybridq.graph.reader import Graph
-from hybridq.image.constants import Weighted, constants_bytes, states_bytes
+from hybridq.image.constants import constants_bytes, states_bytes
 from hybridq.image.memory_plan import Plan, plan
 from hybridq.image.packing import stored_format
 from hybridq.integer.fusion import NORM, Chain, structure
-from hybridq.integer.network import IntegerNetwork
+from hybridq.integer.network import IntegerNetwork, Weighted
 from hybridq.integer.online import on_device
 from hybridq.integer.skeleton import outline
 from hybridq.precision import LayerPrecision, PrecisionPlan

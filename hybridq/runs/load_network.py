@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridq.errors import UserError
-from hybridq.integer.artefact import SUFFIX, digest, load_network
+from hybridq.integer.artefact import NETWORK, SUFFIX, digest, load_network
 from hybridq.integer.checks import check
 from hybridq.integer.convert import convert
+from hybridq.integer.description import Rejection
 from hybridq.integer.network import IntegerNetwork
 from hybridq.precision import LayerPrecision, PrecisionPlan
 from hybridq.pretrained import PREFIX, pretrained_file
@@ -25,7 +26,6 @@ from hybridq.speech.normalisation import Normalisation
 if TYPE_CHECKING:
     from hybridq.tracking import Store
 
-NETWORK = f"network{SUFFIX}"  # the integer network of a run, or of an exported folder
 NETWORK_DIGEST = "network.sha256"  # tag of the run: the digest of that network
 
 
@@ -52,18 +52,11 @@ class Trained:
         return chain_of(self.integers)
 
     @property
-    def rejection(self) -> tuple[float, tuple[str, ...]] | None:
-        """How it rejects what is no command: the threshold of the probability, and the words that it learnt as unknown.
-
-        None for a network that always answers with a command. Raises UserError where an integer network says it wrong.
-        """
-        said = self.bundle.rejection if self.bundle else self.integers.about if self.integers else {}
-        if "threshold" not in said:
-            return None
-        threshold, words = said["threshold"], said.get("unknown_words", [])
-        if not isinstance(threshold, int | float) or not 0 <= threshold <= 1 or not isinstance(words, list):
-            raise UserError(f"{self.name}: its threshold is no probability, or its unknown words are no list")
-        return float(threshold), tuple(map(str, words))
+    def rejection(self) -> Rejection | None:
+        """How it rejects what is no command; None for a network that always answers with a command."""
+        if self.bundle:
+            return self.bundle.rejection
+        return self.integers.description.rejection if self.integers else None
 
 
 def is_path(name: str) -> bool:
@@ -107,7 +100,7 @@ def with_integers(bundle: Bundle, name: str, data: Callable[[], Dataset] | None 
         clips = None
         if not any(map(is_grid, model.layers)):
             clips = calibration_clips(data() if data else open_dataset(recipe_of(bundle.recipe)), bundle.normalisation)
-        network = convert(bundle, clips)
+        network = convert(model, bundle.description, clips)
         check(network)
         return Trained(name, bundle, network, run=run)
     except UserError as error:
@@ -116,12 +109,12 @@ def with_integers(bundle: Bundle, name: str, data: Callable[[], Dataset] | None 
 
 def chain_of(network: IntegerNetwork) -> tuple[FrontEnd, Normalisation, tuple[str, ...]]:
     """What an integer network says of its sound: the front end, the normalisation, the labels; UserError without."""
+    description, labels = network.description, network.description.labels
+    if description.front_end is None or description.normalisation is None or not labels:
+        raise UserError("the network does not say what it hears: no keyword spotter")
     try:
-        end = FrontEnd(**network.about["front_end"])
-        numbers = {key: tuple(map(float, one)) for key, one in network.about["normalisation"].items()}
-        normalisation = Normalisation(**numbers)
-        labels = tuple(map(str, network.about["labels"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        end, normalisation = FrontEnd(**description.front_end), Normalisation(**description.normalisation)
+    except TypeError as error:
         raise UserError(f"the network does not say what it hears ({error!r}): no keyword spotter") from None
     if network.input_shape != (*end.shape, 1):
         raise UserError(f"the network reads {network.input_shape}, its front end makes {end.shape}")

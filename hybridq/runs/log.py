@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hybridq.integer.artefact import save_network
+from hybridq.integer.artefact import NETWORK, save_network
 from hybridq.profiler import Profile, profile
 from hybridq.results import pictures
-from hybridq.runs.load_network import NETWORK, NETWORK_DIGEST, Trained, with_integers
+from hybridq.runs.load_network import NETWORK_DIGEST, Trained, with_integers
 from hybridq.runs.measurement import Measurement, measured
 from hybridq.runs.model_folder import Bundle, save_bundle, weights_digest
 from hybridq.settings.units import to_kib, to_millions

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hybridq.errors import UserError
 from hybridq.integer import arithmetic
 from hybridq.integer.artefact import digest
+from hybridq.integer.description import Rejection
 from hybridq.paths import cache_root
 from hybridq.quantize.model import is_grid
 from hybridq.runs.experiment import open_audio
@@ -51,9 +52,9 @@ class Measurement:
     @property
     def result(self) -> Evaluation:
         """The figures that count: the integer network's where it is what was trained, or all there is."""
-        found = self.integer if self.counts == INTEGER else self.keras
-        assert found
-        return found
+        counts = self.integer if self.counts == INTEGER else self.keras
+        assert counts
+        return counts
 
     @property
     def counts(self) -> str:
@@ -62,27 +63,28 @@ class Measurement:
 
     def metrics(self) -> dict[str, float]:
         """For the run: see `hybridq.tracking.metrics`."""
-        found = {
+        metrics = {
             "test accuracy %": self.result.accuracy,
             "test accuracy low %": self.result.interval[0],
             "test accuracy high %": self.result.interval[1],
             "test mean word accuracy %": self.result.mean_word_accuracy,
         }
         if self.integer and self.keras and self.agreement is not None:
-            found["integer test accuracy %"] = self.integer.accuracy
-            found["Keras test accuracy %"] = self.keras.accuracy
-            found["integer agreement %"] = self.agreement
+            metrics["integer test accuracy %"] = self.integer.accuracy
+            metrics["Keras test accuracy %"] = self.keras.accuracy
+            metrics["integer agreement %"] = self.agreement
         if self.decisions:
-            found["decision threshold"] = self.threshold
-            found |= {f"test {name} %": rate.percent for name, rate in self.decisions.rates(self.threshold).items()}
-        return found
+            metrics["decision threshold"] = self.threshold
+            rates = self.decisions.rates(self.threshold)
+            metrics |= {f"test {name} %": rate.percent for name, rate in rates.items()}
+        return metrics
 
     def to_json(self) -> dict[str, Any]:
         """The figures that count, and under `keras` and `integer` those of each network (null: there is none)."""
-        found = self.result.to_json()
+        figures = self.result.to_json()
         if self.decisions:
-            found |= {"decision": self.decisions.to_json(self.threshold), "notes": list(self.notes)}
-        return found | {
+            figures |= {"decision": self.decisions.to_json(self.threshold), "notes": list(self.notes)}
+        return figures | {
             "counts": self.counts,
             "keras": self.keras.to_json() if self.keras else None,
             "integer": self.integer.to_json() | {"sha256": self.digest} if self.integer else None,
@@ -96,13 +98,13 @@ def measured(
     inputs: NDArray[np.float32],
     truth: NDArray[np.int64],
     labels: tuple[str, ...],
-    said: Sequence[str] = (),
+    words: Sequence[str] = (),
     notes: tuple[str, ...] = (),
     threshold: float | None = None,
 ) -> Measurement:
     """Both networks over inputs (clips, coefficients, frames, 1); true labels (clips,) are indices into `labels`.
 
-    `said` are the words in the clips, where unknown words are a class; `threshold` stands for the network's own.
+    `words` are those in the clips, where unknown words are a class; `threshold` stands for the network's own.
     """
     by_keras = by_integers = None
     on_grids = False
@@ -116,7 +118,7 @@ def measured(
     agreement = None
     if by_keras is not None and by_integers is not None:
         agreement = 100 * float(np.mean(by_keras.argmax(1) == by_integers.argmax(1)))
-    found = Measurement(
+    measurement = Measurement(
         keras=None if by_keras is None else evaluation(by_keras.argmax(1), truth, labels),
         integer=None if by_integers is None else evaluation(by_integers.argmax(1), truth, labels),
         digest=digest(trained.integers) if trained.integers else None,
@@ -125,14 +127,15 @@ def measured(
         lacking=trained.lacking,
         notes=notes,
     )
-    rejection = trained.rejection or (None if threshold is None else (threshold, ()))
+    rejection = trained.rejection or (None if threshold is None else Rejection(threshold))
     if rejection is None:
-        return found
-    probabilities = softmax(by_integers) if found.counts == INTEGER and by_integers is not None else by_keras
+        return measurement
+    probabilities = softmax(by_integers) if measurement.counts == INTEGER and by_integers is not None else by_keras
     assert probabilities is not None
-    at, learnt = rejection
-    decided = decisions(probabilities, truth, labels, said or [labels[one] for one in truth], learnt)
-    return replace(found, decisions=decided, threshold=at if threshold is None else threshold)
+    words = words or [labels[one] for one in truth]
+    decided = decisions(probabilities, truth, labels, words, rejection.unknown_words)
+    at = rejection.threshold if threshold is None else threshold
+    return replace(measurement, decisions=decided, threshold=at)
 
 
 def measured_on(trained: Trained, source: str | None, split: str, threshold: float | None = None) -> Measurement:
@@ -157,12 +160,12 @@ def measured_on(trained: Trained, source: str | None, split: str, threshold: flo
     data = Dataset(audio, words, end, cache_root(), negatives=_negatives(trained, own))
     x, truth = data.inputs(split, normalisation)
     clips, truth = data.split(split), np.array([labels.index(word) for word in words])[truth]
-    found = measured(trained, x, truth, labels, clips.words, clips.notes, threshold)
-    return replace(found, synthetic=audio.synthetic)
+    measurement = measured(trained, x, truth, labels, clips.words, clips.notes, threshold)
+    return replace(measurement, synthetic=audio.synthetic)
 
 
 def _negatives(trained: Trained, own: Mapping[str, Any]) -> Negatives:
     """The shares of its recipe, or the usual ones; the words that it was trained on."""
-    words = trained.rejection[1] if trained.rejection else ()
+    words = trained.rejection.unknown_words if trained.rejection else ()
     shares = {name: own[name] for name in ("silence", "unknown") if own.get(name)}
     return Negatives(**shares, words=words)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.backend.tensorflow import load_qkeras
 from hybridq.errors import UserError
+from hybridq.integer.description import Description, Rejection
 from hybridq.speech.audio import NEGATIVES
 from hybridq.speech.mfcc import FrontEnd
 from hybridq.speech.normalisation import Normalisation
@@ -40,19 +41,26 @@ class Bundle:
     unknown_words: tuple[str, ...] = ()
 
     @property
-    def rejection(self) -> dict[str, Any]:
-        """How commands are told from the rest: `threshold` and `unknown_words`; empty where nothing is rejected."""
+    def rejection(self) -> Rejection | None:
+        """How commands are told from the rest; None where nothing is rejected."""
         threshold = self.recipe.get("decision", {}).get("threshold", 0.0)
         if not threshold and not set(self.labels).intersection(NEGATIVES):
-            return {}
-        return {"threshold": threshold, "unknown_words": list(self.unknown_words)}
+            return None
+        return Rejection(threshold, self.unknown_words)
 
     @property
-    def streaming(self) -> dict[str, Any]:
-        """Under `decision` how its recipe decides in a stream; empty where it says no more than the defaults."""
+    def description(self) -> Description:
+        """What its integer network says of itself; of decisions in a stream only what is not the default."""
         settings = DecisionSettings.model_validate(self.recipe.get("decision", {}))
-        said = settings.model_dump(exclude_defaults=True, exclude={"threshold"})
-        return {"decision": said} if said else {}
+        return Description(
+            labels=self.labels,
+            rejection=self.rejection,
+            decision=settings.model_dump(exclude_defaults=True, exclude={"threshold"}) or None,
+            front_end=asdict(self.front_end),
+            normalisation=asdict(self.normalisation),
+            name=self.recipe.get("name", ""),
+            model_sha256=self.digest,
+        )
 
     @cached_property
     def model(self) -> keras.Model:

@@ -68,10 +68,8 @@ def settings_of(trained: Trained, **instead: float | None) -> DecisionSettings:
     if trained.bundle:
         said = trained.bundle.recipe.get("decision", {})
     else:
-        said = trained.integers.about.get("decision", {}) if trained.integers else {}
-        if not isinstance(said, dict):
-            raise UserError(f"{trained.name}: its decision is no mapping")
-        said = said | {"threshold": trained.rejection[0] if trained.rejection else 0.0}
+        said = dict(trained.integers.description.decision or {}) if trained.integers else {}
+        said |= {"threshold": trained.rejection.threshold if trained.rejection else 0.0}
     try:
         return DecisionSettings.model_validate(said | {key: one for key, one in instead.items() if one is not None})
     except ValidationError as error:

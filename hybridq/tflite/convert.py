@@ -213,7 +213,7 @@ class Forms:
         return self.run("PAD", (source, widths), self.tensor(replace(self.tensors[source], name=name, shape=shape)))
 
     def reshaped(self, name: str, source: int, shape: Shape) -> int:
-        """The same numbers in another shape."""
+        """The numbers of a tensor in another shape."""
         wanted = self.constant(f"{name} (shape)", np.array(shape), np.int32)
         result = self.tensor(replace(self.tensors[source], name=name, shape=shape))
         return self.run("RESHAPE", (source, wanted), result, newShape=list(shape))

@@ -60,8 +60,8 @@ def norm(by: Affine) -> Sums:
 
 def scale_of(by: Requantization) -> Reals:
     """What a requantization multiplies by."""
-    found: Reals = by.multiplier * 2.0 ** -(32 + by.shift)
-    return found
+    scale: Reals = by.multiplier * 2.0 ** -(32 + by.shift)
+    return scale
 
 
 def padding_of(source: Shape, layer: Convolution | Depthwise) -> int | None:
@@ -91,7 +91,7 @@ def elu_of(table: Integers, after: int | None) -> tuple[int, int] | None:
     for before in FRACTIONS:
         real = INTEGERS * 2.0**-before
         for behind in FRACTIONS if after is None else [after]:
-            found = np.where(real < 0, np.expm1(np.minimum(real, 0)), real) * 2.0**behind
-            if behind >= before and np.array_equal(np.clip(np.rint(found), *INT8), table):
+            values = np.where(real < 0, np.expm1(np.minimum(real, 0)), real) * 2.0**behind
+            if behind >= before and np.array_equal(np.clip(np.rint(values), *INT8), table):
                 return before, behind
     return None

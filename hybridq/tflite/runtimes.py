@@ -21,16 +21,16 @@ ARENA = 2**24  # bytes, for tflite-micro
 
 def runtimes(content: bytes, outputs: int = 1) -> dict[str, Run]:
     """The runtimes by name and version, each with the file loaded, of a network of so many outputs."""
-    found: dict[str, Run] = {}
+    runs: dict[str, Run] = {}
     if find_spec("ai_edge_litert"):
         from ai_edge_litert.interpreter import OpResolverType
 
         name = f"LiteRT {version('ai-edge-litert')}"
-        found[f"{name}, XNNPACK"] = _litert(content, OpResolverType.BUILTIN)
-        found[f"{name}, own kernels"] = _litert(content, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+        runs[f"{name}, XNNPACK"] = _litert(content, OpResolverType.BUILTIN)
+        runs[f"{name}, own kernels"] = _litert(content, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     if find_spec("tflite_micro"):
-        found[f"tflite-micro {version('tflite-micro')}"] = _micro(content, outputs)
-    return found
+        runs[f"tflite-micro {version('tflite-micro')}"] = _micro(content, outputs)
+    return runs
 
 
 def _litert(content: bytes, kernels: Any) -> Run:

@@ -74,29 +74,29 @@ def packed(
 
 
 def _tensor(schema: Any, tensor: Tensor, buffers: list[Any]) -> Any:
-    found = schema.TensorT(shape=list(tensor.shape), name=tensor.name, buffer=0, hasRank=True)
-    found.type = getattr(schema.TensorType, np.dtype(tensor.type).name.upper())
+    entry = schema.TensorT(shape=list(tensor.shape), name=tensor.name, buffer=0, hasRank=True)
+    entry.type = getattr(schema.TensorType, np.dtype(tensor.type).name.upper())
     if tensor.scales is not None:
-        found.quantization = schema.QuantizationParametersT(
+        entry.quantization = schema.QuantizationParametersT(
             scale=tensor.scales.astype(np.float32),
             zeroPoint=np.full(len(tensor.scales), tensor.zero_point, np.int64),
             quantizedDimension=tensor.axis,
         )
     if tensor.values is not None:
         little = tensor.values.astype(np.dtype(tensor.type).newbyteorder("<"))
-        found.buffer = len(buffers)
+        entry.buffer = len(buffers)
         buffers.append(schema.BufferT(data=np.frombuffer(little.tobytes(), np.uint8)))
-    return found
+    return entry
 
 
 def _operator(schema: Any, operation: Operation, used: list[str]) -> Any:
-    found = schema.OperatorT(opcodeIndex=used.index(operation.name))
-    found.inputs, found.outputs = list(operation.inputs), [operation.output]
+    entry = schema.OperatorT(opcodeIndex=used.index(operation.name))
+    entry.inputs, entry.outputs = list(operation.inputs), [operation.output]
     options, _ = OPERATORS[operation.name]
     if options:
-        found.builtinOptionsType = getattr(schema.BuiltinOptions, options)
-        found.builtinOptions = getattr(schema, f"{options}T")(**operation.options)
-    return found
+        entry.builtinOptionsType = getattr(schema.BuiltinOptions, options)
+        entry.builtinOptions = getattr(schema, f"{options}T")(**operation.options)
+    return entry
 
 
 def _code(schema: Any, name: str) -> Any:

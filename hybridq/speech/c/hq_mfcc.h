@@ -1,5 +1,6 @@
 /* The front end on the device: int16 sound in, the last columns of standardised MFCC out, as the int8 that the network
- * reads. hybridq/speech/mfcc.py defines the numbers; hq_mfcc_config.h, made by hybridq/image/front_end.py, has the sizes.
+ * reads. hybridq/speech/mfcc.py defines the numbers; hq_mfcc_config.h, which hybridq/speech/c_front_end.py makes, has
+ * the sizes.
  *
  * Single precision throughout, no heap, no library. Compile with -ffp-contract=off: then every machine with IEEE floats
  * gives the same bits.

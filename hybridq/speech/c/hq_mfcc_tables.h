@@ -1,4 +1,4 @@
-/* The constants of one front end, in hq_mfcc_tables.c, which hybridq/image/front_end.py makes and explains. */
+/* The constants of one front end, in hq_mfcc_tables.c, which hybridq/speech/c_front_end.py makes and explains. */
 #ifndef HQ_MFCC_TABLES_H
 #define HQ_MFCC_TABLES_H
 
