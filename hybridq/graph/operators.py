@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hybridq.graph.keras.layers import Shape
 from hybridq.precision import LayerPrecision
+
+Shape = tuple[int, ...]  # without the batch, channels last
 
 MOST_OPERATORS = 5_000  # beyond these a file is damaged or hostile, not a network for a microcontroller
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hybridq.graph.keras.layers import Shape
+from hybridq.graph.operators import Shape
 from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.quantize.model import COUNTERPARTS, DEFAULT_FRACTION, grids_of, holds_table, makes_grid

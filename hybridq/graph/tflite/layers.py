@@ -12,7 +12,8 @@ from math import prod
 from typing import Any
 
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers import Description, Shape, checked, describe
+from hybridq.graph.keras.layers import Description, checked, describe
+from hybridq.graph.operators import Shape
 from hybridq.graph.tflite.file import Node, Tensor
 
 # Which inputs of an operator are its kernel, and which its bias; every other constant with numbers is "other".

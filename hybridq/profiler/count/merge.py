@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from hybridq.graph.keras.layers import UNCHANGED, Shape
+from hybridq.graph.keras.layers import UNCHANGED
+from hybridq.graph.operators import Shape
 from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting

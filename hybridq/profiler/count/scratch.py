@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
 
-from hybridq.graph.keras.layers import Shape
+from hybridq.graph.operators import Shape
 from hybridq.graph.reader import Operator
 from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler.accounting import Accounting

@@ -15,7 +15,6 @@ from typing import Any
 from hybridq.graph.keras.layers import elements, sequences, shapes, windows
 from hybridq.graph.keras.layers.description import Description as Description
 from hybridq.graph.keras.layers.description import Rule, fixed, unknown, verified
-from hybridq.graph.keras.layers.description import Shape as Shape
 from hybridq.graph.keras.layers.description import checked as checked
 from hybridq.graph.keras.layers.plain import OPERATION_MODULES, holds_array, is_of_keras
 from hybridq.graph.keras.layers.plain import plain as plain
@@ -23,6 +22,7 @@ from hybridq.graph.keras.layers.quantizers import activation_of as activation_of
 from hybridq.graph.keras.layers.quantizers import format_of as format_of
 from hybridq.graph.keras.layers.quantizers import layer_precision, policy_precision, quantizers_of
 from hybridq.graph.keras.layers.shapes import UNCHANGED as UNCHANGED
+from hybridq.graph.operators import Shape
 
 LAYERS: dict[str, Rule] = windows.RULES | shapes.RULES | elements.RULES | sequences.RULES
 # `x + y` on Keras tensors, and keras.ops.add(x, y), are saved under the names of layers.

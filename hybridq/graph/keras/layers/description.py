@@ -8,9 +8,9 @@ from math import prod
 from typing import Any
 
 from hybridq.errors import UserError
+from hybridq.graph.operators import Shape
 from hybridq.precision import LayerPrecision
 
-Shape = tuple[int, ...]
 Config = Mapping[str, Any]
 
 LARGEST_DIMENSION = 2**31  # beyond these a file is damaged or hostile, not a network

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from math import prod
 
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers.description import Config, Description, Rule, Shape, number, one, unknown
+from hybridq.graph.keras.layers.description import Config, Description, Rule, number, one, unknown
 from hybridq.graph.keras.layers.quantizers import ACTIVATION_LAYERS, activation_of
+from hybridq.graph.operators import Shape
 
 EQUATION = re.compile(r"((?:[a-z]|\.\.\.)[a-z]{0,8}),([a-z]{1,8})->((?:[a-z]|\.\.\.)[a-z]{0,8})")
 

@@ -11,7 +11,6 @@ from hybridq.graph.keras.layers.description import (
     Config,
     Description,
     Rule,
-    Shape,
     number,
     numbers,
     one,
@@ -19,6 +18,7 @@ from hybridq.graph.keras.layers.description import (
     unknown,
 )
 from hybridq.graph.keras.layers.windows import window
+from hybridq.graph.operators import Shape
 
 GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}  # matrices of the input, and of the state
 PEEPHOLES = 3  # weights by which the gates of a unit see its cell

@@ -10,13 +10,13 @@ from hybridq.graph.keras.layers.description import (
     Config,
     Description,
     Rule,
-    Shape,
     number,
     numbers,
     one,
     refused,
     unknown,
 )
+from hybridq.graph.operators import Shape
 
 
 def _flatten(config: Config, inputs: Sequence[Shape]) -> Description:

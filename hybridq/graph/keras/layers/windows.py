@@ -10,13 +10,13 @@ from hybridq.graph.keras.layers.description import (
     Config,
     Description,
     Rule,
-    Shape,
     number,
     numbers,
     one,
     unknown,
 )
 from hybridq.graph.keras.layers.quantizers import activation_of
+from hybridq.graph.operators import Shape
 
 Pads = tuple[tuple[int, int], ...]  # zeros (before, after) on each axis
 
