@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers import UNCHANGED
+from hybridq.graph.kinds import UNCHANGED
 from hybridq.graph.reader import Graph, Operator, read_graph
 from hybridq.integer.scaling import Reals
 from hybridq.quantize.model import ACTIVATIONS, CLIPS, POOLS, RESHAPES, WEIGHTED, makes_grid

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hybridq.backend.tensorflow import load_qkeras
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers import UNCHANGED
+from hybridq.graph.kinds import UNCHANGED
 from hybridq.graph.reader import Graph, Operator, read_graph
 from hybridq.precision import Precision, PrecisionPlan
 
