@@ -72,8 +72,8 @@ class Function:
 FUNCTIONS = {row.name: row for row in (
     # seen in reports; of an 8-bit layer `profiler.count.macc` has more
     Function("linear", 0, operation=False),
-    Function("relu", 1, bounds=(0, None), tflite="RELU", layer="ReLU"),
-    Function("relu6", 1, bounds=(0, 6), tflite="RELU6", layer="ReLU"),
+    Function("relu", 1, bounds=(0.0, None), tflite="RELU", layer="ReLU"),
+    Function("relu6", 1, bounds=(0.0, 6.0), tflite="RELU6", layer="ReLU"),
     Function("leaky_relu", 3, tflite="LEAKY_RELU", layer="LeakyReLU"),
     Function("prelu", 2, operation=False),
     Function("elu", None, tflite="ELU", layer="ELU"),
