@@ -275,3 +275,43 @@ training: {epochs: 1}
     }
     # The grids were laid by the float parent, not left where an untrained network has them.
     assert {layer.activation.fraction for layer in model.layers if is_grid(layer)} != {DEFAULT_FRACTION}
+
+
+@pytest.mark.parametrize(
+    ("behind", "steps"),
+    [
+        (["relu", "norm", "relu"], ["CGNG", "CG", "CG", ""]),  # the second ReLU has no place behind the norm
+        (["threshold"], ["GFG", "CG", ""]),  # no mere bound: it reads what is stored
+        (["norm", "relu"], ["NCG", "CG", ""]),
+        (["tanh", "norm", "threshold"], ["GFGNG", "GFG", "CG", ""]),
+    ],
+)
+def test_a_tensor_is_stored_where_a_step_cannot_go_on(behind, steps):
+    """Grids stand where the conversion needs them, whatever follows whatever; a mean takes up the ReLU behind it."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(0)
+    makers = {
+        "relu": layers.ReLU,
+        "norm": layers.BatchNormalization,
+        "threshold": lambda: layers.ReLU(threshold=0.5),
+        "tanh": lambda: layers.Activation("tanh"),
+    }
+    inputs = x = keras.Input((6, 5, 2), name="mfcc")
+    x = layers.Conv2D(4, 3, name="conv")(x)
+    for one in behind:
+        x = makers[one]()(x)
+    x = layers.ReLU()(layers.GlobalAveragePooling2D(name="mean")(x))
+    x = layers.Dense(3, activation="softmax", name="last")(x)
+    clips = np.random.default_rng(0).standard_normal((40, 6, 5, 2)).astype(np.float32)
+    plan = PrecisionPlan.from_data({"*": {"weights": "8-bit", "outputs": "8-bit"}})
+    float_model = keras.Model(inputs, x)
+    model = quantize(float_model, plan, calibrated(float_model, plan, clips))
+    settle(model)
+    assert [chain.word for chain in chains_of(model)][1:] == steps
+    network = integer_network(model)
+    check(network)
+    found = every_tensor(network, quantized(clips, network.input_fraction))
+    for name, stored in stored_by_keras(model, network, clips).items():
+        assert np.abs(found[name].reshape(stored.shape) - stored).max() <= 1, name

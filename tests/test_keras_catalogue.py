@@ -19,7 +19,7 @@ import pytest
 import qkeras
 from keras import layers
 
-from hybridq.graph.keras.layers import UNCHANGED
+from hybridq.graph.kinds import UNCHANGED
 from hybridq.graph.reader import read_graph
 from hybridq.profiler import profile
 

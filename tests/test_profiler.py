@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hybridq.errors import UserError
 from hybridq.graph.keras.layers import LAYERS, WRAPPERS
+from hybridq.graph.kinds import KINDS
 from hybridq.graph.reader import Graph, Operator, read_graph
 from hybridq.models import build_model
 from hybridq.models.config import ReferenceConfig
@@ -272,7 +273,8 @@ def test_a_layer_without_a_rule_is_named_never_zero() -> None:
 
 def test_every_layer_that_is_read_is_counted() -> None:
     of_tflite = {"Quantize", "Dequantize", "SpaceToBatch", "BatchToSpace", "Slice"}
-    assert set(LAYERS) | WRAPPERS | of_tflite == set(macc.RULES) | set(macc.BY_VERSION)
+    assert set(LAYERS) | WRAPPERS | of_tflite | {"InputLayer"} == set(KINDS)
+    assert {name for name, kind in KINDS.items() if not macc.has_rule(kind)} == {"InputLayer"}
 
 
 def counts(shape: tuple[int, ...], *layers: Any) -> list[int | None]:

@@ -6,13 +6,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hybridq.errors import UserError
+from hybridq.graph.kinds import RECURRENT, kind_of
 from hybridq.models import build_model
 from hybridq.models.config import ReferenceConfig, TCResNetConfig, TENetConfig
 from hybridq.models.hello_edge import CRNNConfig, GRUConfig, LSTMConfig
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.quantize.model import (
-    RECURRENT,
     best_fraction,
     calibrated,
     copy_weights,
@@ -267,7 +267,7 @@ def test_recurrent_layers_are_quantized_in_both_kernels(config, tmp_path):
     quantized = quantize(model, plan, calibrated(model, plan, x))
     answers = quantized.predict(x, verbose=0)
     assert np.abs(answers - model.predict(x, verbose=0)).max() < 0.05
-    recurrent = [layer for layer in model.layers if type(layer).__name__ in RECURRENT]
+    recurrent = [layer for layer in model.layers if kind_of(type(layer).__name__).quantizers == RECURRENT]
     assert recurrent
     for layer in (quantized.get_layer(one.name) for one in recurrent):
         assert type(layer).__name__.startswith("Q")

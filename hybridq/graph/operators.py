@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hybridq.graph.keras.layers import Shape
+from hybridq.graph.kinds import LayerKind, kind_of
 from hybridq.precision import LayerPrecision
+
+Shape = tuple[int, ...]  # without the batch, channels last
 
 MOST_OPERATORS = 5_000  # beyond these a file is damaged or hostile, not a network for a microcontroller
 
@@ -38,6 +40,11 @@ class Operator:
         return self.kernel + self.bias + self.other
 
     @property
+    def facts(self) -> LayerKind:
+        """What is known of its kind."""
+        return kind_of(self.kind)
+
+    @property
     def known(self) -> bool:
         """Whether there is a rule for this kind of layer."""
         return not self.kind.startswith("unknown")
@@ -58,8 +65,8 @@ class Graph:
 
     def consumers(self) -> dict[str, tuple[str, ...]]:
         """For each operator, the operators that read its output."""
-        found: dict[str, list[str]] = {op.name: [] for op in self.operators}
+        readers: dict[str, list[str]] = {op.name: [] for op in self.operators}
         for op in self.operators:
             for source in op.inputs:
-                found[source].append(op.name)
-        return {name: tuple(users) for name, users in found.items()}
+                readers[source].append(op.name)
+        return {name: tuple(names) for name, names in readers.items()}

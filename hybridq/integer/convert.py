@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.errors import UserError
+from hybridq.graph.kinds import Form
 from hybridq.integer.description import Description
-from hybridq.integer.fusion import GRID, NORM, Chain, chains_of
+from hybridq.integer.fusion import Chain, chains_of
 from hybridq.integer.lowering import acting, finest_grid, integer_network, sums
 from hybridq.integer.network import Affine, IntegerNetwork, Weighted
 from hybridq.integer.weights import weights_of
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize.model import WEIGHTED, calibrated, is_grid, quantize
+from hybridq.quantize.model import calibrated, is_grid, quantize
+from hybridq.quantize.steps import GRID, NORM
 
 if TYPE_CHECKING:
     import keras
@@ -68,7 +70,7 @@ def settle(model: keras.Model) -> None:
             continue
         if layer.affine is not None:
             _settle_norm(chain, layer.affine)
-        if chain.operator.kind not in WEIGHTED:
+        if chain.operator.facts.form is not Form.WEIGHTS:
             continue
         stored = next((part.value for part in chain.parts if part.letter == GRID), layer.fraction)
         step = layer.out.multiplier * 2.0 ** (-32 - layer.out.shift - stored)

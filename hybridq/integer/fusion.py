@@ -1,8 +1,7 @@
 """What the integer network computes as one layer: an operator of the network with what follows it.
 
-A chain begins at an operator that reads other tensors, and ends where a tensor is stored, on a grid of 8 bits. What
-stands between is a word of the letters below; the words that a layer of the integer network can be are few. The graph
-alone says which chains there are (`structure`); the figures of their parts are those of Keras layers (`chains_of`).
+A chain is a step of the grammar in `quantize.steps`. The graph alone says which chains there are (`structure`); the
+figures of their parts are those of Keras layers (`chains_of`).
 """
 
 from __future__ import annotations
@@ -13,30 +12,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers import UNCHANGED
-from hybridq.graph.reader import Graph, Operator, read_graph
+from hybridq.graph.kinds import FUNCTIONS, Form, of_form
+from hybridq.graph.operators import Graph, Operator
+from hybridq.graph.reader import read_graph
 from hybridq.integer.scaling import Reals
-from hybridq.quantize.model import ACTIVATIONS, CLIPS, POOLS, RESHAPES, WEIGHTED, makes_grid
+from hybridq.quantize.steps import (
+    CLIP,
+    FUNCTION,
+    GRID,
+    LOGITS,
+    NORM,
+    WORDS,
+    goes_on,
+    held,
+    is_answer,
+    is_nothing,
+    letter_of,
+    view_of,
+)
 
 if TYPE_CHECKING:
     import keras
-
-NORM, CLIP, FUNCTION, GRID = "NCFG"
-AVERAGES = frozenset({"GlobalAveragePooling1D", "GlobalAveragePooling2D"})
-IDENTITIES = ACTIVATIONS | {"BatchNormalization"}  # may stand behind something that has no place for them
-# To the grid (bounds, or a table from one grid to another), then a batch norm that nothing could take up.
-WORDS = frozenset(
-    norm + middle + end for norm in ("", "N") for middle in ("G", "CG", "GFG", "GCG") for end in ("", "NG")
-)
-WORDS_OF = {
-    **dict.fromkeys(WEIGHTED | IDENTITIES, WORDS),
-    **dict.fromkeys(AVERAGES | {"Add"}, frozenset({"G", "CG"})),
-    **dict.fromkeys(POOLS, frozenset({""})),
-    "LinearMemory": frozenset({"G"}),
-    "InputLayer": frozenset({"G"}),
-}
-LOGITS = frozenset({"", "N"})  # what the last layer may be: its sums, or these normalised
-FLAT, TURNED = "flat", "turned"  # how a tensor is looked at: as a row; as a matrix of (columns, rows)
 
 
 @dataclass(frozen=True)
@@ -82,16 +78,16 @@ class Chain:
     @property
     def fraction(self) -> int:
         """That of the stored tensor; UserError where it is not on a grid."""
-        if self.word not in WORDS_OF[self.operator.kind]:
+        if self.word not in WORDS[self.operator.facts.form]:
             raise UserError(
                 f"{self.end}: its result is not on a grid of 8 bits; name it in the precision plan "
                 "('\"*\": {outputs: 8-bit}' names all) and train, or convert with clips to calibrate on"
             )
-        return self.inputs[0].chain.fraction if self.operator.kind in POOLS else int(self.parts[-1].value)
+        return int(self.parts[-1].value) if self.word else self.inputs[0].chain.fraction
 
     def takes(self, letter: str) -> bool:
         """Whether the word may go on with that letter."""
-        return not self.closed and any(word.startswith(self.word + letter) for word in WORDS_OF[self.operator.kind])
+        return not self.closed and goes_on(self.operator.facts.form, self.word, letter)
 
 
 @dataclass(frozen=True)
@@ -112,7 +108,7 @@ def structure(graph: Graph) -> list[Chain]:
         raise UserError(f"{graph.name}: only a network of one input and one output can be converted")
     for op in graph.operators:
         read = tuple(sources[name] for name in op.inputs)
-        if op.kind in RESHAPES | frozenset(UNCHANGED) or _is_answer(op, graph) or _is_nothing(op):
+        if op.facts.form in (Form.VIEW, Form.NOTHING) or is_answer(op, graph) or is_nothing(op):
             source = Source(read[0].chain, _view(op, read[0].view))
         else:
             source = _read(op, read, op.name in graph.outputs)
@@ -130,7 +126,7 @@ def structure(graph: Graph) -> list[Chain]:
 
 def _read(op: Operator, read: tuple[Source, ...], is_last: bool) -> Source:
     """The tensor that an operator makes: its own, or the one that it reads with a part more."""
-    if op.kind in IDENTITIES:
+    if op.facts.form is Form.BEHIND:
         part = _part(op)
         (source,) = read
         if source.view or not source.chain.takes(part.letter):
@@ -140,26 +136,25 @@ def _read(op: Operator, read: tuple[Source, ...], is_last: bool) -> Source:
             )  # a table reads what is stored
         source.chain.parts.append(part)
         return source
-    if op.kind not in WORDS_OF:
+    if op.facts.form not in WORDS:
         raise UserError(
             f"{op.name}: a {op.kind.removeprefix('unknown: ')} layer has no form in integers; "
-            f"there are {', '.join(sorted(WORDS_OF.keys() - {'InputLayer'}))}"
+            f"there are {', '.join(sorted(of_form(*WORDS) - {'InputLayer'}))}"
         )
     chain = Chain(op, read)
     for source in read:
         _ = source.chain.fraction  # must be stored by now
-    function = op.attributes.get("activation", "linear")
-    if op.kind in WEIGHTED and function != "linear" and not (function == "softmax" and is_last):
+    softmax = op.attributes.get("activation") == "softmax"
+    if op.facts.form is Form.WEIGHTS and held(op) and not (softmax and is_last):
         chain.parts.append(_activation(op))
     return Source(chain)
 
 
 def _part(op: Operator) -> Part:
-    if op.kind == "BatchNormalization":
-        return Part(NORM, op)
-    if makes_grid(op):
-        return Part(GRID, op, op.attributes["fraction"])
-    if op.attributes["activation"] == "linear":
+    letter = letter_of(op)
+    if letter in (NORM, GRID):
+        return Part(letter, op, op.attributes.get("fraction"))
+    if not letter:
         raise UserError(f"{op.name}: its results have fewer than 8 bits; only 8-bit outputs can be converted")
     return _activation(op)
 
@@ -170,30 +165,15 @@ def _activation(op: Operator) -> Part:
         raise UserError(f"{op.name}: its activation is a quantizer; give it the plain function, and 8-bit outputs")
     if function == "softmax":
         raise UserError(f"{op.name}: softmax has no form in integers except as the last layer")
-    return Part(CLIP if function in CLIPS and not op.attributes.get("threshold") else FUNCTION, op)
-
-
-def _is_answer(op: Operator, graph: Graph) -> bool:
-    """Whether it is a softmax that makes shares of the logits: it leaves the largest the largest."""
-    softmax = op.kind in ACTIVATIONS | {"Softmax"} and op.attributes.get("activation", "softmax") == "softmax"
-    return softmax and op.name in graph.outputs
-
-
-def _is_nothing(op: Operator) -> bool:
-    return op.kind == "Activation" and op.attributes["activation"] == "linear" and "quantizer" not in op.attributes
+    return Part(held(op), op)
 
 
 def _view(op: Operator, before: str) -> str:
-    if op.kind not in RESHAPES:
-        return before
-    (given,), made = op.input_shapes, op.output_shape
-    if op.kind == "Permute" and not before and len(given) == 2 and made == given[::-1]:
-        return TURNED
-    if op.kind != "Permute" and before != TURNED and len(made) == 1:
-        return FLAT
-    if op.kind == "Reshape" and not before and [n for n in given if n > 1] == [n for n in made if n > 1]:
-        return ""
-    raise UserError(f"{op.name}: no layer of the integer network changes shapes so ({given} to {made})")
+    view = view_of(op, before)
+    if view is None:
+        (given,), made = op.input_shapes, op.output_shape
+        raise UserError(f"{op.name}: no layer of the integer network changes shapes so ({given} to {made})")
+    return view
 
 
 # ------------------------------------------------------------------------------------------ figures of Keras layers
@@ -215,10 +195,15 @@ def _measured(part: Part, model: keras.Model) -> Part:
     if part.letter == NORM:
         value = _norm(layer)
     elif part.letter == CLIP:
-        value = layer.max_value if op.kind == "ReLU" else {"relu6": 6.0}.get(op.attributes["activation"])
+        value = layer.max_value if op.kind == "ReLU" else _upper_bound(op.attributes["activation"])
     elif part.letter == FUNCTION:
         value = layer
     return replace(part, value=value, layer=layer)
+
+
+def _upper_bound(function: str) -> float | None:
+    bounds = FUNCTIONS[function].bounds
+    return bounds[1] if bounds else None
 
 
 def _norm(layer: Any) -> tuple[Reals, Reals]:

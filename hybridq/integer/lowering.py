@@ -11,9 +11,10 @@ import numpy as np
 
 from hybridq.errors import UserError
 from hybridq.formats import holding
+from hybridq.graph.kinds import Form
 from hybridq.integer import arithmetic, scaling
 from hybridq.integer.description import Description
-from hybridq.integer.fusion import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, Chain, chains_of
+from hybridq.integer.fusion import Chain, chains_of
 from hybridq.integer.network import (
     INT8,
     INT16,
@@ -34,7 +35,7 @@ from hybridq.integer.network import (
 from hybridq.integer.scaling import Reals
 from hybridq.integer.skeleton import image_shape, mean_scale, outline
 from hybridq.integer.weights import TINY, Weights, weights_of
-from hybridq.quantize.model import WEIGHTED
+from hybridq.quantize.steps import CLIP, FUNCTION, GRID, NORM, TURNED
 
 if TYPE_CHECKING:
     import keras
@@ -71,11 +72,11 @@ def _valued(layer: Layer, chain: Chain, model: keras.Model, last: bool) -> Layer
 def acting(chain: Chain, model: keras.Model) -> Weights | None:
     """What a chain multiplies its input by; None where it only moves or adds values."""
     op, source = chain.operator, image_shape(chain.operator.input_shapes[0])
-    if op.kind in WEIGHTED:
+    if op.facts.form is Form.WEIGHTS:
         return weights_of(model.get_layer(op.name), op)
-    if op.kind in IDENTITIES:
+    if op.facts.form is Form.BEHIND:
         return _constant((1, 1, source[-1]), 1.0)
-    return _constant(source, 1 / prod(source[:-1])) if op.kind in AVERAGES else None
+    return _constant(source, 1 / prod(source[:-1])) if op.facts.form is Form.MEAN else None
 
 
 def sums(chain: Chain, given: Weights) -> tuple[Integers, Reals, Reals]:

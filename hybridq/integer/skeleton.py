@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from hybridq.errors import UserError
+from hybridq.graph.kinds import Form
 from hybridq.graph.operators import Operator
-from hybridq.integer.fusion import AVERAGES, CLIP, FUNCTION, GRID, IDENTITIES, NORM, TURNED, Chain
+from hybridq.integer.fusion import Chain
 from hybridq.integer.network import (
     Add,
     Affine,
@@ -32,7 +33,7 @@ from hybridq.integer.network import (
 from hybridq.integer.scaling import memory_shifts
 from hybridq.integer.weights import width_of
 from hybridq.models.legendre import reach, step
-from hybridq.quantize.model import WEIGHTED
+from hybridq.quantize.steps import CLIP, FUNCTION, GRID, NORM, TURNED
 
 NOTHING = np.zeros(1, np.int64)
 T = TypeVar("T")
@@ -70,29 +71,29 @@ def _layer(chain: Chain, source: Shape) -> Layer:
     turned = any(read.view == TURNED for read in chain.inputs)
     if turned and op.kind != "Conv1D":
         raise UserError(f"{op.name}: only a 1-D convolution can read what a Permute makes")
-    if op.kind in WEIGHTED:
+    if op.facts.form is Form.WEIGHTS:
         _check_settings(op)
         moves = {key: _along(op.attributes.get(key, ()), none) for key, none in (("strides", 1), ("pads", (0, 0)))}
         return _weighted(chain, shape, _weights(op, turned), width_of(op), moves)
-    if op.kind in IDENTITIES:
+    if op.facts.form is Form.BEHIND:
         if len(source) != 3 or chain.inputs[0].view:
             raise UserError(f"{op.name}: put it directly behind a convolution or dense layer; here it reads a row")
         return _weighted(chain, shape, (1, 1, source[-1]))
-    if op.kind in AVERAGES:
+    if op.facts.form is Form.MEAN:
         return AveragePool(name, inputs, shape, chain.fraction)
-    if op.kind == "LinearMemory":
+    if op.facts.form is Form.MEMORY:
         order, window = op.attributes["order"], op.attributes["window"]
         once, grids = step(order, window), (chain.inputs[0].chain.fraction, chain.fraction)
         shifts = memory_shifts(name, reach(order, window), *grids)
         return Memory(name, inputs, shape, chain.fraction, once.matrix, once.shift, *shifts)
-    if op.kind == "Add":
+    if op.facts.form is Form.SUM:
         if len(inputs) != 2 or len(set(op.input_shapes)) != 1 or any(read.view for read in chain.inputs):
             raise UserError(f"{op.name}: it must add two tensors of one shape")
         return Add(name, inputs, shape, chain.fraction)
     if any(map(any, op.attributes.get("pads", ()))):
         raise UserError(f"{op.name}: a pool with padding has no form in integers; use padding 'valid'")
     window = strides = (source[0], source[1])  # of a global one: all of its input
-    if not op.kind.startswith("Global"):
+    if op.facts.family != "global_pool":
         window, strides = (_along(op.attributes[key], 1) for key in ("kernel", "strides"))
     return MaxPool(name, inputs, shape if len(shape) == 3 else (1, 1, *shape), chain.fraction, window, strides)
 
@@ -120,10 +121,10 @@ def _weighted(
 def _weights(op: Operator, turned: bool) -> Shape:
     """The shape of a layer's weights, see `network`; turned: the channels of its sequence are the rows of an image."""
     inputs, outputs = op.input_shapes[0][-1], op.output_shape[-1]
-    if op.kind == "Dense":  # at each place of an image by itself
+    if op.facts.family == "dense":  # at each place of an image by itself
         return (inputs, outputs) if len(op.input_shapes[0]) == 1 else (1, 1, inputs, outputs)
     kernel = op.attributes["kernel"]
-    if "Depthwise" in op.kind:
+    if op.facts.family == "depthwise":
         return (*_along(kernel, 1), outputs)
     return (inputs, *kernel, 1, outputs) if turned else (*_along(kernel, 1), inputs, outputs)
 
@@ -136,7 +137,7 @@ def _along(axes: Sequence[T], nothing: T) -> tuple[T, T]:
 
 def _check_settings(op: Operator) -> None:
     for setting, plain in (("groups", 1), ("dilation", 1), ("depth_multiplier", 1)):
-        depthwise_groups = setting == "groups" and "Depthwise" in op.kind
+        depthwise_groups = setting == "groups" and op.facts.family == "depthwise"
         value = op.attributes.get(setting, plain)
         if not depthwise_groups and set(np.ravel(value)) != {plain}:
             raise UserError(f"{op.name}: {setting} {value} has no form in integers; only {plain} has")

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from hybridq.arena.planners import Lifetime
 from hybridq.errors import UserError
 from hybridq.formats import Format
+from hybridq.graph.kinds import Form
 from hybridq.graph.reader import Graph
 from hybridq.image.constants import constants_bytes, states_bytes
 from hybridq.image.memory_plan import Plan, plan
 from hybridq.image.packing import stored_format
-from hybridq.integer.fusion import NORM, Chain, structure
+from hybridq.integer.fusion import Chain, structure
 from hybridq.integer.network import IntegerNetwork, Weighted
 from hybridq.integer.online import on_device
 from hybridq.integer.skeleton import outline
@@ -23,7 +24,7 @@ from hybridq.precision import LayerPrecision, PrecisionPlan
 from hybridq.profiler.count.arena import Ram
 from hybridq.profiler.count.merge import Step
 from hybridq.quantize.graph import quantized_graph
-from hybridq.quantize.model import WEIGHTED
+from hybridq.quantize.steps import NORM
 
 PLANNER = "depth first"
 MOST_ROWS = 1_024  # of a tensor; beyond them a file is damaged or hostile, and planning takes minutes
@@ -47,7 +48,7 @@ class Image:
                 op = replace(op, precision=replace(own, weights=layer.width.stored))
             folded = [part.operator for part in parts[:1] if part.operator and part.letter == NORM]
             inputs = tuple(source.chain.name for source in chain.inputs)
-            steps.append(Step(op, inputs, list(chain.others), folded if op.kind in WEIGHTED else []))
+            steps.append(Step(op, inputs, list(chain.others), folded if op.facts.form is Form.WEIGHTS else []))
         return tuple(steps)
 
     @property

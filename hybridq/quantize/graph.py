@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hybridq.graph.keras.layers import Shape
-from hybridq.graph.reader import Graph, Operator
+from hybridq.graph.operators import Graph, Operator, Shape
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
-from hybridq.quantize.model import COUNTERPARTS, DEFAULT_FRACTION, grids_of, holds_table, makes_grid
+from hybridq.quantize.model import DEFAULT_FRACTION
+from hybridq.quantize.steps import grids_of, holds_table, makes_grid
 
 
 def quantized_graph(graph: Graph, plan: PrecisionPlan | None) -> Graph:
@@ -34,7 +34,7 @@ def quantized_graph(graph: Graph, plan: PrecisionPlan | None) -> Graph:
             made.append(_activation(f"{op.name}_function", made[-1].name, op.output_shape, function))
         if op.name in stored:
             made.append(_quantizer(f"{op.name}_outputs", made[-1].name, op.output_shape))
-        elif not gridded and op.kind in COUNTERPARTS and said.outputs not in (Precision.FLOAT32, Precision.INT8):
+        elif not gridded and op.facts.counterpart and said.outputs not in (Precision.FLOAT32, Precision.INT8):
             made.append(_quantizer(f"{op.name}_outputs", op.name, op.output_shape, said.outputs))
         found += made
         now[op.name] = made[-1].name

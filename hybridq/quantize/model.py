@@ -4,7 +4,8 @@ The model is rebuilt layer by layer from the float one, so there is one definiti
 names and shapes: a quantized network starts from a float network's weights by copying them.
 
 Where a plan names 8-bit outputs, the tensors between layers are put on the grids of the integer network
-(`hybridq.integer`): a Grid stands wherever that network stores a tensor, and its step is found by `calibrated`.
+(`hybridq.integer`): a Grid stands wherever that network stores a tensor (`steps`), and its step is found by
+`calibrated`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from numpy.typing import NDArray
 
 from hybridq.backend.tensorflow import load_qkeras
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers import UNCHANGED
-from hybridq.graph.reader import Graph, Operator, read_graph
+from hybridq.graph.kinds import KINDS
+from hybridq.graph.operators import Operator
+from hybridq.graph.reader import read_graph
 from hybridq.precision import Precision, PrecisionPlan
+from hybridq.quantize.steps import grids_of, holds_table
 
 if TYPE_CHECKING:
     import keras
@@ -29,25 +32,7 @@ if TYPE_CHECKING:
 Fractions = Mapping[str, int]  # the fraction of each grid, by the name of its layer: its step is 2**-fraction
 
 # Keras layers with weights that a plan can name: where their counterpart is, and the names of its weight quantizers.
-RECURRENT = {
-    "LSTM": ("qkeras.QLSTM", ("kernel_quantizer", "recurrent_quantizer")),
-    "GRU": ("qkeras.QGRU", ("kernel_quantizer", "recurrent_quantizer")),
-    "ProjectedLSTM": ("hybridq.models.projected_lstm.QProjectedLSTM", ("kernel_quantizer", "recurrent_quantizer")),
-}
-COUNTERPARTS = {
-    "Conv1D": ("qkeras.QConv1D", ("kernel_quantizer",)),
-    "Conv2D": ("qkeras.QConv2D", ("kernel_quantizer",)),
-    "DepthwiseConv2D": ("qkeras.QDepthwiseConv2D", ("depthwise_quantizer",)),
-    "Dense": ("qkeras.QDense", ("kernel_quantizer",)),
-    **RECURRENT,
-}
-
-RESHAPES = frozenset({"Flatten", "Reshape", "Permute"})
-POOLS = frozenset(f"{form}MaxPooling{n}D" for form in ("", "Global") for n in (1, 2))
-KEEP_GRID = RESHAPES | POOLS | frozenset(UNCHANGED)  # these make no new values
-ACTIVATIONS = frozenset({"Activation", "ReLU", "ELU", "LeakyReLU"})
-WEIGHTED = frozenset({*COUNTERPARTS, "DepthwiseConv1D"} - RECURRENT.keys())  # these have a form in integers
-CLIPS = frozenset({"relu", "relu6"})  # nonlinearities that are no more than bounds of an integer
+COUNTERPARTS = {row.name: (row.counterpart, row.quantizers) for row in KINDS.values() if row.counterpart}
 DEFAULT_FRACTION = 4  # of a grid that was not calibrated: +-8, in steps of 1/16
 SAMPLE = 500_000  # values of a tensor that calibration looks at
 
@@ -105,11 +90,6 @@ def is_grid(layer: Any) -> bool:
     return type(getattr(layer, "activation", None)).__name__ == "Grid"
 
 
-def makes_grid(op: Operator) -> bool:
-    """The same of an operator of a graph."""
-    return "fraction" in op.attributes
-
-
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Copy the weights of the layers that bear the same name; raises UserError where they do not fit."""
     there = {layer.name: layer for layer in source.layers}
@@ -126,44 +106,6 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
                     "both recipes need the same model"
                 )
         layer.set_weights(theirs[: len(mine)])
-
-
-def needs_grid(op: Operator, graph: Graph, users: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether the integer network stores what this layer makes, on a grid of its own.
-
-    It does not where a batch norm follows that folds into this layer's weights, or a ReLU that is a bound on its
-    results; and the logits that leave the network are not int8.
-    """
-    linear = op.attributes.get("activation", "linear") == "linear"
-    keeps = op.kind in KEEP_GRID or (op.kind == "Activation" and linear)
-    if keeps or op.kind == "Softmax" or op.name in graph.outputs or not users[op.name]:
-        return False
-    if len(users[op.name]) > 1 or not linear or op.kind in ACTIVATIONS:
-        return True
-    user = next(other for other in graph.operators if other.name == users[op.name][0])
-    function = user.attributes.get("activation")
-    if user.kind in ACTIVATIONS | {"Softmax"}:
-        clips = function in CLIPS and op.kind in WEIGHTED | {"BatchNormalization", "Add"}
-        return not clips and not (function == "softmax" and user.name in graph.outputs)
-    return not (user.kind == "BatchNormalization" and op.kind in WEIGHTED)
-
-
-def grids_of(graph: Graph, plan: PrecisionPlan) -> dict[str, Operator]:
-    """The operators behind which a plan puts a grid, by name.
-
-    A layer that a model inside the model holds ("outer/inner") has none: it is not called by itself.
-    """
-    users = graph.consumers()
-    return {
-        op.name: op
-        for op in graph.operators
-        if plan.of(op.name).outputs is Precision.INT8 and "/" not in op.name and needs_grid(op, graph, users)
-    }
-
-
-def holds_table(op: Operator) -> bool:
-    """Whether a layer with weights ends in a nonlinearity that reads what the integer network stores."""
-    return op.kind in WEIGHTED and op.attributes["activation"] not in CLIPS | {"linear"}
 
 
 @dataclass

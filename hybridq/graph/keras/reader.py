@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers import WRAPPERS, Description, Shape, checked, describe, plain, plain_kind
+from hybridq.graph.keras.layers import WRAPPERS, Description, checked, describe, plain, plain_kind
 from hybridq.graph.keras.layers.description import fixed, one, refused, unknown, verified
 from hybridq.graph.keras.layers.sequences import GATES
 from hybridq.graph.keras.wiring import Call, Source, Tensor, is_model, printable, wiring
-from hybridq.graph.operators import MOST_OPERATORS, Graph, Operator
+from hybridq.graph.operators import MOST_OPERATORS, Graph, Operator, Shape
 from hybridq.precision import LayerPrecision, Precision
 
 LONGEST_NAME = 1_000  # characters, with the names of the models around a layer

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers.description import Shape, fixed
-from hybridq.graph.operators import MOST_OPERATORS
+from hybridq.graph.keras.layers.description import fixed
+from hybridq.graph.operators import MOST_OPERATORS, Shape
 
 ARGUMENTS = ("query", "value", "key")  # of attention, in this order; others as they stand
 CONSTANT = "_CONSTANT_VALUE"  # in a file of Keras 2: a number in place of a tensor

@@ -12,8 +12,8 @@ from math import prod
 from pathlib import Path
 
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers.description import MOST_AXES, Shape
-from hybridq.graph.operators import MOST_OPERATORS
+from hybridq.graph.keras.layers.description import MOST_AXES
+from hybridq.graph.operators import MOST_OPERATORS, Shape
 from hybridq.precision import Precision
 
 LARGEST_FILE = 256 * 2**20  # bytes

@@ -1,19 +1,23 @@
 """What each operator of a `.tflite` file is in the words of a Keras layer, so that one set of rules counts both.
 
-To add an operator: a function Call -> Description and a line in RULES. One that is not there is "unknown: NAME".
-Shapes are without the batch, channels last.
+The rows of `graph.kinds` say which kind of layer or function an operator is; how its options are read is here, by the
+family of the kind. An operator that is in no row is "unknown: NAME". Shapes are without the batch, channels last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers import Description, Shape, checked, describe
-from hybridq.graph.tflite.file import Node, Tensor
+from hybridq.graph.keras.layers import Description, checked, describe
+from hybridq.graph.kinds import FUNCTIONS, KINDS, Function, LayerKind
+from hybridq.graph.operators import Shape
+from hybridq.graph.tflite.call import Call, without_batch
+
+Rule = Callable[[Call], Description]
 
 # Which inputs of an operator are its kernel, and which its bias; every other constant with numbers is "other".
 KERNEL_AND_BIAS: dict[str, tuple[Iterable[int], Iterable[int]]] = {
@@ -23,37 +27,6 @@ KERNEL_AND_BIAS: dict[str, tuple[Iterable[int], Iterable[int]]] = {
     "TRANSPOSE_CONV": ((1,), (3,)),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (range(1, 9), range(12, 16)),
 }
-FUSED = ("linear", "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit")  # by their number in the schema
-PADDING = ("same", "valid")
-
-
-@dataclass
-class Call:
-    """One operator with what it reads. `sources` are the shapes of the computed tensors, in order, at `positions`."""
-
-    node: Node
-    sources: tuple[Shape, ...]
-    positions: tuple[int, ...]
-    constants: Mapping[int, Tensor]  # by their position among the inputs
-    recorded: Shape  # of its first output; () where the file leaves it open
-    open_batch: bool  # the file leaves the batch of its output open: it may hold steps or windows too
-
-    def fused(self, slot: int) -> str:
-        """The activation that runs inside the operator."""
-        return _named(FUSED, self.node.options.number(slot, "b"), "activation")
-
-    def padding(self) -> str:
-        """Its padding; it is the first field of all options that have one."""
-        return _named(PADDING, self.node.options.number(0, "b"), "padding")
-
-    def values(self, position: int) -> tuple[int, ...]:
-        """The whole numbers of a constant; empty where it is computed or left out."""
-        tensor = self.constants.get(position)
-        return (tensor.values if tensor else None) or ()
-
-    def unknown(self, why: str = "") -> Description:
-        """The description of an operator without a rule."""
-        return Description(f"unknown: {self.node.name}{why}", self.recorded)
 
 
 def described(call: Call) -> Description:
@@ -69,27 +42,16 @@ def described(call: Call) -> Description:
         return call.unknown(" of an open shape")
     if any(i in call.positions for i in (*kernel, *bias)) or (kernel and not any(i in call.constants for i in kernel)):
         return call.unknown(" of weights that are computed")
-    found = rule(call)
-    if found.kind.startswith("unknown"):
-        return replace(found, output_shape=call.recorded)
+    layer = rule(call)
+    if layer.kind.startswith("unknown"):
+        return replace(layer, output_shape=call.recorded)
     stored = sum(tensor.elements for i, tensor in call.constants.items() if i in kernel)
-    if found.kernel != stored:
-        raise UserError(f"its settings need {found.kernel:,} weights, the file has {stored:,}")
-    possible = {call.recorded, (found.output_shape[0], *call.recorded)} if call.open_batch else {call.recorded}
-    if call.recorded and checked(found.output_shape) not in possible:
-        raise UserError(f"its settings give the output {found.output_shape}, the file says {call.recorded}")
-    return found
-
-
-def without_batch(shape: Shape) -> Shape:
-    """A leading axis of 1 is the batch; any other stays. A single number is a vector of one."""
-    return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape or (1,)
-
-
-def _named(names: tuple[str, ...], number: int, what: str) -> str:
-    if not 0 <= number < len(names):
-        raise UserError(f"its {what} has the number {number}, which does not exist")
-    return names[number]
+    if layer.kernel != stored:
+        raise UserError(f"its settings need {layer.kernel:,} weights, the file has {stored:,}")
+    possible = {call.recorded, (layer.output_shape[0], *call.recorded)} if call.open_batch else {call.recorded}
+    if call.recorded and checked(layer.output_shape) not in possible:
+        raise UserError(f"its settings give the output {layer.output_shape}, the file says {call.recorded}")
+    return layer
 
 
 # ------------------------------------------------------------------------------------------- the operators
@@ -100,9 +62,9 @@ def _keras(call: Call, kind: str, config: Mapping[str, Any], activation: str = "
     sources, several = call.sources, Shape()
     if kind.endswith(("2D", "2DTranspose")) and len(sources[0]) == 4:
         sources, several = (sources[0][1:],), sources[0][:1]
-    found = describe({"class_name": kind, "config": config}, sources, None)
-    attributes = found.attributes if activation == "linear" else {**found.attributes, "activation": activation}
-    return replace(found, output_shape=(*several, *found.output_shape), attributes=attributes)
+    layer = describe({"class_name": kind, "config": config}, sources, None)
+    attributes = layer.attributes if activation == "linear" else {**layer.attributes, "activation": activation}
+    return replace(layer, output_shape=(*several, *layer.output_shape), attributes=attributes)
 
 
 def _convolution(call: Call) -> Description:
@@ -124,8 +86,8 @@ def _transposed(call: Call) -> Description:
     """Weights (filters, rows, columns, channels). The file states the output's size, which the settings leave open."""
     filters, *kernel, _ = _axes(call, 4)
     config = {"filters": filters, **_window(call), "kernel_size": kernel, "use_bias": 3 in call.constants}
-    found = _keras(call, "Conv2DTranspose", config | {"activation": call.fused(3)})
-    return replace(found, output_shape=call.recorded or found.output_shape)
+    layer = _keras(call, "Conv2DTranspose", config | {"activation": call.fused(3)})
+    return replace(layer, output_shape=call.recorded or layer.output_shape)
 
 
 def _axes(call: Call, count: int) -> Shape:
@@ -152,12 +114,12 @@ def _dense(call: Call) -> Description:
         raise UserError(f"{source} does not divide into rows of {width}")
     if source[-1] != width:
         call.sources = (without_batch((values // width, width)),)
-    found = _keras(call, "Dense", {"units": units, "use_bias": 2 in call.constants, "activation": call.fused(0)})
-    same = prod(call.recorded) == prod(found.output_shape)  # it may keep the axes of its input, or drop those of 1
-    return replace(found, output_shape=call.recorded if same else found.output_shape)
+    layer = _keras(call, "Dense", {"units": units, "use_bias": 2 in call.constants, "activation": call.fused(0)})
+    same = prod(call.recorded) == prod(layer.output_shape)  # it may keep the axes of its input, or drop those of 1
+    return replace(layer, output_shape=call.recorded if same else layer.output_shape)
 
 
-def _pool(kind: str) -> Callable[[Call], Description]:
+def _pool(kind: LayerKind, operator: str) -> Rule:
     def read(call: Call) -> Description:
         options = call.node.options
         config = {
@@ -165,13 +127,14 @@ def _pool(kind: str) -> Callable[[Call], Description]:
             "strides": [options.number(2), options.number(1)],
             "padding": call.padding(),
         }
-        return _keras(call, kind, config, call.fused(5))
+        return _keras(call, kind.name, config, call.fused(5))
 
     return read
 
 
-def _reduction(kind: str) -> Callable[[Call], Description]:
-    """A mean or maximum over all places is a global pool; over anything else there is no rule."""
+def _reduction(kind: LayerKind, operator: str) -> Rule:
+    """A mean or maximum over all places of a sequence or an image is a global pool; over anything else: no rule."""
+    form = kind.name.removesuffix(f"{kind.axes}D")
 
     def read(call: Call) -> Description:
         (source,), axes = call.sources[:1], call.values(1)
@@ -180,34 +143,32 @@ def _reduction(kind: str) -> Callable[[Call], Description]:
         places = {axis for axis in range(1, rank - 1) if source[axis - 1] > 1}
         if len(source) not in (2, 3) or not reduced or not places <= reduced <= set(range(1, rank - 1)):
             return call.unknown(f" over the axes {axes}" if axes else "")
-        found = _keras(call, f"Global{kind}Pooling{len(source) - 1}D", {})
-        same = prod(call.recorded) == prod(found.output_shape)  # whether axes of 1 are kept
-        return replace(found, output_shape=call.recorded if same else found.output_shape)
+        layer = _keras(call, f"{form}{len(source) - 1}D", {})
+        same = prod(call.recorded) == prod(layer.output_shape)  # whether axes of 1 are kept
+        return replace(layer, output_shape=call.recorded if same else layer.output_shape)
 
     return read
 
 
-def _elementwise(kind: str, fused: bool = True) -> Callable[[Call], Description]:
+def _elementwise(kind: LayerKind, operator: str) -> Rule:
     """Two tensors, or one and a constant; "operands" counts both."""
+    fuses = operator not in ("MINIMUM", "MAXIMUM")
 
     def read(call: Call) -> Description:
         constants = tuple(without_batch(tensor.shape) for tensor in call.constants.values())
-        found = _keras(replace(call, sources=call.sources + constants), kind, {}, call.fused(0) if fused else "linear")
-        return replace(found, attributes={**found.attributes, "operands": len(call.sources) + len(constants)})
+        activation = call.fused(0) if fuses else "linear"
+        layer = _keras(replace(call, sources=call.sources + constants), kind.name, {}, activation)
+        return replace(layer, attributes={**layer.attributes, "operands": len(call.sources) + len(constants)})
 
     return read
-
-
-def _nonlinearity(kind: str, config: Mapping[str, Any]) -> Callable[[Call], Description]:
-    return lambda call: _keras(call, kind, config)
 
 
 def _prelu(call: Call) -> Description:
     return Description("PReLU", call.sources[0], {"activation": "prelu"})
 
 
-def _same(kind: str) -> Callable[[Call], Description]:
-    return lambda call: Description(kind, call.sources[0])
+def _requantization(kind: LayerKind, operator: str) -> Rule:
+    return lambda call: Description(kind.name, call.sources[0])
 
 
 def _reshape(call: Call) -> Description:
@@ -246,12 +207,14 @@ def _pad(call: Call) -> Description:
     return _keras(call, f"ZeroPadding{places}D", {"padding": pads[1:-1] if places > 1 else pads[1]})
 
 
-def _resize(interpolation: str) -> Callable[[Call], Description]:
+def _resize(kind: LayerKind, operator: str) -> Rule:
+    interpolation = "bilinear" if operator == "RESIZE_BILINEAR" else "nearest"
+
     def read(call: Call) -> Description:
         source = call.sources[0]
         if len(source) < 3 or len(call.recorded) < 3:
             return call.unknown(" to an open shape")
-        return Description("Resizing", (*source[:-3], *call.recorded[-3:]), {"interpolation": interpolation})
+        return Description(kind.name, (*source[:-3], *call.recorded[-3:]), {"interpolation": interpolation})
 
     return read
 
@@ -289,49 +252,41 @@ def _lstm(call: Call) -> Description:
     steps = source[:1] + source[2:] if len(source) == 3 and source[1] == 1 else source  # the time first, then the batch
     units = call.constants[1].shape[0]
     config = {"units": units, "return_sequences": True, "use_bias": 12 in call.constants}
-    found = _keras(replace(call, sources=(steps,)), "LSTM", config)
-    return replace(found, output_shape=(*source[:-1], units))
+    layer = _keras(replace(call, sources=(steps,)), "LSTM", config)
+    return replace(layer, output_shape=(*source[:-1], units))
 
 
-RULES: dict[str, Callable[[Call], Description]] = {
-    "CONV_2D": _convolution,
-    "DEPTHWISE_CONV_2D": _depthwise,
-    "TRANSPOSE_CONV": _transposed,
-    "FULLY_CONNECTED": _dense,
-    "MAX_POOL_2D": _pool("MaxPooling2D"),
-    "AVERAGE_POOL_2D": _pool("AveragePooling2D"),
-    "MEAN": _reduction("Average"),
-    "REDUCE_MAX": _reduction("Max"),
-    "ADD": _elementwise("Add"),
-    "SUB": _elementwise("Subtract"),
-    "MUL": _elementwise("Multiply"),
-    "MINIMUM": _elementwise("Minimum", fused=False),
-    "MAXIMUM": _elementwise("Maximum", fused=False),
-    "RELU": _nonlinearity("ReLU", {}),
-    "RELU6": _nonlinearity("ReLU", {"max_value": 6}),
-    "LEAKY_RELU": _nonlinearity("LeakyReLU", {}),
-    "PRELU": _prelu,
-    "ELU": _nonlinearity("ELU", {}),
-    "SOFTMAX": _nonlinearity("Softmax", {}),
-    "TANH": _nonlinearity("Activation", {"activation": "tanh"}),
-    "LOGISTIC": _nonlinearity("Activation", {"activation": "sigmoid"}),
-    "HARD_SWISH": _nonlinearity("Activation", {"activation": "hard_swish"}),
-    "GELU": _nonlinearity("Activation", {"activation": "gelu"}),
-    "CAST": _same("Quantize"),
-    "QUANTIZE": _same("Quantize"),
-    "DEQUANTIZE": _same("Dequantize"),
-    "RESHAPE": _reshape,
-    "EXPAND_DIMS": _reshape,
-    "SQUEEZE": _reshape,
-    "TRANSPOSE": _permute,
-    "CONCATENATION": _concatenate,
-    "PAD": _pad,
-    "PADV2": _pad,
-    "RESIZE_BILINEAR": _resize("bilinear"),
-    "RESIZE_NEAREST_NEIGHBOR": _resize("nearest"),
-    "SLICE": _slice,
-    "STRIDED_SLICE": _slice,
-    "SPACE_TO_BATCH_ND": _space_to_batch,
-    "BATCH_TO_SPACE_ND": _batch_to_space,
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm,
+def _nonlinearity(function: Function) -> Rule:
+    most = function.bounds[1] if function.bounds else None
+    return lambda call: _keras(call, function.layer, {"activation": function.name, "max_value": most})
+
+
+def _always(rule: Rule) -> Callable[[LayerKind, str], Rule]:
+    return lambda kind, operator: rule
+
+
+# By the family of the kind: the rule of one of its operators.
+FAMILIES: dict[str, Callable[[LayerKind, str], Rule]] = {
+    "convolution": _always(_convolution),
+    "depthwise": _always(_depthwise),
+    "transposed": _always(_transposed),
+    "dense": _always(_dense),
+    "recurrent": _always(_lstm),
+    "pool": _pool,
+    "global_pool": _reduction,
+    "merge": _elementwise,
+    "prelu": _always(_prelu),
+    "requantization": _requantization,
+    "reshape": _always(_reshape),
+    "permutation": _always(_permute),
+    "concatenation": _always(_concatenate),
+    "padding": _always(_pad),
+    "resizing": _resize,
+    "slice": _always(_slice),
+    "space_to_batch": _always(_space_to_batch),
+    "batch_to_space": _always(_batch_to_space),
+}
+RULES: dict[str, Rule] = {
+    **{operator: FAMILIES[row.family](row, operator) for row in KINDS.values() for operator in row.tflite},
+    **{row.tflite: _nonlinearity(row) for row in FUNCTIONS.values() if row.tflite},
 }

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers import Shape, checked
-from hybridq.graph.operators import Graph, Operator
+from hybridq.graph.keras.layers import checked
+from hybridq.graph.operators import Graph, Operator, Shape
+from hybridq.graph.tflite.call import Call, without_batch
 from hybridq.graph.tflite.file import INTEGERS, Network, Node, Tensor, read_network
-from hybridq.graph.tflite.layers import KERNEL_AND_BIAS, Call, described, without_batch
+from hybridq.graph.tflite.layers import KERNEL_AND_BIAS, described
 from hybridq.precision import LayerPrecision, Precision
 
 

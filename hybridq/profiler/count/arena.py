@@ -18,22 +18,12 @@ from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.count.memory import packed
-from hybridq.profiler.count.merge import IN_PLACE, Step, is_int8, merge, outputs_of, precision_of
-from hybridq.profiler.count.overlap import MERGES, NORMALISATIONS, overlap, written_over
+from hybridq.profiler.count.merge import Step, is_int8, merge, outputs_of, precision_of
+from hybridq.profiler.count.overlap import overlap, written_over
 from hybridq.profiler.count.scratch import pads_apart, scratch
 
 BRANCHING = "first fit (this network branches: not exact for X-CUBE-AI)"
 ALIGNMENT = 4  # bytes: X-CUBE-AI's arrays take a multiple
-
-# These only move values.
-MOVES = frozenset(
-    {
-        *(f"{form}{n}D" for form in ("ZeroPadding", "Cropping", "UpSampling") for n in (1, 2, 3)),
-        *(f"Global{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2, 3)),
-        *("Concatenate", "Permute", "RepeatVector"),
-    }
-)
-KEEPS_PRECISION = IN_PLACE | MERGES | NORMALISATIONS | MOVES
 
 
 @dataclass(frozen=True)
@@ -194,7 +184,7 @@ def _tensors(
             found[op.name] = _Tensor(precision, packed(prod(op.output_shape), precision), op.name in outside)
     for step in steps:
         said = step_outputs(step, plan)
-        if said is Precision.FLOAT32 and step.operator.kind in KEEPS_PRECISION and step.inputs:
+        if said is Precision.FLOAT32 and step.operator.facts.keeps_precision and step.inputs:
             said = max((found[name].precision for name in step.inputs), key=lambda precision: precision.bits)
         shapes = [step.output_shape, *(shape for op in step.operators for shape in op.further_outputs)]
         size = sum(packed(prod(shape), said) for shape in shapes if shape)

@@ -1,7 +1,8 @@
 """Multiply-accumulates of each operator, as X-CUBE-AI counts them.
 
 The rules were read off its published reports. Together they give, in version 7.1, the published total of the float
-reference network, 20,496,832, and every share in its table, to the last digit. To add an operator: one line in RULES.
+reference network, 20,496,832, and every share in its table, to the last digit. To add a kind of layer: its row in
+`graph.kinds`, and one line in RULES where no other of its family is there.
 """
 
 from __future__ import annotations
@@ -9,44 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from hybridq.graph.reader import Operator
+from hybridq.graph.kinds import FUNCTIONS, LayerKind
+from hybridq.graph.operators import Operator
 from hybridq.precision import Precision
 from hybridq.profiler.accounting import NEWEST, Accounting
-from hybridq.profiler.count.merge import FREE, Step
+from hybridq.profiler.count.merge import Step
 
-# MACC per element. Seen in reports: ReLU, leaky ReLU (in the merged layer), PReLU, sigmoid, tanh, softmax.
-# ELU and, of an 8-bit layer, ReLU6 and softmax differ by version: `Accounting`.
-NONLINEARITIES = {
-    "linear": 0,
-    "relu": 1,
-    "relu6": 1,
-    "leaky_relu": 3,
-    "prelu": 2,
-    "sigmoid": 10,
-    "tanh": 10,
-    "softmax": 15,
-}
-INT8_SIGMOID = 1  # a table; in one report
-# No report has these: 10 for each exponential, logarithm or tanh, as for sigmoid and tanh; 1 for each other operation.
-ASSUMED = {
-    "selu": 10,
-    "celu": 10,
-    "exponential": 10,
-    "silu": 11,
-    "gelu": 11,
-    "log_softmax": 15,
-    "softplus": 20,
-    "log_sigmoid": 20,
-    "mish": 31,
-    "hard_tanh": 1,
-    "softsign": 2,
-    "hard_sigmoid": 3,
-    "hard_silu": 4,
-}
+INT8_SIGMOID = 1  # MACC a value: a table; in one report
 
 
 def _outputs(op: Operator) -> int:
     return prod(op.output_shape)
+
+
+def _inputs(op: Operator) -> int:
+    return prod(op.input_shapes[0])
+
+
+def _each(function: str) -> int:
+    """MACC a value of a nonlinearity that no version counts otherwise."""
+    return FUNCTIONS[function].macc or 0
 
 
 def _convolution(op: Operator) -> int:
@@ -84,7 +67,7 @@ def _permute(op: Operator) -> int:
 
 def _transposed(op: Operator) -> int:
     """Every input reaches each place under the kernel; and one for each bias."""
-    return prod(op.input_shapes[0]) * int(prod(op.attributes["kernel"])) * op.output_shape[-1] + op.output_shape[-1]
+    return _inputs(op) * int(prod(op.attributes["kernel"])) * op.output_shape[-1] + op.output_shape[-1]
 
 
 def _resize(op: Operator) -> int:
@@ -116,7 +99,7 @@ def _linear_memory(op: Operator) -> int:
 def _attend(op: Operator, heads: int = 1) -> int:
     """Scores, softmax and weighted sum, for each head and query."""
     key, value = op.attributes["key_dim"], op.attributes["value_dim"]
-    each = key + NONLINEARITIES["softmax"] + value + op.other
+    each = key + _each("softmax") + value + op.other
     return int(heads * op.attributes["queries"] * op.attributes["keys"] * each)
 
 
@@ -142,7 +125,7 @@ def _grouped_query_attention(op: Operator) -> int:
 def _additive_attention(op: Operator) -> int:
     """As attention, each feature of a score with a sum, a tanh and a product."""
     key, value = op.attributes["key_dim"], op.attributes["value_dim"]
-    each = (2 + NONLINEARITIES["tanh"]) * key + NONLINEARITIES["softmax"] + value
+    each = (2 + _each("tanh")) * key + _each("softmax") + value
     return int(op.attributes["queries"] * op.attributes["keys"] * each)
 
 
@@ -172,80 +155,63 @@ def _bidirectional(op: Operator, rules: Accounting) -> int:
     return merging * _outputs(op) + sum(macc(inner, rules) or 0 for inner in _inside(op))
 
 
+# By family: what is more than a number for each value of the result, which the rows of `graph.kinds` have.
 RULES: dict[str, Callable[[Operator], int]] = {
-    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D"), _convolution),
-    **{f"SeparableConv{n}D": _separable for n in (1, 2)},
-    **{f"Conv{n}DTranspose": _transposed for n in (1, 2, 3)},
-    **{
-        f"{form}{which}Pooling{n}D": _pool for form in ("", "Global") for which in ("Max", "Average") for n in (1, 2, 3)
-    },
-    "BatchNormalization": lambda op: 2 * _outputs(op),  # one scale and one offset an element
-    **dict.fromkeys(("Add", "Subtract", "Multiply", "Minimum", "Maximum"), _elementwise),
-    "Average": lambda op: _outputs(op) * len(op.inputs),
-    "Dot": _dot,
-    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
-    "ProjectedLSTM": _projected_lstm,
-    "LinearMemory": _linear_memory,
-    "MultiHeadAttention": _multi_head_attention,
-    "Attention": _attend,
-    # one for each mean, one for each mean of squares, one for a scale, one for an offset
-    **dict.fromkeys(("LayerNormalization", "GroupNormalization"), lambda op: 4 * _outputs(op)),
-    "RMSNormalization": lambda op: 2 * _outputs(op),
-    "UnitNormalization": lambda op: 2 * _outputs(op),
-    **dict.fromkeys(("Normalization", "Rescaling"), lambda op: 2 * _outputs(op)),
-    **dict.fromkeys(("Masking", "NotEqual", "Any"), lambda op: prod(op.input_shapes[0])),
-    "Permute": _permute,
-    "EinsumDense": lambda op: int(op.attributes["products"]) + _outputs(op),  # as a dense layer
-    "GroupedQueryAttention": _grouped_query_attention,
-    "AdditiveAttention": _additive_attention,
-    **{f"ConvLSTM{n}D": _convolutional_lstm for n in (1, 2, 3)},
-    **{f"Adaptive{w}Pooling{n}D": lambda op: int(op.attributes["taps"]) for w in ("Max", "Average") for n in (1, 2, 3)},
-    "LayerScale": _outputs,
-    "CustomScaleLayer": lambda op: 2 * _outputs(op),
-    "CenterCrop": lambda op: 0,
-    **dict.fromkeys(("Quantize", "Dequantize"), lambda op: 2 * _outputs(op)),
-    **dict.fromkeys(("Resizing", *(f"UpSampling{n}D" for n in (1, 2, 3))), _resize),
-    **dict.fromkeys(("SpaceToBatch", "BatchToSpace"), _apart),
-    # what only moves values, as a concatenation does
-    **{f"{form}{n}D": lambda op: 0 for form in ("ZeroPadding", "Cropping") for n in (1, 2, 3)},
-    **{kind: lambda op: 0 for kind in ("Concatenate", "RepeatVector", "Embedding", "Slice")},
-    **{kind: lambda op: 0 for kind in FREE},
-    # the nonlinearity of these is counted by its name, as that inside a layer is
-    **{kind: lambda op: 0 for kind in ("Activation", "ReLU", "ELU", "LeakyReLU", "PReLU", "Softmax")},
+    "convolution": _convolution,
+    "depthwise": _convolution,
+    "separable": _separable,
+    "transposed": _transposed,
+    "einsum": lambda op: int(op.attributes["products"]) + _outputs(op),  # as a dense layer
+    "recurrent": _recurrent,
+    "projected_lstm": _projected_lstm,
+    "linear_memory": _linear_memory,
+    "convolutional_lstm": _convolutional_lstm,
+    "attention": _attend,
+    "additive_attention": _additive_attention,
+    "multi_head_attention": _multi_head_attention,
+    "grouped_query_attention": _grouped_query_attention,
+    "pool": _pool,
+    "global_pool": _pool,
+    "adaptive_pool": lambda op: int(op.attributes["taps"]),
+    "merge": _elementwise,
+    "average": lambda op: _outputs(op) * len(op.inputs),
+    "dot": _dot,
+    "masking": _inputs,
+    "comparison": _inputs,
+    "any": _inputs,
+    "permutation": _permute,
+    "resizing": _resize,
+    "up_sampling": _resize,
+    "space_to_batch": _apart,
+    "batch_to_space": _apart,
 }
 # Of these the count differs by version.
 BY_VERSION: dict[str, Callable[[Operator, Accounting], int]] = {
-    "Dense": _dense,
-    "Bidirectional": _bidirectional,
-    "TimeDistributed": _time_distributed,
+    "dense": _dense,
+    "bidirectional": _bidirectional,
+    "time_distributed": _time_distributed,
 }
-# No report has these: the count is ours, made of the parts that reports do have.
-ASSUMED_KINDS = frozenset(
-    {
-        *(f"SeparableConv{n}D" for n in (1, 2)),
-        *(f"Conv{n}DTranspose" for n in (1, 2, 3)),
-        *(f"{form}3D" for form in ("Conv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling")),
-        *("Subtract", "Maximum", "Average", "Dot", "SimpleRNN", "ProjectedLSTM", "LinearMemory", "TimeDistributed"),
-        *("MultiHeadAttention", "Attention", "LayerNormalization", "GroupNormalization", "RMSNormalization"),
-        *("UnitNormalization", "Normalization", "Rescaling", "Masking", "NotEqual", "Any"),
-        *("EinsumDense", "GroupedQueryAttention", "AdditiveAttention", "LayerScale", "CustomScaleLayer"),
-        *(f"ConvLSTM{n}D" for n in (1, 2, 3)),
-        *(f"Adaptive{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2, 3)),
-    }
-)
 
 
 def macc(op: Operator, rules: Accounting = NEWEST) -> int | None:
     """MACC of one operator with the activation that it holds; None where there is no rule for either."""
     each = _nonlinearity(op, rules)
-    if not _has_rule(op) or each is None or any(macc(inner, rules) is None for inner in _inside(op)):
+    if not has_rule(op.facts) or each is None or any(macc(inner, rules) is None for inner in _inside(op)):
         return None
-    own = BY_VERSION[op.kind](op, rules) if op.kind in BY_VERSION else RULES[op.kind](op)
-    return own + each * _outputs(op)
+    return _own(op, rules) + each * _outputs(op)
 
 
-def _has_rule(op: Operator) -> bool:
-    return op.kind in RULES or op.kind in BY_VERSION
+def has_rule(kind: LayerKind) -> bool:
+    """Whether layers of that kind are counted."""
+    return kind.macc is not None or kind.family in RULES or kind.family in BY_VERSION
+
+
+def _own(op: Operator, rules: Accounting) -> int:
+    """MACC without those of the activation that it holds."""
+    kind = op.facts
+    if kind.macc is not None:
+        return kind.macc * _outputs(op)
+    return BY_VERSION[kind.family](op, rules) if kind.family in BY_VERSION else RULES[kind.family](op)
 
 
 def _is_int8(op: Operator) -> bool:
@@ -263,7 +229,7 @@ def _nonlinearity(op: Operator, rules: Accounting) -> int | None:
             return rules.int8_softmax
         if name == "sigmoid":
             return INT8_SIGMOID
-    return rules.elu if name == "elu" else NONLINEARITIES.get(name, ASSUMED.get(name))
+    return rules.elu if name == "elu" else FUNCTIONS[name].macc if name in FUNCTIONS else None
 
 
 def step_macc(step: Step, rules: Accounting = NEWEST) -> int | None:
@@ -275,16 +241,16 @@ def step_macc(step: Step, rules: Accounting = NEWEST) -> int | None:
 
 def assumed(op: Operator) -> str:
     """Its kind, its activation or both where their counts are assumptions, as "SimpleRNN" or "gelu"; else empty."""
-    activation = str(op.attributes.get("activation"))
-    kinds = [op.kind] * (op.kind in ASSUMED_KINDS) + [activation] * (activation in ASSUMED)
-    return " with ".join([*kinds, *(dict.fromkeys(filter(None, map(assumed, _inside(op)))))])
+    function = FUNCTIONS.get(op.attributes.get("activation", ""))
+    names = [row.name for row in (op.facts, function) if row and row.assumed]
+    return " with ".join([*names, *(dict.fromkeys(filter(None, map(assumed, _inside(op)))))])
 
 
 def not_costed(op: Operator) -> str:
     """Why an operator has no figure, for the report; empty for one that has."""
     if macc(op) is not None:
         return ""
-    if not _has_rule(op):
+    if not has_rule(op.facts):
         return f"{op.name} ({op.kind})"
     for inner in _inside(op):
         if macc(inner) is None:

@@ -10,18 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from hybridq.graph.keras.layers import UNCHANGED, Shape
+from hybridq.graph.kinds import of_family
+from hybridq.graph.operators import Shape
 from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
 
-CONVOLUTIONS = frozenset(f"{form}Conv{n}D" for form in ("", "Depthwise", "Separable") for n in (1, 2))
-POOLS = frozenset(f"{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2))
-GLOBAL_POOLS = frozenset(f"Global{which}Pooling{n}D" for which in ("Max", "Average") for n in (1, 2))
-ACTIVATIONS = frozenset({"Activation", "ReLU", "ELU", "LeakyReLU", "PReLU", "Softmax"})
-RESHAPES = frozenset({"Flatten", "Reshape"})
-FREE = RESHAPES | frozenset(UNCHANGED)
-IN_PLACE = ACTIVATIONS | POOLS | {"BatchNormalization"}  # these write over what they read
+FLAT = (1, 2)  # no report has a volume
+CONVOLUTIONS = of_family("convolution", "depthwise", "separable", axes=FLAT)
+POOLS = of_family("pool", axes=FLAT)
+GLOBAL_POOLS = of_family("global_pool", axes=FLAT)
+ACTIVATIONS = of_family("activation", "prelu")
+RESHAPES = of_family("flatten", "reshape")
+FREE = RESHAPES | of_family("unchanged")
 
 
 @dataclass
@@ -134,7 +135,7 @@ def _runs_more_inside(rules: Accounting) -> bool:
 
 def _pads_inside(op: Operator, step: Step, rules: Accounting) -> bool:
     """Whether a padding, the step before, runs inside this convolution."""
-    alone = step.operator.kind.startswith("ZeroPadding") and not step.tail
+    alone = step.operator.facts.family == "padding" and not step.tail
     return _runs_more_inside(rules) and alone and op.kind in CONVOLUTIONS and not any(map(any, op.attributes["pads"]))
 
 

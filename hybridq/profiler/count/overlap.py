@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from hybridq.graph.kinds import Over
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler.accounting import Accounting
-from hybridq.profiler.count.merge import CONVOLUTIONS, IN_PLACE, Step, is_int8, precision_of
+from hybridq.profiler.count.merge import CONVOLUTIONS, Step, is_int8, precision_of
 from hybridq.profiler.count.scratch import from_7_2, image
-
-# These write over what they read as well, where all shapes are the same. Generated code rarely shows it.
-MERGES = frozenset({"Add", "Subtract", "Multiply", "Minimum", "Maximum", "Average"})
-NORMALISATIONS = frozenset(
-    {
-        *("LayerNormalization", "RMSNormalization", "GroupNormalization", "UnitNormalization"),
-        *("Normalization", "Rescaling", "Masking"),
-    }
-)
 
 
 def overlap(step: Step, source: int, result: int, plan: PrecisionPlan | None, rules: Accounting) -> int | None:
@@ -26,24 +18,27 @@ def overlap(step: Step, source: int, result: int, plan: PrecisionPlan | None, ru
     the two in the arena, 0 where they lie outside.
     """
     op = step.operator
-    if op.kind in IN_PLACE:
+    if op.facts.over is Over.INPUT:
         return 0
     if not (rules.in_place and source and result):
         return None
-    if op.kind.startswith("ZeroPadding"):  # the two end at the same byte
+    if op.facts.family == "padding":  # the two end at the same byte
         return max(result - source, 0)
-    if op.kind in CONVOLUTIONS and not op.kind.startswith("Separable"):
+    if op.kind in CONVOLUTIONS and op.facts.family != "separable":
         return lag(step, source, result, is_int8(op, precision_of(op, plan)), rules)
     return None
 
 
 def written_over(step: Step, bytes_of: Mapping[str, int], dying: Iterable[str]) -> str:
-    """The largest input that a merge or a normalisation always writes over, of those no longer needed; or ""."""
+    """The largest input that a merge or a normalisation always writes over, of those no longer needed; or "".
+
+    Generated code rarely shows it.
+    """
     op, result = step.operator, bytes_of[step.name]
-    if op.kind not in MERGES | NORMALISATIONS or set(op.input_shapes) != {op.output_shape}:
+    if op.facts.over not in (Over.FIRST, Over.ANY) or set(op.input_shapes) != {op.output_shape}:
         return ""
-    if op.kind not in MERGES:
-        dying = [name for name in dying if name == step.inputs[0]]  # the others are masks
+    if op.facts.over is Over.FIRST:
+        dying = [name for name in dying if name == step.inputs[0]]
     return max((name for name in dying if 0 < result <= bytes_of[name]), key=bytes_of.__getitem__, default="")
 
 

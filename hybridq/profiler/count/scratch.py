@@ -1,4 +1,4 @@
-"""What a step holds while it runs, besides what it reads and its result: one line a kind of layer in two tables.
+"""What a step holds while it runs, besides what it reads and its result: one line a family of layers in two tables.
 
 Read off published reports of X-CUBE-AI, and off the arrays named "scratch" in the code that it generates. Where no
 report is known the rule is ours, made of the layer's own inner tensors, and says so.
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
 
-from hybridq.graph.keras.layers import Shape
+from hybridq.graph.operators import Shape
 from hybridq.graph.reader import Operator
 from hybridq.precision import LayerPrecision, Precision
 from hybridq.profiler.accounting import Accounting
@@ -33,7 +33,7 @@ def scratch(step: Step, stored: Precision, said: LayerPrecision, rules: Accounti
     pooled = packed(_pooled_rows(step), stored)
     if is_int8(step.operator, said):
         return pooled + (0 if rules.own else int8_scratch(step.operator))
-    rule = SCRATCH.get(step.operator.kind)
+    rule = SCRATCH.get(step.operator.facts.family) if step.operator.facts.axes < 3 else None
     return pooled + (packed(rule.values(step.operator), stored) if rule and rule.since(rules) else 0)
 
 
@@ -56,7 +56,7 @@ def pads_apart(op: Operator, said: LayerPrecision, rules: Accounting) -> bool:
     """
     if rules.own or not is_int8(op, said) or not any(map(any, op.attributes.get("pads", ()))):
         return False
-    if op.kind.startswith("Depthwise"):
+    if op.facts.family == "depthwise":
         return rules.core or rules.version >= (8, 0)
     # No report optimised for time has one.
     return (rules.core or rules.version >= (9, 0)) and rules.in_place and op.input_shapes[0][-1] % 4 == 0
@@ -92,13 +92,13 @@ def _between(op: Operator) -> int:
 
 
 def _recurrent(op: Operator) -> int:
-    """The gates, the states and the new output: 7 x units for an LSTM, as reports have it; others by analogy."""
+    """The gates, the states and the new output: 7 x units for an LSTM, as reports have it; others by analogy.
+
+    A GRU: the gates of the input and those of the state, as in a report of Core 3.0.
+    """
+    if op.kind == "GRU":
+        return int(2 * op.attributes["gates"] * op.attributes["units"])
     return int((op.attributes["gates"] + 1) * op.attributes["units"] + op.attributes["state"])
-
-
-def _gru(op: Operator) -> int:
-    """The gates of the input and those of the state, as in a report of Core 3.0."""
-    return int(2 * op.attributes["gates"] * op.attributes["units"])
 
 
 def _attention(op: Operator) -> int:
@@ -117,13 +117,13 @@ def _multi_head_attention(op: Operator) -> int:
     return int(heads * (keys * value + queries * keys + max(read, results)))
 
 
-SCRATCH: dict[str, Rule] = {
-    **dict.fromkeys(("Conv1D", "Conv2D"), Rule(_window, _windows)),
-    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), Rule(_between, _always)),
-    **dict.fromkeys(("LSTM", "ProjectedLSTM", "SimpleRNN"), Rule(_recurrent, from_7_2)),
-    "GRU": Rule(_gru, from_7_2),
-    "Attention": Rule(_attention, _always),
-    "MultiHeadAttention": Rule(_multi_head_attention, _always),
+SCRATCH: dict[str, Rule] = {  # by family
+    "convolution": Rule(_window, _windows),
+    "separable": Rule(_between, _always),
+    "recurrent": Rule(_recurrent, from_7_2),
+    "projected_lstm": Rule(_recurrent, from_7_2),
+    "attention": Rule(_attention, _always),
+    "multi_head_attention": Rule(_multi_head_attention, _always),
 }
 
 # ------------------------------------------------------------------------------------------ 8-bit layers

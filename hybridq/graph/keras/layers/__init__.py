@@ -1,7 +1,8 @@
 """What the saved configuration of a Keras or QKeras layer says: shapes, attributes, parameters, precision.
 
 Everything is read from plain data (the `config` of a layer in a model file); neither Keras nor any code of the model
-runs. To add a layer: one function (config, input shapes) -> Description and a line in the table RULES of a module here.
+runs. To add a kind of layer: its row in `graph.kinds` and, where no other of its family is there, one function
+(config, input shapes) -> Description and a line in the table RULES of a module here.
 
 Shapes are without the batch, channels last.
 """
@@ -15,18 +16,21 @@ from typing import Any
 from hybridq.graph.keras.layers import elements, sequences, shapes, windows
 from hybridq.graph.keras.layers.description import Description as Description
 from hybridq.graph.keras.layers.description import Rule, fixed, unknown, verified
-from hybridq.graph.keras.layers.description import Shape as Shape
 from hybridq.graph.keras.layers.description import checked as checked
 from hybridq.graph.keras.layers.plain import OPERATION_MODULES, holds_array, is_of_keras
 from hybridq.graph.keras.layers.plain import plain as plain
 from hybridq.graph.keras.layers.quantizers import activation_of as activation_of
 from hybridq.graph.keras.layers.quantizers import format_of as format_of
 from hybridq.graph.keras.layers.quantizers import layer_precision, policy_precision, quantizers_of
-from hybridq.graph.keras.layers.shapes import UNCHANGED as UNCHANGED
+from hybridq.graph.kinds import KINDS, of_family
+from hybridq.graph.operators import Shape
 
-LAYERS: dict[str, Rule] = windows.RULES | shapes.RULES | elements.RULES | sequences.RULES
+RULES = windows.RULES | shapes.RULES | elements.RULES | sequences.RULES  # by family
+LAYERS: dict[str, Rule] = {row.name: RULES[row.family](row) for row in KINDS.values() if row.family in RULES}
+WRAPPERS = of_family("bidirectional", "time_distributed")  # these hold layers: `graph.keras.reader` reads them
+READ = LAYERS.keys() | WRAPPERS
 # `x + y` on Keras tensors, and keras.ops.add(x, y), are saved under the names of layers.
-OPERATIONS = frozenset({"Add", "Subtract", "Multiply", "Minimum", "Maximum", "NotEqual", "Any"})
+OPERATIONS = of_family("merge", "comparison", "any")
 
 
 def describe(layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape | None) -> Description:
@@ -42,15 +46,15 @@ def describe(layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape 
         return unknown(class_name, recorded or _stated(class_name, config))
     if config.get("data_format", "channels_last") not in ("channels_last", None):
         return unknown(f"{class_name} with channels first", recorded)
-    found = LAYERS[kind](config, inputs)
-    if found.kind:  # a rule that does not cover these settings
-        return replace(found, output_shape=recorded or found.output_shape)
+    described = LAYERS[kind](config, inputs)
+    if described.kind:  # a rule that does not cover these settings
+        return replace(described, output_shape=recorded or described.output_shape)
     if class_name.startswith("Q"):
-        attributes = {**found.attributes, **quantizers_of(config)}
-        found = replace(found, precision=layer_precision(config), attributes=attributes)
+        attributes = {**described.attributes, **quantizers_of(config)}
+        described = replace(described, precision=layer_precision(config), attributes=attributes)
     else:
-        found = replace(found, precision=policy_precision(kind, config))
-    return verified(replace(found, kind=kind), recorded)
+        described = replace(described, precision=policy_precision(kind, config))
+    return verified(replace(described, kind=kind), recorded)
 
 
 def plain_kind(layer: Mapping[str, Any]) -> str:
@@ -63,14 +67,10 @@ def plain_kind(layer: Mapping[str, Any]) -> str:
         return class_name if class_name in OPERATIONS and not holds_array(layer) else ""
     if not is_of_keras(layer):
         return ""
-    return class_name[1:] if class_name.startswith("Q") and class_name[1:] in KINDS else class_name
+    return class_name[1:] if class_name.startswith("Q") and class_name[1:] in READ else class_name
 
 
 def _stated(class_name: str, config: Mapping[str, Any]) -> Shape | None:
     """The output shape, without the batch, that a Lambda may state among its settings."""
     shape = config.get("output_shape") if class_name == "Lambda" else None
     return fixed([None, *shape]) if isinstance(shape, list | tuple) else None
-
-
-WRAPPERS = frozenset({"Bidirectional", "TimeDistributed"})  # read in keras_graph.py: they hold layers
-KINDS = frozenset(LAYERS) | WRAPPERS

@@ -8,9 +8,10 @@ from math import prod
 from typing import Any
 
 from hybridq.errors import UserError
+from hybridq.graph.kinds import LayerKind
+from hybridq.graph.operators import Shape
 from hybridq.precision import LayerPrecision
 
-Shape = tuple[int, ...]
 Config = Mapping[str, Any]
 
 LARGEST_DIMENSION = 2**31  # beyond these a file is damaged or hostile, not a network
@@ -33,6 +34,12 @@ class Description:
 
 
 Rule = Callable[[Config, Sequence[Shape]], Description]
+RuleOf = Callable[[LayerKind], Rule]  # the rule of a kind of layer, from its row
+
+
+def always(rule: Rule) -> RuleOf:
+    """The rule of a family whose layers are all read alike."""
+    return lambda kind: rule
 
 
 def unknown(what: str, recorded: Shape | None = None) -> Description:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from math import prod
 
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers.description import Config, Description, Rule, Shape, number, one, unknown
+from hybridq.graph.keras.layers.description import Config, Description, Rule, RuleOf, always, number, one, unknown
 from hybridq.graph.keras.layers.quantizers import ACTIVATION_LAYERS, activation_of
+from hybridq.graph.kinds import LayerKind
+from hybridq.graph.operators import Shape
 
 EQUATION = re.compile(r"((?:[a-z]|\.\.\.)[a-z]{0,8}),([a-z]{1,8})->((?:[a-z]|\.\.\.)[a-z]{0,8})")
 
@@ -57,10 +59,10 @@ def _embedding(config: Config, inputs: Sequence[Shape]) -> Description:
     return Description("", (*one(inputs), width), {"input_dim": rows, "output_dim": width}, rows * width)
 
 
-def _activation(kind: str) -> Rule:
+def _activation(kind: LayerKind) -> Rule:
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         threshold = {"threshold": config["threshold"]} if config.get("threshold") else {}
-        return Description("", one(inputs), {"activation": ACTIVATION_LAYERS[kind](config), **threshold})
+        return Description("", one(inputs), {"activation": ACTIVATION_LAYERS[kind.name](config), **threshold})
 
     return read
 
@@ -143,18 +145,18 @@ def _rescaling(config: Config, inputs: Sequence[Shape]) -> Description:
     return Description("", one(inputs), other=sum(stored))
 
 
-RULES: dict[str, Rule] = {
-    **{kind: _activation(kind) for kind in ACTIVATION_LAYERS},
-    "PReLU": _prelu,
-    "Dense": _dense,
-    "EinsumDense": _einsum_dense,
-    "Embedding": _embedding,
-    "BatchNormalization": _batch_norm,
-    "LayerNormalization": _layer_norm,
-    "RMSNormalization": _rms_norm,
-    "GroupNormalization": _group_norm,
-    "UnitNormalization": _unit_norm,
-    "Normalization": _normalization,
-    "Rescaling": _rescaling,
-    "LayerScale": _layer_scale,
+RULES: dict[str, RuleOf] = {
+    "activation": _activation,
+    "prelu": always(_prelu),
+    "dense": always(_dense),
+    "einsum": always(_einsum_dense),
+    "embedding": always(_embedding),
+    "batch_norm": always(_batch_norm),
+    "layer_norm": always(_layer_norm),
+    "rms_norm": always(_rms_norm),
+    "group_norm": always(_group_norm),
+    "unit_norm": always(_unit_norm),
+    "normalization": always(_normalization),
+    "rescaling": always(_rescaling),
+    "layer_scale": always(_layer_scale),
 }

@@ -6,9 +6,10 @@ batch norm folded in, a layer under spectral normalisation (which only training 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
+
+from hybridq.graph.kinds import FUNCTIONS
 
 Layer = Mapping[str, Any]  # a saved layer: {"class_name": ..., "config": ..., "module": ..., "registered_name": ...}
 
@@ -18,13 +19,8 @@ OURS = (
     *("tf_keras.layers", "tf_keras.src.layers", "qkeras"),
     *("hybridq.models.projected_lstm", "hybridq.models.linear_memory"),
 )
-# Operations that are a nonlinearity, under its name.
-ACTIVATIONS = frozenset(
-    {
-        *("Celu", "Elu", "Gelu", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "LogSigmoid", "LogSoftmax"),
-        *("Relu", "Relu6", "Selu", "Sigmoid", "Silu", "Softmax", "Softplus", "Softsign", "Tanh"),
-    }
-)
+# Operations that are a nonlinearity: hard_silu, saved as HardSilu.
+ACTIVATIONS = {"".join(map(str.capitalize, name.split("_"))): name for name, row in FUNCTIONS.items() if row.operation}
 RENAMED = {"GroupQueryAttention": "GroupedQueryAttention"}  # saved under the name that Keras exports it by
 RUN = ("return_sequences", "return_state", "go_backwards", "stateful")  # settings of an RNN, not of its cell
 FOLDED = "Batchnorm"  # QConv2DBatchnorm: a QConv2D with its batch norm in the kernel and the bias
@@ -93,8 +89,7 @@ def _operation(name: str, layer: Layer) -> Layer | None:
     if not isinstance(config, Mapping) or holds_array(layer):
         return None
     if name in ACTIVATIONS:
-        function = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
-        return {"class_name": "Activation", "module": "keras.layers", "config": {"activation": function}}
+        return {"class_name": "Activation", "module": "keras.layers", "config": {"activation": ACTIVATIONS[name]}}
     return {**layer, "module": "keras.layers", "registered_name": None} if name in ("Reshape", "Concatenate") else None
 
 

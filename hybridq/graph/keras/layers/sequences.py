@@ -11,7 +11,8 @@ from hybridq.graph.keras.layers.description import (
     Config,
     Description,
     Rule,
-    Shape,
+    RuleOf,
+    always,
     number,
     numbers,
     one,
@@ -19,15 +20,17 @@ from hybridq.graph.keras.layers.description import (
     unknown,
 )
 from hybridq.graph.keras.layers.windows import window
+from hybridq.graph.kinds import LayerKind
+from hybridq.graph.operators import Shape
 
 GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}  # matrices of the input, and of the state
 PEEPHOLES = 3  # weights by which the gates of a unit see its cell
 STATES = {"SimpleRNN": 1, "GRU": 1, "LSTM": 2}  # vectors kept from one step to the next
 
 
-def _recurrent(kind: str) -> Rule:
+def _recurrent(kind: LayerKind) -> Rule:
     """Input (steps, features), then perhaps the first states; the output, then perhaps the last states."""
-    gates, states = GATES[kind], STATES[kind]
+    gates, states = GATES[kind.name], STATES[kind.name]
 
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         units = number(config, "units")
@@ -35,7 +38,7 @@ def _recurrent(kind: str) -> Rule:
             raise refused(inputs)
         steps, width = inputs[0]
         bias, whole = bool(config.get("use_bias", True)), bool(config.get("return_sequences"))
-        twice = kind == "GRU" and bool(config.get("reset_after"))  # a bias for the input and one for the state
+        twice = kind.name == "GRU" and bool(config.get("reset_after"))  # a bias for the input and one for the state
         attributes = {
             "units": units,
             "steps": steps,
@@ -105,8 +108,9 @@ def _linear_memory(config: Config, inputs: Sequence[Shape]) -> Description:
     return Description("", (steps, states) if whole else (states,), attributes, other=order * order + order)
 
 
-def _convolutional_lstm(axes: int) -> Rule:
+def _convolutional_lstm(kind: LayerKind) -> Rule:
     """An LSTM over images or sequences: input (steps, *places, channels); its products are convolutions."""
+    axes = kind.axes
 
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         steps, *source = one(inputs, axes + 2)
@@ -204,7 +208,7 @@ def _attention(config: Config, inputs: Sequence[Shape]) -> Description:
 
 
 def _additive_attention(config: Config, inputs: Sequence[Shape]) -> Description:
-    """The same with scores that are sums over tanh(query + key), each feature perhaps with a scale of its own."""
+    """Scores are sums over tanh(query + key), each feature perhaps with a scale of its own."""
     scaled = bool(config.get("use_scale", True))
     return _attend(inputs, inputs[0][-1] if inputs and inputs[0] and scaled else 0)
 
@@ -219,13 +223,13 @@ def _attend(inputs: Sequence[Shape], scales: int) -> Description:
     return Description("", (query[0], value[1]), attributes, other=scales)
 
 
-RULES: dict[str, Rule] = {
-    **{kind: _recurrent(kind) for kind in GATES},
-    "ProjectedLSTM": _projected_lstm,
-    "LinearMemory": _linear_memory,
-    "MultiHeadAttention": _multi_head_attention,
-    "GroupedQueryAttention": _grouped_query_attention,
-    "Attention": _attention,
-    "AdditiveAttention": _additive_attention,
-    **{f"ConvLSTM{n}D": _convolutional_lstm(n) for n in (1, 2, 3)},
+RULES: dict[str, RuleOf] = {
+    "recurrent": _recurrent,
+    "projected_lstm": always(_projected_lstm),
+    "linear_memory": always(_linear_memory),
+    "convolutional_lstm": _convolutional_lstm,
+    "attention": always(_attention),
+    "additive_attention": always(_additive_attention),
+    "multi_head_attention": always(_multi_head_attention),
+    "grouped_query_attention": always(_grouped_query_attention),
 }

@@ -9,14 +9,15 @@ from hybridq.errors import UserError
 from hybridq.graph.keras.layers.description import (
     Config,
     Description,
-    Rule,
-    Shape,
+    RuleOf,
+    always,
     number,
     numbers,
     one,
     refused,
     unknown,
 )
+from hybridq.graph.operators import Shape
 
 
 def _flatten(config: Config, inputs: Sequence[Shape]) -> Description:
@@ -62,9 +63,9 @@ def _elementwise(config: Config, inputs: Sequence[Shape]) -> Description:
     axes = max(map(len, inputs))
     aligned = [(1,) * (axes - len(shape)) + shape for shape in inputs]
     sizes = [{n for n in column if n != 1} or {1} for column in zip(*aligned, strict=True)]
-    if any(len(found) > 1 for found in sizes):
+    if any(len(column) > 1 for column in sizes):
         raise refused(inputs)
-    return Description("", tuple(n for found in sizes for n in found))
+    return Description("", tuple(n for column in sizes for n in column))
 
 
 def _any(config: Config, inputs: Sequence[Shape]) -> Description:
@@ -103,42 +104,17 @@ def _dot(config: Config, inputs: Sequence[Shape]) -> Description:
     return Description("", kept[0] + kept[1] or (1,), attributes)
 
 
-AUGMENTATIONS = (  # of Keras; RandomCrop is none of them: what it does at inference differs from what it says
-    "AugMix",
-    "CutMix",
-    "Equalization",
-    "MixUp",
-    "RandAugment",
-    *(f"Random{what}" for what in ("Brightness", "Contrast", "Hue", "Saturation", "Sharpness", "Grayscale", "Invert")),
-    *(f"Random{what}" for what in ("ColorDegeneration", "ColorJitter", "Posterization", "GaussianBlur", "Erasing")),
-    *(f"Random{what}" for what in ("Flip", "Rotation", "Shear", "Translation", "Zoom", "Perspective")),
-    "RandomElasticTransform",
-    "Solarization",
-)
-UNCHANGED = (  # layers that do nothing at inference
-    *AUGMENTATIONS,
-    "Dropout",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "SpatialDropout3D",
-    "GaussianNoise",
-    "GaussianDropout",
-    "AlphaDropout",
-    "ActivityRegularization",
-    "StochasticDepth",  # of ConvNeXt in keras.applications
-    "Identity",
-)
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(UNCHANGED, _same),
-    **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Minimum", "Maximum"), _elementwise),
-    "CustomScaleLayer": _elementwise,  # of InceptionResNetV2 in keras.applications: a + factor * b
-    "NotEqual": _elementwise,
-    "Any": _any,
-    "Masking": _same,
-    "Flatten": _flatten,
-    "Reshape": _reshape,
-    "Permute": _permute,
-    "RepeatVector": _repeat_vector,
-    "Concatenate": _concatenate,
-    "Dot": _dot,
+RULES: dict[str, RuleOf] = {
+    "unchanged": always(_same),
+    "merge": always(_elementwise),
+    "average": always(_elementwise),
+    "comparison": always(_elementwise),
+    "any": always(_any),
+    "masking": always(_same),
+    "flatten": always(_flatten),
+    "reshape": always(_reshape),
+    "permutation": always(_permute),
+    "repetition": always(_repeat_vector),
+    "concatenation": always(_concatenate),
+    "dot": always(_dot),
 }

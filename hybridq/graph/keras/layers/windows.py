@@ -10,13 +10,16 @@ from hybridq.graph.keras.layers.description import (
     Config,
     Description,
     Rule,
-    Shape,
+    RuleOf,
+    always,
     number,
     numbers,
     one,
     unknown,
 )
 from hybridq.graph.keras.layers.quantizers import activation_of
+from hybridq.graph.kinds import LayerKind
+from hybridq.graph.operators import Shape
 
 Pads = tuple[tuple[int, int], ...]  # zeros (before, after) on each axis
 
@@ -41,20 +44,21 @@ def window(config: Config, source: Shape, kernel: Shape, strides: Shape, dilatio
     return tuple(size), tuple(pads)
 
 
-def _convolution(axes: int, form: str) -> Rule:
-    """Conv1D/2D/3D ("full"), DepthwiseConv1D/2D ("depthwise"), SeparableConv1D/2D ("separable")."""
+def _convolution(kind: LayerKind) -> Rule:
+    """Plain ones, depthwise ones and separable ones."""
+    axes, form = kind.axes, kind.family
 
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         source = one(inputs, axes + 1)
         kernel = numbers(config, "kernel_size", axes)
         strides, dilation = numbers(config, "strides", axes, 1), numbers(config, "dilation_rate", axes, 1)
         size, pads = window(config, source, kernel, strides, dilation)
-        multiplier = 1 if form == "full" else number(config, "depth_multiplier", 1)
-        groups = number(config, "groups", 1) if form == "full" else source[-1]
+        multiplier = 1 if form == "convolution" else number(config, "depth_multiplier", 1)
+        groups = number(config, "groups", 1) if form == "convolution" else source[-1]
         filters = source[-1] * multiplier if form == "depthwise" else number(config, "filters")
-        if source[-1] % groups or filters % (groups if form == "full" else 1):
+        if source[-1] % groups or filters % (groups if form == "convolution" else 1):
             raise UserError(f"{source[-1]} channels and {filters} filters do not divide into {groups} groups")
-        if form == "full":
+        if form == "convolution":
             weights = prod(kernel) * (source[-1] // groups) * filters
         else:
             weights = prod(kernel) * source[-1] * multiplier
@@ -77,8 +81,9 @@ def _convolution(axes: int, form: str) -> Rule:
     return read
 
 
-def _transposed(axes: int) -> Rule:
+def _transposed(kind: LayerKind) -> Rule:
     """Conv1DTranspose, 2D, 3D; the output sizes are those of Keras, which differ for an `output_padding`."""
+    axes = kind.axes
 
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         source = one(inputs, axes + 1)
@@ -110,7 +115,9 @@ def _transposed(axes: int) -> Rule:
     return read
 
 
-def _pool(axes: int) -> Rule:
+def _pool(kind: LayerKind) -> Rule:
+    axes = kind.axes
+
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         source = one(inputs, axes + 1)
         kernel = numbers(config, "pool_size", axes, 2)
@@ -121,7 +128,9 @@ def _pool(axes: int) -> Rule:
     return read
 
 
-def _global_pool(axes: int) -> Rule:
+def _global_pool(kind: LayerKind) -> Rule:
+    axes = kind.axes
+
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         source = one(inputs, axes + 1)
         kept = (1,) * axes if config.get("keepdims") else ()
@@ -130,11 +139,12 @@ def _global_pool(axes: int) -> Rule:
     return read
 
 
-def _adaptive_pool(axes: int) -> Rule:
+def _adaptive_pool(kind: LayerKind) -> Rule:
     """Place i of m takes from i*n/m, rounded down, to (i+1)*n/m, rounded up: windows overlap where that is no number.
 
     So the windows of an axis have n + m - gcd(n, m) places together.
     """
+    axes = kind.axes
 
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         source, size = one(inputs, axes + 1), numbers(config, "output_size", axes)
@@ -156,7 +166,9 @@ def _sides(config: Config, key: str, axes: int) -> Pads:
     return tuple((before, after) for before, after in pairs)
 
 
-def _zero_padding(axes: int) -> Rule:
+def _zero_padding(kind: LayerKind) -> Rule:
+    axes = kind.axes
+
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         source, pads = one(inputs, axes + 1), _sides(config, "padding", axes)
         size = (n + sum(pair) for n, pair in zip(source[:-1], pads, strict=True))
@@ -165,7 +177,9 @@ def _zero_padding(axes: int) -> Rule:
     return read
 
 
-def _cropping(axes: int) -> Rule:
+def _cropping(kind: LayerKind) -> Rule:
+    axes = kind.axes
+
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         source, cut = one(inputs, axes + 1), _sides(config, "cropping", axes)
         size = (n - sum(pair) for n, pair in zip(source[:-1], cut, strict=True))
@@ -174,7 +188,9 @@ def _cropping(axes: int) -> Rule:
     return read
 
 
-def _up_sampling(axes: int) -> Rule:
+def _up_sampling(kind: LayerKind) -> Rule:
+    axes = kind.axes
+
     def read(config: Config, inputs: Sequence[Shape]) -> Description:
         source, factors = one(inputs, axes + 1), numbers(config, "size", axes, 2)
         interpolation = config.get("interpolation", "nearest")
@@ -203,17 +219,17 @@ def _resizing(config: Config, inputs: Sequence[Shape]) -> Description:
     return Description("", shape, {"interpolation": interpolation})
 
 
-RULES: dict[str, Rule] = {
-    **{f"Conv{n}D": _convolution(n, "full") for n in (1, 2, 3)},
-    **{f"DepthwiseConv{n}D": _convolution(n, "depthwise") for n in (1, 2)},
-    **{f"SeparableConv{n}D": _convolution(n, "separable") for n in (1, 2)},
-    **{f"Conv{n}DTranspose": _transposed(n) for n in (1, 2, 3)},
-    **{f"{which}Pooling{n}D": _pool(n) for which in ("Max", "Average") for n in (1, 2, 3)},
-    **{f"Global{which}Pooling{n}D": _global_pool(n) for which in ("Max", "Average") for n in (1, 2, 3)},
-    **{f"Adaptive{which}Pooling{n}D": _adaptive_pool(n) for which in ("Max", "Average") for n in (1, 2, 3)},
-    **{f"ZeroPadding{n}D": _zero_padding(n) for n in (1, 2, 3)},
-    **{f"Cropping{n}D": _cropping(n) for n in (1, 2, 3)},
-    **{f"UpSampling{n}D": _up_sampling(n) for n in (1, 2, 3)},
-    "CenterCrop": _center_crop,
-    "Resizing": _resizing,
+RULES: dict[str, RuleOf] = {
+    "convolution": _convolution,
+    "depthwise": _convolution,
+    "separable": _convolution,
+    "transposed": _transposed,
+    "pool": _pool,
+    "global_pool": _global_pool,
+    "adaptive_pool": _adaptive_pool,
+    "padding": _zero_padding,
+    "cropping": _cropping,
+    "up_sampling": _up_sampling,
+    "center_crop": always(_center_crop),
+    "resizing": always(_resizing),
 }
