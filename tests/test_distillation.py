@@ -9,7 +9,7 @@ from small_training import Notes
 
 from hybridq.models import build_model
 from hybridq.models.hello_edge import DNNConfig
-from hybridq.training.distillation import softened, taught_by
+from hybridq.training.distillation import soft_targets, softened
 from hybridq.training.fit import train
 from hybridq.training.settings import TrainingSettings
 
@@ -39,12 +39,14 @@ def test_the_targets_are_shared_between_teacher_and_labels(data):
     x = data.inputs("training")[0][:6]
     labels = np.eye(2, dtype=np.float32)[[0, 1, 0, 1, 0, 1]]
     answers = teacher.predict_on_batch(x)
-    np.testing.assert_allclose(taught_by([teacher])(x, labels), answers, atol=1e-6)
-    np.testing.assert_array_equal(taught_by([teacher], share=0)(x, labels), labels)
-    np.testing.assert_allclose(taught_by([teacher], share=0.25)(x, labels), 0.25 * answers + 0.75 * labels, atol=1e-6)
+    np.testing.assert_allclose(soft_targets([teacher])(x, labels), answers, atol=1e-6)
+    np.testing.assert_array_equal(soft_targets([teacher], share=0)(x, labels), labels)
+    np.testing.assert_allclose(
+        soft_targets([teacher], share=0.25)(x, labels), 0.25 * answers + 0.75 * labels, atol=1e-6
+    )
     other = network(1)
     both = (answers + other.predict_on_batch(x)) / 2
-    np.testing.assert_allclose(taught_by([teacher, other])(x, labels), both, atol=1e-6)
+    np.testing.assert_allclose(soft_targets([teacher, other])(x, labels), both, atol=1e-6)
 
 
 def test_a_pupil_believes_its_teacher_rather_than_the_labels(data, tmp_path):

@@ -23,10 +23,10 @@ from hybridq.profiler.hello_edge import size
 from hybridq.profiler.targets import target
 from hybridq.recipe.file import load_recipe
 from hybridq.search.networks import FAMILIES, Sample, draw, limits_of, sample, shares
-from hybridq.search.successive_halving import _Judge, rungs_of
+from hybridq.search.successive_halving import _Stopper, rungs_of
 from hybridq.speech.settings import FeatureSettings
 from hybridq.tracking import RunView, open_store
-from hybridq.training.fit import Epoch
+from hybridq.training.history import Epoch
 
 ZOO = Path(__file__).resolve().parent.parent / "recipes" / "zoo" / "hello-edge"
 LIMITS = ("S", "M", "L", "stm32l496", "stm32f746")
@@ -200,21 +200,21 @@ def test_a_search_stops_the_worst_writes_the_best_and_goes_on_from_wherever_it_w
 
     (base.parent / "other").mkdir()
     monkeypatch.chdir(base.parent / "other")
-    judged, left = _Judge.enough, ["before the word", "between rungs", "after the word to stop"]
+    asked, left = _Stopper.should_stop, ["before the word", "between rungs", "after the word to stop"]
 
-    def interrupted(judge: _Judge, epochs: Sequence[Epoch], latest: Callable[[], float]) -> bool:
+    def interrupted(stopper: _Stopper, epochs: Sequence[Epoch], latest: Callable[[], float]) -> bool:
         def pause(now: bool, when: str) -> None:
             if now and when in left:
                 left.remove(when)
                 raise KeyboardInterrupt
 
         pause(len(epochs) == 1, "before the word")
-        enough = judged(judge, epochs, latest)
+        stop = asked(stopper, epochs, latest)
         pause(len(epochs) == 2, "between rungs")
-        pause(enough, "after the word to stop")
-        return enough
+        pause(stop, "after the word to stop")
+        return stop
 
-    monkeypatch.setattr(_Judge, "enough", interrupted)
+    monkeypatch.setattr(_Stopper, "should_stop", interrupted)
     for _ in range(3):
         code, _, err = run("search", "../base.yaml", *JSON[2:])
         assert (code, "the same command goes on" in err) == (130, True)

@@ -7,14 +7,14 @@ import pytest
 from numpy.typing import NDArray
 from small_training import Notes
 
-from hybridq.data.task import Examples, Floats, Retarget, Task
+from hybridq.data.task import Examples, Floats, Retarget, TrainingData
 from hybridq.training.fit import train, validate
 from hybridq.training.settings import TrainingSettings
 
 SIZES = {"training": 60, "validation": 30, "test": 30}
 
 
-class Points(Task):
+class Points(TrainingData):
     """Which corner of a square a point is near; one corner has few points."""
 
     labels = ("lower left", "upper right", "lower right")

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from small_training import Notes, small_network
 
 from hybridq.errors import UserError
-from hybridq.training.fit import Epoch, History, learning_rate, train, validate
+from hybridq.training.fit import learning_rate, train, validate
+from hybridq.training.history import Epoch, History
 from hybridq.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=3, batch=16, average=0.9, warmup_epochs=1)
@@ -43,16 +44,16 @@ def test_another_seed_gives_other_weights(data, tmp_path):
     assert any(not np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
 
 
-def test_a_judge_measures_the_latest_weights_also_where_their_average_is_kept(data, tmp_path):
+def test_an_early_stopper_measures_the_latest_weights_also_where_their_average_is_kept(data, tmp_path):
     class Listener:
         key, found = "", ()
 
-        def enough(self, epochs, latest):
+        def should_stop(self, epochs, latest):
             self.found = (*self.found, latest())
             return False
 
     listener, (slow, off) = Listener(), (SETTINGS.model_copy(update={"average": share}) for share in (0.999, 0.0))
-    history = train(small_network({}), data, slow, tmp_path / "a", Notes(), judge=listener)
+    history = train(small_network({}), data, slow, tmp_path / "a", Notes(), stopper=listener)
     bare = train(small_network({}), data, off, tmp_path / "b", Notes())
     assert listener.found == pytest.approx([row.validation_accuracy for row in bare.epochs])
     assert listener.found != pytest.approx([row.validation_accuracy for row in history.epochs])

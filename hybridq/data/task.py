@@ -16,8 +16,8 @@ Examples = tuple[Floats, Floats]  # inputs (examples, *shape), targets (examples
 Retarget = Callable[[Floats, Floats], Floats]  # inputs and targets of some examples -> other targets for them
 
 
-class Task(Protocol):
-    """A classification task: each example belongs to one class. Splits: "training", "validation", "test"."""
+class TrainingData(Protocol):
+    """Examples that each belong to one class, in the splits "training", "validation" and "test"."""
 
     labels: tuple[str, ...]  # the names of the classes, in the order of the network's outputs
 
@@ -39,6 +39,6 @@ class Task(Protocol):
         """The training examples of each epoch from start to stop (counted from 0), in the order to train on.
 
         An epoch depends on the seed and its number alone, so that a training which goes on sees what it would have
-        seen. With `retarget` the targets are what that makes of the inputs and the task's own targets.
+        seen. With `retarget` the targets are what that makes of the inputs and the data's own targets.
         """
         ...

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hybridq.results.comparison import Comparison
     from hybridq.search.sensitivity import Sensitivity
     from hybridq.speech.decision import Decisions
-    from hybridq.training.fit import Epoch
+    from hybridq.training.history import Epoch
 
 Curve = Sequence[tuple[int, float]]  # (epoch, value)
 ZOOM = 8.0  # points of accuracy below the best that the right half of `curves_together` shows

@@ -20,7 +20,8 @@ from hybridq.settings.units import to_kib, to_millions
 from hybridq.settings.yamlfile import to_yaml
 from hybridq.speech.dataset import Dataset
 from hybridq.speech.decision import USUAL_FALSE_ACCEPTS
-from hybridq.training.fit import Epoch, History, Watcher, validate
+from hybridq.training.fit import validate
+from hybridq.training.history import Epoch, History, Watcher
 
 if TYPE_CHECKING:
     import keras

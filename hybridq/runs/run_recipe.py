@@ -27,7 +27,9 @@ from hybridq.runs.log import EpochLog, bundled, log_inputs, log_result, log_tria
 from hybridq.runs.model_folder import load_bundle
 from hybridq.speech.dataset import Dataset
 from hybridq.tracking import TRIAL
-from hybridq.training.fit import Judge, Watcher, best_weights, train
+from hybridq.training.checkpoint import restore_best
+from hybridq.training.fit import train
+from hybridq.training.history import EarlyStopper, Watcher
 
 if TYPE_CHECKING:
     import keras
@@ -39,7 +41,7 @@ CHECKPOINT = "checkpoint.npz"
 FINGERPRINT = "fingerprint"  # tag: what decides the result of a run, so that an equal run need not be trained again
 THREADS = "threads"  # tag: TensorFlow's, which decide the last digits
 BACKEND = "backend"  # tag: of Keras
-STOPPED = "stopped"  # tag: the epochs of a trial that its judge has ended early
+STOPPED = "stopped"  # tag: the epochs of a trial that its early stopper has ended
 REPRODUCES = "reproduces"  # tag: id of the run that this one repeats
 log = logging.getLogger("hybridq")
 
@@ -51,7 +53,7 @@ class Laboratory:
     `resume` goes on with interrupted runs from their checkpoints, and takes a finished run of the same fingerprint as
     it is. `reproduces` is the id of a run to be made again: what is trained is then a run of its own, whatever equal
     ones there are. A `trial` is measured on the validation clips alone and keeps no network; it only equals trials.
-    A `judge` may end the training of one early; it then only equals those under the same judge.
+    A `stopper` may end the training of one early; it then only equals those under the same stopper.
     """
 
     store: Store
@@ -61,7 +63,7 @@ class Laboratory:
     done: dict[str, str] = field(default_factory=dict)  # fingerprint -> run id
     reproduces: str | None = None
     trial: bool = False
-    judge: Judge | None = None
+    stopper: EarlyStopper | None = None
 
     def run(self, recipe: Recipe) -> str:
         """Train, evaluate and profile one recipe, after those that it starts from or is taught by; returns the run id.
@@ -70,7 +72,7 @@ class Laboratory:
         """
         data = open_dataset(recipe)
         apart = [self.reproduces] if self.reproduces else []
-        apart += [TRIAL] * self.trial + ([self.judge.key] if self.judge else [])
+        apart += [TRIAL] * self.trial + ([self.stopper.key] if self.stopper else [])
         fingerprint = fingerprint_of(recipe, data, *apart)
         known = self._finished(fingerprint, anew=not self.resume)
         if not known:
@@ -105,9 +107,9 @@ class Laboratory:
             try:
                 file = folder / CHECKPOINT
                 with plain_interrupts():
-                    history = train(model, data, recipe.training, file, watcher, self.resume, teachers, self.judge)
+                    history = train(model, data, recipe.training, file, watcher, self.resume, teachers, self.stopper)
             except KeyboardInterrupt:
-                if not self.trial and best_weights(folder / CHECKPOINT, model):
+                if not self.trial and restore_best(folder / CHECKPOINT, model):
                     with bundled(recipe, data, model) as bundle:
                         run.artifact(bundle.folder)
                 raise
@@ -124,7 +126,7 @@ class Laboratory:
 
     def _needed(self, recipe: Recipe, data: Dataset) -> str:
         """The id of the finished run of a recipe that another one needs; trained now if there is none."""
-        return self._finished(fingerprint_of(recipe, data), anew=False) or replace(self, trial=False, judge=None).run(
+        return self._finished(fingerprint_of(recipe, data), anew=False) or replace(self, trial=False, stopper=None).run(
             recipe
         )
 

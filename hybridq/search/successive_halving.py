@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hybridq.search.request import Request
     from hybridq.speech.dataset import Dataset
     from hybridq.tracking import Run, Store
-    from hybridq.training.fit import Epoch
+    from hybridq.training.history import Epoch
 
 HALVING = "halving"  # tag of the run that holds the trials
 FACTOR = 3  # one of so many goes on
@@ -93,8 +93,8 @@ class _Study:
         if number < len(known) and known[number].state.is_finished():
             return
         trial = trial_at(self.store, self.study, number) if number < len(known) else self.study.ask()
-        judge = _Judge(self.key, trial, self.rungs)
-        trials = run_trials(self.store, self.run, [recipe], partial(in_process, judge=judge))
+        stopper = _Stopper(self.key, trial, self.rungs)
+        trials = run_trials(self.store, self.run, [recipe], partial(in_process, stopper=stopper))
         view = trials.runs[0]
         if view is None:
             trial.set_user_attr(FAILED, trials.reasons[0])
@@ -122,13 +122,13 @@ class _Study:
         return trained, failed
 
 
-class _Judge:
+class _Stopper:
     """Tells the pruner what a training has reached at each rung, and ends it there on the pruner's word."""
 
     def __init__(self, key: str, trial: Any, rungs: tuple[int, ...]) -> None:
         self.key, self.trial, self.rungs = key, trial, rungs
 
-    def enough(self, epochs: Sequence[Epoch], latest: Callable[[], float]) -> bool:
+    def should_stop(self, epochs: Sequence[Epoch], latest: Callable[[], float]) -> bool:
         """Whether to stop after these epochs: the best accuracy so far counts, of averaged weights or of the latest."""
         if STOPPED in self.trial.user_attrs:  # the process ended between that word and the end of the run
             return True

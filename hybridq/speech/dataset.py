@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hybridq.data.cache import cached, key_of
 from hybridq.data.prefetch import prefetch
-from hybridq.data.task import Examples, Floats, Retarget, Task
+from hybridq.data.task import Examples, Floats, Retarget, TrainingData
 from hybridq.errors import UserError
 from hybridq.speech.audio import SILENCE, UNKNOWN, AudioSet, Clip, read_clip
 from hybridq.speech.audio.negatives import Negatives, commands_of, selection, unknown_words
@@ -55,7 +55,7 @@ class Split:
         return len(self.truth)
 
 
-class Dataset(Task):
+class Dataset(TrainingData):
     """The clips of some words in an audio set, as one front end hears them.
 
     `labels` are the classes, in the order of the outputs: words, and among them there may be SILENCE and UNKNOWN:

@@ -25,7 +25,7 @@ from hybridq.sweeps.worker import Task, perform
 
 if TYPE_CHECKING:
     from hybridq.tracking import Store
-    from hybridq.training.fit import Judge
+    from hybridq.training.history import EarlyStopper
 
 GRACE_SECONDS = 60.0  # for a worker that is asked to end: it writes its best network to the store
 
@@ -60,15 +60,15 @@ class Crew:
 Engine = Callable[[Schedule, Crew], None]
 
 
-def in_process(schedule: Schedule, crew: Crew, judge: Judge | None = None) -> None:
-    """One run after the other, in this process; a `judge` may end trials early."""
+def in_process(schedule: Schedule, crew: Crew, stopper: EarlyStopper | None = None) -> None:
+    """One run after the other, in this process; a `stopper` may end trials early."""
 
     def tell(event: Event) -> None:
         schedule.hear(event)
         crew.tell(event)
 
     while job := schedule.take():
-        perform(crew.task(job, schedule), job.recipe, crew.store, tell, judge)
+        perform(crew.task(job, schedule), job.recipe, crew.store, tell, stopper)
 
 
 def in_processes(count: int) -> Engine:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hybridq.recipe.schema import Recipe
     from hybridq.speech.dataset import Dataset
     from hybridq.tracking import Store
-    from hybridq.training.fit import Epoch, Judge
+    from hybridq.training.history import EarlyStopper, Epoch
 
 PAUSE_SECONDS = 0.25  # between two words on the progress within an epoch
 Tell = Callable[[Event], None]
@@ -47,10 +47,10 @@ class Task:
     trial: bool = False  # measured on the validation clips alone
 
 
-def perform(task: Task, recipe: Recipe, store: Store, tell: Tell, judge: Judge | None = None) -> None:
+def perform(task: Task, recipe: Recipe, store: Store, tell: Tell, stopper: EarlyStopper | None = None) -> None:
     """Make the run, and tell what happens; every fault of the run itself is told as `Failed`, not raised.
 
-    A `judge` may end a trial early.
+    A `stopper` may end a trial early.
     """
     from hybridq.runs.run_recipe import Laboratory
 
@@ -62,7 +62,7 @@ def perform(task: Task, recipe: Recipe, store: Store, tell: Tell, judge: Judge |
         done=dict(task.done),
         reproduces=task.reproduces,
         trial=task.trial,
-        judge=judge if task.trial else None,
+        stopper=stopper if task.trial else None,
     )
     try:
         run = laboratory.run(recipe)

@@ -1,7 +1,7 @@
 """Distillation: training targets from the answers of other networks (Hinton et al., arXiv 1503.02531).
 
-The teachers hear the very sounds that the student hears, shifted, noisy and mixed, and what they make of them is the
-target, or a share of it. Nothing else in training changes.
+The teachers see the very inputs that the student sees, augmented as they are, and what they make of them is the target,
+or a share of it. Nothing else in training changes.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     import keras
 
 
-def taught_by(teachers: Sequence[keras.Model], share: float = 1.0, temperature: float = 1.0) -> Retarget:
+def soft_targets(teachers: Sequence[keras.Model], share: float = 1.0, temperature: float = 1.0) -> Retarget:
     """A function (inputs, targets) -> targets: `share` of the teachers' mean answer, the rest of the targets as is.
 
-    Targets (clips, words) are probabilities; above 1, `temperature` makes each teacher's more even, below 1 less.
+    Targets (examples, classes) are probabilities; above 1, `temperature` makes each teacher's more even, below 1 less.
     """
 
     def retarget(inputs: Floats, targets: Floats) -> Floats:
-        each = [softened(np.asarray(teacher.predict_on_batch(inputs)), temperature) for teacher in teachers]
-        answers: Any = np.mean(each, axis=0)
-        mixed: Floats = (share * answers + (1 - share) * targets).astype(np.float32)
+        answers = [softened(np.asarray(teacher.predict_on_batch(inputs)), temperature) for teacher in teachers]
+        mean: Any = np.mean(answers, axis=0)
+        mixed: Floats = (share * mean + (1 - share) * targets).astype(np.float32)
         return mixed
 
     return retarget
 
 
 def softened(probabilities: Floats, temperature: float) -> Floats:
-    """What a softmax gives whose logits are divided by `temperature`, from what it gives as it is: (clips, words)."""
+    """The softmax (examples, classes) of logits divided by `temperature`, from that of the logits themselves."""
     powers = np.power(probabilities.astype(np.float64), 1 / temperature)
     soft: Floats = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
     return soft

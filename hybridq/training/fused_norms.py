@@ -59,6 +59,6 @@ def _call(layer: keras.Layer, inputs: Any, training: bool | None = None, mask: A
     )
     count = tf.cast(tf.shape(rows)[0], variance.dtype)
     variance *= (count - 1) / count  # the kernel's is that of the population, Keras keeps that of the batch
-    for moving, found in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
-        moving.assign(moving * layer.momentum + found * (1 - layer.momentum))
+    for moving, current in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+        moving.assign(moving * layer.momentum + current * (1 - layer.momentum))
     return tf.reshape(result, tf.shape(inputs))

@@ -19,12 +19,12 @@ from hybridq.backend.tensorflow import load_qkeras
 if TYPE_CHECKING:
     import keras
 
-    from hybridq.training.settings import TrainingSettings
+    from hybridq.training.settings import FitSettings
 
 Axes = tuple[int, ...]
 
 
-def latent_bound(settings: TrainingSettings, epoch: int) -> float | None:
+def latent_bound(settings: FitSettings, epoch: int) -> float | None:
     """The bound in an epoch, counted from 0: linear from the first epoch's to the last one's; None: there is none."""
     if settings.latent_clip is None:
         return None
@@ -56,14 +56,14 @@ def latents(model: keras.Model) -> list[tuple[keras.Variable, Axes]]:
     """The latent weights of each binary or ternary layer, and the axes over which a channel's mean is taken."""
     qkeras = load_qkeras()
 
-    found = []
+    kernels = []
     for layer in model.layers:
         for name in ("kernel", "depthwise"):
             if isinstance(getattr(layer, f"{name}_quantizer_internal", None), qkeras.binary | qkeras.ternary):
                 kernel = layer.kernel if name == "kernel" else layer.depthwise_kernel
                 # A depthwise one is (rows, columns, channels, multiplier); else the channels are the last axis.
-                found.append((kernel, tuple(range(len(kernel.shape) - 1)) if name == "kernel" else (0, 1)))
-    return found
+                kernels.append((kernel, tuple(range(len(kernel.shape) - 1)) if name == "kernel" else (0, 1)))
+    return kernels
 
 
 def _clipped(bound: keras.Variable, own: Any, axes: Axes, weights: Any) -> Any:
