@@ -23,6 +23,7 @@ RECIPES = {
 }
 
 
+@pytest.mark.slow
 def test_a_network_trained_on_jax_is_a_run_like_others(folder, move_in, tmp_path, monkeypatch):
     move_in(monkeypatch, tmp_path)
     for name, text in RECIPES.items():

@@ -10,7 +10,7 @@ from hybridq.backend.startup import configured_backend, large_import
 
 IMPORTED = """
 import sys
-from hybridq import startup
+from hybridq.backend import startup
 from hybridq.backend.tensorflow import load_qkeras
 if sys.argv[1] == "spare":
     startup.spare_imports()
