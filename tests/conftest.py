@@ -67,7 +67,7 @@ def write_tones(root: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def move_in(tmp_path_factory: pytest.TempPathFactory) -> MoveIn:
-    """Make a folder the current one, with an empty store or none and a cache of its own, whatever the environment says.
+    """Make a folder the current one, with an empty store and a cache of its own, whatever the environment says.
 
     The store is the copy of one, for MLflow takes two seconds to make one.
     """
@@ -78,9 +78,8 @@ def move_in(tmp_path_factory: pytest.TempPathFactory) -> MoveIn:
         empty = tmp_path_factory.mktemp("empty") / "mlruns"
         open_store(empty)
 
-    def moved_in(patch: pytest.MonkeyPatch, folder: Path, store: bool = True) -> None:
-        if store:
-            shutil.copytree(empty, folder / "mlruns")
+    def moved_in(patch: pytest.MonkeyPatch, folder: Path) -> None:
+        shutil.copytree(empty, folder / "mlruns")
         patch.chdir(folder)
         patch.setenv("HYBRIDQ_CACHE", str(folder / "cache"))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -99,6 +98,11 @@ def command(*arguments: object) -> int:
         except SystemExit as end:
             return int(end.code or 0)
     return 0
+
+
+def answers(model: Any, inputs: Any) -> Any:
+    """What a Keras model makes of inputs, operation by operation: `predict` would first trace a graph for seconds."""
+    return np.asarray(model(inputs, training=False))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import functools
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +40,15 @@ static void say(int32_t number)
 #endif
 """
 # Prints the logits and the class for each of the inputs. The arena holds junk at first, then what the run before left.
+# Several networks are in one program: the names that they share bear a number.
 PROGRAM = """
+#define hybridq_run_network run_network_NUMBER
+#define hybridq_reset_network reset_network_NUMBER
+#define hybridq_input_row input_row_NUMBER
+#define hybridq_labels labels_NUMBER
+#include "NUMBER/network.c"
 #include "hq_kernels.h"
-#include "network.h"
-#include "inputs.h"
+#include "NUMBER/inputs.h"
 #include "say.h"
 static int8_t arena[HYBRIDQ_ARENA_BYTES] __attribute__((aligned(4)));
 static const int8_t *input;
@@ -51,7 +56,8 @@ void hybridq_input_row(uint32_t row, int8_t to[HYBRIDQ_INPUT_ROW_BYTES])
 {
     __builtin_memcpy(to, input + row * HYBRIDQ_INPUT_ROW_BYTES, HYBRIDQ_INPUT_ROW_BYTES);
 }
-int main(void)
+void main_NUMBER(void);
+void main_NUMBER(void)
 {
     int16_t logits[HYBRIDQ_CLASSES];
     __builtin_memset(arena, 0x5a, sizeof arena);
@@ -63,7 +69,6 @@ int main(void)
         }
         say((int32_t)hq_argmax(logits, HYBRIDQ_CLASSES));
     }
-    return 0;
 }
 """
 
@@ -82,9 +87,16 @@ class Machine:
 
     def answers(self, network: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
         """The logits (clips, classes) and behind them the class, (clips, classes + 1) in all."""
+        return self.all_answers([(network, inputs)])[0]
+
+    def all_answers(self, cases: Sequence[tuple[IntegerNetwork, np.ndarray]]) -> list[np.ndarray]:
+        """The answers of several networks to their inputs, by one program."""
         with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
-            said = self.said([*written(network, Path(place), inputs), self.kernels], Path(place))
-        return said.reshape(len(inputs), -1)
+            said = self.said([*written(cases, Path(place)), self.kernels], Path(place))
+        shapes = [(len(inputs), network.layers[-1].shape[-1] + 1) for network, inputs in cases]
+        ends = np.cumsum([rows * columns for rows, columns in shapes])
+        assert len(said) == ends[-1]
+        return [part.reshape(shape) for part, shape in zip(np.split(said, ends[:-1]), shapes, strict=True)]
 
     def said(self, sources: list[Path], folder: Path, *flags: str) -> np.ndarray:
         """The numbers that a program prints, which is built in that folder."""
@@ -126,13 +138,24 @@ def expected(network: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
     return np.column_stack([wanted, wanted.argmax(1)])
 
 
-def written(network: IntegerNetwork, folder: Path, inputs: np.ndarray) -> list[Path]:
-    """The C files, but for the kernels, of a program that runs a network on inputs."""
-    clips = constants("int8_t", "inputs", inputs.reshape(len(inputs), -1))
-    texts = {"inputs.h": f"#define CLIPS {len(inputs)}\n{clips}", "main.c": PROGRAM, **emit(network, plan(network))}
-    for name, text in texts.items():
+def written(cases: Sequence[tuple[IntegerNetwork, np.ndarray]], folder: Path) -> list[Path]:
+    """The C files, but for the kernels, of a program that runs networks on their inputs."""
+    sources = {
+        "main.c": "".join(f"void main_{number}(void);\n" for number in range(len(cases)))
+        + "int main(void)\n{\n"
+        + "".join(f"    main_{number}();\n" for number in range(len(cases)))
+        + "    return 0;\n}\n"
+    }
+    for number, (network, inputs) in enumerate(cases):
+        sources[f"run_{number}.c"] = PROGRAM.replace("NUMBER", str(number))
+        clips = constants("int8_t", "inputs", inputs.reshape(len(inputs), -1))
+        texts = {"inputs.h": f"#define CLIPS {len(inputs)}\n{clips}", **emit(network, plan(network))}
+        (folder / str(number)).mkdir()
+        for name, text in texts.items():
+            (folder / str(number) / name).write_text(text)
+    for name, text in sources.items():
         (folder / name).write_text(text)
-    return [folder / "network.c", folder / "main.c"]
+    return [folder / name for name in sources]
 
 
 def constants(kind: str, name: str, rows: np.ndarray) -> str:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -12,7 +13,10 @@ from hybridq.runs.experiment import open_dataset
 from hybridq.runs.model_folder import load_bundle
 from hybridq.tracking import open_store
 
-pytest.importorskip("jax", reason="JAX is not installed (hybridq[jax])")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed (hybridq[jax])"),
+]
 
 RECIPES = {
     "float": 'data: {{source: {folder}, words: ["yes", "no"]}}\nmodel: {{name: dnn, units: [8, 8]}}\n'

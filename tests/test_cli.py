@@ -1,6 +1,7 @@
 """The command line as a user meets it: help, mistakes, and the quickstart from beginning to end."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,8 +22,8 @@ QUICKSTART = REPOSITORY / "recipes" / "quickstart"
 
 @pytest.fixture(autouse=True)
 def home(move_in, monkeypatch, tmp_path):
-    """Each test in an empty folder, as a user begins."""
-    move_in(monkeypatch, tmp_path, store=False)
+    """Each test in a folder with an empty store."""
+    move_in(monkeypatch, tmp_path)
 
 
 def plain(err):
@@ -131,6 +132,7 @@ def test_a_word_that_cannot_be_trained_is_named(run, folder, damage, message):
 
 
 def test_a_folder_that_cannot_be_written_is_said_at_once(run, folder, tmp_path):
+    shutil.rmtree(tmp_path / "mlruns")
     (tmp_path / "mlruns").write_text("a file where the folder should be")
     code, _, err = run("train", PAPER / "fp32.yaml", "--data", folder)
     assert code == 3
@@ -221,7 +223,8 @@ def test_profile_prints_the_published_figures(run):
 
 def test_the_quickstart_from_beginning_to_end(run, tmp_path):
     """Few voices and epochs, the rest as the README's first command does it."""
-    few = ["--set", "data.voices=40", "--set", "training.epochs=1"]
+    shutil.rmtree(tmp_path / "mlruns")  # as a user begins
+    few = ["--set", "data.voices=24", "--set", "training.epochs=1"]
     code, out, _ = run("sweep", QUICKSTART, *few)
     assert code == 0
     assert "SYNTHETIC VOICES" in out

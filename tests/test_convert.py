@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from conftest import answers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,9 +79,9 @@ def test_a_float_network_is_put_on_grids_and_hears_the_same():
     found = on_grids(model, clips())
     integers = integer_network(found)
     x = clips(200, seed=1)
-    heard = found.predict(x, verbose=0).argmax(1)
+    heard = answers(found, x).argmax(1)
     assert (classes(integers, quantized(x, integers.input_fraction)) == heard).mean() >= 0.995
-    assert (heard == model.predict(x, verbose=0).argmax(1)).mean() >= 0.9
+    assert (heard == answers(model, x).argmax(1)).mean() >= 0.9
 
 
 def test_a_settled_batch_norm_is_that_of_the_integers():
@@ -142,7 +143,7 @@ def test_a_channel_of_hardly_any_weight_keeps_its_offset():
     layer.set_weights([kernel, bias])
     integers = integer_network(model)
     x = clips(50, seed=2)
-    heard = model.predict(x, verbose=0).argmax(1)
+    heard = answers(model, x).argmax(1)
     assert not integers.layers[0].weights[..., 0].any()
     assert (classes(integers, quantized(x, integers.input_fraction)) == heard).mean() >= 0.98
 

@@ -1,7 +1,6 @@
 """Distillation: what a teacher's answers make of the targets, and of a network that is trained on them."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -50,7 +49,7 @@ def test_the_targets_are_shared_between_teacher_and_labels(data):
 
 
 def test_a_pupil_believes_its_teacher_rather_than_the_labels(data, tmp_path):
-    """A teacher that calls each word by the other's name: the pupil does so too, and again after a stop."""
+    """A teacher that calls each word by the other's name: the pupil does so too."""
     import keras
 
     teacher = network(0)
@@ -63,14 +62,3 @@ def test_a_pupil_believes_its_teacher_rather_than_the_labels(data, tmp_path):
     pupil = network(1)
     history = train(pupil, data, settings, tmp_path / "whole", Notes(), teachers=[teacher])
     assert history.epochs[-1].validation_accuracy < 10
-
-    class Stop(Notes):
-        def epoch(self, row):
-            if row.epoch == 2:
-                raise KeyboardInterrupt
-
-    again = network(1)
-    with pytest.raises(KeyboardInterrupt):
-        train(again, data, settings, tmp_path / "part", Stop(), teachers=[teacher])
-    resumed = train(again, data, settings, tmp_path / "part", Notes(), resume=True, teachers=[teacher])
-    assert resumed.epochs == history.epochs

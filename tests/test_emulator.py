@@ -79,6 +79,7 @@ def test_a_program_starts_counts_and_exits(compiler: toolchain.Compiler, tmp_pat
     assert toolchain.symbols(elf)["text"].bytes == 7
 
 
+@pytest.mark.slow
 def test_qemu_sees_the_same(compiler: toolchain.Compiler, tmp_path: Path) -> None:
     elf = image(compiler, tmp_path, PROGRAM)
     try:

@@ -84,6 +84,7 @@ def test_plans_of_one_width_are_exact(width: Width, tmp_path: Path) -> None:
     assert sum(found.ram.values()) < 24 * 1024
 
 
+@pytest.mark.slow
 def test_qemu_says_the_same(compiler: str, tmp_path: Path) -> None:
     if shutil.which("qemu-system-arm") is None:
         pytest.skip("qemu-system-arm is not installed")

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from conftest import answers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_training import Notes
@@ -114,13 +115,10 @@ def stored_by_keras(model, network, clips):
     import keras
 
     chains = chains_of(model)[:-1]
-    values = keras.Model(model.inputs, [model.get_layer(chain.end).output for chain in chains]).predict(
-        clips, verbose=0
-    )
-    values = values if len(chains) > 1 else [values]
+    values = keras.Model(model.inputs, [model.get_layer(chain.end).output for chain in chains])(clips, training=False)
     fractions = fractions_of(network)
     found = {}
-    for chain, value in zip(chains, values, strict=True):
+    for chain, value in zip(chains, map(np.asarray, values), strict=True):
         whole = value * 2.0 ** fractions[chain.name]
         np.testing.assert_array_equal(whole, np.rint(whole), err_msg=chain.name)  # it is on the grid
         found[chain.name] = whole.astype(np.int64).reshape(len(clips), *network.shapes[chain.name])
@@ -130,9 +128,9 @@ def stored_by_keras(model, network, clips):
 def keras_logits(model, clips):
     import keras
 
-    probabilities = model.predict(clips, verbose=0)
+    probabilities = answers(model, clips)
     kept, model.layers[-1].activation = model.layers[-1].activation, keras.activations.linear
-    found = keras.Model(model.inputs, model.layers[-1](model.layers[-1].input)).predict(clips, verbose=0)
+    found = answers(keras.Model(model.inputs, model.layers[-1](model.layers[-1].input)), clips)
     model.layers[-1].activation = kept
     np.testing.assert_array_equal(found.argmax(1), probabilities.argmax(1))
     return found

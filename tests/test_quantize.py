@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import answers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -102,9 +103,9 @@ def test_the_weights_that_act_have_no_more_levels_than_their_bits(precision):
 
 def test_eight_bits_are_close_to_float_and_one_bit_is_not():
     model, x = network(), inputs()
-    float_out = model.predict(x, verbose=0)
-    eight = quantize(model, PrecisionPlan.from_data({"*": "8-bit"})).predict(x, verbose=0)
-    one = quantize(model, PrecisionPlan.from_data({"*": "binary"})).predict(x, verbose=0)
+    float_out = answers(model, x)
+    eight = answers(quantize(model, PrecisionPlan.from_data({"*": "8-bit"})), x)
+    one = answers(quantize(model, PrecisionPlan.from_data({"*": "binary"})), x)
     assert np.abs(eight - float_out).max() < 0.02
     assert np.abs(one - float_out).max() > np.abs(eight - float_out).max()
 
@@ -117,7 +118,7 @@ def test_bias_and_outputs_are_quantized_where_the_plan_says():
     assert layers[first : first + 3] == ["conv2d_sums", "conv2d_function", "conv2d_outputs"]
     import keras
 
-    outputs = keras.Model(quantized.input, quantized.get_layer("conv2d_outputs").output).predict(inputs(), verbose=0)
+    outputs = answers(keras.Model(quantized.input, quantized.get_layer("conv2d_outputs").output), inputs())
     assert len(np.unique(outputs)) <= 256
 
 
@@ -158,7 +159,7 @@ def test_a_plan_that_names_all_outputs_puts_a_grid_wherever_a_tensor_is_stored()
     for name in ("conv2d_5_outputs", "max_pooling2d_outputs", "flatten_outputs", "dropout_outputs", "dense_2_outputs"):
         assert name not in grids
     assert {layer.activation.fraction for layer in quantized.layers if is_grid(layer)} == set(fractions.values())
-    assert np.abs(quantized.predict(inputs(), verbose=0) - model.predict(inputs(), verbose=0)).max() < 0.1
+    assert np.abs(answers(quantized, inputs()) - answers(model, inputs())).max() < 0.1
 
 
 def test_a_relu_has_the_grid_of_what_it_bounds():
@@ -205,7 +206,7 @@ def test_a_saved_hybrid_network_loads_with_plain_keras(tmp_path, suffix):
     hybrid = quantize(network(), HYBRID)
     hybrid.save(tmp_path / f"model{suffix}")
     again = keras.models.load_model(tmp_path / f"model{suffix}")
-    np.testing.assert_array_equal(hybrid.predict(inputs(), verbose=0), again.predict(inputs(), verbose=0))
+    np.testing.assert_array_equal(answers(hybrid, inputs()), answers(again, inputs()))
 
 
 def test_faults_of_a_plan_are_named():

@@ -208,7 +208,7 @@ def test_the_columns_that_count_as_kept_are_the_same_and_no_others(name, every):
     convolutions = {op.name for op in graph.operators if "Conv" in op.kind}
     assert convolutions <= set(columns)
     every_output = keras.Model(model.input, [model.get_layer(name).output for name in columns])
-    outputs = every_output.predict(inputs, verbose=0)
+    outputs = map(np.asarray, every_output(inputs, training=False))
     for (layer, here), found in zip(columns.items(), outputs, strict=True):
         moved = np.lcm(every, here.stride)
         now, before = (np.moveaxis(found[at], here.axis, 0) for at in (-1, -1 - moved // every))

@@ -179,6 +179,7 @@ def test_a_lock_is_held_by_one_and_leaves_no_file(tmp_path):
 # ------------------------------------------------------------------------------------------------ engines
 
 
+@pytest.mark.slow
 def test_every_engine_makes_the_same_runs_and_a_failure_stops_no_other(recipes):
     plan = planned(recipes, "float", "narrow", "wild", "wrong")
     alone = swept(plan)
@@ -199,12 +200,13 @@ def test_every_engine_makes_the_same_runs_and_a_failure_stops_no_other(recipes):
     assert logged() == first
     assert len(set(together.finished) & set(alone.finished)) == 0  # without resume, they are made anew
 
-    again = swept(plan, sweeps.in_processes(2), resume=True)
+    again = swept(plan, resume=True)
     assert again.finished == together.finished  # with it, nothing is
     assert sum("sweep" in run.tags for run in open_store().runs()) == 2
     assert sweeps.unfinished_sweep(open_store(), plan) is None
 
 
+@pytest.mark.slow
 def test_ray_makes_the_same_runs(recipes):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'hybridq[ray]'")
     plan = planned(recipes, "float", "wild")

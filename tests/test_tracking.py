@@ -339,6 +339,7 @@ def test_free_port_passes_over_a_taken_one() -> None:
         assert port < free_port("127.0.0.1", port) < port + 20
 
 
+@pytest.mark.slow
 def test_ui_serves_the_store(store: Store) -> None:
     """And hybridq logs to that server, when it is named as the store."""
     with store.start_run("seen", params={}, tags={}):

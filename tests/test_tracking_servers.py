@@ -22,6 +22,7 @@ from hybridq.errors import ENVIRONMENT, UserError
 from hybridq.tracking import Store, open_store
 from hybridq.tracking.metrics import mlflow_name
 
+pytestmark = pytest.mark.slow
 HOME = Path(__file__).parents[1]
 EPOCHS, LONG = 6, 20
 WRITER = """

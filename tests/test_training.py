@@ -9,13 +9,13 @@ from small_training import Notes, small_network
 from hybridq.errors import UserError
 from hybridq.training.fit import learning_rate, train, validate
 from hybridq.training.history import Epoch, History
-from hybridq.training.settings import TrainingSettings
+from hybridq.training.settings import PruneSettings, TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=3, batch=16, average=0.9, warmup_epochs=1)
 
 
-def network(seed=0):
-    return small_network({"conv2d*": "8-bit", "dense": "binary"}, seed)
+def network(seed=0, dense="binary"):
+    return small_network({"conv2d*": "8-bit", "dense": dense}, seed)
 
 
 def trained(model, *arguments, **options):
@@ -28,13 +28,16 @@ def assert_same_weights(one, other):
 
 
 def test_the_same_seed_gives_the_same_weights_also_to_a_run_that_was_resumed(data, tmp_path):
-    whole, history = trained(network(), data, SETTINGS, tmp_path / "a", Notes())
+    """With all that has a state of its own or depends on the epoch: dropout, average, pruning, latents, teachers."""
+    prune, teachers = PruneSettings(sparsity=0.8, first=2, last=3), [small_network({}, 5)]
+    settings = SETTINGS.model_copy(update={"prune": prune, "latent_clip": (1.8, 1.2)})
+    whole, history = trained(network(0, "ternary"), data, settings, tmp_path / "a", Notes(), teachers=teachers)
     with pytest.raises(KeyboardInterrupt):
-        train(network(), data, SETTINGS, tmp_path / "b", Notes(stop_after=2))
-    notes = Notes()
-    resumed, history_resumed = trained(network(seed=9), data, SETTINGS, tmp_path / "b", notes, resume=True)
+        train(network(0, "ternary"), data, settings, tmp_path / "b", Notes(stop_after=2), teachers=teachers)
+    notes, other = Notes(), network(9, "ternary")
+    resumed, rest = trained(other, data, settings, tmp_path / "b", notes, resume=True, teachers=teachers)
     assert [row.epoch for row in notes.rows] == [3]
-    assert history_resumed.epochs == history.epochs
+    assert rest.epochs == history.epochs
     assert_same_weights(whole, resumed)
 
 

@@ -75,16 +75,17 @@ class Laboratory:
         apart += [TRIAL] * self.trial + ([self.stopper.key] if self.stopper else [])
         fingerprint = fingerprint_of(recipe, data, *apart)
         known = self._finished(fingerprint, anew=not self.resume)
+        folder = (self.store.root or Path("mlruns")) / "checkpoints" / fingerprint[:16]
         if not known:
             parent = self._needed(recipe.parent, data) if recipe.parent else None
             tutors = [self._needed(tutor, data) for tutor in recipe.tutors]
-            folder = (self.store.root or Path("mlruns")) / "checkpoints" / fingerprint[:16]
             taken = f"{run_name(recipe)}: another process trains the same; waiting for it"
             with locked(folder.with_suffix(".lock"), lambda: log.warning(taken)):
                 known = self._finished(fingerprint, anew=not self.resume)
                 known = known or self._made(recipe, data, fingerprint, parent, tutors, folder)
         else:
             log.info("%s: trained already, run %s", run_name(recipe), known[:8])
+            _tidy(folder)
         self.done[fingerprint] = known
         return known
 
@@ -181,6 +182,18 @@ class Laboratory:
         """Whether an unfinished run may be gone on with: nobody else is at it, or it is this sweep's to give away."""
         ours = self.sweep is not None and run.parent == self.sweep
         return ours or run.status != "RUNNING" or self.store.abandoned(run)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a process left that was killed just after its run: the checkpoint, and the file of its lock."""
+    lock = folder.with_suffix(".lock")
+    if folder.exists() or lock.exists():
+        with suppress(BlockingIOError), locked(lock, _leave):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _leave() -> None:
+    raise BlockingIOError  # another process trains the same anew, in that folder
 
 
 @contextmanager
