@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from network_builds import Made, networks, reference
 
-from hybridq.image.memory_plan import _Costs, _cuts, plan
-from hybridq.image.steps import rows_kept, steps_of
+from hybridq.image.memory_plan import _Costs, _cuts, plan, rows_kept, steps_of
 from hybridq.integer.network import IntegerNetwork
 
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
