@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from network_builds import Made, networks, reference
 
-from hybridq.image.memory_plan import _Costs, _cuts, plan, rows_kept, steps_of
+from hybridq.image.memory_plan import plan
+from hybridq.image.stage_costs import StageCosts, cuts_of, rows_kept
+from hybridq.image.steps import steps_of
 from hybridq.integer.network import IntegerNetwork
 
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -36,8 +38,8 @@ def test_what_is_alive_at_once_lies_apart(network: IntegerNetwork) -> None:
 @given(networks())
 def test_the_cuts_are_the_best_there_are(network: IntegerNetwork) -> None:
     steps = steps_of(network)
-    count, costs = len(steps), _Costs(steps)
-    cuts = _cuts(costs, count)
+    count, costs = len(steps), StageCosts(steps)
+    cuts = cuts_of(costs, count)
     assert [first for first, _ in cuts] == [0, *(end for _, end in cuts[:-1])]
     assert cuts[-1][1] == count
 

@@ -1,6 +1,7 @@
 """An image for a board: memory plan, packed weights, C, export; built, run on an emulator and compared.
 
-memory_plan.py  in what order the layers run, and where their tensors lie in one static arena
+memory_plan.py  in what order the layers run, and where their tensors lie in one static arena: steps.py the layers as
+                runs over rows, stage_costs.py which of them run together
 packing.py      weights as they lie in flash, for the kernels in c/; sparse.py: the same where most are zero
 emit.py         the network as C: constants.py its weights and tables, layer_functions.py a function a layer,
                 stages.py what runs them; export.py: the folder with all that a program needs

@@ -16,9 +16,10 @@ from string import Template
 
 from hybridq.image.constants import Constants, memory_states
 from hybridq.image.layer_functions import LayerFunctions, indented
-from hybridq.image.memory_plan import Map, Plan, Step
+from hybridq.image.memory_plan import Map, Plan
 from hybridq.image.sparse import is_sparse
 from hybridq.image.stages import stage_calls, stage_function
+from hybridq.image.steps import Step
 from hybridq.integer.network import (
     AveragePool,
     Convolution,

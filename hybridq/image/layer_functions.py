@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from functools import singledispatchmethod
 from string import Template
 
-from hybridq.image.memory_plan import Map, Stage, Step
+from hybridq.image.memory_plan import Map, Stage
 from hybridq.image.sparse import is_sparse
+from hybridq.image.steps import Step
 from hybridq.integer.arithmetic import is_logits
 from hybridq.integer.network import (
     Add,

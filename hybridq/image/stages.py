@@ -1,7 +1,7 @@
 """The stages of a plan as C. A layer by itself is a loop over its rows.
 
 Several layers are a loop of turns, depth first: each turn makes one row, of the last layer whose inputs have the rows
-that it needs and whose result is wanted; `memory_plan.rows_kept` plays the same turns. Counters are unsigned, so that
+that it needs and whose result is wanted; `stage_costs.rows_kept` plays the same turns. Counters are unsigned, so that
 where numbers are compared none is subtracted: it is added on the other side.
 """
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from string import Template
 
-from hybridq.image.memory_plan import Stage, Step
+from hybridq.image.memory_plan import Stage
+from hybridq.image.steps import Step
 from hybridq.integer.arithmetic import is_logits
 from hybridq.integer.network import Dense
 
@@ -74,7 +75,7 @@ def _conditions(stage: Stage, step: Step, ids: Ids) -> list[str]:
 
 
 def _ready(step: Step, source: Step, ids: Ids) -> str:
-    """Whether a layer's input has the rows that its next run needs, as memory_plan.Step.needs says."""
+    """Whether a layer's input has the rows that its next run needs, as steps.Step.needs says."""
     ahead, made = step.window - step.before, _done(source, ids)
     enough = f"{_sum(made, -ahead)} >= {_sum(_times(_done(step, ids), step.stride), ahead)}"
     if (step.runs - 1) * step.stride - step.before + step.window > source.rows:

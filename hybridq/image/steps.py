@@ -1,0 +1,98 @@
+"""The layers of an integer network as its planner sees them: runs over rows.
+
+The network's input counts as a first layer, whose rows the caller hands over one by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from hybridq.image.packing import scratch_bytes
+from hybridq.integer.network import (
+    Add,
+    AveragePool,
+    Convolution,
+    Dense,
+    Depthwise,
+    IntegerNetwork,
+    Layer,
+    MaxPool,
+    Memory,
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A layer as the planner sees it: it runs a number of times, each time on a window of rows of its inputs.
+
+    Run r reads the rows r * stride - before to r * stride - before + window - 1 of those that there are. It makes row
+    r; a global average makes its one row in its last run.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    runs: int
+    rows: int  # of what it makes
+    row_bytes: int
+    window: int = 1
+    stride: int = 1
+    before: int = 0
+    layer: Layer | None = None  # None: the network's input
+
+    def needs(self, run: int, rows: int) -> int:
+        """How many rows must be there for a run, of an input of so many rows."""
+        return min(max(run * self.stride - self.before + self.window, 0), rows)
+
+    def oldest(self, run: int) -> int:
+        """The first row that a run still reads."""
+        return max(run * self.stride - self.before, 0)
+
+    def scratch(self, tile: int) -> int:
+        """Bytes that it works in during a run."""
+        if isinstance(self.layer, Convolution):
+            return scratch_bytes(self.layer, min(tile, self.layer.shape[1]))
+        return 4 * self.layer.shape[-1] if isinstance(self.layer, Dense) else 0
+
+    @property
+    def sums(self) -> int:
+        """Bytes that it gathers sums in from run to run."""
+        return 4 * self.layer.shape[-1] if isinstance(self.layer, AveragePool) else 0
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether no other layer may run in its stage: it reads its whole input at once."""
+        return isinstance(self.layer, Dense)
+
+
+def steps_of(network: IntegerNetwork) -> list[Step]:
+    """The input and the layers that the last one depends on, in running order."""
+    needed = {network.layers[-1].name}
+    for layer in reversed(network.layers):
+        if layer.name in needed:
+            needed.update(layer.inputs)
+    shapes = network.shapes
+    rows, row_bytes = _rows(network.input_shape)
+    steps = [Step(network.input_name, (), rows, rows, row_bytes)]
+    return steps + [_step(layer, shapes[layer.inputs[0]]) for layer in network.layers if layer.name in needed]
+
+
+def _step(layer: Layer, read: tuple[int, ...]) -> Step:
+    rows, row_bytes = _rows(layer.shape)
+    runs, window, stride, before = rows, 1, 1, 0
+    if isinstance(layer, Convolution | Depthwise):
+        window, stride, before = layer.weights.shape[0], layer.strides[0], layer.pads[0][0]
+    elif isinstance(layer, MaxPool):
+        window, stride = layer.window[0], layer.strides[0]
+    elif isinstance(layer, AveragePool):
+        runs = _rows(read)[0]
+    elif isinstance(layer, Dense):
+        window = _rows(read)[0]
+    elif not isinstance(layer, Add | Memory):
+        raise NotImplementedError(type(layer).__name__)
+    return Step(layer.name, layer.inputs, runs, rows, row_bytes, window, stride, before, layer)
+
+
+def _rows(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows of a tensor, and bytes of each; a row of features is one row."""
+    return (shape[0], prod(shape[1:])) if len(shape) == 3 else (1, prod(shape))
