@@ -27,7 +27,7 @@ def build(config: LMUConfig, shape: tuple[int, int], classes: int) -> keras.Mode
 
     from hybridq.models.linear_memory import LinearMemory
 
-    inputs = keras.Input((*shape, 1), name="mfcc")
+    inputs = keras.Input((*shape, 1), name="input")
     x = layers.Permute((2, 1), name="time_first")(layers.Reshape((shape[0], -1), name="matrix")(inputs))
     count = len(config.memories)
     every = zip(config.memories, config.order, config.window, config.units, strict=True)
