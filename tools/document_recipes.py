@@ -67,11 +67,11 @@ def section(name: str, schema: Schema, definitions: Schema) -> Iterator[str]:
     for key, field in schema["properties"].items():
         full = f"{name}.{key}".lstrip(".")
         row = _row(key, field, key in schema.get("required", ()), definitions)
-        found = _section_of(field, definitions)
+        inner = _section_of(field, definitions)
         if full in OWN:
             inside[full] = OWN[full]
-        elif found:
-            inside[full] = partial(_described, full, found, definitions)
+        elif inner:
+            inside[full] = partial(_described, full, inner, definitions)
         link = f": [{full}](#{full.replace('.', '')})" if full in inside else ""
         rows.append((*row[:-1], row[-1] + link))
     yield _table(("key", "type", "unit", "default", "limits", "meaning"), rows)
@@ -127,20 +127,20 @@ OWN: dict[str, Callable[[], Iterator[str]]] = {"model": networks, "precision": p
 def _row(key: str, field: Schema, required: bool, definitions: Schema) -> tuple[str, ...]:
     meaning, kind, default = " ".join(field["description"].split()), _kind(field, definitions), field.get("default")
     unit = UNIT.search(meaning) if "number" in kind else None
-    said = "-" if required else "" if isinstance(default, Mapping) else f"`{_written(default)}`"
+    shown = "-" if required else "" if isinstance(default, Mapping) else f"`{_written(default)}`"
     return (
         f"`{key}`",
         kind,
         unit[1] if unit else "",
-        said,
+        shown,
         "; ".join(_limits(field)),
         UNIT.sub("", meaning) if unit else meaning,
     )
 
 
 def _referred(schema: Schema, definitions: Schema) -> Schema:
-    found: Schema = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
-    return found
+    referred: Schema = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    return referred
 
 
 def _section_of(field: Any, definitions: Schema) -> Schema | None:
@@ -188,14 +188,14 @@ def _items(field: Schema) -> list[Schema]:
 def _limits(field: Schema) -> Iterator[str]:
     """The limits of a value; those of a list's items are said of each."""
     for form in field.get("anyOf", [field]):
-        found = [text.format(form[name]) for name, text in LIMITS.items() if name in form]
+        limits = [text.format(form[name]) for name, text in LIMITS.items() if name in form]
         if {"minimum", "maximum"} <= form.keys():
-            found = [f"{form['minimum']:,} to {form['maximum']:,}"]
+            limits = [f"{form['minimum']:,} to {form['maximum']:,}"]
         of_items = [limit for item in _items(form) for limit in _limits(item)]
-        found += [f"each {', '.join(dict.fromkeys(of_items))}"] if of_items else []
-        found += ["not empty"] if form.get("minLength") else []
-        if found:
-            yield ", ".join(found)
+        limits += [f"each {', '.join(dict.fromkeys(of_items))}"] if of_items else []
+        limits += ["not empty"] if form.get("minLength") else []
+        if limits:
+            yield ", ".join(limits)
 
 
 def _kib(size: int) -> str:

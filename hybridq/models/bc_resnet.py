@@ -71,7 +71,7 @@ def build(config: BCResNetConfig, shape: tuple[int, int], classes: int) -> keras
         x = layers.Add(name=f"{name}_add")([two, one, *shortcuts])
         return layers.ReLU(name=f"{name}_relu")(x)
 
-    inputs = keras.Input((*shape, 1), name="mfcc")
+    inputs = keras.Input((*shape, 1), name="input")
     x = normed(inputs, layers.Conv2D(2 * config.width, 5, (2, 1), padding="same", use_bias=False, name="conv2d"))
     x = layers.ReLU(name="conv2d_relu")(x)
     number = 0

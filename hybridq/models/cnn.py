@@ -25,7 +25,7 @@ def build(config: CNNConfig, shape: tuple[int, int], classes: int) -> keras.Mode
     from keras import layers
 
     check_size(shape, STRIDES)
-    inputs = x = keras.Input((*shape, 1), name="mfcc")
+    inputs = x = keras.Input((*shape, 1), name="input")
     for number, (filters, strides) in enumerate(zip(config.filters, STRIDES, strict=True), 1):
         convolution = layers.Conv2D(filters, KERNEL[::-1], strides[::-1], activation="relu", name=f"conv2d_{number}")
         x = layers.Dropout(config.dropout, name=f"dropout_{number}")(convolution(x))

@@ -23,7 +23,7 @@ def build(config: CRNNConfig, shape: tuple[int, int], classes: int) -> keras.Mod
     from keras import layers
 
     check_size(shape, (config.strides,))
-    inputs = keras.Input((*shape, 1), name="mfcc")
+    inputs = keras.Input((*shape, 1), name="input")
     x = layers.Conv2D(config.filters, KERNEL[::-1], config.strides[::-1], activation="relu", name="conv2d")(inputs)
     x = layers.Dropout(config.dropout, name="dropout_1")(x)
     coefficients, frames, channels = x.shape[1:]

@@ -18,7 +18,7 @@ def build(config: DNNConfig, shape: tuple[int, int], classes: int) -> keras.Mode
     import keras
     from keras import layers
 
-    inputs = keras.Input((*shape, 1), name="mfcc")
+    inputs = keras.Input((*shape, 1), name="input")
     x = layers.Flatten(name="flatten")(inputs)
     for number, units in enumerate(config.units, 1):
         x = layers.Dense(units, activation="relu", name=f"dense_{number}")(x)

@@ -24,7 +24,7 @@ def build(config: DSCNNConfig, shape: tuple[int, int], classes: int) -> keras.Mo
         x = layers.BatchNormalization(name=f"{layer.name}_norm")(layer(x))
         return layers.ReLU(name=f"{layer.name}_relu")(x)
 
-    inputs = keras.Input((*shape, 1), name="mfcc")
+    inputs = keras.Input((*shape, 1), name="input")
     first = layers.Conv2D(
         config.channels, KERNEL[::-1], config.strides[::-1], padding="same", use_bias=False, name="conv2d"
     )

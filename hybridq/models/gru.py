@@ -18,7 +18,7 @@ def build(config: GRUConfig, shape: tuple[int, int], classes: int) -> keras.Mode
     import keras
     from keras import layers
 
-    inputs = keras.Input((*shape, 1), name="mfcc")
+    inputs = keras.Input((*shape, 1), name="input")
     x = layers.Permute((2, 1), name="time_first")(layers.Reshape(shape, name="matrix")(inputs))
     x = layers.GRU(config.units, reset_after=False, name="gru")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)

@@ -67,15 +67,15 @@ class LinearMemory(layers.Layer):  # type: ignore[misc]
         if not self.return_sequences:
             back = back[:, -1:]
         response = step(self.order, self.window).impulse_response(heard)
-        found = np.where(back[..., None] >= 0, response[np.maximum(back, 0)], 0.0)
-        return ops.convert_to_tensor(found.astype(np.float32))
+        effect = np.where(back[..., None] >= 0, response[np.maximum(back, 0)], 0.0)
+        return ops.convert_to_tensor(effect.astype(np.float32))
 
     def _streamed(self, x: Any) -> Any:
         once = step(self.order, self.window)
         a, b = (ops.convert_to_tensor(one.astype(np.float32)) for one in (once.a, once.b))
-        states, found = ops.convert_to_tensor(self.states), []
+        states, every = ops.convert_to_tensor(self.states), []
         for frame in range(x.shape[1]):
             states = ops.matmul(states, ops.transpose(a)) + x[:, frame, :, None] * b
-            found.append(states)
+            every.append(states)
         self.states.assign(states)
-        return ops.stack(found, axis=1)
+        return ops.stack(every, axis=1)

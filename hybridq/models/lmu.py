@@ -27,7 +27,7 @@ def build(config: LMUConfig, shape: tuple[int, int], classes: int) -> keras.Mode
 
     from hybridq.models.linear_memory import LinearMemory
 
-    inputs = keras.Input((*shape, 1), name="mfcc")
+    inputs = keras.Input((*shape, 1), name="input")
     x = layers.Permute((2, 1), name="time_first")(layers.Reshape((shape[0], -1), name="matrix")(inputs))
     count = len(config.memories)
     every = zip(config.memories, config.order, config.window, config.units, strict=True)
@@ -44,10 +44,11 @@ def build(config: LMUConfig, shape: tuple[int, int], classes: int) -> keras.Mode
 
 
 def online(model: keras.Model) -> keras.Model:
-    """The same network for a stream: a frame (1, coefficients, 1, 1) in, its answer out, the states kept.
+    """A network for a stream: a frame (1, coefficients, 1, 1) in, its answer out, the states kept.
 
-    `model`: one of `build`, quantized or not. Its answer for a clip is that of the stream at the clip's last frame,
-    where the stream has begun with the clip. Raises UserError for a network without linear memories.
+    It has the layers and the weights of `model`, one of `build`, quantized or not. What that answers for a clip is the
+    stream's answer at the clip's last frame, where the stream has begun with the clip. Raises UserError for a network
+    without linear memories.
     """
     import keras
 

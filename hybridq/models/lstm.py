@@ -20,7 +20,7 @@ def build(config: LSTMConfig, shape: tuple[int, int], classes: int) -> keras.Mod
 
     from hybridq.models.projected_lstm import ProjectedLSTM
 
-    inputs = keras.Input((*shape, 1), name="mfcc")
+    inputs = keras.Input((*shape, 1), name="input")
     x = layers.Permute((2, 1), name="time_first")(layers.Reshape(shape, name="matrix")(inputs))
     if config.projection is None:
         x = layers.LSTM(config.units, name="lstm")(x)

@@ -29,7 +29,7 @@ def build(config: ReferenceConfig, shape: tuple[int, int], classes: int) -> kera
     from keras import layers
 
     _check_size(config, shape)
-    inputs = x = keras.Input((*shape, 1), name="mfcc")
+    inputs = x = keras.Input((*shape, 1), name="input")
     last = len(config.filters) - 1
     for i, filters in enumerate(config.filters):
         name = _numbered("conv2d", i)

@@ -29,7 +29,7 @@ def build(config: SVDFConfig, shape: tuple[int, int], classes: int) -> keras.Mod
     coefficients, frames = shape
     if frames < sum(config.memory) - len(config.memory) + 1:
         raise UserError(f"model: {frames} frames are too few for this network's memory")
-    inputs = keras.Input((*shape, 1), name="mfcc")
+    inputs = keras.Input((*shape, 1), name="input")
     x = layers.Permute((2, 1), name="time_first")(layers.Reshape(shape, name="matrix")(inputs))
     x = layers.Reshape((1, frames, coefficients), name="row")(x)
     for number, (units, memory) in enumerate(zip(config.units, config.memory, strict=True), 1):

@@ -36,7 +36,7 @@ def build(config: TCResNetConfig, shape: tuple[int, int], classes: int) -> keras
         count += 1
         return f"conv1d_{count}"
 
-    inputs = keras.Input((*shape, 1), name="mfcc")
+    inputs = keras.Input((*shape, 1), name="input")
     x = layers.Permute((2, 1), name="time_first")(layers.Reshape(shape, name="matrix")(inputs))
     x = layers.ReLU(name="conv1d_relu")(convolution(x, config.channels[0], 3, 1, "conv1d"))
     for before, channels in zip(config.channels, config.channels[1:], strict=False):

@@ -34,7 +34,7 @@ def build(config: TENetConfig, shape: tuple[int, int], classes: int) -> keras.Mo
     def relu(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         return layers.ReLU(name=f"{name}_relu")(x)
 
-    inputs = keras.Input((*shape, 1), name="mfcc")
+    inputs = keras.Input((*shape, 1), name="input")
     x = layers.Permute((2, 1), name="time_first")(layers.Reshape(shape, name="matrix")(inputs))
     x = normed(x, layers.Conv1D(config.first, 3, padding="same", use_bias=False, name="first"))
     x = layers.Reshape((1, shape[1], config.first), name="row")(relu(x, "first"))

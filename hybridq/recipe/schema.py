@@ -209,22 +209,22 @@ class Recipe(Section):
 
         The start recipe and the teachers stand in it whole, and a folder of clips with its absolute path.
         """
-        found = self.model_dump(mode="json")
-        found = {key: value for key, value in found.items() if value is not None}
-        found["precision"] = self.plan.to_data()
+        values = self.model_dump(mode="json")
+        values = {key: value for key, value in values.items() if value is not None}
+        values["precision"] = self.plan.to_data()
         if self.data.source not in SOURCES:
-            found["data"]["source"] = os.path.abspath(self.data.source)
+            values["data"]["source"] = os.path.abspath(self.data.source)
         for key, others in self._references.items():
             whole = [recipe.resolved() for recipe in others]
-            found[key] = whole if len(whole) > 1 else whole[0]
-        return found
+            values[key] = whole if len(whole) > 1 else whole[0]
+        return values
 
     def flat(self) -> dict[str, str]:
         """The values as text under dotted keys, for a table of parameters; no prose, no published figures."""
         shown_sections = self.model_dump(mode="json", exclude={"description", "published", "precision"})
-        found = {dotted(key): text for key, text in _leaves(shown_sections, ())}
-        found["precision"] = _one_line(self.plan)
-        return found | {key: _names(others) for key, others in self._references.items()}
+        texts = {dotted(key): text for key, text in _leaves(shown_sections, ())}
+        texts["precision"] = _one_line(self.plan)
+        return texts | {key: _names(others) for key, others in self._references.items()}
 
     def digest(self) -> str:
         """SHA-256 (hex) of what decides the result, the start recipe and the teachers included.

@@ -41,6 +41,7 @@ class Rate:
 
     @property
     def percent(self) -> float:
+        """The share as a percentage; there must be clips."""
         return 100 * self.hits / self.clips
 
 
@@ -59,9 +60,9 @@ class Decisions:
     def rates(self, threshold: float) -> dict[str, Rate]:
         """The rates of RATES at a threshold, those that have clips."""
         accepted = self.commands >= threshold
-        found = {name: _rate(scores >= threshold) for name, scores in {FALSE_ACCEPTS: self._all, **self.others}.items()}
-        found |= {FALSE_REJECTS: _rate(~accepted), WRONG: _rate(accepted & ~self.right)}
-        return {name: found[name] for name in RATES if name in found and found[name].clips}
+        rates = {name: _rate(scores >= threshold) for name, scores in {FALSE_ACCEPTS: self._all, **self.others}.items()}
+        rates |= {FALSE_REJECTS: _rate(~accepted), WRONG: _rate(accepted & ~self.right)}
+        return {name: rates[name] for name in RATES if name in rates and rates[name].clips}
 
     def curve(self) -> Iterator[tuple[float, dict[str, Rate]]]:
         """The rates over the threshold, from 0 to where nothing is accepted."""
@@ -96,17 +97,17 @@ def decisions(
     probabilities: NDArray[Any],
     truth: NDArray[np.int64],
     labels: Sequence[str],
-    said: Sequence[str],
+    words: Sequence[str],
     learnt: Sequence[str],
 ) -> Decisions:
-    """From probabilities (clips, classes), true classes (clips,) and the words said in the clips.
+    """From probabilities (clips, classes), true classes (clips,) as indices into `labels`, and the word in each clip.
 
-    `learnt` are the words that the network was trained on as unknown.
+    A word is "" where nobody knows it. `learnt` are the words that the network was trained on as unknown.
     """
     heard = probabilities.argmax(1)
     commands = [labels.index(word) for word in commands_of(labels)]
     scores = np.where(np.isin(heard, commands), probabilities.max(1).astype(np.float64), REJECTED)
-    kinds = np.array([_kind(labels[one], word, learnt) for one, word in zip(truth, said, strict=True)])
+    kinds = np.array([_kind(labels[one], word, learnt) for one, word in zip(truth, words, strict=True)])
     mine = kinds == FALSE_REJECTS
     others = {name: scores[kinds == name] for name in RATES if name in kinds and name != FALSE_REJECTS}
     return Decisions(scores[mine], (heard == truth)[mine], others)

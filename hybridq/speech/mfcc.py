@@ -92,7 +92,7 @@ class FrontEnd:
         return self.samples_at(1.0)
 
     def samples_at(self, tempo: float) -> int:
-        """The same for sound that is `tempo` times as fast: its frames lie as much further apart."""
+        """Samples that such a matrix needs of sound `tempo` times as fast: its frames lie as much further apart."""
         return math.ceil((self.frames - 1) * self.hop * tempo) + self.window
 
     @property
@@ -221,8 +221,8 @@ class FrontEnd:
         np.maximum(mel, np.float32(self.floor), out=mel)
         np.log(mel, out=mel)
         weights, step = self._whole_dct
-        found: Floats = (weights @ np.rint(mel * LOG_STEPS) * step).astype(np.float32)
-        return found
+        cepstrum: Floats = (weights @ np.rint(mel * LOG_STEPS) * step).astype(np.float32)
+        return cepstrum
 
     @cached_property
     def _whole_dct(self) -> tuple[NDArray[np.float64], float]:

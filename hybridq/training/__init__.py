@@ -1,1 +1,1 @@
-"""Fitting a network: checkpoints, distillation, pruning, the bound on latent weights."""
+"""Fitting a network to whatever data: checkpoints, distillation, pruning, the bound on latent weights."""

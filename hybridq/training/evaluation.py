@@ -1,4 +1,4 @@
-"""How well a network tells the words apart, and how sure that figure is."""
+"""How well a network tells its classes apart, and how sure that figure is."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ Z95 = 1.959963984540054  # the normal distribution's 97.5 % point
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Accuracies in percent; `confusion[i, j]` counts clips of word i heard as word j."""
+    """Accuracies in percent; `confusion[i, j]` counts the examples of class i that were taken for class j."""
 
     labels: tuple[str, ...]
     confusion: NDArray[np.int64]
 
     @property
     def clips(self) -> int:
+        """How many examples were counted."""
         return int(self.confusion.sum())
 
     @property
     def accuracy(self) -> float:
+        """The share of the examples that were taken for what they are (percent)."""
         return 100 * float(np.trace(self.confusion)) / self.clips
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % confidence interval of the accuracy over the choice of clips."""
+        """The 95 % confidence interval of the accuracy over the choice of examples (percent)."""
         low, high = wilson(int(np.trace(self.confusion)), self.clips)
         return 100 * low, 100 * high
 
     @property
     def word_accuracy(self) -> dict[str, float]:
-        """The accuracy of each word that has clips."""
+        """The accuracy of each class that has examples (percent)."""
         totals = self.confusion.sum(1)
         return {
             word: 100 * float(self.confusion[i, i]) / int(totals[i]) for i, word in enumerate(self.labels) if totals[i]
@@ -43,10 +45,11 @@ class Evaluation:
 
     @property
     def mean_word_accuracy(self) -> float:
-        """The mean of the words' accuracies: every word counts the same, however many clips it has."""
+        """The mean of the classes' accuracies: each counts the same, however many examples it has (percent)."""
         return float(np.mean(list(self.word_accuracy.values())))
 
     def to_json(self) -> dict[str, Any]:
+        """All figures as plain data."""
         return {
             "accuracy": self.accuracy,
             "mean_word_accuracy": self.mean_word_accuracy,
@@ -58,10 +61,10 @@ class Evaluation:
         }
 
 
-def evaluation(heard: NDArray[np.int64], truth: NDArray[np.int64], labels: tuple[str, ...]) -> Evaluation:
-    """The classes that a network heard, and the true ones, both (clips,) as indices into `labels`."""
+def evaluation(answers: NDArray[np.int64], truth: NDArray[np.int64], labels: tuple[str, ...]) -> Evaluation:
+    """Of the classes that a network answered with, and the true ones, both (examples,) as indices into `labels`."""
     confusion = np.zeros((len(labels), len(labels)), np.int64)
-    np.add.at(confusion, (truth, heard), 1)
+    np.add.at(confusion, (truth, answers), 1)
     return Evaluation(labels, confusion)
 
 

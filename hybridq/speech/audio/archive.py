@@ -236,10 +236,10 @@ def _start(response: http.client.HTTPResponse, url: str, archive: Archive) -> in
     """The byte that the answer starts with; UserError if it is part of a file of another size."""
     start, total = 0, response.headers.get("Content-Length", "")
     if response.status == HTTPStatus.PARTIAL_CONTENT:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if not found:
+        part = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        if not part:
             raise _no_use(url, "the server sends a part without saying which")
-        start, total = int(found[1]), found[2]
+        start, total = int(part[1]), part[2]
     if total.isdecimal() and int(total) != archive.size:
         raise _no_use(url, f"the server offers {total} bytes, the archive has {archive.size}")
     return start

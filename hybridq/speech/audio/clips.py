@@ -230,16 +230,16 @@ def _scan(root: Path) -> tuple[Files, Files, list[str]]:
             is_noise = folder.name == NOISE_FOLDER
             if (folder.name[0] in "_." and not is_noise) or not folder.is_dir():
                 continue
-            found: Files = {}
+            recordings: Files = {}
             has_folders = False
             with os.scandir(folder.path) as files:
                 for file in files:
                     if is_audio(file.name) and file.is_file():
-                        found[f"{folder.name}/{file.name}"] = file.stat()
+                        recordings[f"{folder.name}/{file.name}"] = file.stat()
                     elif file.is_dir():
                         has_folders = True
-            (noise if is_noise else clips).update(found)
-            if not found and not has_folders and not is_noise:
+            (noise if is_noise else clips).update(recordings)
+            if not recordings and not has_folders and not is_noise:
                 empty.append(folder.name)
     return clips, noise, sorted(empty)
 
@@ -286,7 +286,7 @@ def _split(path: str, lists: dict[str, dict[str, str]]) -> str:
 
 def _rule_in_words(listed: Iterable[str]) -> str:
     by_rule = [split for split in LISTS if split not in listed]
-    said = [LISTS[split] for split in LISTS if split in listed]
+    rules = [LISTS[split] for split in LISTS if split in listed]
     if by_rule:
-        said.append(f"{' and '.join(by_rule)} by speaker hash")
-    return ", ".join(said)
+        rules.append(f"{' and '.join(by_rule)} by speaker hash")
+    return ", ".join(rules)

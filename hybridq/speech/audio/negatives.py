@@ -56,12 +56,12 @@ def commands_of(labels: Sequence[str]) -> tuple[str, ...]:
 def present(audio: AudioSet, labels: Sequence[str]) -> tuple[str, ...]:
     """Those of the classes that an audio set has clips of, in any split."""
     words = {clip.word for clip in audio.clips}
-    found = words | {SILENCE if clip.word == SILENCE else UNKNOWN for clip in audio.official}
+    classes = words | {SILENCE if clip.word == SILENCE else UNKNOWN for clip in audio.official}
     if audio.noise:
-        found.add(SILENCE)
+        classes.add(SILENCE)
     if words.difference(labels):
-        found.add(UNKNOWN)
-    return tuple(label for label in labels if label in found)
+        classes.add(UNKNOWN)
+    return tuple(label for label in labels if label in classes)
 
 
 def unknown_words(audio: AudioSet, labels: Sequence[str], negatives: Negatives) -> tuple[str, ...]:
@@ -82,8 +82,8 @@ def selection(audio: AudioSet, labels: Sequence[str], split: str, negatives: Neg
         clips += official
         notes.append(f"{SILENCE}: {_silence_note(audio, len(official), pieces)}")
     if UNKNOWN in labels:
-        found, note = _unknown(audio, labels, split, negatives, len(commands))
-        clips += found
+        others, note = _unknown(audio, labels, split, negatives, len(commands))
+        clips += others
         notes.append(f"{UNKNOWN}: {note}")
     return Selection(tuple(clips), pieces, tuple(notes))
 

@@ -32,8 +32,8 @@ def made_silence(recordings: Sequence[Sound], samples: int, count: int, rng: np.
 
     A recording that is shorter than a piece is repeated; without recordings it is white noise.
     """
-    found = np.zeros((count, samples), np.int16)
-    for piece in found:
+    pieces = np.zeros((count, samples), np.int16)
+    for piece in pieces:
         if recordings:
             whole = recordings[int(rng.integers(len(recordings)))]
             if len(whole) < samples:
@@ -44,4 +44,4 @@ def made_silence(recordings: Sequence[Sound], samples: int, count: int, rng: np.
             sound = rng.standard_normal(samples, np.float32) * WHITE
         gain = 10 ** (rng.uniform(*LEVEL_DB) / 20) * (rng.random() >= STILL)
         piece[:] = np.clip(np.rint(sound * gain), -32768, 32767)
-    return found
+    return pieces

@@ -177,8 +177,8 @@ def _fill(folder: Path, people: list[Voice], settings: dict[str, Any], progress:
         for name, noise in noises.items():
             heard = _half(noise, "training")
             _write(folder / NOISE_FOLDER / f"{name}.flac", heard * 0.3 / np.max(np.abs(heard)))
-        said = espeak.say_all(take.utterance for take in takes)
-        for number, (take, samples) in enumerate(zip(takes, said, strict=True)):
+        spoken = espeak.say_all(take.utterance for take in takes)
+        for number, (take, samples) in enumerate(zip(takes, spoken, strict=True)):
             _write(folder / take.path, _record(take, _speech(samples, espeak.rate, take.voice), noises))
             advance(number + 1)
     for split, name in LISTS.items():
@@ -248,8 +248,8 @@ def _noises(espeak: Espeak, people: list[Voice], seed: int) -> dict[str, Signal]
     heard = [voice for voice in people if voice.split == "training"]
     for voice in heard[:: max(1, len(heard) // 8)]:
         text = " ".join(SENTENCES[index] for index in rng.permutation(len(SENTENCES)))
-        said = espeak.say(_utterance(voice, text, rng))
-        spoken = acoustics.normalised(_speech(said, espeak.rate, voice))
+        sentences = espeak.say(_utterance(voice, text, rng))
+        spoken = acoustics.normalised(_speech(sentences, espeak.rate, voice))
         babble += np.roll(np.resize(spoken, samples), rng.integers(samples)) * 10 ** (rng.uniform(-8, 0) / 20)
     noises["babble"] = acoustics.normalised(babble)
     return noises
