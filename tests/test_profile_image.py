@@ -151,7 +151,7 @@ def test_the_reference_network_is_the_measured_image():
 def test_why_figures_are_not_an_images_is_said():
     recipe = load_recipe(ROOT / "recipes" / "paper" / "hybrid.yaml")
     found = profile(graph_of(recipe), plan=recipe.plan, accounting="packed")
-    assert found.no_image.startswith("mfcc: its result is not on a grid of 8 bits")
+    assert found.no_image.startswith("input: its result is not on a grid of 8 bits")
     assert f"Not the figures of an image: {found.no_image}" in " ".join(repr(found).split())
     assert found.to_json()["no_image"] == found.no_image
     assert profile(graph_of(recipe), plan=recipe.plan).no_image == ""
