@@ -1,8 +1,9 @@
 """Fixtures shared by all tests."""
 
+import hashlib
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,34 @@ def move_in(tmp_path_factory: pytest.TempPathFactory) -> MoveIn:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     return moved_in
+
+
+@pytest.fixture(scope="session")
+def built_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `built_once` keeps programs."""
+    return tmp_path_factory.mktemp("built")
+
+
+@pytest.fixture
+def built_once(built_programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No compiler is asked for the program again that it has made of the same files with the same flags."""
+    from hybridq.image.toolchain import Compiler
+
+    build = Compiler.build
+
+    def once(compiler: Compiler, sources: Sequence[Path], output: Path, flags: Sequence[str] = ()) -> Path:
+        beside = sorted({file for source in sources for file in source.parent.iterdir() if file.is_file()})
+        others = [flag for flag in flags if not flag.startswith("-I")]
+        key = hashlib.sha256(repr([compiler.command, others, [path.name for path in sources]]).encode())
+        for file in beside:
+            key.update(file.name.encode() + file.read_bytes())
+        kept = built_programs / key.hexdigest()
+        if not kept.exists():
+            shutil.copyfile(build(compiler, sources, output, flags), kept)
+        shutil.copyfile(kept, output)
+        return output
+
+    monkeypatch.setattr(Compiler, "build", once)
 
 
 def command(*arguments: object) -> int:

@@ -43,7 +43,7 @@ PLACES = {
         Place("no epoch", f"{RUN}.metrics", lambda run, values, step=None: "MACC M" in values, behind=True),
         Place("a checkpoint not in its place", "os:replace", _file("checkpoint.npz")),
         Place("an epoch in the checkpoint alone", "os:replace", _file("checkpoint.npz"), behind=True),
-        Place("epochs in both", f"{RUN}.metrics", lambda run, values, step=None: step == 4, behind=True),
+        Place("epochs in both", f"{RUN}.metrics", lambda run, values, step=None: step == 3, behind=True),
         Place("half an artifact", "os:replace", _file("model.keras")),
         Place("all but its end", f"{RUN}.close", lambda run, error=None: run.name == "float"),
         Place("finished, with a checkpoint", f"{RUN}.close", lambda run, error=None: run.name == "float", behind=True),
@@ -55,7 +55,7 @@ PLACES = {
         Place("a worker with its first task", "hybridq.sweeps.worker:work"),
         Place("a worker in an epoch", f"{LOG}.batch", lambda log, epoch, *_: epoch == 4),
         Place("a worker that has not told", f"{RUN}.close", lambda run, error=None: not error, behind=True),
-        Place("the sweep of a worker", f"{LOG}.epoch", lambda log, row: log.run.name != "float", orphans=True),
+        Place("the sweep of a worker", f"{LOG}.epoch", lambda log, row: "narrow" in log.run.name, orphans=True),
     ),
 }
 

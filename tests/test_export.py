@@ -24,6 +24,7 @@ from hybridq.runs.verify import verify
 pytest.importorskip("elftools", reason="needs pip install hybridq[deploy]")
 pytest.importorskip("unicorn", reason="needs pip install hybridq[deploy]")
 
+pytestmark = pytest.mark.usefixtures("built_once")
 LABELS = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"]
 FRONT_END = {"sample_rate": 16000, "window": 512, "hop": 256, "transform": 512, "mel_bands": 40, "low_hz": 20.0}
 ABOUT = {

@@ -275,4 +275,4 @@ def test_clang_has_no_warnings_for_this_machine(tmp_path: Path) -> None:
     """gcc's are errors in all other tests; so are clang's for the Cortex-M4."""
     pytest.importorskip("ziglang", reason="needs pip install hybridq[deploy]")
     clang = toolchain.Compiler("clang", (sys.executable, "-m", "ziglang", "cc"))
-    clang.build(KERNELS, tmp_path / "kernels.so", ("-O2", "-shared", "-fPIC", "-fno-sanitize=undefined"))
+    clang.build(KERNELS, tmp_path / "kernels.so", ("-O0", "-shared", "-fPIC", "-fno-sanitize=undefined"))

@@ -11,6 +11,7 @@ from hybridq.integer.artefact import digest, load_network
 from hybridq.tracking import open_store
 from hybridq.tracking.metrics import METRICS
 
+pytestmark = pytest.mark.usefixtures("built_once")
 RECIPES = {
     "float": "model: {name: cnn, filters: [2, 4], linear: 4, dense: 4}\ntraining: {epochs: 2, batch: 16}\n",
     "grids": 'precision: {"*": {outputs: 8-bit}, "conv2d*": 8-bit, "dense*": binary, dense: 8-bit}\n',

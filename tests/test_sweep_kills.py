@@ -15,9 +15,9 @@ pytestmark = pytest.mark.slow
 RECIPE = """
 data: {words: ["yes", "no"]}
 model: {name: dnn, units: [4, 4]}
-training: {epochs: 6}
+training: {epochs: 4}
 """
-EPOCHS = 6
+EPOCHS = 4
 ARTIFACTS = {"recipe.yaml", "evaluation.json", "profile.json", "model/model.keras", "pictures/confusion matrix.png"}
 
 

@@ -25,8 +25,9 @@ from hybridq.tracking.metrics import mlflow_name
 pytestmark = pytest.mark.slow
 HOME = Path(__file__).parents[1]
 EPOCHS, LONG = 6, 20
+PAUSE = 0.05  # seconds between the epochs of those who write until they are told to stop
 WRITER = """
-import sys
+import sys, time
 from pathlib import Path
 from hybridq.tracking import open_store
 root, name, runs, epochs = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -38,6 +39,7 @@ for number in range(runs):
         run.dataset("voices", "ab" * 32, "/data/voices", words=["yes", "no"], synthetic=False)
         for epoch in range(1, epochs + 1):
             run.metrics({"training loss": number + 1 / epoch, "training accuracy %": epoch}, step=epoch)
+            time.sleep(float(sys.argv[6]))
         run.text("notes/last.txt", f"{name} {number}")
     print(name, number, flush=True)
 """
@@ -71,9 +73,9 @@ def server(started: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 def writer(
-    name: str, runs: int, experiment: str = "hybridq", epochs: int = EPOCHS, **extra: str
+    name: str, runs: int, experiment: str = "hybridq", epochs: int = EPOCHS, pause: float = 0, **extra: str
 ) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITER, "mlruns", name, str(runs), str(epochs), experiment]
+    command = [sys.executable, "-c", WRITER, "mlruns", name, str(runs), str(epochs), experiment, str(pause)]
     env = os.environ | {"PYTHONPATH": str(HOME)} | extra
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -194,8 +196,8 @@ def test_runs_outlive_a_restart_of_their_database_and_of_their_server(
         return sum(run.status == "FINISHED" and "writer" in run.params for run in where.runs())
 
     before = ended(store)
-    by_server = writer("f", 1000, epochs=LONG)
-    by_itself = writer("g", 1000, "direct", LONG, MLFLOW_TRACKING_URI=database.uri("runs"))  # no server between
+    by_server = writer("f", 1000, epochs=LONG, pause=PAUSE)
+    by_itself = writer("g", 1000, "direct", LONG, PAUSE, MLFLOW_TRACKING_URI=database.uri("runs"))  # no server between
     wait_for(lambda: ended(store) > before and ended(direct) > 0)
     database.stop()
     time.sleep(1.5)
