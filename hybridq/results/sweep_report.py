@@ -17,6 +17,7 @@ from hybridq.results.compare import has_result, reason, without_result
 from hybridq.results.comparison import SYNTHETIC_NOTE, Comparison
 from hybridq.results.diff import differing, recipe_of
 from hybridq.results.page import confusion, flash_by_layer, page, picture, plain_table, table, table_row
+from hybridq.results.scatter import frontier
 from hybridq.settings.units import format_size
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _results(comparison: Comparison) -> Iterator[Markup]:
     yield element("ul", *(element("li", line) for line in [*against, *comparison.notes()]))
     if any(row.flash_kib for row in comparison.rows):
         alt = "Test accuracy in percent over flash in KiB, by network"
-        yield picture(pictures.frontier(comparison), alt)
+        yield picture(frontier(comparison), alt)
 
 
 def _curves(groups: Mapping[str, Sequence[Member]], synthetic: bool) -> Iterator[Markup]:

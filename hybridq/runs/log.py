@@ -118,10 +118,11 @@ def log_result(run: Run, recipe: Recipe, data: Dataset, model: keras.Model, hist
     run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
     run.figure(pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer")
     if found.decisions and checked and checked.decisions:
-        curves = {"test": found.decisions, "validation": checked.decisions}
-        picture = pictures.decision_curves(curves, found.threshold, title=run.name, synthetic=synthetic)
+        splits = {"test": found.decisions, "validation": checked.decisions}
+        decisions = {split: decided.to_json(found.threshold) for split, decided in splits.items()}
+        picture = pictures.decision_curves(decisions, title=run.name, synthetic=synthetic)
         run.figure(picture, "false accepts over false rejects")
-        run.json("validation decision.json", checked.decisions.to_json(found.threshold))
+        run.json("validation decision.json", decisions["validation"])
         at = checked.decisions.threshold_at(USUAL_FALSE_ACCEPTS)
         run.metrics({} if at is None else {"validation threshold": at})
     run.metrics(found.metrics() | _validated(model, data) | {"training minutes": history.minutes})

@@ -21,7 +21,7 @@ from hybridq.profiler.render.words import verdict
 from hybridq.recipe.file import load_recipe
 from hybridq.results import compare
 from hybridq.results.comparison import Comparison
-from hybridq.results.pictures import frontier
+from hybridq.results.scatter import frontier
 from hybridq.runs.experiment import graph_of, open_dataset
 from hybridq.runs.run_recipe import fingerprint_of
 from hybridq.search.axes import Axis, axes_of, settings_of
