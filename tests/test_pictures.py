@@ -15,6 +15,7 @@ from test_compare import FIGURES, view
 
 from hybridq.precision import Precision
 from hybridq.results import pictures
+from hybridq.results.columns import Row
 from hybridq.results.compare import table
 from hybridq.results.comparison import Comparison
 from hybridq.results.pareto import front
@@ -139,11 +140,11 @@ def test_networks_stand_among_the_limits_of_their_classes() -> None:
 @settings(max_examples=10)
 @given(st.lists(st.tuples(st.sampled_from([80.0, 90.0, 400.0]), st.floats(90, 92)), min_size=1, max_size=6))
 def test_no_label_lies_on_another_however_close_the_networks_are(networks: list[tuple[float, float]]) -> None:
-    (row,) = table([view("hybrid")]).rows
-    rows = [
-        replace(row, network=f"hybrid, epochs {at}", flash_kib=flash, accuracy=mean, low=mean - 1, high=mean + 1)
-        for at, (flash, mean) in enumerate(networks)
-    ]
+    run, rows = view("hybrid"), []
+    for at, (flash, mean) in enumerate(networks):
+        accuracy = {"": mean, "low ": mean - 1, "high ": mean + 1}
+        figures = {f"test accuracy {end}%": value for end, value in accuracy.items()} | {"flash KiB": flash}
+        rows.append(Row(f"hybrid, epochs {at}", (replace(run, metrics={**run.metrics, **figures}),)))
     figure = frontier(Comparison(tuple(rows)))
     figure.savefig(io.BytesIO(), dpi=100)
     boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text().startswith("hybrid,")]

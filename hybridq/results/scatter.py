@@ -37,23 +37,24 @@ def frontier(comparison: Comparison, *, title: str = "Accuracy over flash") -> F
     fig = empty_figure(7.5, 4.6)
     axes = fig.add_subplot()
     rows, best = comparison.rows, comparison.front
-    ours = [(row, row.flash_kib) for row in rows if row.flash_kib]
+    ours = [(row, row["flash_kib"]) for row in rows if row["flash_kib"]]
     labels = []
     for at, (row, kib) in enumerate(ours):
-        below, above = row.accuracy - (row.low or row.accuracy), (row.high or row.accuracy) - row.accuracy
+        mean, low, high = row["accuracy"], row["low"], row["high"]
+        bars = [[mean - (low or mean)], [(high or mean) - mean]]
         style: dict[str, Any] = {"fmt": "o", "color": BLUE, "capsize": 4, "ms": 8}
-        label = "hybridq" + ", 95 % interval" * (row.low is not None) if at == 0 else None
-        axes.errorbar(kib, row.accuracy, [[below], [above]], label=label, **style)
+        label = "hybridq" + ", 95 % interval" * (low is not None) if at == 0 else None
+        axes.errorbar(kib, mean, bars, label=label, **style)
         if len(ours) > MOST_NAMED and row not in best:
             continue
         name = f"{shortened(row.network)}\n{kib:.0f} KiB"
         # Below the point: the front goes on to the right.
         place: dict[str, Any] = {"textcoords": "offset points", "va": "top", "fontsize": 9}
-        labels.append(axes.annotate(name, (kib, row.accuracy), (6, -3), **place))
+        labels.append(axes.annotate(name, (kib, mean), (6, -3), **place))
     if len(best) > 1:
-        steps = [row.flash_kib or 0.0 for row in best], [row.accuracy for row in best]
+        steps = [row["flash_kib"] or 0.0 for row in best], [row["accuracy"] for row in best]
         axes.step(*steps, where="post", color=GREEN, lw=1.5, zorder=0, label="Pareto front")
-    published = [row.published for row in rows if {"flash_mb", "accuracy"} <= set(row.published)]
+    published = [row["published"] for row in rows if {"flash_mb", "accuracy"} <= set(row["published"])]
     published = [figures for at, figures in enumerate(published) if figures not in published[:at]]
     for at, figures in enumerate(published):
         point = float(figures["flash_mb"]) * MIB / KIB, float(figures["accuracy"])
@@ -63,7 +64,7 @@ def frontier(comparison: Comparison, *, title: str = "Accuracy over flash") -> F
         place = {"textcoords": "offset points", "va": "center", "fontsize": 9, "ha": "right", "color": ORANGE}
         labels.append(axes.annotate(name, point, (-9, 0), **place))
     limit: list[Any] = []
-    board = next((100 * kib / row.flash_share for row, kib in ours if row.flash_share), None)
+    board = next((100 * kib / row["flash_share"] for row, kib in ours if row["flash_share"]), None)
     if board and comparison.clips == "test":  # plans and trials are chosen within narrower limits
         axes.axvline(board, color=GREY, ls=":")
         at_foot: dict[str, Any] = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points", "color": GREY}

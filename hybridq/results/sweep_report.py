@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hybridq.errors import UserError
 from hybridq.profiler.render.markup import Markup, element
 from hybridq.results import compare, pictures
+from hybridq.results.columns import SEED
 from hybridq.results.compare import has_result, reason, without_result
 from hybridq.results.comparison import SYNTHETIC_NOTE, Comparison
 from hybridq.results.diff import differing, recipe_of
@@ -23,7 +24,6 @@ from hybridq.settings.units import format_size
 if TYPE_CHECKING:
     from hybridq.tracking import RunView, Store
 
-SEED = "training.seed"
 CURVE = "validation accuracy %"
 COLUMNS_EXPLAINED = (
     "95 % interval: where the accuracy of one run lies, given so many test clips. Mean word accuracy: every word counts"
@@ -75,7 +75,7 @@ def sweep_report(store: Store, parent_id: str, failed: Mapping[str, str], taken:
     reasons = [(run.name, run.id[:8], reason(run)) for run in lost]
     reasons += [(name, "", why) for name, why in failed.items() if name not in [run.name for run in lost]]
     comparison = compare.table([member.run for member in members.values()]) if members else Comparison(())
-    groups = {row.network: [members[run] for run in row.runs] for row in comparison.rows}
+    groups = {row.network: [members[run.id] for run in row.runs] for row in comparison.rows}
     sections = [*_head(parent, comparison, members), *_failures(reasons, members)]
     if groups:
         sections += [
@@ -131,7 +131,7 @@ def _head(parent: RunView, comparison: Comparison, members: Mapping[str, Member]
 
 def _count_of(comparison: Comparison, members: Mapping[str, Member]) -> str:
     networks = ", ".join(row.network for row in comparison.rows)
-    seeds = sorted({seed for row in comparison.rows for seed in row.seeds}, key=lambda seed: (len(seed), seed))
+    seeds = sorted({seed for row in comparison.rows for seed in row["seeds"]}, key=lambda seed: (len(seed), seed))
     return f"{len(members)}: {networks}; seeds {', '.join(seeds)}" if members else "none"
 
 
@@ -172,7 +172,7 @@ def _results(comparison: Comparison) -> Iterator[Markup]:
     yield element("p", COLUMNS_EXPLAINED, class_="about")
     against = [f"Against {comparison.largest.network}, {line}." for line in comparison.differences()]
     yield element("ul", *(element("li", line) for line in [*against, *comparison.notes()]))
-    if any(row.flash_kib for row in comparison.rows):
+    if any(row["flash_kib"] for row in comparison.rows):
         alt = "Test accuracy in percent over flash in KiB, by network"
         yield picture(frontier(comparison), alt)
 
