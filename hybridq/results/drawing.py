@@ -39,7 +39,7 @@ def titled_figure(width: float, height: float, title: str, synthetic: bool) -> t
 
 
 def titled_figures(width: float, height: float, title: str, synthetic: bool, panels: int) -> tuple[Figure, list[Axes]]:
-    """The same with several pairs of axes beside each other, which share what is upwards."""
+    """A picture with several pairs of axes beside each other, which share what is upwards; inches."""
     fig = empty_figure(width, height)
     every = list(fig.subplots(1, panels, sharey=True, squeeze=False)[0])
     if panels == 1:

@@ -102,10 +102,10 @@ def _member(store: Store, run: RunView) -> Member:
 
 def _json(store: Store, run: RunView, name: str, *keys: str) -> Mapping[str, Any] | None:
     try:
-        found = json.loads(store.download(run.id, name).read_text(encoding="utf-8"))
+        data = json.loads(store.download(run.id, name).read_text(encoding="utf-8"))
     except (UserError, OSError, ValueError):  # not there, or not whole
         return None
-    return found if isinstance(found, dict) and all(key in found for key in keys) else None
+    return data if isinstance(data, dict) and all(key in data for key in keys) else None
 
 
 # ----------------------------------------------------------------------------------------------- sections
@@ -155,8 +155,8 @@ def _failures(reasons: Sequence[tuple[str, str, str]], members: Mapping[str, Mem
         yield plain_table(("run", "id", "reason"), reasons)
     for member in members.values():
         if member.missing:
-            said = f"{_label(member.run)} has not logged {', '.join(member.missing)}: the page is without it."
-            yield element("p", said, class_="warning")
+            warning = f"{_label(member.run)} has not logged {', '.join(member.missing)}: the page is without it."
+            yield element("p", warning, class_="warning")
 
 
 def _results(comparison: Comparison) -> Iterator[Markup]:
@@ -179,11 +179,11 @@ def _results(comparison: Comparison) -> Iterator[Markup]:
 
 def _curves(groups: Mapping[str, Sequence[Member]], synthetic: bool) -> Iterator[Markup]:
     curves = {name: [one.curve for one in members if one.curve] for name, members in groups.items()}
-    curves = {name: found for name, found in curves.items() if found}
+    curves = {name: seeds for name, seeds in curves.items() if seeds}
     if curves:
         yield element("h2", "Learning curves")
-        said = "Accuracy on the validation clips after each epoch; a line a run."
-        yield element("p", " ".join([said, *_starts(groups)]), class_="about")
+        about = "Accuracy on the validation clips after each epoch; a line a run."
+        yield element("p", " ".join([about, *_starts(groups)]), class_="about")
         fig = pictures.curves_together(curves, title="Validation accuracy", synthetic=synthetic)
         yield picture(fig, "Validation accuracy in percent by epoch")
 
@@ -192,12 +192,12 @@ def _starts(groups: Mapping[str, Sequence[Member]]) -> Iterator[str]:
     """Why some curves begin high: the networks that did not start from nothing."""
     for name, members in groups.items():
         recipe = members[0].recipe or {}
-        for key, said in (("start_from", "starts from the trained weights of"), ("teacher", "is taught by")):
+        for key, verb in (("start_from", "starts from the trained weights of"), ("teacher", "is taught by")):
             others = recipe.get(key)
             others = others if isinstance(others, list) else [others]
             names = [str(one.get("name", "another network")) for one in others if isinstance(one, Mapping)]
             if names:
-                yield f"{name} {said} {', '.join(dict.fromkeys(names))}."
+                yield f"{name} {verb} {', '.join(dict.fromkeys(names))}."
 
 
 def _confusions(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
@@ -205,13 +205,13 @@ def _confusions(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
 
     tables = []
     for name, members in groups.items():
-        found = [member.evaluation for member in members if member.evaluation]
-        if found:
-            counts = np.sum([one["confusion"] for one in found], axis=0)
-            seeds = f", {len(found)} seeds" if len(found) > 1 else ""
+        evaluations = [member.evaluation for member in members if member.evaluation]
+        if evaluations:
+            counts = np.sum([one["confusion"] for one in evaluations], axis=0)
+            seeds = f", {len(evaluations)} seeds" if len(evaluations) > 1 else ""
             right = f"{100 * np.trace(counts) / max(counts.sum(), 1):.1f} % of {counts.sum():,} clips right"
             caption = element("figcaption", f"{name}{seeds}: {right}")
-            tables.append(element("figure", caption, confusion(counts.tolist(), found[0]["labels"])))
+            tables.append(element("figure", caption, confusion(counts.tolist(), evaluations[0]["labels"])))
     if tables:
         yield element("h2", "Which words are confused")
         yield element(
@@ -225,11 +225,13 @@ def _confusions(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
 
 def _layers(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
     profiles = {name: next((one.profile for one in members if one.profile), None) for name, members in groups.items()}
-    networks = {name: {layer["name"]: layer for layer in found["layers"]} for name, found in profiles.items() if found}
+    networks = {
+        name: {layer["name"]: layer for layer in profile["layers"]} for name, profile in profiles.items() if profile
+    }
     if networks:
-        said = "KiB of weights with their precision, the largest layer first; all bars on one scale."
+        about = "KiB of weights with their precision, the largest layer first; all bars on one scale."
         yield element("h2", "Flash by layer")
-        yield element("p", said, class_="about")
+        yield element("p", about, class_="about")
         yield flash_by_layer(networks)
 
 

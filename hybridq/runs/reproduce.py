@@ -61,8 +61,8 @@ class Reproduction:
         """What the runs were made with, where it differs: the first run's, this one's."""
         tags = self.first.tags, self.again.tags
         names = [name for name in {**tags[0], **tags[1]} if name in MADE_WITH or name.startswith("version.")]
-        found = {name.removeprefix("mlflow.source.git."): tuple(each.get(name, "-") for each in tags) for name in names}
-        return {name: (pair[0], pair[1]) for name, pair in sorted(found.items()) if pair[0] != pair[1]}
+        pairs = {name.removeprefix("mlflow.source.git."): tuple(each.get(name, "-") for each in tags) for name in names}
+        return {name: (pair[0], pair[1]) for name, pair in sorted(pairs.items()) if pair[0] != pair[1]}
 
     def to_json(self) -> dict[str, Any]:
         """`{"schema": 1, "runs", "same", "same_weights", "verdict", "weights", "metrics", "differences"}`, in pairs."""

@@ -137,8 +137,8 @@ class Laboratory:
     def _finished(self, fingerprint: str, anew: bool) -> str | None:
         if fingerprint in self.done or anew:
             return self.done.get(fingerprint)
-        found = [run for run in self._equal(fingerprint) if run.status == "FINISHED"]
-        return found[-1].id if found else None
+        finished = [run for run in self._equal(fingerprint) if run.status == "FINISHED"]
+        return finished[-1].id if finished else None
 
     def _equal(self, fingerprint: str) -> list[RunView]:
         return [run for run in self.store.runs() if run.tags.get(FINGERPRINT) == fingerprint]

@@ -85,5 +85,5 @@ _HEADINGS = ("commands", "missed", "%", "false alarms/h", "on commands", "on oth
 
 def _cells(one: Outcome) -> list[str]:
     latency = "-" if one.latency is None else f"{one.latency:.0f}"
-    missed = [str(one.commands), str(one.commands - one.found), f"{one.missed:.1f}"]
+    missed = [str(one.commands), str(one.commands - one.hits), f"{one.missed:.1f}"]
     return [*missed, f"{one.false_alarms_per_hour:.1f}", *map(str, one.false_alarms.values()), latency]
