@@ -70,14 +70,17 @@ class EpochLog:
     run: Run
 
     def begin(self, epochs: Sequence[Epoch]) -> None:
+        """The epochs that a checkpoint brings along, before the first new one."""
         for epoch in epochs:  # its process may have been killed between the checkpoint and the store
             self._log(epoch)
         self.other.begin(epochs)
 
     def batch(self, epoch: int, share: float, accuracy: float) -> None:
+        """How far an epoch has come (share of its batches), and the training accuracy so far (percent)."""
         self.other.batch(epoch, share, accuracy)
 
     def epoch(self, epoch: Epoch) -> None:
+        """An epoch that has ended."""
         self._log(epoch)
         self.other.epoch(epoch)
 

@@ -38,6 +38,7 @@ class Reproduction:
 
     @property
     def same_weights(self) -> bool:
+        """Whether the weights are equal to the last bit, by their digests."""
         return self.weights[0] == self.weights[1]
 
     @property
@@ -48,6 +49,7 @@ class Reproduction:
 
     @property
     def verdict(self) -> str:
+        """The answer in words; where the accuracy differs, by how much and whether chance explains it."""
         if self.same_weights:
             return "the same: every weight, to the last bit"
         if self.same:
@@ -79,6 +81,7 @@ class Reproduction:
         }
 
     def to_rich(self) -> RenderableType:
+        """The figures of both runs, what differs in what they were made with, and the verdict, for a terminal."""
         from rich.box import SIMPLE_HEAD
         from rich.console import Group
         from rich.table import Table

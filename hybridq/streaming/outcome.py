@@ -38,6 +38,7 @@ class Outcome:
 
     @property
     def false_alarms_per_hour(self) -> float:
+        """Of all kinds together."""
         return 3600 * sum(self.false_alarms.values()) / self.seconds
 
     @property
@@ -46,6 +47,7 @@ class Outcome:
         return float(np.median(self.latencies)) if self.latencies else None
 
     def to_json(self) -> dict[str, Any]:
+        """Counts, rates, and the latency (ms): its median and its 90th percentile; null without a hit."""
         return {
             "threshold": self.threshold,
             "commands": self.commands,

@@ -28,16 +28,16 @@ class Request:
 
 @dataclass(frozen=True)
 class StreamEvaluation:
-    """A network on long audio: by SNR its outcome at the rule's threshold, and over all thresholds."""
+    """A network on long audio: by SNR (dB) its outcome at the rule's threshold, and over all thresholds."""
 
     name: str
-    counts: str
+    counts: str  # which of its two forms was heard: INTEGER or KERAS of `hybridq.runs.measurement`
     request: Request
     settings: DecisionSettings
     at: Mapping[float, Outcome]
-    curves: Mapping[float, tuple[Outcome, ...]]
-    truth: tuple[dict[str, Any], ...]
-    cost: Reuse | None
+    curves: Mapping[float, tuple[Outcome, ...]]  # by rising threshold, the same ones at every SNR
+    truth: tuple[dict[str, Any], ...]  # what is said when, scene by scene: `Scene.truth()`
+    cost: Reuse | None  # None for an integer network's file, which does not say what it was made from
     synthetic: bool
 
     @property

@@ -61,6 +61,7 @@ class Scene:
 
     @property
     def seconds(self) -> float:
+        """How long it lasts."""
         return len(self.sound) / self.sample_rate
 
     def truth(self) -> dict[str, Any]:

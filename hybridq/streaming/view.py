@@ -16,6 +16,7 @@ from rich.text import Text
 from hybridq.streaming.outcome import Outcome
 from hybridq.streaming.result import StreamEvaluation
 from hybridq.streaming.rule import Moment
+from hybridq.tracking.run import SYNTHETIC_WARNING
 
 LAST = 8  # commands in the live view
 BAR = 40  # columns
@@ -59,7 +60,7 @@ def _bars(
 
 def evaluation_table(result: StreamEvaluation) -> RenderableType:
     """By SNR and of all; of validation clips also what other thresholds would give."""
-    synthetic = "\nsynthetic voices: for trying the tool, not a result" if result.synthetic else ""
+    synthetic = f"\n{SYNTHETIC_WARNING}" if result.synthetic else ""
     head = (
         f"{result.name} ({result.counts}): {result.whole.seconds / 60:.0f} minutes of {result.request.split} clips, "
         f"threshold {result.settings.threshold:g}, an inference every {result.settings.every} columns{synthetic}"

@@ -249,6 +249,7 @@ def _point(metric: Any) -> tuple[str, int, float | None]:
 
 
 def cut(text: str, limit: int) -> str:
+    """The text, or as much of it as fits into so many characters with an ellipsis behind it."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
