@@ -98,11 +98,11 @@ def test_seeds_become_one_row_with_spread() -> None:
     rerun = view("fp32", 1, shift=0.6, minutes=9)  # the same seed again: the newest counts
     comparison = table([*runs, rerun])
     (row,) = comparison.rows
-    assert row.seeds == ("0", "1", "2")
-    assert rerun.id in row.runs
-    assert runs[1].id not in row.runs
-    assert row.accuracy == pytest.approx(92.6)
-    assert row.accuracy_spread == pytest.approx(0.4583, abs=1e-4)
+    assert row["seeds"] == ("0", "1", "2")
+    assert rerun.id in row["runs"]
+    assert runs[1].id not in row["runs"]
+    assert row["accuracy"] == pytest.approx(92.6)
+    assert row["accuracy_spread"] == pytest.approx(0.4583, abs=1e-4)
     assert "92.6 ± 0.5" in printed(comparison)
 
 
@@ -115,7 +115,7 @@ def test_networks_in_integers_have_a_column_that_fits() -> None:
             more = {} if accuracy is None else {"integer test accuracy %": accuracy + 0.5 * seed}
             runs.append(replace(run, metrics={**run.metrics, **more}))
     comparison = table(runs)
-    assert [row.integer_accuracy for row in comparison.rows] == [None, pytest.approx(91.1), pytest.approx(90.7)]
+    assert [row["integer_accuracy"] for row in comparison.rows] == [None, pytest.approx(91.1), pytest.approx(90.7)]
     for shown in (printed(comparison), printed(table(runs, each=True))):
         assert max(map(len, shown.splitlines())) <= 100
         assert "Integer accuracy: in integers alone" in shown
@@ -280,7 +280,7 @@ def test_the_place_of_the_data_makes_no_other_row_where_the_data_is_known() -> N
         view("fp32", seed, params={"training.seed": str(seed), "data.source": where}, tags={"data.digest": "d1"})
         for seed, where in enumerate(("/here", "/there"))
     ]
-    assert [row.seeds for row in table(runs).rows] == [("0", "1")]
+    assert [row["seeds"] for row in table(runs).rows] == [("0", "1")]
     other = view("fp32", params={"training.seed": "0"}, tags={"data.digest": "d2", "data.name": "mine"})
     assert {row.network for row in table([*runs, other]).rows} == {
         "fp32, data Speech Commands v0.02",
@@ -381,7 +381,7 @@ def test_trials_are_compared_on_validation_clips_and_only_where_they_are_asked_f
     runs = [tested, trial("int8", 93.5, 1), trial("hybrid", 93.75, 2)]
     assert newest(runs) == [tested]
     found = table(runs)
-    assert (found.clips, [row.accuracy for row in found.rows]) == ("validation", [94.0, 93.5, 93.75])
+    assert (found.clips, [row["accuracy"] for row in found.rows]) == ("validation", [94.0, 93.5, 93.75])
     assert [row.network for row in found.front] == ["hybrid", "fp32"]
     assert "published" not in printed(found)
     assert "Accuracy on the validation clips" in printed(found)

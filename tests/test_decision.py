@@ -11,6 +11,7 @@ from hybridq.speech.decision import (
     FALSE_REJECTS,
     NEW_WORDS,
     OTHER_WORDS,
+    RATES,
     SILENT,
     TRAINED_WORDS,
     WRONG,
@@ -18,6 +19,7 @@ from hybridq.speech.decision import (
     decisions,
     softmax,
 )
+from hybridq.tracking.metrics import METRICS
 
 LABELS = ("yes", "no", "_silence_", "_unknown_")
 SAID = ("yes", "yes", "no", "cat", "cat", "visual", "", "_silence_")
@@ -53,6 +55,10 @@ def test_rates_of_a_small_example():
     assert example().rates(0.6)[FALSE_ACCEPTS] == Rate(2, 5)  # 0.6 itself is enough
     assert example().rates(0.85)[FALSE_REJECTS] == Rate(2, 3)
     assert example().rates(0.85)[WRONG] == Rate(0, 3)
+
+
+def test_every_rate_is_a_metric_of_a_run_of_which_less_is_better():
+    assert [METRICS[f"test {rate} %"].better for rate in RATES] == ["lower"] * len(RATES)
 
 
 def test_the_threshold_for_a_share_of_false_accepts():

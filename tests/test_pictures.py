@@ -15,10 +15,12 @@ from test_compare import FIGURES, view
 
 from hybridq.precision import Precision
 from hybridq.results import pictures
+from hybridq.results.columns import Row
 from hybridq.results.compare import table
 from hybridq.results.comparison import Comparison
 from hybridq.results.pareto import front
-from hybridq.search.sensitivity import Change, Score, Sensitivity
+from hybridq.results.scatter import frontier, memory_over_operations
+from hybridq.search.sensitivity import Change, Score, Sensitivity, picture
 from hybridq.speech.decision import decisions, softmax
 
 WORDS = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"]
@@ -77,11 +79,10 @@ def draw(kind: str, *, synthetic: bool = False) -> Any:
     if kind == "flash_by_layer":
         return pictures.flash_by_layer(profile(), title="hybrid", synthetic=synthetic)
     if kind == "decision_curves":
-        return pictures.decision_curves(
-            {"test": decided(0), "validation": decided(1)}, 0.4, title="hybrid", synthetic=synthetic
-        )
+        splits = {"test": decided(0).to_json(0.4), "validation": decided(1).to_json(0.4)}
+        return pictures.decision_curves(splits, title="hybrid", synthetic=synthetic)
     tags = {"data.synthetic": "true"} if synthetic else {}
-    return pictures.frontier(table([view(name, tags=tags) for name in FIGURES]))
+    return frontier(table([view(name, tags=tags) for name in FIGURES]))
 
 
 def texts(figure: Any) -> str:
@@ -129,7 +130,7 @@ def test_curves_of_several_runs_stand_together() -> None:
 def test_networks_stand_among_the_limits_of_their_classes() -> None:
     """The eighth family has no colour of its own: it is named beside its point."""
     families = {f"family {at}": [(0.5 * at + 1, 40.0 + at)] for at in range(8)}
-    figure = pictures.memory_over_operations(families, {"S": (6.0, 80.0), "M": (20.0, 200.0)})
+    figure = memory_over_operations(families, {"S": (6.0, 80.0), "M": (20.0, 200.0)})
     figure.savefig(io.BytesIO())
     assert all(name in texts(figure) for name in (*families, "S: 80 KB, 6 M", "M: 200 KB, 20 M"))
     corners = [line.get_xydata()[1].tolist() for line in figure.axes[0].lines if line.get_linestyle() == "--"]
@@ -139,12 +140,12 @@ def test_networks_stand_among_the_limits_of_their_classes() -> None:
 @settings(max_examples=10)
 @given(st.lists(st.tuples(st.sampled_from([80.0, 90.0, 400.0]), st.floats(90, 92)), min_size=1, max_size=6))
 def test_no_label_lies_on_another_however_close_the_networks_are(networks: list[tuple[float, float]]) -> None:
-    (row,) = table([view("hybrid")]).rows
-    rows = [
-        replace(row, network=f"hybrid, epochs {at}", flash_kib=flash, accuracy=mean, low=mean - 1, high=mean + 1)
-        for at, (flash, mean) in enumerate(networks)
-    ]
-    figure = pictures.frontier(Comparison(tuple(rows)))
+    run, rows = view("hybrid"), []
+    for at, (flash, mean) in enumerate(networks):
+        accuracy = {"": mean, "low ": mean - 1, "high ": mean + 1}
+        figures = {f"test accuracy {end}%": value for end, value in accuracy.items()} | {"flash KiB": flash}
+        rows.append(Row(f"hybrid, epochs {at}", (replace(run, metrics={**run.metrics, **figures}),)))
+    figure = frontier(Comparison(tuple(rows)))
     figure.savefig(io.BytesIO(), dpi=100)
     boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text().startswith("hybrid,")]
     assert len(boxes) == len(networks)
@@ -165,7 +166,7 @@ def test_the_sensitivities_are_drawn_and_a_missing_one_is_left_blank() -> None:
     measured = [("conv2d", Precision.BINARY, 0.25, 3.1), ("dense", Precision.INT4, -0.01, -0.1)]
     changes = tuple(Change(layer, to, 2048, score, rise, drop, "") for layer, to, rise, drop in measured)
     found = Sensitivity("kws", "clips", True, 400, 1, 9000, own, score, changes, {"dense binary": "out of memory"})
-    figure = pictures.sensitivities(found)
+    figure = picture(found)
     figure.savefig(io.BytesIO())
     shown = texts(figure)
     for expected in ("+0.250", "-0.010", "+3.10", "2.0", "conv2d", "4-bit", "after 1 epoch;", "synthetic voices"):

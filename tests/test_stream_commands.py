@@ -14,8 +14,9 @@ from hybridq.integer.artefact import load_network, save_network
 from hybridq.pretrained import networks
 from hybridq.runs.load_network import find_trained
 from hybridq.streaming import sources, view
-from hybridq.streaming.evaluation import Request, evaluate
+from hybridq.streaming.evaluation import evaluate
 from hybridq.streaming.listening import listen, spotter
+from hybridq.streaming.result import Request
 from hybridq.streaming.rule import Rule, settings_of
 from hybridq.tracking import open_store
 from hybridq.tracking.metrics import METRICS

@@ -150,17 +150,17 @@ def test_an_outcome_by_hand():
         moment(126_000, "no", 0.6),
     ]
     found = outcome(stream, QUIET, 0.0, refractory=0)
-    assert (found.commands, found.found, found.missed) == (2, 2, 0)
+    assert (found.commands, found.hits, found.missed) == (2, 2, 0)
     assert found.latencies == (-125.0, 500.0)
     assert found.latency == 187.5
     assert found.false_alarms == dict(zip(PLACES, (2, 1, 2), strict=True))
     assert found.false_alarms_per_hour == 5 * 360
     strict = outcome(stream, QUIET, 0.8, refractory=0)
-    assert (strict.found, sum(strict.false_alarms.values())) == (1, 4)
+    assert (strict.hits, sum(strict.false_alarms.values())) == (1, 4)
     rested = outcome(stream, QUIET, 0.0, refractory=16_000)  # the first one takes the place of the true one
-    assert rested.latencies == (750.0,) or rested.found < 2
+    assert rested.latencies == (750.0,) or rested.hits < 2
     both = together([found, strict])
-    assert (both.commands, both.found, both.seconds) == (4, 3, 20)
+    assert (both.commands, both.hits, both.seconds) == (4, 3, 20)
     assert both.false_alarms_per_hour == 9 * 180
 
 
@@ -169,8 +169,8 @@ def test_every_command_that_is_heard_is_found_or_a_false_alarm(stream):
     found = [moment(*one) for one in sorted(stream)]
     for one in curve(found, QUIET, Rule(0.5, 4, 1, 1000)):
         hits = sum(hit for _, hit in heard(found, one.threshold, 1000))
-        assert hits == one.found + sum(one.false_alarms.values())
-        assert len(one.latencies) == one.found <= one.commands
+        assert hits == one.hits + sum(one.false_alarms.values())
+        assert len(one.latencies) == one.hits <= one.commands
 
 
 def test_nothing_heard_is_all_missed():

@@ -18,7 +18,7 @@ from hybridq.profiler.hello_edge import Size, size  # noqa: E402
 from hybridq.recipe.file import load_recipe  # noqa: E402
 from hybridq.recipe.sections import Published  # noqa: E402
 from hybridq.results.drawing import save  # noqa: E402
-from hybridq.results.pictures import memory_over_operations  # noqa: E402
+from hybridq.results.scatter import memory_over_operations  # noqa: E402
 from hybridq.runs.experiment import graph_of  # noqa: E402
 
 ZOO = ROOT / "recipes" / "zoo"

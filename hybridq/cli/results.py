@@ -80,7 +80,7 @@ def compare(
     print_result(comparison, format_)
     if pareto:
         from hybridq.results.drawing import save
-        from hybridq.results.pictures import frontier
+        from hybridq.results.scatter import frontier
 
         save(frontier(comparison), pareto)
         print(f"{pareto}: on the front {', '.join(row.network for row in comparison.front)}", file=sys.stderr)
@@ -161,9 +161,8 @@ def _draw(measurement: Measurement, name: str, split: str, file: Path) -> None:
     if not measurement.decisions or not measurement.decisions.others:
         raise UserError("--picture: this network has no clips to accept falsely: no class of silence or unknown words")
     try:
-        decision_curves(
-            {split: measurement.decisions}, measurement.threshold, title=name, synthetic=measurement.synthetic
-        ).savefig(file)
+        decisions = {split: measurement.decisions.to_json(measurement.threshold)}
+        decision_curves(decisions, title=name, synthetic=measurement.synthetic).savefig(file)
     except (OSError, ValueError) as error:  # ValueError: a suffix that is no format
         raise UserError(f"--picture {file}: {error}") from error
 

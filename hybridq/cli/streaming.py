@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hybridq.cli.options import Data, Format, TableOrJson, print_result, source_of, table_or_json, the_store
+from hybridq.cli.options import Data, Format, TableOrJson, print_json, source_of, table_or_json, the_store
 from hybridq.errors import UserError
 
 SNRS = (20.0, 10.0, 0.0)
@@ -104,9 +104,12 @@ def stream_eval(
     format_: TableOrJson = Format.table,
 ) -> None:
     """Measure a network on long audio: false alarms per hour, missed commands, latency; logged to its run."""
+    from hybridq.cli.console import console
     from hybridq.runs.load_network import find_trained, is_path
-    from hybridq.streaming.evaluation import Request, evaluate, record
+    from hybridq.streaming.evaluation import evaluate, record
+    from hybridq.streaming.result import Request
     from hybridq.streaming.rule import settings_of
+    from hybridq.streaming.view import evaluation_table
 
     table_or_json("stream-eval", format_)
     store = None if is_path(run_or_model) else the_store()
@@ -116,7 +119,10 @@ def stream_eval(
     )
     levels = tuple(dict.fromkeys(snr or SNRS))
     evaluation = evaluate(trained, settings, Request(source_of(data), split.value, levels, 60 * minutes, seed, keep))
-    print_result(evaluation, format_)
+    if format_ is Format.json:
+        print_json(evaluation.to_json())
+    else:
+        console().print(evaluation_table(evaluation))
     if picture:
         from hybridq.results.drawing import save
         from hybridq.streaming.picture import alarm_curves

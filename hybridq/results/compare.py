@@ -5,20 +5,18 @@ Runs of one recipe that differ only in the seed make one row, with mean and spre
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
-from hybridq.results.comparison import Clips, Comparison, Row
+from hybridq.results.columns import ACCURACY, SEED, Clips, Row
+from hybridq.results.comparison import Comparison
 from hybridq.results.query import ordered
 
 if TYPE_CHECKING:
     from hybridq.tracking import RunView
 
-ACCURACY = {"test": "test accuracy %", "validation": "validation accuracy best %"}  # by the clips measured on
-SEED = "training.seed"
 SOURCE = "data.source"
 NOT_TOLD = ("name", SOURCE, SEED)  # parameters that never tell two rows of one recipe apart
 LONGEST = 40  # characters of a value in the name of a row
@@ -42,10 +40,10 @@ def table(runs: Sequence[RunView], *, sort: str = "", each: bool = False) -> Com
     if not groups:
         reasons = f": {'; '.join(left_out)}" if left_out else ""
         raise UserError(f"no finished run to compare{reasons}")
-    rows: list[Sequence[RunView]] = [list(seeds.values()) for seeds in groups.values()]
-    names = _names([row[0] for row in rows])
-    found = (_row(row, names[_kind(row[0])], clips) for row in ordered(rows, sort or "-flash"))
-    return Comparison(tuple(found), tuple(left_out), each, clips)
+    of_one_row = [list(seeds.values()) for seeds in groups.values()]
+    names = _names([runs[0] for runs in of_one_row])
+    rows = (Row(names[_kind(runs[0])], tuple(runs), clips) for runs in ordered(of_one_row, sort or "-flash"))
+    return Comparison(tuple(rows), tuple(left_out), each, clips)
 
 
 def newest(runs: Sequence[RunView]) -> list[RunView]:
@@ -109,64 +107,18 @@ def _kind(run: RunView) -> Kind:
 
 def _names(runs: Sequence[RunView]) -> dict[Kind, str]:
     """The name of each kind of run: the recipe's, and the settings that differ where a recipe has several kinds."""
-    found = {}
+    names = {}
     for run in runs:
         beside = [other for other in runs if _network(other) == _network(run)]
         keys = dict.fromkeys(key for other in beside for key in other.params if key not in NOT_TOLD)
         telling = [key for key in keys if len({other.params.get(key) for other in beside}) > 1]
-        told = [f"{key.rpartition('.')[2]} {_cut(run.params.get(key, '-'))}" for key in telling]
+        details = [f"{key.rpartition('.')[2]} {_cut(run.params.get(key, '-'))}" for key in telling]
         for tag, length in (("data.name", LONGEST), ("data.digest", 8)):
-            if not told and len({other.tags.get(tag) for other in beside}) > 1:
-                told = [f"data {run.tags.get(tag, '-')[:length]}"]
-        found[_kind(run)] = ", ".join([_network(run), *told])
-    return found
+            if not details and len({other.tags.get(tag) for other in beside}) > 1:
+                details = [f"data {run.tags.get(tag, '-')[:length]}"]
+        names[_kind(run)] = ", ".join([_network(run), *details])
+    return names
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-def _row(runs: Sequence[RunView], network: str, clips: Clips) -> Row:
-    first, accuracy, tested = runs[0], ACCURACY[clips], clips == "test"
-
-    def mean(name: str) -> float | None:
-        values = [run.metrics[name] for run in runs if name in run.metrics]
-        return statistics.fmean(values) if values else None
-
-    def spread(name: str) -> float | None:
-        values = [run.metrics[name] for run in runs if name in run.metrics]
-        return statistics.stdev(values) if len(values) > 1 else None
-
-    fits = mean("fits")
-    marked = "published."
-    return Row(
-        network=network,
-        runs=tuple(run.id for run in runs),
-        seeds=tuple(run.params.get(SEED, "") for run in runs),
-        data=first.tags.get("data.name", first.params.get("data.source", "")),
-        words=tuple(first.tags.get("data.words", "").split()),
-        synthetic=first.tags.get("data.synthetic") == "true",
-        accuracy=statistics.fmean(run.metrics[accuracy] for run in runs),
-        accuracy_spread=spread(accuracy),
-        low=mean(f"{clips} accuracy low %"),
-        high=mean(f"{clips} accuracy high %"),
-        word_accuracy=mean(f"{clips} mean word accuracy %"),
-        word_accuracy_spread=spread(f"{clips} mean word accuracy %"),
-        integer_accuracy=mean(f"integer {clips} accuracy %"),
-        integer_accuracy_spread=spread(f"integer {clips} accuracy %"),
-        flash_kib=mean("flash KiB"),
-        flash_published_rule_kib=mean("flash as published KiB"),
-        ram_kib=mean("RAM KiB"),
-        macc_m=mean("MACC M"),
-        flash_share=mean("flash share %"),
-        ram_share=mean("RAM share %"),
-        fits=None if fits is None else fits == 1,
-        minutes=mean("training minutes"),
-        helped=first.tags.get("training.synthetic") == "true",
-        backends=tuple(sorted({run.tags["backend"] for run in runs if "backend" in run.tags})),
-        published={
-            key.removeprefix(marked): value
-            for key, value in {**first.params, **first.tags}.items()
-            if tested and key.startswith(marked) and value not in ("", "None", "null")
-        },
-    )

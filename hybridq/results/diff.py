@@ -63,7 +63,7 @@ class RunDiff:
         return out.getvalue()
 
     def to_markdown(self) -> str:
-        """The same as a table for a README."""
+        """A table for a README, a line for each difference."""
         rows = [("", "", *self.names), ("---",) * 4]
         rows += [(line.section, line.key, line.left, line.right) for line in self.lines]
         return "".join(
@@ -98,7 +98,7 @@ def run_diff(store: Store, left: str, right: str) -> RunDiff:
         ("made with", differing([_made_with(run) for run in runs])),
         ("figures", [(name, _figures(name, runs)) for name in _figure_names(runs)]),
     )
-    lines = [Line(section, key, *texts) for section, found in parts for key, texts in found]
+    lines = [Line(section, key, *texts) for section, part in parts for key, texts in part]
     names = [f"{run.name} ({run.id[:8]})" for run in runs]
     return RunDiff((names[0], names[1]), tuple(lines))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import NotWritable, UserError
+from hybridq.tracking.run import SYNTHETIC_WARNING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +40,7 @@ def titled_figure(width: float, height: float, title: str, synthetic: bool) -> t
 
 
 def titled_figures(width: float, height: float, title: str, synthetic: bool, panels: int) -> tuple[Figure, list[Axes]]:
-    """The same with several pairs of axes beside each other, which share what is upwards."""
+    """A picture with several pairs of axes beside each other, which share what is upwards; inches."""
     fig = empty_figure(width, height)
     every = list(fig.subplots(1, panels, sharey=True, squeeze=False)[0])
     if panels == 1:
@@ -51,7 +52,7 @@ def titled_figures(width: float, height: float, title: str, synthetic: bool, pan
 
 def titled(text: str, synthetic: bool) -> str:
     """A title, which says where figures are those of synthetic voices."""
-    return f"{text}\nsynthetic voices: for trying the tool, not a result" if synthetic else text
+    return f"{text}\n{SYNTHETIC_WARNING}" if synthetic else text
 
 
 def plain_logarithmic(*axes: Axis) -> None:

@@ -10,8 +10,8 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
 
     A point is on it if every other one costs more or gains less.
     """
-    found: list[int] = []
+    on_front: list[int] = []
     for place in sorted(range(len(points)), key=lambda place: (points[place][0], -points[place][1])):
-        if not found or points[place][1] > points[found[-1]][1]:
-            found.append(place)
-    return found
+        if not on_front or points[place][1] > points[on_front[-1]][1]:
+            on_front.append(place)
+    return on_front

@@ -60,13 +60,13 @@ class Filter:
 
         A run without the value does not, unless it never ended: then nobody knows, and it is kept to be named.
         """
-        found = value(run, self.column)
-        if found is None:
+        logged = value(run, self.column)
+        if logged is None:
             return run.status != "FINISHED"
-        left, right = number(found), number(self.value)
+        left, right = number(logged), number(self.value)
         if left is not None and right is not None:
             return OPERATORS[self.sign](left, right)
-        return self.sign in ("=", "!=") and OPERATORS[self.sign](str(found), self.value)
+        return self.sign in ("=", "!=") and OPERATORS[self.sign](str(logged), self.value)
 
 
 def filtered(runs: Sequence[RunView], conditions: Iterable[str]) -> list[RunView]:
@@ -81,11 +81,11 @@ def filtered(runs: Sequence[RunView], conditions: Iterable[str]) -> list[RunView
 def ordered(groups: Sequence[Sequence[RunView]], column: str) -> list[Sequence[RunView]]:
     """Groups of runs by the mean of a column, or by its text; "-flash" is descending. Those without it come last."""
     name = find(column.removeprefix("-"), [run for group in groups for run in group], f"--sort {column}")
-    found = [(_of_group(group, name), group) for group in groups]
-    numeric = all(isinstance(one, float | None) for one, _ in found)
-    there = [(one if numeric else str(one), group) for one, group in found if one is not None]
+    keys = [(_of_group(group, name), group) for group in groups]
+    numeric = all(isinstance(key, float | None) for key, _ in keys)
+    there = [(key if numeric else str(key), group) for key, group in keys if key is not None]
     there.sort(key=lambda pair: pair[0], reverse=column.startswith("-"))
-    return [group for _, group in there] + [group for one, group in found if one is None]
+    return [group for _, group in there] + [group for key, group in keys if key is None]
 
 
 def value(run: RunView, column: str) -> float | str | None:
@@ -95,10 +95,10 @@ def value(run: RunView, column: str) -> float | str | None:
     return run.metrics.get(column, run.params.get(column))
 
 
-def number(found: float | str) -> float | None:
+def number(text: float | str) -> float | None:
     """The value as a number, if it is one."""
     try:
-        return float(found)
+        return float(text)
     except ValueError:
         return None
 
@@ -133,8 +133,8 @@ def _filter(text: str, runs: Sequence[RunView]) -> Filter:
 
 
 def _of_group(group: Sequence[RunView], column: str) -> float | str | None:
-    found = [one for one in (value(run, column) for run in group) if one is not None]
-    numbers = [one for one in map(number, found) if one is not None]
-    if found and len(numbers) == len(found):
+    values = [one for one in (value(run, column) for run in group) if one is not None]
+    numbers = [one for one in map(number, values) if one is not None]
+    if values and len(numbers) == len(values):
         return statistics.fmean(numbers)
-    return str(found[0]) if found else None
+    return str(values[0]) if values else None

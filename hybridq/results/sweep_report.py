@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 from hybridq.errors import UserError
 from hybridq.profiler.render.markup import Markup, element
 from hybridq.results import compare, pictures
+from hybridq.results.columns import SEED
 from hybridq.results.compare import has_result, reason, without_result
 from hybridq.results.comparison import SYNTHETIC_NOTE, Comparison
 from hybridq.results.diff import differing, recipe_of
 from hybridq.results.page import confusion, flash_by_layer, page, picture, plain_table, table, table_row
+from hybridq.results.scatter import frontier
 from hybridq.settings.units import format_size
 
 if TYPE_CHECKING:
     from hybridq.tracking import RunView, Store
 
-SEED = "training.seed"
 CURVE = "validation accuracy %"
 COLUMNS_EXPLAINED = (
     "95 % interval: where the accuracy of one run lies, given so many test clips. Mean word accuracy: every word counts"
@@ -74,7 +75,7 @@ def sweep_report(store: Store, parent_id: str, failed: Mapping[str, str], taken:
     reasons = [(run.name, run.id[:8], reason(run)) for run in lost]
     reasons += [(name, "", why) for name, why in failed.items() if name not in [run.name for run in lost]]
     comparison = compare.table([member.run for member in members.values()]) if members else Comparison(())
-    groups = {row.network: [members[run] for run in row.runs] for row in comparison.rows}
+    groups = {row.network: [members[run.id] for run in row.runs] for row in comparison.rows}
     sections = [*_head(parent, comparison, members), *_failures(reasons, members)]
     if groups:
         sections += [
@@ -101,10 +102,10 @@ def _member(store: Store, run: RunView) -> Member:
 
 def _json(store: Store, run: RunView, name: str, *keys: str) -> Mapping[str, Any] | None:
     try:
-        found = json.loads(store.download(run.id, name).read_text(encoding="utf-8"))
+        data = json.loads(store.download(run.id, name).read_text(encoding="utf-8"))
     except (UserError, OSError, ValueError):  # not there, or not whole
         return None
-    return found if isinstance(found, dict) and all(key in found for key in keys) else None
+    return data if isinstance(data, dict) and all(key in data for key in keys) else None
 
 
 # ----------------------------------------------------------------------------------------------- sections
@@ -130,7 +131,7 @@ def _head(parent: RunView, comparison: Comparison, members: Mapping[str, Member]
 
 def _count_of(comparison: Comparison, members: Mapping[str, Member]) -> str:
     networks = ", ".join(row.network for row in comparison.rows)
-    seeds = sorted({seed for row in comparison.rows for seed in row.seeds}, key=lambda seed: (len(seed), seed))
+    seeds = sorted({seed for row in comparison.rows for seed in row["seeds"]}, key=lambda seed: (len(seed), seed))
     return f"{len(members)}: {networks}; seeds {', '.join(seeds)}" if members else "none"
 
 
@@ -154,8 +155,8 @@ def _failures(reasons: Sequence[tuple[str, str, str]], members: Mapping[str, Mem
         yield plain_table(("run", "id", "reason"), reasons)
     for member in members.values():
         if member.missing:
-            said = f"{_label(member.run)} has not logged {', '.join(member.missing)}: the page is without it."
-            yield element("p", said, class_="warning")
+            warning = f"{_label(member.run)} has not logged {', '.join(member.missing)}: the page is without it."
+            yield element("p", warning, class_="warning")
 
 
 def _results(comparison: Comparison) -> Iterator[Markup]:
@@ -171,18 +172,18 @@ def _results(comparison: Comparison) -> Iterator[Markup]:
     yield element("p", COLUMNS_EXPLAINED, class_="about")
     against = [f"Against {comparison.largest.network}, {line}." for line in comparison.differences()]
     yield element("ul", *(element("li", line) for line in [*against, *comparison.notes()]))
-    if any(row.flash_kib for row in comparison.rows):
+    if any(row["flash_kib"] for row in comparison.rows):
         alt = "Test accuracy in percent over flash in KiB, by network"
-        yield picture(pictures.frontier(comparison), alt)
+        yield picture(frontier(comparison), alt)
 
 
 def _curves(groups: Mapping[str, Sequence[Member]], synthetic: bool) -> Iterator[Markup]:
     curves = {name: [one.curve for one in members if one.curve] for name, members in groups.items()}
-    curves = {name: found for name, found in curves.items() if found}
+    curves = {name: seeds for name, seeds in curves.items() if seeds}
     if curves:
         yield element("h2", "Learning curves")
-        said = "Accuracy on the validation clips after each epoch; a line a run."
-        yield element("p", " ".join([said, *_starts(groups)]), class_="about")
+        about = "Accuracy on the validation clips after each epoch; a line a run."
+        yield element("p", " ".join([about, *_starts(groups)]), class_="about")
         fig = pictures.curves_together(curves, title="Validation accuracy", synthetic=synthetic)
         yield picture(fig, "Validation accuracy in percent by epoch")
 
@@ -191,12 +192,12 @@ def _starts(groups: Mapping[str, Sequence[Member]]) -> Iterator[str]:
     """Why some curves begin high: the networks that did not start from nothing."""
     for name, members in groups.items():
         recipe = members[0].recipe or {}
-        for key, said in (("start_from", "starts from the trained weights of"), ("teacher", "is taught by")):
+        for key, verb in (("start_from", "starts from the trained weights of"), ("teacher", "is taught by")):
             others = recipe.get(key)
             others = others if isinstance(others, list) else [others]
             names = [str(one.get("name", "another network")) for one in others if isinstance(one, Mapping)]
             if names:
-                yield f"{name} {said} {', '.join(dict.fromkeys(names))}."
+                yield f"{name} {verb} {', '.join(dict.fromkeys(names))}."
 
 
 def _confusions(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
@@ -204,13 +205,13 @@ def _confusions(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
 
     tables = []
     for name, members in groups.items():
-        found = [member.evaluation for member in members if member.evaluation]
-        if found:
-            counts = np.sum([one["confusion"] for one in found], axis=0)
-            seeds = f", {len(found)} seeds" if len(found) > 1 else ""
+        evaluations = [member.evaluation for member in members if member.evaluation]
+        if evaluations:
+            counts = np.sum([one["confusion"] for one in evaluations], axis=0)
+            seeds = f", {len(evaluations)} seeds" if len(evaluations) > 1 else ""
             right = f"{100 * np.trace(counts) / max(counts.sum(), 1):.1f} % of {counts.sum():,} clips right"
             caption = element("figcaption", f"{name}{seeds}: {right}")
-            tables.append(element("figure", caption, confusion(counts.tolist(), found[0]["labels"])))
+            tables.append(element("figure", caption, confusion(counts.tolist(), evaluations[0]["labels"])))
     if tables:
         yield element("h2", "Which words are confused")
         yield element(
@@ -224,11 +225,13 @@ def _confusions(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
 
 def _layers(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
     profiles = {name: next((one.profile for one in members if one.profile), None) for name, members in groups.items()}
-    networks = {name: {layer["name"]: layer for layer in found["layers"]} for name, found in profiles.items() if found}
+    networks = {
+        name: {layer["name"]: layer for layer in profile["layers"]} for name, profile in profiles.items() if profile
+    }
     if networks:
-        said = "KiB of weights with their precision, the largest layer first; all bars on one scale."
+        about = "KiB of weights with their precision, the largest layer first; all bars on one scale."
         yield element("h2", "Flash by layer")
-        yield element("p", said, class_="about")
+        yield element("p", about, class_="about")
         yield flash_by_layer(networks)
 
 

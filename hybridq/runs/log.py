@@ -49,8 +49,8 @@ def log_inputs(run: Run, recipe: Recipe, data: Dataset) -> None:
 
 def sizes(cost: Profile) -> dict[str, float]:
     """What is known before training; logged first, for MLflow's compare page shows first what was logged first."""
-    found = cost.to_json()
-    totals, target = found["totals"], found["target"]
+    report = cost.to_json()
+    totals, target = report["totals"], report["target"]
     return {
         "flash KiB": to_kib(totals["flash_bytes"]),
         "flash as published KiB": to_kib(totals["published_rule_bytes"]),
@@ -70,14 +70,17 @@ class EpochLog:
     run: Run
 
     def begin(self, epochs: Sequence[Epoch]) -> None:
+        """The epochs that a checkpoint brings along, before the first new one."""
         for epoch in epochs:  # its process may have been killed between the checkpoint and the store
             self._log(epoch)
         self.other.begin(epochs)
 
     def batch(self, epoch: int, share: float, accuracy: float) -> None:
+        """How far an epoch has come (share of its batches), and the training accuracy so far (percent)."""
         self.other.batch(epoch, share, accuracy)
 
     def epoch(self, epoch: Epoch) -> None:
+        """An epoch that has ended."""
         self._log(epoch)
         self.other.epoch(epoch)
 
@@ -102,13 +105,13 @@ def log_result(run: Run, recipe: Recipe, data: Dataset, model: keras.Model, hist
         run.artifact(bundle.folder)
         trained = with_integers(bundle, run.name, lambda: data)
         _log_integers(run, trained, bundle.folder.parent)
-        found = _measured(trained, data, "test")
-        checked = _measured(trained, data, "validation") if found.decisions else None
+        tested = _measured(trained, data, "test")
+        validated = _measured(trained, data, "validation") if tested.decisions else None
     if recipe.training.prune.sparsity and trained.integers:  # now it is known which weights an image leaves out
         cost = profile(model, recipe.target, recipe.plan, recipe.accounting, trained.integers)
         run.metrics(sizes(cost))
-    result = found.result
-    run.json("evaluation.json", found.to_json())
+    result = tested.result
+    run.json("evaluation.json", tested.to_json())
     run.json("profile.json", cost.to_json())
     synthetic = data.audio.synthetic
     run.figure(
@@ -117,14 +120,15 @@ def log_result(run: Run, recipe: Recipe, data: Dataset, model: keras.Model, hist
     )
     run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
     run.figure(pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer")
-    if found.decisions and checked and checked.decisions:
-        curves = {"test": found.decisions, "validation": checked.decisions}
-        picture = pictures.decision_curves(curves, found.threshold, title=run.name, synthetic=synthetic)
+    if tested.decisions and validated and validated.decisions:
+        splits = {"test": tested.decisions, "validation": validated.decisions}
+        decisions = {split: decided.to_json(tested.threshold) for split, decided in splits.items()}
+        picture = pictures.decision_curves(decisions, title=run.name, synthetic=synthetic)
         run.figure(picture, "false accepts over false rejects")
-        run.json("validation decision.json", checked.decisions.to_json(found.threshold))
-        at = checked.decisions.threshold_at(USUAL_FALSE_ACCEPTS)
+        run.json("validation decision.json", decisions["validation"])
+        at = validated.decisions.threshold_at(USUAL_FALSE_ACCEPTS)
         run.metrics({} if at is None else {"validation threshold": at})
-    run.metrics(found.metrics() | _validated(model, data) | {"training minutes": history.minutes})
+    run.metrics(tested.metrics() | _validated(model, data) | {"training minutes": history.minutes})
 
 
 def log_trial(run: Run, data: Dataset, model: keras.Model, history: History, cost: Profile) -> None:
@@ -145,10 +149,10 @@ def bundled(recipe: Recipe, data: Dataset, model: keras.Model) -> Iterator[Bundl
 
 def _validated(model: keras.Model, data: Dataset) -> dict[str, float]:
     """What the weights that are kept score on the validation clips."""
-    found = validate(model, data)
+    scores = validate(model, data)
     return {
-        "validation accuracy best %": 100 * found["accuracy"],
-        "validation cross-entropy": found["cross_entropy"],
+        "validation accuracy best %": 100 * scores["accuracy"],
+        "validation cross-entropy": scores["cross_entropy"],
     }
 
 

@@ -38,6 +38,7 @@ class Reproduction:
 
     @property
     def same_weights(self) -> bool:
+        """Whether the weights are equal to the last bit, by their digests."""
         return self.weights[0] == self.weights[1]
 
     @property
@@ -48,6 +49,7 @@ class Reproduction:
 
     @property
     def verdict(self) -> str:
+        """The answer in words; where the accuracy differs, by how much and whether chance explains it."""
         if self.same_weights:
             return "the same: every weight, to the last bit"
         if self.same:
@@ -61,8 +63,8 @@ class Reproduction:
         """What the runs were made with, where it differs: the first run's, this one's."""
         tags = self.first.tags, self.again.tags
         names = [name for name in {**tags[0], **tags[1]} if name in MADE_WITH or name.startswith("version.")]
-        found = {name.removeprefix("mlflow.source.git."): tuple(each.get(name, "-") for each in tags) for name in names}
-        return {name: (pair[0], pair[1]) for name, pair in sorted(found.items()) if pair[0] != pair[1]}
+        pairs = {name.removeprefix("mlflow.source.git."): tuple(each.get(name, "-") for each in tags) for name in names}
+        return {name: (pair[0], pair[1]) for name, pair in sorted(pairs.items()) if pair[0] != pair[1]}
 
     def to_json(self) -> dict[str, Any]:
         """`{"schema": 1, "runs", "same", "same_weights", "verdict", "weights", "metrics", "differences"}`, in pairs."""
@@ -79,6 +81,7 @@ class Reproduction:
         }
 
     def to_rich(self) -> RenderableType:
+        """The figures of both runs, what differs in what they were made with, and the verdict, for a terminal."""
         from rich.box import SIMPLE_HEAD
         from rich.console import Group
         from rich.table import Table

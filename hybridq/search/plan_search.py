@@ -11,12 +11,12 @@ from hybridq.profiler.accounting import OWN
 from hybridq.profiler.render.table import Column, Line, Note, Sheet, Terminal
 from hybridq.profiler.render.words import BESIDES, BESIDES_SOURCE
 from hybridq.results import compare
-from hybridq.results.pictures import frontier, sensitivities
+from hybridq.results.scatter import frontier
 from hybridq.runs.experiment import open_dataset
 from hybridq.runs.run_recipe import fingerprint_of
 from hybridq.search.plan_space import Space
 from hybridq.search.plans import Candidate, as_it_is, check, within_drop, within_flash
-from hybridq.search.sensitivity import Score, Sensitivity, measure
+from hybridq.search.sensitivity import Score, Sensitivity, measure, picture
 from hybridq.search.trial_runs import run_trials
 from hybridq.search.write_recipe import write_recipe
 from hybridq.settings.units import format_size
@@ -172,7 +172,7 @@ def search_plans(
         with parent_run(store, f"sensitivity {recipe.name}", tag, about, resume=True, parent=run.id) as part:
             table = measure(store, part.id, space, epochs, engine, workers)
         run.json("sensitivity.json", table.to_json())
-        run.figure(sensitivities(table), "sensitivity")
+        run.figure(picture(table), "sensitivity")
         if drop is None:
             chosen = within_flash(space, table, request.budget, count)
         else:

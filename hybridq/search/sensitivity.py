@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, Any
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.precision import Precision
 from hybridq.profiler.render.table import Column, Line, Note, Sheet, Terminal
+from hybridq.results.drawing import titled
+from hybridq.results.pictures import Panel, grids
 from hybridq.search.trial_runs import run_trials
-from hybridq.settings.units import format_size
+from hybridq.settings.units import format_size, to_kib
 from hybridq.sweeps import Engine, in_process
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from hybridq.recipe.schema import Recipe
     from hybridq.search.plan_space import Changes, Space
     from hybridq.tracking import RunView, Store
 
+SAVED = "Blues"  # in a picture; what is lost is in oranges and reds
 COLUMNS = (
     Column("Layer", "name"),
     Column("Weights", "text"),
@@ -139,6 +144,22 @@ def measure(
         changes=tuple(changes),
         failed=failed,
     )
+
+
+def picture(table: Sensitivity) -> Figure:
+    """Layers by precisions: the rise of the cross-entropy, the fall of the accuracy, the flash saved."""
+    changes = {(change.layer, str(change.precision)): change for change in table.changes}
+    narrowest_last = sorted({change.precision for change in table.changes}, key=lambda precision: -precision.bits)
+    panels = (
+        Panel("cross-entropy rises by, nats", {place: change.rise for place, change in changes.items()}, "+.3f"),
+        Panel("accuracy falls by, points", {place: change.drop for place, change in changes.items()}, "+.2f"),
+        Panel(
+            "flash saved, KiB", {place: to_kib(change.saved_bytes) for place, change in changes.items()}, ".1f", SAVED
+        ),
+    )
+    after = f"after {table.epochs} epoch{'s' * (table.epochs != 1)}" if table.epochs else "without training"
+    title = f"{table.name}: one layer narrower, {after}; {table.clips:,} validation clips"
+    return grids(panels, list(table.own), list(map(str, narrowest_last)), titled(title, table.synthetic))
 
 
 def _tuned(space: Space, changes: Changes, epochs: int) -> Recipe:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.recipe.file import load_recipe
-from hybridq.results import compare
+from hybridq.results.columns import ACCURACY
 from hybridq.runs.experiment import open_dataset
 from hybridq.runs.run_recipe import fingerprint_of
 from hybridq.search.halving_result import HalvingResult, Trained, over_size
@@ -104,7 +104,7 @@ class _Study:
         if STOPPED in trial.user_attrs:
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
-            self.study.tell(trial, view.metrics[compare.ACCURACY["validation"]])
+            self.study.tell(trial, view.metrics[ACCURACY["validation"]])
 
     def trained(self, networks: Sequence[Network]) -> tuple[list[Trained], dict[str, str]]:
         """What the networks have reached; those that failed, with the reason."""

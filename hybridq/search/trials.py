@@ -20,8 +20,9 @@ from hybridq.profiler import profile
 from hybridq.profiler.render.words import verdict
 from hybridq.recipe.file import load_recipe
 from hybridq.results import compare
+from hybridq.results.columns import ACCURACY
 from hybridq.results.comparison import Comparison
-from hybridq.results.pictures import frontier
+from hybridq.results.scatter import frontier
 from hybridq.runs.experiment import graph_of, open_dataset
 from hybridq.runs.run_recipe import fingerprint_of
 from hybridq.search.axes import Axis, axes_of, settings_of
@@ -148,7 +149,7 @@ class _Study:
             self.study.tell(trial, state=TrialState.FAIL)
             return
         trial.set_user_attr(RUN, view.id)
-        self.study.tell(trial, [view.metrics[compare.ACCURACY["validation"]], view.metrics["flash KiB"]])
+        self.study.tell(trial, [view.metrics[ACCURACY["validation"]], view.metrics["flash KiB"]])
 
     def result(self) -> TrialsResult:
         """The table, the picture, and the best as a recipe."""
@@ -158,7 +159,7 @@ class _Study:
         if not done:
             raise UserError(f"all trials failed: {next(iter(self.failed.values()), 'see their runs')}", RUN_FAILED)
         views = self.store.runs(ids_or_names=list(dict.fromkeys(trial.user_attrs[RUN] for trial in done)))
-        comparison = compare.table(views, sort=f"-{compare.ACCURACY['validation']}", each=True)
+        comparison = compare.table(views, sort=f"-{ACCURACY['validation']}", each=True)
         self.run.figure(frontier(comparison, title=f"{self.request.recipe.name}: trials"), "accuracy over flash")
         best = max(done, key=lambda trial: (trial.values[0], -trial.values[1], -trial.number))
         fixed = FixedTrial(best.params)

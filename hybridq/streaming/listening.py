@@ -100,8 +100,10 @@ def answers(blocks: Iterable[NDArray[np.float32]], spotter: Spotter, every: int,
     waiting = matrices(blocks, replace(end, frames=1), 1) if spotter.online else matrices(blocks, end, every)
     while part := list(islice(waiting, at_once)):
         inputs = spotter.normalisation.apply(np.stack([features for _, features in part]))[..., None]
-        found = np.asarray(spotter.network(inputs), np.float64)
-        yield from ((sample, one) for (sample, _), one in zip(part, found, strict=True) if _is_due(sample, end, every))
+        probabilities = np.asarray(spotter.network(inputs), np.float64)
+        yield from (
+            (sample, one) for (sample, _), one in zip(part, probabilities, strict=True) if _is_due(sample, end, every)
+        )
 
 
 def _is_due(sample: int, end: FrontEnd, every: int) -> bool:
@@ -120,5 +122,5 @@ def prepare(spotter: Spotter) -> None:
 
 def listen(blocks: Iterable[NDArray[np.float32]], spotter: Spotter, rule: Rule) -> Iterator[tuple[Moment, bool]]:
     """Every moment of a stream of samples, float in [-1, 1], and whether a command is heard at it."""
-    said = moments(answers(blocks, spotter, rule.every), spotter.labels, rule.smoothing)
-    return heard(said, rule.threshold, rule.refractory)
+    smoothed = moments(answers(blocks, spotter, rule.every), spotter.labels, rule.smoothing)
+    return heard(smoothed, rule.threshold, rule.refractory)

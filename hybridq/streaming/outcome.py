@@ -20,36 +20,38 @@ THRESHOLDS = (*(percent / 100 for percent in range(100)), 0.995, 0.999, 1.0)  # 
 class Outcome:
     """At one threshold. Latencies (ms) run from the end of a word to the moment at which it is heard.
 
-    A command is found where it is heard from its start to LATE after its end. All else that is heard is a false alarm:
+    A command is a hit where it is heard from its start to LATE after its end. All else that is heard is a false alarm:
     another command, the same one again, another word, noise; `false_alarms` counts them by PLACES.
     """
 
     threshold: float
     seconds: float
     commands: int
-    found: int
+    hits: int
     false_alarms: dict[str, int]
     latencies: tuple[float, ...]
 
     @property
     def missed(self) -> float:
         """Percent of the commands."""
-        return 100 * (self.commands - self.found) / self.commands if self.commands else 0.0
+        return 100 * (self.commands - self.hits) / self.commands if self.commands else 0.0
 
     @property
     def false_alarms_per_hour(self) -> float:
+        """Of all kinds together."""
         return 3600 * sum(self.false_alarms.values()) / self.seconds
 
     @property
     def latency(self) -> float | None:
-        """The median (ms); None where nothing was found."""
+        """The median (ms); None without a hit."""
         return float(np.median(self.latencies)) if self.latencies else None
 
     def to_json(self) -> dict[str, Any]:
+        """Counts, rates, and the latency (ms): its median and its 90th percentile; null without a hit."""
         return {
             "threshold": self.threshold,
             "commands": self.commands,
-            "missed": self.commands - self.found,
+            "missed": self.commands - self.hits,
             "missed_percent": self.missed,
             "false_alarms": self.false_alarms,
             "false_alarms_per_hour": self.false_alarms_per_hour,
@@ -58,12 +60,12 @@ class Outcome:
         }
 
 
-def outcome(found: Iterable[Moment], over: Scene, threshold: float, refractory: int) -> Outcome:
+def outcome(stream: Iterable[Moment], over: Scene, threshold: float, refractory: int) -> Outcome:
     """What comes of the moments of a scene at a threshold."""
     late = round(LATE * over.sample_rate)
     alarms, latencies = dict.fromkeys(PLACES, 0), []
     open_ = {one for one in over.utterances if one.command}
-    for moment in (one for one, hit in heard(found, threshold, refractory) if hit):
+    for moment in (one for one, hit in heard(stream, threshold, refractory) if hit):
         here = _during(over.utterances, moment.sample, late)
         if here in open_ and here.word == moment.word:
             open_.remove(here)
@@ -80,15 +82,15 @@ def together(several: Sequence[Outcome]) -> Outcome:
         several[0].threshold,
         sum(one.seconds for one in several),
         sum(one.commands for one in several),
-        sum(one.found for one in several),
+        sum(one.hits for one in several),
         {place: sum(one.false_alarms[place] for one in several) for place in PLACES},
         tuple(latency for one in several for latency in one.latencies),
     )
 
 
-def curve(found: Sequence[Moment], over: Scene, rule: Rule) -> tuple[Outcome, ...]:
+def curve(stream: Sequence[Moment], over: Scene, rule: Rule) -> tuple[Outcome, ...]:
     """The outcomes over the threshold, from 0 to 1."""
-    return tuple(outcome(found, over, threshold, rule.refractory) for threshold in THRESHOLDS)
+    return tuple(outcome(stream, over, threshold, rule.refractory) for threshold in THRESHOLDS)
 
 
 def _during(utterances: Sequence[Utterance], sample: int, late: int) -> Utterance | None:

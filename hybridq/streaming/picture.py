@@ -6,21 +6,20 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 from hybridq.results.drawing import COLOURS, titled_figure
+from hybridq.streaming.result import StreamEvaluation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from hybridq.streaming.evaluation import StreamEvaluation
 
-
-def alarm_curves(found: StreamEvaluation) -> Figure:
+def alarm_curves(result: StreamEvaluation) -> Figure:
     """A line for each SNR; marked: the threshold."""
-    fig, axes = titled_figure(7.5, 4.8, f"{found.name}: a stream of {found.request.split} clips", found.synthetic)
-    threshold = f"threshold {found.settings.threshold:g}"
-    for (snr, points), colour in zip(found.curves.items(), cycle(COLOURS), strict=False):
+    fig, axes = titled_figure(7.5, 4.8, f"{result.name}: a stream of {result.request.split} clips", result.synthetic)
+    threshold = f"threshold {result.settings.threshold:g}"
+    for (snr, points), colour in zip(result.curves.items(), cycle(COLOURS), strict=False):
         line = [one.false_alarms_per_hour for one in points], [one.missed for one in points]
         axes.plot(*line, color=colour, drawstyle="steps-pre", label=f"words {snr:g} dB over the noise")
-        here = found.at[snr].false_alarms_per_hour, found.at[snr].missed
+        here = result.at[snr].false_alarms_per_hour, result.at[snr].missed
         axes.plot(*here, "o", mfc="white", mec="black", ms=8, zorder=5, label=threshold)
         threshold = "_"  # the legend names it once
     axes.set_xscale("symlog", linthresh=10)

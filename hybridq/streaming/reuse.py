@@ -98,10 +98,10 @@ def reuse(graph: Graph, end: FrontEnd, every: int, rules: Accounting = NEWEST) -
 
 def time_columns(graph: Graph, end: FrontEnd) -> dict[str, Columns | None]:
     """Where time is in the output of each operator; None where each result depends on all of it, or nobody knows."""
-    found: dict[str, Columns | None] = {}
+    columns: dict[str, Columns | None] = {}
     for op in graph.operators:
-        found[op.name] = _of_input(op, end) if op.kind == "InputLayer" else _after(op, found)
-    return found
+        columns[op.name] = _of_input(op, end) if op.kind == "InputLayer" else _after(op, columns)
+    return columns
 
 
 def _of_input(op: Operator, end: FrontEnd) -> Columns | None:
@@ -109,9 +109,9 @@ def _of_input(op: Operator, end: FrontEnd) -> Columns | None:
 
 
 def _after(op: Operator, columns: dict[str, Columns | None]) -> Columns | None:
-    found = [columns[name] for name in op.inputs]
-    sources = [one for one in found if one]
-    if not sources or len(sources) < len(found):
+    inputs = [columns[name] for name in op.inputs]
+    sources = [one for one in inputs if one]
+    if not sources or len(sources) < len(inputs):
         return None
     source, shape = sources[0], op.input_shapes[0]
     if op.kind in BY_PLACE:
@@ -140,9 +140,9 @@ def _reshaped(op: Operator, source: Columns) -> Columns | None:
 
 
 def _windowed(op: Operator, source: Columns) -> Columns:
-    axis, said = source.axis, op.attributes
-    stride, pad = said["strides"][axis], said["pads"][axis][0]
-    reach = (said["kernel"][axis] - 1) * said.get("dilation", (1,) * (axis + 1))[axis]
+    axis, window = source.axis, op.attributes
+    stride, pad = window["strides"][axis], window["pads"][axis][0]
+    reach = (window["kernel"][axis] - 1) * window.get("dilation", (1,) * (axis + 1))[axis]
     first = -(-(source.first + pad) // stride)
     stop = min((source.stop - 1 - reach + pad) // stride + 1, op.output_shape[axis])
     return Columns(axis, source.stride * stride, first, max(first, stop))

@@ -66,12 +66,12 @@ def settings_of(trained: Trained, **instead: float | None) -> DecisionSettings:
     A network that says nothing of one has the defaults. Raises UserError for values that cannot be.
     """
     if trained.bundle:
-        said = trained.bundle.recipe.get("decision", {})
+        decision = trained.bundle.recipe.get("decision", {})
     else:
-        said = dict(trained.integers.description.decision or {}) if trained.integers else {}
-        said |= {"threshold": trained.rejection.threshold if trained.rejection else 0.0}
+        decision = dict(trained.integers.description.decision or {}) if trained.integers else {}
+        decision |= {"threshold": trained.rejection.threshold if trained.rejection else 0.0}
     try:
-        return DecisionSettings.model_validate(said | {key: one for key, one in instead.items() if one is not None})
+        return DecisionSettings.model_validate(decision | {key: one for key, one in instead.items() if one is not None})
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{trained.name}: decision.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
@@ -89,10 +89,10 @@ def moments(answers: Iterable[Answer], labels: Sequence[str], smoothing: int) ->
         yield Moment(sample, mean, labels[largest] if heard else "", float(mean[largest]) if heard else REJECTED)
 
 
-def heard(found: Iterable[Moment], threshold: float, refractory: int) -> Iterator[tuple[Moment, bool]]:
+def heard(stream: Iterable[Moment], threshold: float, refractory: int) -> Iterator[tuple[Moment, bool]]:
     """Each moment, and whether a command counts as heard at it."""
     rests_until = 0
-    for moment in found:
+    for moment in stream:
         hit = moment.score >= threshold and moment.sample >= rests_until
         if hit:
             rests_until = moment.sample + refractory

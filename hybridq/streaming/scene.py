@@ -61,6 +61,7 @@ class Scene:
 
     @property
     def seconds(self) -> float:
+        """How long it lasts."""
         return len(self.sound) / self.sample_rate
 
     def truth(self) -> dict[str, Any]:
@@ -77,37 +78,37 @@ def speech(audio: AudioSet, commands: Sequence[str], split: str, end: FrontEnd) 
     mine = [word for word in commands if audio.select([word], split)]
     if not mine:
         raise UserError(f"{audio.name}: no {split} clips of {', '.join(commands)}")
-    found = Dataset(audio, [*mine, UNKNOWN], end, cache_root(), negatives=Negatives(unknown=1.0)).split(split)
+    clips = Dataset(audio, [*mine, UNKNOWN], end, cache_root(), negatives=Negatives(unknown=1.0)).split(split)
     recordings = [read_clip(audio.root / path, end.sample_rate) * 32767 for path in audio.noise]
     noise = tuple(part_of(one.astype(np.int16), split) for one in recordings)
-    return Speech(found.sounds, found.words, tuple(mine), noise, audio.synthetic)
+    return Speech(clips.sounds, clips.words, tuple(mine), noise, audio.synthetic)
 
 
-def scene(said: Speech, snr_db: float, seconds: float, rate: int, seed: int) -> Scene:
+def scene(clips: Speech, snr_db: float, seconds: float, rate: int, seed: int) -> Scene:
     """So many seconds of it. Words and places depend on the seed alone: they are the same at every SNR.
 
     Every word has the same level, the median of the clips'; the noise lies that much below it.
     """
     rng = np.random.default_rng(seed)
-    command = np.isin(said.words, said.commands)
+    command = np.isin(clips.words, clips.commands)
     chosen, at = [], rng.uniform(*GAP)
-    length = said.sounds.shape[1] / rate
+    length = clips.sounds.shape[1] / rate
     while at + length + GAP[0] <= seconds:
         from_others = not command.all() and rng.random() < OTHERS
         chosen.append((round(at * rate), int(rng.choice(np.flatnonzero(command != from_others)))))
         at += length + rng.uniform(*GAP)
     if not chosen:
         raise UserError(f"{seconds:g} seconds are too short to say a word in; take at least {length + sum(GAP):g}")
-    spans = {clip: spoken(said.sounds[clip], rate) for _, clip in chosen}
-    levels = {clip: _level(said.sounds[clip][slice(*span)]) for clip, span in spans.items()}
+    spans = {clip: spoken(clips.sounds[clip], rate) for _, clip in chosen}
+    levels = {clip: _level(clips.sounds[clip][slice(*span)]) for clip, span in spans.items()}
     usual = float(np.median(list(levels.values())))
-    whole = _background(said.noise, round(seconds * rate), rate, rng) * usual * 10 ** (-snr_db / 20)
+    whole = _background(clips.noise, round(seconds * rate), rate, rng) * usual * 10 ** (-snr_db / 20)
     utterances = []
     for start, clip in chosen:
-        sound = _faded(said.sounds[clip], rate) * usual / levels[clip]
+        sound = _faded(clips.sounds[clip], rate) * usual / levels[clip]
         whole[start : start + len(sound)] += sound
         first, last = (start + edge for edge in spans[clip])
-        utterances.append(Utterance(said.words[clip], first, last, bool(command[clip])))
+        utterances.append(Utterance(clips.words[clip], first, last, bool(command[clip])))
     return Scene(np.clip(np.rint(whole), -32768, 32767).astype(np.int16), tuple(utterances), snr_db, rate)
 
 
@@ -129,7 +130,7 @@ def spoken(sound: Sound, rate: int) -> tuple[int, int]:
 def _background(recordings: Sequence[Sound], samples: int, rate: int, rng: np.random.Generator) -> Signal:
     """Noise of level 1: the recordings in random order, each from a random place; without any, white noise."""
     usable = [one for one in recordings if np.any(one)]
-    found = np.zeros(samples)
+    noise = np.zeros(samples)
     at = 0
     while at < samples:
         if usable:
@@ -138,18 +139,18 @@ def _background(recordings: Sequence[Sound], samples: int, rate: int, rng: np.ra
         else:
             piece = rng.standard_normal(rate) * WHITE
         piece = _faded(piece, rate)[: samples - at] / _level(piece)
-        found[at : at + len(piece)] = piece
+        noise[at : at + len(piece)] = piece
         at += len(piece)
-    return found
+    return noise
 
 
 def _faded(sound: NDArray[Any], rate: int) -> Signal:
     """With soft ends: an abrupt one would be a click."""
-    found = sound.astype(np.float64)
-    ramp = np.linspace(0, 1, min(round(FADE * rate), len(found) // 2))
-    found[: len(ramp)] *= ramp
-    found[len(found) - len(ramp) :] *= ramp[::-1]
-    return found
+    faded = sound.astype(np.float64)
+    ramp = np.linspace(0, 1, min(round(FADE * rate), len(faded) // 2))
+    faded[: len(ramp)] *= ramp
+    faded[len(faded) - len(ramp) :] *= ramp[::-1]
+    return faded
 
 
 def _level(sound: NDArray[Any]) -> float:

@@ -53,7 +53,7 @@ def from_microphone(end: FrontEnd, device: str | None = None) -> Blocks:
         heard.put(samples[:, 0].copy())
 
     named = int(device) if device and device.isdigit() else device
-    told = False
+    warned = False
     try:
         with sounddevice.InputStream(
             samplerate=end.sample_rate, blocksize=end.hop, device=named, channels=1, dtype="float32", callback=take
@@ -61,9 +61,9 @@ def from_microphone(end: FrontEnd, device: str | None = None) -> Blocks:
             while True:
                 yield heard.get()
                 behind = heard.qsize() * end.hop / end.sample_rate
-                if behind > BEHIND and not told:
+                if behind > BEHIND and not warned:
                     log.warning("%.1f s behind: a higher --every asks the network less often", behind)
-                    told = True
+                    warned = True
     except (sounddevice.PortAudioError, ValueError) as error:
         named_so = [f"{one['index']} {one['name']}" for one in sounddevice.query_devices() if one["max_input_channels"]]
         there = f"there are: {', '.join(named_so)}" if named_so else "there is none"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -14,11 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hybridq.streaming.outcome import Outcome
+from hybridq.streaming.result import StreamEvaluation
 from hybridq.streaming.rule import Moment
-
-if TYPE_CHECKING:
-    from hybridq.streaming.evaluation import StreamEvaluation
-    from hybridq.streaming.outcome import Outcome
+from hybridq.tracking.run import SYNTHETIC_WARNING
 
 LAST = 8  # commands in the live view
 BAR = 40  # columns
@@ -32,8 +30,8 @@ def print_lines(heard: Heard, rate: int, as_json: bool) -> None:
             continue
         seconds = moment.sample / rate
         if as_json:
-            said = {"seconds": seconds, "word": moment.word, "probability": moment.score}
-            print(json.dumps(said, ensure_ascii=False), flush=True)
+            line = {"seconds": seconds, "word": moment.word, "probability": moment.score}
+            print(json.dumps(line, ensure_ascii=False), flush=True)
         else:
             print(f"{seconds:8.2f} s  {moment.word}  {moment.score:.2f}", flush=True)
 
@@ -60,27 +58,27 @@ def _bars(
     return Group(head, rows, *(Text(line) for line in last))
 
 
-def evaluation_table(found: StreamEvaluation) -> RenderableType:
+def evaluation_table(result: StreamEvaluation) -> RenderableType:
     """By SNR and of all; of validation clips also what other thresholds would give."""
-    synthetic = "\nsynthetic voices: for trying the tool, not a result" if found.synthetic else ""
+    synthetic = f"\n{SYNTHETIC_WARNING}" if result.synthetic else ""
     head = (
-        f"{found.name} ({found.counts}): {found.whole.seconds / 60:.0f} minutes of {found.request.split} clips, "
-        f"threshold {found.settings.threshold:g}, an inference every {found.settings.every} columns{synthetic}"
+        f"{result.name} ({result.counts}): {result.whole.seconds / 60:.0f} minutes of {result.request.split} clips, "
+        f"threshold {result.settings.threshold:g}, an inference every {result.settings.every} columns{synthetic}"
     )
     rows = Table("SNR dB", *_HEADINGS, box=SIMPLE_HEAD, pad_edge=False)
-    for snr, one in found.at.items():
+    for snr, one in result.at.items():
         rows.add_row(f"{snr:g}", *_cells(one))
-    if len(found.at) > 1:
-        rows.add_row("all", *_cells(found.whole))
+    if len(result.at) > 1:
+        rows.add_row("all", *_cells(result.whole))
     parts: list[RenderableType] = [head, rows]
-    if found.request.split == "validation":
+    if result.request.split == "validation":
         other = Table("threshold", *_HEADINGS, box=SIMPLE_HEAD, pad_edge=False)
-        for one in found.thresholds():
+        for one in result.thresholds():
             other.add_row(f"{one.threshold:g}", *_cells(one))
         parts.append(other)
     else:
         parts.append("--split validation shows what other thresholds give: choose one there.")
-    return Group(*parts, str(found.cost)) if found.cost else Group(*parts)
+    return Group(*parts, str(result.cost)) if result.cost else Group(*parts)
 
 
 _HEADINGS = ("commands", "missed", "%", "false alarms/h", "on commands", "on other words", "in noise", "latency ms")
@@ -88,5 +86,5 @@ _HEADINGS = ("commands", "missed", "%", "false alarms/h", "on commands", "on oth
 
 def _cells(one: Outcome) -> list[str]:
     latency = "-" if one.latency is None else f"{one.latency:.0f}"
-    missed = [str(one.commands), str(one.commands - one.found), f"{one.missed:.1f}"]
+    missed = [str(one.commands), str(one.commands - one.hits), f"{one.missed:.1f}"]
     return [*missed, f"{one.false_alarms_per_hour:.1f}", *map(str, one.false_alarms.values()), latency]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridq.errors import RUN_FAILED, UserError
-from hybridq.results import compare, pictures
+from hybridq.results import compare
+from hybridq.results.scatter import frontier
 from hybridq.results.sweep_report import sweep_report
 from hybridq.sweeps.engines import Crew, Engine, in_process
 from hybridq.sweeps.events import Event
@@ -65,7 +66,7 @@ def run_sweep(
         run_jobs(schedule, Crew(store, parent.id, resume, tell), engine)
         if schedule.finished:
             comparison = compare.table(store.runs(ids_or_names=schedule.finished))
-            parent.figure(pictures.frontier(comparison), "accuracy over flash")
+            parent.figure(frontier(comparison), "accuracy over flash")
             failed = plan.refused | schedule.failed
             parent.text("report.html", sweep_report(store, parent.id, failed, schedule.finished))
     return parent.id

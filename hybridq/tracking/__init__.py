@@ -5,7 +5,8 @@ runs that were logged.
 """
 
 from hybridq.tracking.run import Run
-from hybridq.tracking.store import EXPERIMENT, TRIAL, RunView, Store, open_store
+from hybridq.tracking.run_view import TRIAL, RunView
+from hybridq.tracking.store import EXPERIMENT, Store, open_store
 from hybridq.tracking.ui import serve_ui
 
 __all__ = ["EXPERIMENT", "TRIAL", "Run", "RunView", "Store", "open_store", "serve_ui"]

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hybridq.speech.decision import RATES
-
 
 @dataclass(frozen=True)
 class Metric:
@@ -39,7 +37,13 @@ METRICS: dict[str, Metric] = {
     "integer agreement %": Metric("%", "higher", 2),  # of the test clips that both of them hear alike
     # Of a network with the classes silence or unknown words, or with a threshold: see `hybridq.speech.decision`.
     "decision threshold": Metric("", None, 3),
-    **{f"test {rate} %": Metric("%", "lower", 1) for rate in RATES},
+    "test false accepts %": Metric("%", "lower", 1),
+    "test false accepts of trained words %": Metric("%", "lower", 1),
+    "test false accepts of new words %": Metric("%", "lower", 1),
+    "test false accepts of unnamed words %": Metric("%", "lower", 1),
+    "test false accepts of silence %": Metric("%", "lower", 1),
+    "test false rejects %": Metric("%", "lower", 1),
+    "test wrong commands %": Metric("%", "lower", 1),
     "validation threshold": Metric("", None, 3),  # at which 5 % of the validation clips of no command are accepted
     "validation accuracy best %": Metric("%", "higher", 1),  # of the weights that are kept
     "validation cross-entropy": Metric("nats", "lower", 3),  # of the same, labels not smoothed

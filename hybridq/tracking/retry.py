@@ -37,7 +37,7 @@ def patiently(where: str, ask: Callable[[], Answer], wait: float | None = None) 
     seconds = wait_seconds() if wait is None else wait
     start = time.monotonic()
     pause = FIRST_PAUSE
-    told = False
+    warned = False
     while True:
         try:
             with plainly(where):
@@ -50,13 +50,13 @@ def patiently(where: str, ask: Callable[[], Answer], wait: float | None = None) 
             if waited + pause > seconds:
                 over = f" (waited {waited:.0f} s, {SETTING})" if seconds else ""
                 raise UserError(f"{error}{over}", ENVIRONMENT) from cause
-            if not told and waited > SILENT_SECONDS:
+            if not warned and waited > SILENT_SECONDS:
                 log.warning("%s; trying again for %.0f s", error, seconds)
-                told = True
+                warned = True
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
             continue
-        if told:
+        if warned:
             log.warning("tracking store %s: back after %.0f s, nothing is lost", where, time.monotonic() - start)
         return answer
 

@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
-from hybridq.results.drawing import save
 from hybridq.tracking.metrics import mlflow_name
 from hybridq.tracking.owner import owner_tags
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from hybridq.tracking.store import Store
+    from hybridq.tracking.connection import Connection
 
-PARENT = "mlflow.parentRunId"
 DESCRIPTION = "description"
 SYNTHETIC_WARNING = "synthetic voices: for trying the tool, not a result"
 PARAM_LIMIT, TAG_LIMIT, DIGEST_LIMIT = 6000, 8000, 36  # characters, MLflow's
@@ -43,14 +41,15 @@ class Run:
     """A run being logged, a context manager.
 
     It ends as FINISHED, after everything else of it is in the store; as FAILED (tag `failure` says why); or, on
-    Ctrl-C and SIGTERM, KILLED (`interrupted`). Every request waits for a store that is away (`patience`), and sent
-    twice comes to the same: a metric keeps its time, a tag and a file are replaced by themselves.
+    Ctrl-C and SIGTERM, KILLED (`interrupted`). Every request waits for a store that is away (see
+    `hybridq.tracking.retry`), and sent twice comes to the same: a metric keeps its time, a tag and a file are replaced
+    by themselves.
     """
 
-    def __init__(self, store: Store, run_id: str, name: str, artifact_uri: str) -> None:
+    def __init__(self, connection: Connection, run_id: str, name: str, artifact_uri: str) -> None:
         self.id = run_id
         self.name = name
-        self._store = store
+        self._connection = connection
         self._folder = local_folder(artifact_uri)
         self._logged: set[tuple[str, int, float | None]] = set()  # before a resume: key, step and value
         self._old_handler: Any = None
@@ -75,7 +74,7 @@ class Run:
         try:
             if tags:
                 self.tags(tags, wait)
-            self._store.ask(lambda client: client.set_terminated(self.id, status), wait)
+            self._connection.ask(lambda client: client.set_terminated(self.id, status), wait)
         except UserError:
             if error is None:
                 raise
@@ -118,7 +117,7 @@ class Run:
                 self.artifact(child, inside)
             return
         if self._folder is None:
-            self._store.ask(lambda client: client.log_artifact(self.id, str(path), folder))
+            self._connection.ask(lambda client: client.log_artifact(self.id, str(path), folder))
             return
         _copy_whole(path, self._folder / (folder or "") / path.name)
 
@@ -126,7 +125,7 @@ class Run:
         """Keep a picture as `pictures/<name>.png`."""
         with _scratch() as scratch:
             path = scratch / f"{name}.png"
-            save(fig, path)
+            fig.savefig(path)
             self.artifact(path, "pictures")
 
     def text(self, name: str, data: str) -> None:
@@ -167,7 +166,7 @@ class Run:
             profile=json.dumps(profile | {"num_rows": sum((clips or {}).values())}),
         )
         inputs = [DatasetInput(entry, [InputTag("mlflow.data.context", context)])]
-        self._store.ask(lambda client: client.log_inputs(self.id, inputs))
+        self._connection.ask(lambda client: client.log_inputs(self.id, inputs))
         self.tags(
             {
                 "data.name": name,
@@ -180,7 +179,7 @@ class Run:
     def take_over(self) -> None:
         """Make a run that ended, or whose process did, one of this process: it counts as running again."""
         self.tags(owner_tags())
-        self._store.ask(self._reopen)
+        self._connection.ask(self._reopen)
 
     def _reopen(self, client: Any) -> None:
         data = client.get_run(self.id).data
@@ -191,7 +190,7 @@ class Run:
         client.update_run(self.id, status="RUNNING")
 
     def _log(self, wait: float | None = None, **batch: Any) -> None:
-        self._store.ask(lambda client: client.log_batch(self.id, **batch), wait)
+        self._connection.ask(lambda client: client.log_batch(self.id, **batch), wait)
 
 
 def note(description: str, params: Mapping[str, str], synthetic: bool) -> str:
@@ -250,6 +249,7 @@ def _point(metric: Any) -> tuple[str, int, float | None]:
 
 
 def cut(text: str, limit: int) -> str:
+    """The text, or as much of it as fits into so many characters with an ellipsis behind it."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

@@ -6,60 +6,25 @@ import json
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
-from hybridq.errors import ENVIRONMENT, NotWritable, UserError, nearest
-from hybridq.paths import cache_root, locked
-from hybridq.tracking.guard import probe, quiet_mlflow, redacted
-from hybridq.tracking.local import (
-    ARTIFACTS,
-    DATABASE,
-    HOME_TAG,
-    KIND,
-    LOCK,
-    check_writable,
-    open_local,
-    sqlite_file,
-)
-from hybridq.tracking.metrics import mlflow_name, name_from_mlflow
+from hybridq.errors import ENVIRONMENT, NotWritable, UserError
+from hybridq.paths import cache_root
+from hybridq.tracking.connection import Connection
+from hybridq.tracking.guard import probe, redacted
+from hybridq.tracking.local import ARTIFACTS, DATABASE, HOME_TAG, KIND, check_writable, open_local, sqlite_file
+from hybridq.tracking.metrics import mlflow_name
 from hybridq.tracking.owner import owner_is_gone, owner_tags
 from hybridq.tracking.provenance import provenance
-from hybridq.tracking.retry import Answer, patiently
-from hybridq.tracking.run import DESCRIPTION, PARENT, TAG_LIMIT, Run, cut, local_folder, note
+from hybridq.tracking.run import DESCRIPTION, TAG_LIMIT, Run, cut, local_folder, note
+from hybridq.tracking.run_view import PARENT, RunView, children, find, view_of
 
 EXPERIMENT = "hybridq"
 RECIPE = "recipe"  # the tag with the recipe's name, which the runs of several seeds share
-TRIAL = "trial"  # the tag of a run that was measured on the validation clips alone, for a search to choose by
 CREATION = "creation"  # the tag by which a run is found whose creation was not answered
-DATABASES = ("postgresql", "mysql", "mssql")
 PAGE = 1000
-
-
-@dataclass(frozen=True)
-class RunView:
-    """One run as it was logged; metrics under hybridq's names, times in UTC."""
-
-    id: str
-    name: str
-    status: str  # RUNNING, FINISHED, FAILED or KILLED
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-    started: datetime
-    ended: datetime | None
-    parent: str | None
-
-    @property
-    def trial(self) -> bool:
-        """Whether it was measured on the validation clips alone."""
-        return self.tags.get(TRIAL) == "true"
 
 
 def open_store(
@@ -92,46 +57,12 @@ def open_store(
     return Store(uri, experiment, None, wait)
 
 
-class Store:
-    """A tracking store; `root` is its folder if it is the default kind, None at any other address."""
+class Store(Connection):
+    """A tracking store, and the runs of one MLflow experiment in it."""
 
     def __init__(self, uri: str, experiment: str, root: Path | None, wait: bool = False) -> None:
-        self.uri = uri
+        super().__init__(uri, root, wait)
         self.experiment = experiment
-        self.root = root
-        self.label = str(root) if root else redacted(uri)
-        self._wait = wait
-
-    @cached_property
-    def client(self) -> Any:
-        """MLflow's client, for hybridq.tracking only; it is made on first use."""
-        quiet_mlflow()
-        local = self.uri.startswith("sqlite:")  # not away, at most held by another process
-        return patiently(self.label, self._connect, None if local or self._wait else 0)
-
-    def _connect(self) -> Any:
-        from mlflow.tracking import MlflowClient
-
-        if urlsplit(self.uri).scheme.split("+")[0] in DATABASES:
-            from sqlalchemy import create_engine
-
-            engine = create_engine(self.uri)  # MLflow would try for minutes, a wrong password too
-            engine.connect().close()
-            engine.dispose()
-        with self._making():
-            client = MlflowClient(self.uri)
-            client.search_experiments(max_results=1)
-        return client
-
-    def _making(self) -> AbstractContextManager[None]:
-        """Keeps other processes out while MLflow makes its tables in a new SQLite file, which it does unguarded."""
-        file = None if self.root else sqlite_file(self.uri)
-        return locked(file.parent / LOCK) if file and os.access(file.parent, os.W_OK) else nullcontext()
-
-    def ask(self, question: Callable[[Any], Answer], wait: float | None = None) -> Answer:
-        """What MLflow's client answers; it is asked again while the store is away (see `hybridq.tracking.retry`)."""
-        client = self.client
-        return patiently(self.label, lambda: question(client), wait)
 
     def start_run(
         self, name: str, *, params: Mapping[str, str], tags: Mapping[str, str], parent: str | None = None
@@ -142,11 +73,11 @@ class Store:
         """
         if self.root:
             check_writable(self.root)
-        told = provenance() | dict(tags)
-        synthetic = told.get("data.synthetic") == "true"
-        told["mlflow.note.content"] = note(told.pop(DESCRIPTION, ""), params, synthetic)
-        told |= owner_tags() | {CREATION: uuid.uuid4().hex} | ({PARENT: parent} if parent else {})
-        run = self._create_run(name, {key: cut(value, TAG_LIMIT) for key, value in told.items()})
+        logged = provenance() | dict(tags)
+        synthetic = logged.get("data.synthetic") == "true"
+        logged["mlflow.note.content"] = note(logged.pop(DESCRIPTION, ""), params, synthetic)
+        logged |= owner_tags() | {CREATION: uuid.uuid4().hex} | ({PARENT: parent} if parent else {})
+        run = self._create_run(name, {key: cut(value, TAG_LIMIT) for key, value in logged.items()})
         try:
             run.params(params)
         except BaseException as error:
@@ -195,18 +126,18 @@ class Store:
         """
         every = self._all()
         if sweep is not None:
-            return _children(every, _find(every, sweep, self.label))
+            return children(every, find(every, sweep, self.label))
         chosen: dict[str, RunView] = {} if ids_or_names else {run.id: run for run in every}
         for word in ids_or_names:
             named = [run for run in every if word in (run.name, run.tags.get(RECIPE))]
-            named = named or [_find(every, word, self.label)]
+            named = named or [find(every, word, self.label)]
             for run in named:
-                chosen |= {one.id: one for one in (_children(every, run) or [run])}
+                chosen |= {one.id: one for one in (children(every, run) or [run])}
         return list(chosen.values())
 
     def find(self, id_or_name: str) -> RunView:
         """The run of that id, unique beginning of an id, or name (the newest finished); raises UserError."""
-        return _find(self._all(), id_or_name, self.label)
+        return find(self._all(), id_or_name, self.label)
 
     def download(self, run_id: str, path: str) -> Path:
         """A local path to an artifact (file or folder); from a server it is fetched into the cache folder."""
@@ -245,15 +176,15 @@ class Store:
         return home / run_id / path
 
     def _experiment_id(self, client: Any, *, create: bool) -> str | None:
-        found = client.get_experiment_by_name(self.experiment)
-        if found and found.lifecycle_stage == "deleted":
+        experiment = client.get_experiment_by_name(self.experiment)
+        if experiment and experiment.lifecycle_stage == "deleted":
             raise UserError(
                 f"the MLflow experiment '{self.experiment}' was deleted; bring it back with"
-                f" `mlflow experiments restore --experiment-id {found.experiment_id}`",
+                f" `mlflow experiments restore --experiment-id {experiment.experiment_id}`",
                 ENVIRONMENT,
             )
-        if found:
-            return str(found.experiment_id)
+        if experiment:
+            return str(experiment.experiment_id)
         if not create:
             return None
         home = self.root / ARTIFACTS if self.root else None
@@ -266,21 +197,21 @@ class Store:
         )
 
     def _all(self) -> list[RunView]:
-        return [_view(run) for run in self.ask(self._search)]
+        return [view_of(run) for run in self.ask(self._search)]
 
     def _search(self, client: Any) -> list[Any]:
         experiment = self._experiment_id(client, create=False)
-        found: list[Any] = []
+        runs: list[Any] = []
         token: str | None = None
         while experiment:
             page = client.search_runs(
                 [experiment], max_results=PAGE, order_by=["attributes.start_time ASC"], page_token=token
             )
-            found += page
+            runs += page
             token = page.token
             if not token:
                 break
-        return found
+        return runs
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """The values of a metric as (step, value), by step; of a step that was logged twice the later value."""
@@ -296,37 +227,3 @@ class Store:
 
 def _no_artifact(run_id: str, path: str, where: str) -> UserError:
     return UserError(f"run {run_id[:8]} has no artifact '{path}' (looked in {where})")
-
-
-def _view(run: Any) -> RunView:
-    info, data = run.info, run.data
-    return RunView(
-        id=info.run_id,
-        name=info.run_name,
-        status=info.status,
-        params=dict(data.params),
-        metrics={name_from_mlflow(key): float(value) for key, value in data.metrics.items()},
-        tags=dict(data.tags),
-        started=datetime.fromtimestamp(info.start_time / 1000, UTC),
-        ended=datetime.fromtimestamp(info.end_time / 1000, UTC) if info.end_time and info.status != "RUNNING" else None,
-        parent=data.tags.get(PARENT),
-    )
-
-
-def _children(runs: Iterable[RunView], parent: RunView) -> list[RunView]:
-    return [run for run in runs if run.parent == parent.id]
-
-
-def _find(runs: Sequence[RunView], word: str, where: str) -> RunView:
-    named = [run for run in runs if run.name == word]
-    if named:
-        return max(named, key=lambda run: (run.status == "FINISHED", run.started))
-    begun = [run for run in runs if len(word) >= 4 and run.id.startswith(word)]
-    if len(begun) == 1:
-        return begun[0]
-    if begun:
-        raise UserError(f"'{word}' begins the ids of {len(begun)} runs; give more of it")
-    names = sorted({run.name for run in runs})
-    near = nearest(word, names, 3)
-    hint = f"the nearest names: {', '.join(near)}" if near else "no run has been logged yet"
-    raise UserError(f"no run '{word}' in {where}; {hint}")

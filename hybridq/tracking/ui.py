@@ -39,10 +39,10 @@ def serve_ui(store: Store, host: str = "127.0.0.1", port: int = 5000) -> int:
     place = {"MLFLOW_BACKEND_STORE_URI": store.uri, "MLFLOW_REGISTRY_STORE_URI": store.uri}
     # SIGTERM as Ctrl-C, or the server would outlive this process; Ctrl-C itself, since background jobs ignore it.
     old = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         # Its own session: Ctrl-C reaches this process alone, which then ends the server in good order.
         server = subprocess.Popen(
-            command, env=os.environ | QUIET | place, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            command, env=os.environ | QUIET | place, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             _announce(f"http://{host}:{free}", _page(store), server)
@@ -54,8 +54,8 @@ def serve_ui(store: Store, host: str = "127.0.0.1", port: int = 5000) -> int:
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
-        said.seek(0)
-        last = said.read().decode(errors="replace").strip().splitlines()[-1:]
+        output.seek(0)
+        last = output.read().decode(errors="replace").strip().splitlines()[-1:]
     why = " ".join(last) or f"exit status {server.returncode}"
     raise UserError(f"mlflow ui stopped by itself: {why}", RUN_FAILED)
 
@@ -75,8 +75,8 @@ def free_port(host: str, port: int) -> int:
 
 def _page(store: Store) -> str:
     """Where the runs are: MLflow's first page is about language models, and leads to more such pages."""
-    found = store.ask(lambda client: client.get_experiment_by_name(store.experiment))
-    return f"/#/experiments/{found.experiment_id}/runs?workflowType=machine_learning" if found else ""
+    experiment = store.ask(lambda client: client.get_experiment_by_name(store.experiment))
+    return f"/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning" if experiment else ""
 
 
 def _announce(address: str, page: str, server: subprocess.Popen[bytes]) -> None:
