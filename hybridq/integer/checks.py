@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from hybridq.errors import UserError
+from hybridq.integer.bounds import LARGEST, worst_sum
 from hybridq.integer.network import (
     INT8,
     INT16,
@@ -25,7 +26,6 @@ from hybridq.integer.network import (
     Shape,
 )
 
-INT32 = (-(2**31), 2**31 - 1)
 LARGEST_TENSOR = 2**24  # elements
 COARSEST, FINEST = -64, 64  # fractions
 MOST_STATES = 64  # of a memory: the kernel has room for so many
@@ -56,7 +56,7 @@ def _check_layer(layer: Layer, sources: list[Shape], last: bool) -> None:
         _require(name, source == sources[1] == layer.shape, f"inputs {sources} for the result {layer.shape}")
         _require(name, len(layer.scales) == 2 and min(layer.scales) > 0, f"scales {layer.scales}")
         _require(name, 0 <= layer.shift <= 31, f"the shift {layer.shift}")
-        _require(name, 128 * sum(layer.scales) + 2**layer.shift <= INT32[1], "sums beyond 32 bits")
+        _require(name, worst_sum(np.array(layer.scales)[:, None], 2**layer.shift)[0] <= LARGEST, "sums beyond 32 bits")
         _require(name, INT8[0] <= layer.low <= layer.high <= INT8[1], f"bounds {layer.low} to {layer.high}")
     elif isinstance(layer, MaxPool):
         made = _moved(name, source, layer.window, layer.strides, ((0, 0), (0, 0)))
@@ -64,8 +64,8 @@ def _check_layer(layer: Layer, sources: list[Shape], last: bool) -> None:
     elif isinstance(layer, AveragePool):
         _require(name, prod(layer.shape) == layer.shape[-1] == source[-1], f"the shape {layer.shape}")
         _check_requantization(name, layer.out, source[-1], INT8, LOWEST_SHIFT)
-        largest = 128 * prod(source[:-1]) << layer.out.doublings
-        _require(name, largest <= INT32[1], f"sums of up to {largest}")
+        largest = int(worst_sum(np.full((1, 1), prod(source[:-1])))[0]) << layer.out.doublings
+        _require(name, largest <= LARGEST, f"sums of up to {largest}")
     elif isinstance(layer, Memory):
         _check_memory(layer, source)
     elif isinstance(layer, Convolution | Depthwise | Dense):
@@ -91,8 +91,8 @@ def _check_weighted(layer: Convolution | Depthwise | Dense, source: Shape, last:
         name, layer.out, outputs, INT16 if last else INT8, LOWEST_SHIFT if isinstance(layer, Dense) else 0
     )
     doublings = layer.out.doublings
-    worst = int((128 * np.abs(weights).reshape(-1, outputs).sum(0) + np.abs(layer.bias)).max()) << doublings
-    _require(name, worst <= INT32[1], f"sums that can reach {worst:,}, beyond 32 bits")
+    worst = int(worst_sum(weights, layer.bias).max()) << doublings
+    _require(name, worst <= LARGEST, f"sums that can reach {worst:,}, beyond 32 bits")
     _require(
         name, int(layer.out.shift.max()) + doublings <= 31, f"shifts {doublings} below 0 and beyond {31 - doublings}"
     )
@@ -106,8 +106,8 @@ def _check_weighted(layer: Convolution | Depthwise | Dense, source: Shape, last:
         _require(name, by.bias.shape == by.multiplier.shape == (outputs,), "a batch norm of another shape")
         _require(name, 0 <= by.shift <= 31, f"the shift {by.shift}")
         _require(name, bool(by.multiplier.all()), "a multiplier of 0 in a batch norm")
-        worst = 128 * np.abs(by.scale) + np.abs(by.offset) + 2**by.shift // 2
-        _require(name, int(worst.max()) <= INT32[1], "a batch norm beyond 32 bits")
+        highest = int(worst_sum(by.scale[None], by.offset).max()) + 2**by.shift // 2  # what rounding adds
+        _require(name, highest <= LARGEST, "a batch norm beyond 32 bits")
 
 
 def _check_memory(layer: Memory, source: Shape) -> None:
@@ -121,8 +121,8 @@ def _check_memory(layer: Memory, source: Shape) -> None:
     _require(name, 0 <= layer.matrix_shift <= 30, f"the shift {layer.matrix_shift} of its matrix")
     _require(name, 0 <= layer.input_shift <= 8, f"the shift {layer.input_shift} of its signals")
     _require(name, 0 <= layer.output_shift <= 15, f"the shift {layer.output_shift} of its results")
-    worst = np.abs(matrix).sum(1) * 2**15 + (1 << layer.matrix_shift >> 1)
-    _require(name, int(worst.max()) <= INT32[1], f"sums that can reach {int(worst.max()):,}, beyond 32 bits")
+    worst = int(worst_sum(matrix.T, 1 << layer.matrix_shift >> 1, -INT16[0]).max())
+    _require(name, worst <= LARGEST, f"sums that can reach {worst:,}, beyond 32 bits")
 
 
 def _check_requantization(
@@ -130,7 +130,7 @@ def _check_requantization(
 ) -> None:
     _require(name, by.multiplier.shape in ((1,), (channels,)), f"multipliers of shape {by.multiplier.shape}")
     _require(name, by.shift.shape == by.multiplier.shape, f"shifts of shape {by.shift.shape}")
-    usable = (by.multiplier == 0) | ((by.multiplier >= 2**30) & (by.multiplier <= INT32[1]))
+    usable = (by.multiplier == 0) | ((by.multiplier >= 2**30) & (by.multiplier <= LARGEST))
     _require(name, bool(usable.all()), "a multiplier below 2**30 or beyond 32 bits")
     _require(name, _within(by.shift, (lowest, 31)), f"a shift beyond {lowest} to 31")
     kept = (by.low, by.high) == bounds if bounds == INT16 else bounds[0] <= by.low <= by.high <= bounds[1]

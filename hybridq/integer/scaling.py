@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.errors import UserError
+from hybridq.integer.bounds import LARGEST, worst_sum
 from hybridq.integer.network import INT8, INT16, NORM_WEIGHT, Affine, Integers, Requantization
 
 Reals = NDArray[np.float64]
-LARGEST = 2**31 - 1  # of an int32
 LARGEST_SCALE = 0.5 - 2.0**-25  # of a requantization; less than this, so that float32 holds less than 1/2
 FINEST_SHIFT = 31
 MOST_SHIFT = 30  # of an affine or an add
@@ -58,7 +58,8 @@ def affine(where: str, scale: Reals, offset: Reals) -> Affine:
         multiplier = np.floor(scale * 2.0**shift / NORM_WEIGHT + 0.5)
         multiplier = np.where(multiplier == 0, 1, multiplier)
         bias = np.floor(offset * 2.0**shift / multiplier + 0.5)
-        if ((128 * NORM_WEIGHT + np.abs(bias)) * np.abs(multiplier) + 2.0 ** (shift - 1) <= LARGEST).all():
+        worst = worst_sum((NORM_WEIGHT * multiplier)[None], bias * multiplier) + 2**shift // 2  # what rounding adds
+        if (worst <= LARGEST).all():
             return Affine(bias.astype(np.int64), multiplier.astype(np.int64), shift)
     raise UserError(f"{where}: its scale of {np.abs(scale).max():.3g} does not fit 32 bits")
 
@@ -67,7 +68,7 @@ def sum_scales(where: str, before: tuple[int, int], after: int) -> tuple[tuple[i
     """The scales and the shift that add two tensors of those fractions into one: powers of two, so exact."""
     shift = max(0, *(fraction - after for fraction in before))
     scales = (1 << (shift + after - before[0]), 1 << (shift + after - before[1]))
-    if shift > MOST_SHIFT or 128 * sum(scales) + (1 << shift) > LARGEST:
+    if shift > MOST_SHIFT or worst_sum(np.array(scales, np.float64)[:, None], 1 << shift) > LARGEST:
         raise UserError(f"{where}: the grids of its inputs ({before}) and of its result ({after}) are too far apart")
     return scales, shift
 
@@ -85,8 +86,8 @@ def memory_shifts(where: str, reach: float, before: int, after: int) -> tuple[in
 
 
 def check_sums(where: str, weights: Integers, added: Integers, doublings: int = 0) -> None:
-    """Raise UserError where an accumulator (int32) could overflow: inputs of -128, bias included, by output channel."""
-    worst = int((128 * np.abs(weights).reshape(-1, weights.shape[-1]).sum(0) + np.abs(added)).max()) << doublings
+    """Raise UserError where an accumulator could overflow, by any output channel."""
+    worst = int(worst_sum(weights, added).max()) << doublings
     if worst > LARGEST:
         raise UserError(
             f"{where}: its sums can reach {worst:,}, more than 32 bits hold; give it fewer inputs or narrower weights"

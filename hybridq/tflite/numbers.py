@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hybridq.integer.bounds import LARGEST, worst_sum
 from hybridq.integer.network import (
     INT8,
     NORM_WEIGHT,
@@ -19,7 +20,6 @@ from hybridq.integer.network import (
 from hybridq.integer.scaling import Reals
 
 SAME, VALID = 0, 1  # paddings by their number in the schema
-LARGEST = 2**31 - 1  # of an int32
 INTEGERS = np.arange(INT8[0], INT8[1] + 1)  # what an int8 can be
 FRACTIONS = range(-8, 24)  # to try for ELU
 
@@ -44,7 +44,8 @@ def sums_of(weights: Integers, axis: int, bias: Integers, out: Requantization) -
     dead = np.broadcast_to(out.multiplier == 0, bias.shape)
     others = tuple(place for place in range(4) if place != axis)
     largest = np.abs(weights).max(others)
-    room = np.minimum(127 // np.maximum(largest, 1), LARGEST // (np.abs(bias) + 128 * np.abs(weights).sum(others) + 2))
+    sums = worst_sum(np.moveaxis(weights, axis, -1), bias)
+    room = np.minimum(127 // np.maximum(largest, 1), LARGEST // (sums + 2))
     factor = np.where(dead, 0, 2 ** np.log2(np.maximum(room, 1)).astype(np.int64))
     scale = scale_of(out) / np.maximum(factor, 1)
     return Sums(
