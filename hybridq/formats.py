@@ -45,6 +45,7 @@ class Row:
     bias: Quantizer | None = None
     outputs: Quantizer | None = None
     bytes_for: int | None = None  # weights packed as bytes: so many integers in each
+    signs: bool = False  # it keeps little more than the sign of a latent weight: `training.latent_clip` bounds that
     planes: Mapping[int, str] = field(default_factory=dict)  # packed as rows of bits: the bit of an integer in each row
     kernels: Kernels | None = None
 
@@ -64,6 +65,7 @@ def _bit_kernels(name: str) -> Kernels:
     return Kernels(name, ("hq_conv_bits.c", "hq_bits.c"), ("hq_dense_bits.c", "hq_bits.c"), strip_bytes=1)
 
 
+GRID = "Grid"  # the quantizer of tensors that the integer network stores
 _BYTES = ("hq_dense.c", "hq_dense.h")
 
 
@@ -78,7 +80,7 @@ class Format(str, Enum):
         integers=range(-127, 128),
         kernel=_bits(8),
         bias=_fixed(8),
-        outputs=Quantizer("Grid"),  # its step is calibrated
+        outputs=Quantizer(GRID),  # its step is calibrated
         bytes_for=1,
         kernels=Kernels("s8", ("hq_conv.c", "hq_conv_s8.c"), (*_BYTES, "hq_dense_s8.c"), strip_bytes=2),
     )
@@ -112,6 +114,7 @@ class Format(str, Enum):
         integers=(-1, 0, 1),
         kernel=Quantizer("ternary", {"alpha": "auto"}),
         outputs=Quantizer("ternary", {"alpha": 1.0}),
+        signs=True,
         planes={-1: "01", 0: "00", 1: "10"},
         kernels=_bit_kernels("t2"),
     )
@@ -122,6 +125,7 @@ class Format(str, Enum):
         integers=(-1, 1),
         kernel=Quantizer("binary", {"alpha": "auto"}),
         outputs=Quantizer("binary", {"alpha": 1.0}),
+        signs=True,
         planes={-1: "0", 1: "1"},
         kernels=_bit_kernels("b1"),
     )
@@ -152,6 +156,11 @@ class Format(str, Enum):
     def has_zero(self) -> bool:
         """Whether a number may be 0."""
         return not self.row.integers or 0 in self.row.integers
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether outputs are on a calibrated grid, as the integer network stores its tensors."""
+        return self.row.outputs is not None and self.row.outputs.name == GRID
 
     @property
     def stored(self) -> Format:

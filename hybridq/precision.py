@@ -20,16 +20,14 @@ from typing import Any
 from hybridq.errors import UserError, did_you_mean, nearest
 from hybridq.formats import Format
 
-Precision = Format
-
 
 @dataclass(frozen=True)
 class LayerPrecision:
     """The precisions of one layer; what a plan does not mention stays float32."""
 
-    weights: Precision = Precision.FLOAT32
-    bias: Precision = Precision.FLOAT32
-    outputs: Precision = Precision.FLOAT32
+    weights: Format = Format.FLOAT32
+    bias: Format = Format.FLOAT32
+    outputs: Format = Format.FLOAT32
 
 
 WILD = frozenset("*?[")  # what makes a pattern of a name
@@ -40,7 +38,7 @@ PARTS = ("weights", "bias", "outputs")
 class PrecisionPlan:
     """Ordered rules (pattern, {part: precision}); the last rule that names a part of a layer decides it."""
 
-    rules: tuple[tuple[str, tuple[tuple[str, Precision], ...]], ...] = ()
+    rules: tuple[tuple[str, tuple[tuple[str, Format], ...]], ...] = ()
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> PrecisionPlan:
@@ -60,7 +58,7 @@ class PrecisionPlan:
                 found = replace(found, **dict(parts))
         return found
 
-    def narrowed(self, weights: Mapping[str, Precision]) -> PrecisionPlan:
+    def narrowed(self, weights: Mapping[str, Format]) -> PrecisionPlan:
         """The plan with the weights of these layers as given; each has the last word, in place of a rule of its own."""
         rules = dict(self.rules)
         for layer, precision in weights.items():
@@ -100,7 +98,7 @@ class PrecisionPlan:
                 )
 
 
-def _parts(pattern: str, value: Any) -> tuple[tuple[str, Precision], ...]:
+def _parts(pattern: str, value: Any) -> tuple[tuple[str, Format], ...]:
     given = value if isinstance(value, Mapping) else {"weights": value}
     unknown = [part for part in given if part not in PARTS]
     if unknown:
@@ -108,11 +106,11 @@ def _parts(pattern: str, value: Any) -> tuple[tuple[str, Precision], ...]:
     return tuple((str(part), _precision(f"{pattern}.{part}", given[part])) for part in given)
 
 
-def _precision(where: str, value: Any) -> Precision:
+def _precision(where: str, value: Any) -> Format:
     try:
-        return Precision(value)
+        return Format(value)
     except ValueError:
-        names = [p.value for p in Precision]
+        names = [p.value for p in Format]
         raise UserError(f"precision.{where}: '{value}' is not a precision{_nearest(value, names)}") from None
 
 

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 from hypothesis import strategies as st
 
-from hybridq.formats import INTEGERS
+from hybridq.formats import INTEGERS, Format
 from hybridq.integer import scaling
 from hybridq.integer.checks import check
 from hybridq.integer.description import Description
@@ -28,7 +28,6 @@ from hybridq.integer.network import (
     Memory,
     Requantization,
     Shape,
-    Width,
 )
 from hybridq.models.legendre import reach, step
 
@@ -64,7 +63,7 @@ class Made:
         window: tuple[int, int] = (3, 3),
         strides: tuple[int, int] = (1, 1),
         pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
-        width: Width = Width.INT8,
+        width: Format = Format.INT8,
         depthwise: bool = False,
         behind: int = 0,
     ) -> str:
@@ -79,7 +78,9 @@ class Made:
             (Depthwise if depthwise else Convolution)(self._name(), (source,), (*places, outputs), 0, **fields)
         )
 
-    def dense(self, source: str, outputs: int, width: Width = Width.INT8, logits: bool = False, behind: int = 0) -> str:
+    def dense(
+        self, source: str, outputs: int, width: Format = Format.INT8, logits: bool = False, behind: int = 0
+    ) -> str:
         weights = self._weights((int(np.prod(self.shapes[source])), outputs), width)
         fields = self._finish(weights, width, 0 if logits else behind)
         if logits:
@@ -122,10 +123,10 @@ class Made:
         self.shapes[layer.name] = layer.shape
         return layer.name
 
-    def _weights(self, shape: Shape, width: Width) -> np.ndarray:
+    def _weights(self, shape: Shape, width: Format) -> np.ndarray:
         return self.random.choice(list(width.row.integers), shape)
 
-    def _finish(self, weights: np.ndarray, width: Width, behind: int) -> dict[str, object]:
+    def _finish(self, weights: np.ndarray, width: Format, behind: int) -> dict[str, object]:
         """`behind`: bit 0 for a table, bit 1 for a batch norm, bit 2 for a ReLU6."""
         channels = weights.shape[-1]
         spread = 74 * np.sqrt((weights.reshape(-1, channels) ** 2).sum(0)) + 1
@@ -149,7 +150,7 @@ def _scaling(scale: np.ndarray, low: int = INT8[0], high: int = INT8[1]) -> Requ
 
 
 def reference(
-    first: Width = Width.INT8, last: Width = Width.INT4, dense: Width = Width.BINARY, **about: object
+    first: Format = Format.INT8, last: Format = Format.INT4, dense: Format = Format.BINARY, **about: object
 ) -> IntegerNetwork:
     """The shape of the reference network: the widths of its first four and last two convolutions, and dense layers."""
     made = Made((38, 55, 1), 0)
@@ -174,11 +175,11 @@ def everything() -> IntegerNetwork:
         behind = made.conv(before, 6 + number, (3, 3), (1, 1), ((1, 1), (1, 1)), width, behind=7 - number)
         x = made.add(behind, before)
     x = made.conv(x, 8, (5, 2), (2, 3), ((4, 0), (2, 2)), depthwise=True, behind=3)
-    x = made.max_pool(made.conv(x, 12, (1, 1), width=Width.INT4), (2, 3), (1, 2))
+    x = made.max_pool(made.conv(x, 12, (1, 1), width=Format.INT4), (2, 3), (1, 2))
     flat, mean = made.dense(x, 9, behind=3), made.average(x)
     for width in INTEGERS:
         flat, mean = made.dense(flat, 9, width, behind=2), made.dense(mean, 9, width, behind=1)
-    made.dense(made.add(flat, mean), 5, Width.TERNARY, logits=True)
+    made.dense(made.add(flat, mean), 5, Format.TERNARY, logits=True)
     return made.network()
 
 

@@ -10,8 +10,9 @@ import pytest
 from arena_networks import Network, planned
 from test_accounting import REPORTS, reports, rules_of
 
+from hybridq.formats import Format
 from hybridq.graph.reader import Graph, Operator
-from hybridq.precision import LayerPrecision, Precision
+from hybridq.precision import LayerPrecision
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import accounting
 from hybridq.profiler.count.arena import ram
@@ -58,7 +59,7 @@ def test_scratch_of_8_bit_layers_as_in_generated_code(layer: Operator, size: int
     assert int8_scratch(layer) == size
 
 
-INT8 = LayerPrecision(Precision.INT8, Precision.FLOAT32, Precision.INT8)
+INT8 = LayerPrecision(Format.INT8, Format.FLOAT32, Format.INT8)
 
 
 def int8(network: Network, per_channel: bool) -> Graph:

@@ -14,10 +14,11 @@ from conftest import Run
 from network_builds import Made, reference
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.image import emulator, machines, toolchain
 from hybridq.image.export import export as export_network
 from hybridq.integer.artefact import save_network
-from hybridq.integer.network import IntegerNetwork, Width
+from hybridq.integer.network import IntegerNetwork
 from hybridq.runs.export import export
 from hybridq.runs.verify import verify
 
@@ -76,8 +77,8 @@ def test_the_reference_network_fits_and_is_exact(compiler: str, tmp_path: Path) 
     assert counted == pytest.approx(found.classify_instructions, rel=0.01)  # the marks themselves
 
 
-@pytest.mark.parametrize("width", [Width.INT8, Width.INT4, Width.TERNARY, Width.BINARY])
-def test_plans_of_one_width_are_exact(width: Width, tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [Format.INT8, Format.INT4, Format.TERNARY, Format.BINARY])
+def test_plans_of_one_width_are_exact(width: Format, tmp_path: Path) -> None:
     if not toolchain.cortex_m4() or toolchain.host() is None:
         pytest.skip("no compilers")
     found = verify(exported(reference(width, width, width, **ABOUT), tmp_path), emulated=1)

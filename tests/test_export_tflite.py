@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from network_builds import Made, averaged, networks, on_grids, reference, some_inputs
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.image.export import macc_of
 from hybridq.integer import arithmetic, scaling
 from hybridq.integer.artefact import save_network
@@ -30,7 +31,6 @@ from hybridq.integer.network import (
     IntegerNetwork,
     Layer,
     Requantization,
-    Width,
 )
 from hybridq.profiler import profile
 from hybridq.speech.mfcc import FrontEnd
@@ -145,7 +145,7 @@ def test_a_sum_much_finer_than_what_it_adds_is_refused(before: tuple[int, int]) 
 
 def test_sums_that_are_doubled() -> None:
     made = Made((24,), 0)
-    made.dense(made.dense("input", 8, Width.BINARY), 3, logits=True)
+    made.dense(made.dense("input", 8, Format.BINARY), 3, logits=True)
     network = made.network()
     first, last = network.layers
     assert isinstance(first, Dense)

@@ -11,11 +11,11 @@ from front_end_builds import hostile, plain
 from network_builds import Made
 from network_runs import constants, machine
 
+from hybridq.formats import Format
 from hybridq.image.export import SOURCES
 from hybridq.image.machines import FLAGS
 from hybridq.integer.arithmetic import logits
 from hybridq.integer.artefact import save_network
-from hybridq.integer.network import Width
 from hybridq.runs.export import export
 from hybridq.runs.verify import matrix
 from hybridq.speech.mfcc import FrontEnd
@@ -78,8 +78,8 @@ int main(void)
 def test_any_sound_in_any_pieces(name: str, end: FrontEnd, tmp_path: Path) -> None:
     on, normalisation = machine(name), plain(end)
     made = Made((*end.shape, 1), 0)
-    x = made.conv(made.conv("input", 4, pads=((1, 1), (1, 1)), behind=3), 4, width=Width.BINARY)
-    made.dense(made.dense(made.max_pool(x), 8, Width.TERNARY), CLASSES, logits=True)
+    x = made.conv(made.conv("input", 4, pads=((1, 1), (1, 1)), behind=3), 4, width=Format.BINARY)
+    made.dense(made.dense(made.max_pool(x), 8, Format.TERNARY), CLASSES, logits=True)
     network = made.network(
         labels=["a", "b", "c"],
         front_end=asdict(end),

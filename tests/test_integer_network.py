@@ -9,13 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_training import Notes
 
+from hybridq.formats import Format
 from hybridq.integer.arithmetic import classes, computed, every_tensor, quantized
 from hybridq.integer.artefact import digest, load_network, save_network
 from hybridq.integer.checks import check
 from hybridq.integer.convert import convert, settle
 from hybridq.integer.fusion import chains_of
 from hybridq.integer.lowering import integer_network
-from hybridq.integer.network import Add, AveragePool, Dense, MaxPool, Width
+from hybridq.integer.network import Add, AveragePool, Dense, MaxPool
 from hybridq.models import build_model
 from hybridq.models.config import TCResNetConfig, TENetConfig
 from hybridq.precision import PrecisionPlan
@@ -267,9 +268,9 @@ training: {epochs: 1}
     assert abs((heard == truth).mean() - (found == truth).mean()) <= 0.02
     assert network.description.labels == bundle.labels
     assert {layer.name: layer.width for layer in network.layers if isinstance(layer, Dense)} == {
-        "dense": Width.BINARY,
-        "dense_1": Width.BINARY,
-        "dense_2": Width.INT8,
+        "dense": Format.BINARY,
+        "dense_1": Format.BINARY,
+        "dense_2": Format.INT8,
     }
     # The grids were laid by the float parent, not left where an untrained network has them.
     assert {layer.activation.fraction for layer in model.layers if is_grid(layer)} != {DEFAULT_FRACTION}

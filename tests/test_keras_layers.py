@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from hybridq.formats import Format
 from hybridq.graph.keras.layers import format_of
 from hybridq.graph.reader import read_graph
-from hybridq.precision import Precision
 
 
 def sequence(shape: tuple[int, ...], *names_and_settings: tuple[str, Any, dict[str, Any]]) -> Any:
@@ -191,21 +191,21 @@ def test_batch_norm_stores_a_scale_and_an_offset() -> None:
 @pytest.mark.parametrize(
     ("text", "precision"),
     [
-        ("quantized_bits(8, 0, 1, alpha=1.0)", Precision.INT8),
-        ("quantized_bits(bits=4)", Precision.INT4),
-        ("quantized_bits(2,0,1)", Precision.TERNARY),
-        ("quantized_bits(6,0,1)", Precision.INT8),
-        ("quantized_bits(16, 4)", Precision.FLOAT32),
-        ("quantized_linear(4)", Precision.INT4),
-        ("quantized_po2(4)", Precision.INT4),
-        ("quantized_relu(8)", Precision.INT8),
-        ("binary(alpha='auto')", Precision.BINARY),
-        ("stochastic_binary()", Precision.BINARY),
-        ("ternary(alpha='auto')", Precision.TERNARY),
-        ("stochastic_ternary()", Precision.TERNARY),
+        ("quantized_bits(8, 0, 1, alpha=1.0)", Format.INT8),
+        ("quantized_bits(bits=4)", Format.INT4),
+        ("quantized_bits(2,0,1)", Format.TERNARY),
+        ("quantized_bits(6,0,1)", Format.INT8),
+        ("quantized_bits(16, 4)", Format.FLOAT32),
+        ("quantized_linear(4)", Format.INT4),
+        ("quantized_po2(4)", Format.INT4),
+        ("quantized_relu(8)", Format.INT8),
+        ("binary(alpha='auto')", Format.BINARY),
+        ("stochastic_binary()", Format.BINARY),
+        ("ternary(alpha='auto')", Format.TERNARY),
+        ("stochastic_ternary()", Format.TERNARY),
     ],
 )
-def test_quantizers_give_precisions(text: str, precision: Precision) -> None:
+def test_quantizers_give_precisions(text: str, precision: Format) -> None:
     from qkeras import QDense
     from qkeras.utils import get_quantizer
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.reader import read_graph
-from hybridq.precision import Precision
 from hybridq.profiler import profile
 
 
@@ -179,8 +179,8 @@ def test_operations_of_an_h5_file(tmp_path: Path) -> None:
     assert [op.kind for op in graph.operators if op.kind.endswith("Average")] == ["unknown: Average", "Average"]
 
 
-@pytest.mark.parametrize(("mode", "precision"), [("int8", Precision.INT8), ("int4", Precision.INT4)])
-def test_a_model_that_keras_quantized(tmp_path: Path, mode: str, precision: Precision) -> None:
+@pytest.mark.parametrize(("mode", "precision"), [("int8", Format.INT8), ("int4", Format.INT4)])
+def test_a_model_that_keras_quantized(tmp_path: Path, mode: str, precision: Format) -> None:
     """Its kernels are narrow; the scales beside them are no parameters, as in a `.tflite` file."""
     import keras
     from keras import layers

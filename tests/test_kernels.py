@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kernel_runs import KERNELS, Emulated, Host, Runner
 
-from hybridq.formats import INTEGERS
+from hybridq.formats import INTEGERS, Format
 from hybridq.image import toolchain
 from hybridq.integer.arithmetic import computed
 from hybridq.integer.network import (
@@ -30,7 +30,6 @@ from hybridq.integer.network import (
     Layer,
     MaxPool,
     Requantization,
-    Width,
 )
 
 SANITIZED = "HYBRIDQ_TEST_SANITIZED"  # set where this file runs itself under the sanitizers
@@ -80,7 +79,7 @@ def integers(draw: st.DrawFn, shape: tuple[int, ...], low: int, high: int) -> np
             return random.choice([low, high], shape)
 
 
-def weights(width: Width, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
+def weights(width: Format, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
     there = np.array(width.row.integers)
     return integers(shape, 0, len(there) - 1).map(lambda places: there[places])
 
@@ -123,7 +122,7 @@ CHANNELS = st.one_of(st.integers(1, 9), st.sampled_from([12, 16, 33]))
 
 
 @st.composite
-def convolutions(draw: st.DrawFn, width: Width) -> tuple[Layer, tuple[np.ndarray, ...], int]:
+def convolutions(draw: st.DrawFn, width: Format) -> tuple[Layer, tuple[np.ndarray, ...], int]:
     (rows, kh, down, top, bottom, out_rows), (columns, kw, right, left, behind, out_columns) = draw(windows())
     inputs, channels = draw(CHANNELS), draw(CHANNELS)
     layer = Convolution(
@@ -149,7 +148,7 @@ def depthwise(draw: st.DrawFn) -> tuple[Layer, tuple[np.ndarray, ...], int]:
         ("x",),
         (out_rows, out_columns, channels),
         0,
-        weights=draw(weights(Width.INT8, (kh, kw, channels))),
+        weights=draw(weights(Format.INT8, (kh, kw, channels))),
         strides=(down, right),
         pads=((top, bottom), (left, behind)),
         **draw(finishes(channels)),
@@ -158,7 +157,7 @@ def depthwise(draw: st.DrawFn) -> tuple[Layer, tuple[np.ndarray, ...], int]:
 
 
 @st.composite
-def dense(draw: st.DrawFn, width: Width) -> tuple[Layer, tuple[np.ndarray, ...], int]:
+def dense(draw: st.DrawFn, width: Format) -> tuple[Layer, tuple[np.ndarray, ...], int]:
     inputs, channels = draw(st.one_of(st.integers(1, 70), st.sampled_from([96, 256]))), draw(CHANNELS)
     finish = draw(finishes(channels))
     if draw(st.booleans()):  # some sums are coarser than their results
@@ -199,12 +198,12 @@ def adds(draw: st.DrawFn) -> tuple[Layer, tuple[np.ndarray, ...], int]:
 
 
 @pytest.mark.parametrize("width", INTEGERS)
-def test_convolutions(machine: Host | Emulated, width: Width) -> None:
+def test_convolutions(machine: Host | Emulated, width: Format) -> None:
     check(machine, convolutions(width))
 
 
 @pytest.mark.parametrize("width", INTEGERS)
-def test_dense_layers(machine: Host | Emulated, width: Width) -> None:
+def test_dense_layers(machine: Host | Emulated, width: Format) -> None:
     check(machine, dense(width))
 
 
@@ -236,7 +235,7 @@ def test_speed(machine: Host | Emulated) -> None:
         pytest.skip("instructions are counted in the emulator")
     runner, random = Runner(machine), np.random.default_rng(0)
     out = Requantization(np.full(1, 2**30), np.full(1, 8))
-    for width, most in ((Width.INT8, 1.35), (Width.INT4, 1.45)):
+    for width, most in ((Format.INT8, 1.35), (Format.INT4, 1.45)):
         total = macc = 0
         for rows, columns, inputs, channels in CONVOLUTIONS:
             kernels = random.integers(-width.largest, width.largest + 1, (3, 3, inputs, channels))
@@ -246,7 +245,7 @@ def test_speed(machine: Host | Emulated) -> None:
             runner.layer(layer, random.integers(-128, 128, (rows, columns, inputs)), tile=4 if inputs > 1 else columns)
             total, macc = total + runner.instructions, macc + rows * columns * kernels.size
         assert total / macc < most, width
-    for width, most in ((Width.INT8, 1.6), (Width.INT4, 1.7), (Width.BINARY, 1.05)):
+    for width, most in ((Format.INT8, 1.6), (Format.INT4, 1.7), (Format.BINARY, 1.05)):
         total = macc = 0
         for inputs, channels in DENSE:
             kernels, bias = random.choice([-1, 1], (inputs, channels)), np.zeros(channels, np.int64)

@@ -13,13 +13,13 @@ from network_builds import Made, some_inputs
 from network_runs import machine
 
 from hybridq.errors import UserError
-from hybridq.formats import INTEGERS
+from hybridq.formats import INTEGERS, Format
 from hybridq.image import toolchain
 from hybridq.integer.arithmetic import logits, quantized
 from hybridq.integer.artefact import digest, load_network, save_network
 from hybridq.integer.convert import settle
 from hybridq.integer.lowering import integer_network
-from hybridq.integer.network import INT16, IntegerNetwork, Memory, Width
+from hybridq.integer.network import INT16, IntegerNetwork, Memory
 from hybridq.integer.online import Streams, frame_by_frame, is_online
 from hybridq.models import build_model
 from hybridq.models.config import LMUConfig
@@ -41,7 +41,7 @@ ABOUT = {
 
 
 def spotter(
-    shape: tuple[int, int] = (10, 49), seed: int = 0, width: Width = Width.INT4, **about: object
+    shape: tuple[int, int] = (10, 49), seed: int = 0, width: Format = Format.INT4, **about: object
 ) -> IntegerNetwork:
     """Two layers of memories, of an odd and an even order, as `hybridq.models.lmu` has them."""
     made = Made((*shape, 1), seed)
@@ -61,7 +61,7 @@ def streamed(network: IntegerNetwork, clip: np.ndarray) -> np.ndarray:
 @settings(max_examples=25)
 @given(rows=st.integers(1, 9), frames=st.integers(1, 30), seed=st.integers(0, 2**31), width=st.sampled_from(INTEGERS))
 def test_a_stream_says_at_its_last_frame_what_the_clip_is_said_to_be(
-    rows: int, frames: int, seed: int, width: Width
+    rows: int, frames: int, seed: int, width: Format
 ) -> None:
     network = spotter((rows, frames), seed, width)
     clips = some_inputs(network, 5, seed)
@@ -87,7 +87,7 @@ def test_states_stay_within_16_bits_without_being_cut() -> None:
 @pytest.mark.parametrize("name", ["here", "zig", "gcc", "zig portable"])
 def test_the_c_gives_the_stream_s_answers_to_every_frame(name: str) -> None:
     on = machine(name)
-    for seed, width in enumerate([Width.INT8, Width.INT4]):
+    for seed, width in enumerate([Format.INT8, Format.INT4]):
         network = spotter((10, 40), seed, width)
         clip = np.random.default_rng(seed).integers(-128, 128, (10, 40, 1)).astype(np.int8)
         wanted = streamed(network, clip)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_compare import FIGURES, view
 
-from hybridq.precision import Precision
+from hybridq.formats import Format
 from hybridq.results import pictures
 from hybridq.results.columns import Row
 from hybridq.results.compare import table
@@ -162,8 +162,8 @@ def test_the_front_is_what_no_other_beats(points: list[tuple[int, int]]) -> None
 
 
 def test_the_sensitivities_are_drawn_and_a_missing_one_is_left_blank() -> None:
-    score, own = Score(0.3, 92.0), {"conv2d": Precision.INT8, "dense": Precision.INT8}
-    measured = [("conv2d", Precision.BINARY, 0.25, 3.1), ("dense", Precision.INT4, -0.01, -0.1)]
+    score, own = Score(0.3, 92.0), {"conv2d": Format.INT8, "dense": Format.INT8}
+    measured = [("conv2d", Format.BINARY, 0.25, 3.1), ("dense", Format.INT4, -0.01, -0.1)]
     changes = tuple(Change(layer, to, 2048, score, rise, drop, "") for layer, to, rise, drop in measured)
     found = Sensitivity("kws", "clips", True, 400, 1, 9000, own, score, changes, {"dense binary": "out of memory"})
     figure = picture(found)

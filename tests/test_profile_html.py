@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from hybridq.arena.planners import Lifetime
+from hybridq.formats import Format
 from hybridq.graph.reader import Graph, Operator
-from hybridq.precision import Precision, PrecisionPlan
+from hybridq.precision import PrecisionPlan
 from hybridq.profiler import TARGETS, profile, render
 from hybridq.profiler.diff import Diff
 from hybridq.profiler.render.markup import COLOURS
@@ -187,7 +188,7 @@ def test_the_colours_show_on_white_and_on_black() -> None:
     for colour in COLOURS.values():
         assert 1.05 / (luminance(colour) + 0.05) >= 3
         assert (luminance(colour) + 0.05) / (luminance("#121212") + 0.05) >= 3
-    assert {str(precision) for precision in Precision} < set(COLOURS)
+    assert {str(precision) for precision in Format} < set(COLOURS)
 
 
 # ------------------------------------------------------------------------------------------- side by side

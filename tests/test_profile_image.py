@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from test_integer_network import networks
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.reader import Graph, Operator, read_graph
 from hybridq.image.constants import constants_bytes
 from hybridq.image.memory_plan import plan
@@ -21,7 +22,7 @@ from hybridq.integer.lowering import integer_network
 from hybridq.integer.skeleton import outline
 from hybridq.models import build_model
 from hybridq.models.config import TCResNetConfig
-from hybridq.precision import Precision, PrecisionPlan
+from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import PACKED
 from hybridq.profiler.suggest import suggest
@@ -191,7 +192,7 @@ def test_a_network_of_absurd_size_is_not_planned():
     assert "rows are more than an image is planned for" in report.no_image
 
 
-@pytest.mark.parametrize("to", [Precision.BINARY, Precision.TERNARY, Precision.INT4])
+@pytest.mark.parametrize("to", [Format.BINARY, Format.TERNARY, Format.INT4])
 def test_a_suggestion_counts_as_the_report(to):
     recipe = load_recipe(DEPLOY[2])
     graph: Graph = graph_of(recipe)

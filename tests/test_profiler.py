@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.keras.layers import LAYERS, WRAPPERS
 from hybridq.graph.kinds import KINDS
 from hybridq.graph.reader import Graph, Operator, read_graph
 from hybridq.models import build_model
 from hybridq.models.config import ReferenceConfig
-from hybridq.precision import Precision, PrecisionPlan
+from hybridq.precision import PrecisionPlan
 from hybridq.profiler import TARGETS, standard_plans, target
 from hybridq.profiler import profile as profile_by_version
 from hybridq.profiler.count import macc
@@ -193,7 +194,7 @@ def test_standard_plans(valid: Graph) -> None:
     assert profile(valid, plan=HYBRID).plans == ()
 
 
-WIDTHS = st.sampled_from(sorted(Precision, key=lambda p: -p.bits))
+WIDTHS = st.sampled_from(sorted(Format, key=lambda p: -p.bits))
 NAMES = [*(f"conv2d_{i}" if i else "conv2d" for i in range(6)), "dense", "dense_1", "dense_2"]
 
 
@@ -203,9 +204,9 @@ NAMES = [*(f"conv2d_{i}" if i else "conv2d" for i in range(6)), "dense", "dense_
     layer=st.integers(0, 8),
     part=st.sampled_from(["weights", "bias"]),
 )
-def test_fewer_bits_never_take_more_flash(valid: Graph, wide: list[Precision], layer: int, part: str) -> None:
+def test_fewer_bits_never_take_more_flash(valid: Graph, wide: list[Format], layer: int, part: str) -> None:
     flash, last = [], None
-    for precision in sorted(Precision, key=lambda p: -p.bits):
+    for precision in sorted(Format, key=lambda p: -p.bits):
         data: dict[str, Any] = {name: {"weights": p.value} for name, p in zip(NAMES, wide, strict=True)}
         data[NAMES[layer]][part] = precision.value
         report = profile(valid, plan=PrecisionPlan.from_data(data))

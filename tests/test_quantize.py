@@ -7,11 +7,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.kinds import RECURRENT, kind_of
 from hybridq.models import build_model
 from hybridq.models.config import ReferenceConfig, TCResNetConfig, TENetConfig
 from hybridq.models.hello_edge import CRNNConfig, GRUConfig, LSTMConfig
-from hybridq.precision import Precision, PrecisionPlan
+from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.quantize.model import (
     best_fraction,
@@ -90,7 +91,7 @@ def test_a_hybrid_plan_makes_qkeras_layers_with_the_float_weights():
 
 
 @settings(max_examples=6, deadline=None)
-@given(precision=st.sampled_from([p for p in Precision if p is not Precision.FLOAT32]))
+@given(precision=st.sampled_from([p for p in Format if p is not Format.FLOAT32]))
 def test_the_weights_that_act_have_no_more_levels_than_their_bits(precision):
     quantized = quantize(network(), PrecisionPlan.from_data({"conv2d_5": str(precision), "dense": str(precision)}))
     for name in ("conv2d_5", "dense"):
@@ -225,7 +226,7 @@ def test_faults_of_a_plan_are_named():
         st.sampled_from(["conv*", "dense*", "*", "dense_2", "conv2d_1"]),
         st.dictionaries(
             st.sampled_from(["weights", "bias", "outputs"]),
-            st.sampled_from([p.value for p in Precision]),
+            st.sampled_from([p.value for p in Format]),
             min_size=1,
         ),
     )
@@ -275,6 +276,6 @@ def test_recurrent_layers_are_quantized_in_both_kernels(config, tmp_path):
         acting, latent = matrices(layer)
         assert not any(np.array_equal(one, other) for one, other in zip(acting, latent, strict=True))
     kinds = {row.kind: row.precision.weights for row in profile(quantized).rows if row.precision}
-    assert set(kinds.values()) == {Precision.INT8}
+    assert set(kinds.values()) == {Format.INT8}
     quantized.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras").predict(x, verbose=0), answers)

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from hybridq.formats import Format
 from hybridq.graph.reader import Operator
-from hybridq.precision import LayerPrecision, Precision
+from hybridq.precision import LayerPrecision
 from hybridq.profiler import profile
 from hybridq.profiler.accounting import accounting
 from hybridq.profiler.count.macc import macc
@@ -296,7 +297,7 @@ def test_layers_in_a_wrapper_count_by_the_version(version: str, each: int) -> No
 
 
 def test_8_bit_layers_count_by_the_version() -> None:
-    int8 = LayerPrecision(Precision.INT8, Precision.FLOAT32, Precision.INT8)
+    int8 = LayerPrecision(Format.INT8, Format.FLOAT32, Format.INT8)
     softmax = Operator("s", "Softmax", ("in",), ((10,),), (10,), {"activation": "softmax"}, precision=int8)
     assert [macc(softmax, accounting(f"x-cube-ai:{version}")) for version in ("5.2", "6.0", "8.1")] == [190, 190, 150]
 

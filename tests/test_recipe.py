@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.models.config import ReferenceConfig
-from hybridq.precision import Precision
 from hybridq.recipe.file import linked, load_recipe, load_variants
 from hybridq.recipe.schema import Recipe, TrainingSection
 from hybridq.recipe.sections import Published
@@ -34,10 +34,10 @@ def test_every_recipe_of_the_project_loads(path: Path) -> None:
 def test_the_hybrid_recipe() -> None:
     recipe = load_recipe(RECIPES / "paper" / "hybrid.yaml")
     assert recipe.name == "hybrid"
-    assert recipe.plan.of("conv2d_3").weights is Precision.INT8
-    assert recipe.plan.of("dense_1").weights is Precision.BINARY
-    assert recipe.plan.of("dense_2").weights is Precision.INT8
-    assert recipe.plan.of("batch_normalization").weights is Precision.FLOAT32
+    assert recipe.plan.of("conv2d_3").weights is Format.INT8
+    assert recipe.plan.of("dense_1").weights is Format.BINARY
+    assert recipe.plan.of("dense_2").weights is Format.INT8
+    assert recipe.plan.of("batch_normalization").weights is Format.FLOAT32
     assert recipe.parent is not None
     assert recipe.parent.name == "fp32"
     assert recipe.parent.parent is None
@@ -303,10 +303,10 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "model.dropout": st.floats(0, 1, exclude_max=True),
     "precision": st.dictionaries(
         st.sampled_from(["conv2d*", "dense*", "dense_2", "*"]),
-        st.sampled_from([p.value for p in Precision])
+        st.sampled_from([p.value for p in Format])
         | st.dictionaries(
             st.sampled_from(["weights", "bias", "outputs"]),
-            st.sampled_from([p.value for p in Precision]),
+            st.sampled_from([p.value for p in Format]),
             min_size=1,
         ),
     ),

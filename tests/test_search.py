@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridq.errors import UserError
-from hybridq.precision import Precision, PrecisionPlan
+from hybridq.formats import Format
+from hybridq.precision import PrecisionPlan
 from hybridq.profiler.targets import custom_target
 from hybridq.recipe.file import load_recipe
 from hybridq.search.axes import axes_of, settings_of
@@ -213,7 +214,7 @@ def test_a_budget_that_nothing_fits_is_refused_with_what_the_smallest_needs(spac
 
 
 def test_a_plan_is_told_by_a_character_a_layer(space: Space) -> None:
-    assert space.code({"conv2d_5": Precision.TERNARY, "dense": Precision.BINARY}) == "88888tb88"
+    assert space.code({"conv2d_5": Format.TERNARY, "dense": Format.BINARY}) == "88888tb88"
 
 
 @given(
@@ -225,10 +226,10 @@ def test_a_change_is_of_the_weights_of_that_layer_alone(space: Space, order: lis
     rules["*"], rules["dense_1"] = {"outputs": "8-bit"}, {"weights": "8-bit", "bias": "4-bit", "outputs": "4-bit"}
     recipe = space.recipe.model_copy(update={"precision": rules})
     other = Space(recipe, space.graph)
-    plan = PrecisionPlan.from_data(other.plan(dict.fromkeys(changed, Precision.BINARY)).to_data())
+    plan = PrecisionPlan.from_data(other.plan(dict.fromkeys(changed, Format.BINARY)).to_data())
     for layer in other.layers:
         own = recipe.plan.of(layer)
-        assert plan.of(layer) == (replace(own, weights=Precision.BINARY) if layer in changed else own)
+        assert plan.of(layer) == (replace(own, weights=Format.BINARY) if layer in changed else own)
 
 
 # --------------------------------------------------------------------------------------- the search section

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from network_builds import Made, some_inputs
 from network_runs import expected, machine
 
+from hybridq.formats import Format
 from hybridq.image import sparse
 from hybridq.image.constants import constants_bytes
 from hybridq.image.emit import emit, kernel_files
 from hybridq.image.memory_plan import plan
 from hybridq.image.packing import packed_bytes
-from hybridq.integer.network import Dense, IntegerNetwork, Width
+from hybridq.integer.network import Dense, IntegerNetwork
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -26,13 +27,13 @@ class Pruned(Made):
         super().__init__(shape, seed)
         self.kept = kept
 
-    def _weights(self, shape: tuple[int, ...], width: Width) -> np.ndarray:
+    def _weights(self, shape: tuple[int, ...], width: Format) -> np.ndarray:
         return super()._weights(shape, width) * (self.random.random(shape) < self.kept)
 
 
 def pruned(inputs: int, outputs: int, kept: float, seed: int = 0) -> IntegerNetwork:
     made = Pruned((inputs,), seed, kept)
-    made.dense(made.dense("input", outputs, Width.INT4, behind=4), 5, Width.INT4, logits=True)
+    made.dense(made.dense("input", outputs, Format.INT4, behind=4), 5, Format.INT4, logits=True)
     return made.network()
 
 
@@ -57,7 +58,7 @@ def test_unpacking_gives_back_the_weights(inputs: int, outputs: int, kept: float
 def test_four_fifths_and_nine_tenths_of_zeros_take_less_than_half_and_a_quarter(kept: float, most: float) -> None:
     layer = pruned(288, 160, kept).layers[0]
     assert sparse.is_sparse(layer)
-    assert constants_bytes(layer) - 9 * 160 < most * packed_bytes((288, 160), Width.INT4)
+    assert constants_bytes(layer) - 9 * 160 < most * packed_bytes((288, 160), Format.INT4)
 
 
 def test_only_dense_layers_of_4_bits_with_many_zeros_are_sparse() -> None:
@@ -65,7 +66,7 @@ def test_only_dense_layers_of_4_bits_with_many_zeros_are_sparse() -> None:
     assert not sparse.is_sparse(pruned(288, 96, 0.45).layers[0])  # smaller, but slower
     assert not sparse.is_sparse(pruned(64, 32, 0.0).layers[0])  # an outline, which knows no weights
     made = Pruned((4, 4, 8), 0, 0.1)
-    made.dense(made.dense(made.conv("input", 8, (1, 1), width=Width.INT4), 9), 3, logits=True)
+    made.dense(made.dense(made.conv("input", 8, (1, 1), width=Format.INT4), 9), 3, logits=True)
     assert not any(map(sparse.is_sparse, made.layers))
 
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hybridq.formats import Format
 from hybridq.graph.reader import Graph, Operator
-from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
+from hybridq.precision import LayerPrecision, PrecisionPlan
 from hybridq.profiler import profile, render
 from hybridq.profiler.render.table import Note
 from hybridq.profiler.suggest import Suggestion, suggest
@@ -59,8 +60,8 @@ def test_from_an_8_bit_network_to_one_with_a_binary_layer() -> None:
     found = suggested(chain(REFERENCE), 144 * KIB, start=start)
     assert found.plan.to_data() == {"*": {"weights": "8-bit"}, "dense": {"weights": "binary"}}
     assert [str(change.before) for change in found.changes] == ["8-bit"]
-    wider = suggested(chain(REFERENCE), 330 * KIB, start=start, to=Precision.INT4)
-    assert wider.plan.of("dense").weights is Precision.INT4
+    wider = suggested(chain(REFERENCE), 330 * KIB, start=start, to=Format.INT4)
+    assert wider.plan.of("dense").weights is Format.INT4
     assert wider.flash_bytes == found.start_bytes - 7488 * 64 // 2
 
 
@@ -71,13 +72,13 @@ def test_a_network_that_fits_stays_as_it_is() -> None:
 
 
 def test_what_the_network_s_own_quantizers_say_is_kept() -> None:
-    own = LayerPrecision(Precision.INT8, Precision.INT8, Precision.INT8)
+    own = LayerPrecision(Format.INT8, Format.INT8, Format.INT8)
     found = suggested(chain({"a": (8000, 8), "b": (800, 8), "c": (8000, 8)}, own), 10_000)
     assert found.start_bytes == 16_800 + 24
     assert [change.layer for change in found.changes] == ["a"]
-    assert found.plan.of("a") == LayerPrecision(Precision.BINARY, Precision.INT8, Precision.INT8)
+    assert found.plan.of("a") == LayerPrecision(Format.BINARY, Format.INT8, Format.INT8)
     assert found.plan.of("b") == own
-    assert suggested(chain({"a": (80, 8)}, LayerPrecision(Precision.BINARY)), 1).changes == ()
+    assert suggested(chain({"a": (80, 8)}, LayerPrecision(Format.BINARY)), 1).changes == ()
 
 
 def test_the_last_layer_is_the_last_resort() -> None:
@@ -139,12 +140,12 @@ def test_what_is_not_costed_is_named() -> None:
 @given(
     kernels=st.lists(st.integers(1, 300), min_size=1, max_size=7),
     share=st.floats(0, 1),
-    to=st.sampled_from([Precision.BINARY, Precision.TERNARY, Precision.INT4]),
+    to=st.sampled_from([Format.BINARY, Format.TERNARY, Format.INT4]),
     widths=st.lists(st.sampled_from(["float32", "8-bit", "4-bit", "binary"]), min_size=7, max_size=7),
     keep_last=st.booleans(),
 )
 def test_no_other_choice_needs_fewer_layers(
-    kernels: list[int], share: float, to: Precision, widths: list[str], keep_last: bool
+    kernels: list[int], share: float, to: Format, widths: list[str], keep_last: bool
 ) -> None:
     names = [f"layer_{i}" for i in range(len(kernels))]
     network = chain({name: (kernel, 3) for name, kernel in zip(names, kernels, strict=True)})
@@ -158,7 +159,7 @@ def test_no_other_choice_needs_fewer_layers(
         choices = (c for n in range(len(layers) + 1) for c in itertools.combinations(layers, n))
         return next((len(chosen) for chosen in choices if flash(chosen) <= limit), None)
 
-    wider = [name for name in names if Precision(data[name]).bits > to.bits]
+    wider = [name for name in names if Format(data[name]).bits > to.bits]
     best = fewest([name for name in wider if name != names[-1]]) if keep_last else None
     if best is None:
         best = fewest(wider)

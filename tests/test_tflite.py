@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from tflite_builds import SMALL, Writer, convolution
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.reader import read_graph
-from hybridq.precision import Precision
 
 REPORTS = Path(__file__).resolve().parent.parent.parent / "shared" / "facts" / "xcube"
 
@@ -58,7 +58,7 @@ def test_bytes_of_the_weights_are_those_of_the_report(pair: Any) -> None:
     size = 0
     for op in read_graph(REPORTS / pair["model"]).operators:
         assert op.precision is not None
-        weights = Precision.FLOAT32 if pair["model_fmt"] == "float" else op.precision.weights
+        weights = Format.FLOAT32 if pair["model_fmt"] == "float" else op.precision.weights
         size += sum(-(-n * weights.bits // 32) * 4 for n in (op.kernel, op.other)) + op.bias * 4
     padding = size - pair["weights_ro"]
     assert 0 <= padding <= 12
@@ -90,7 +90,7 @@ def test_a_converted_model_has_the_layers_of_the_keras_model(tmp_path: Path, int
     ]
     for ours, theirs in zip(found, wanted, strict=True):  # the converter takes the softmax out of the dense layer
         assert ours.attributes.items() >= theirs.attributes.items() - {("activation", "softmax")}
-    assert {op.precision.weights for op in found if op.precision} == {Precision.INT8 if int8 else Precision.FLOAT32}
+    assert {op.precision.weights for op in found if op.precision} == {Format.INT8 if int8 else Format.FLOAT32}
 
 
 def test_files_that_contradict_themselves_are_refused(tmp_path: Path) -> None:

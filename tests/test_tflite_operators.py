@@ -10,7 +10,7 @@ import pytest
 from tflite_builds import CONV, FLOATS, IMAGE, POOL, Writer, convolution, read_ops, single
 
 from hybridq.errors import UserError
-from hybridq.precision import Precision
+from hybridq.formats import Format
 
 
 def test_a_convolution_says_what_a_keras_layer_says(tmp_path: Path) -> None:
@@ -27,10 +27,10 @@ def test_a_convolution_says_what_a_keras_layer_says(tmp_path: Path) -> None:
     assert op.attributes["pads"] == ((2, 2), (1, 2))
     assert op.attributes["per_channel"] is True
     assert op.precision is not None
-    assert (op.precision.weights, op.precision.bias) == (Precision.INT8, Precision.FLOAT32)
-    assert op.precision.outputs is Precision.INT8
+    assert (op.precision.weights, op.precision.bias) == (Format.INT8, Format.FLOAT32)
+    assert op.precision.outputs is Format.INT8
     assert start.precision is not None
-    assert start.precision.outputs is Precision.INT8
+    assert start.precision.outputs is Format.INT8
 
 
 def test_an_array_that_two_operators_read_counts_once(tmp_path: Path) -> None:

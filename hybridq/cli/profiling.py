@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from hybridq.cli.options import print_json
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.reader import Graph, read_graph
-from hybridq.precision import Precision, PrecisionPlan
+from hybridq.precision import PrecisionPlan
 from hybridq.profiler import render
 from hybridq.profiler.accounting import NAME, Accounting, accounting
 from hybridq.profiler.profiling import profile, standard_plans
@@ -56,13 +57,13 @@ def suggestion(path: Path, request: Request, to: str) -> Suggestion:
     """The fewest layers to narrow so that the network fits the flash: see `suggest`."""
     from hybridq.profiler.suggest import suggest
 
-    narrow = [precision.value for precision in Precision if precision is not Precision.FLOAT32]
+    narrow = [precision.value for precision in Format if precision is not Format.FLOAT32]
     if to not in narrow:
         raise UserError(f"--to: '{to}' is not one of {', '.join(narrow)}")
     graph, board, start, rules = _opened(path, request)
     if start:
         start.check((op.name for op in graph.weighted), (op.name for op in graph.operators))
-    return suggest(graph, board.flash_bytes, Precision(to), start, rules=rules)
+    return suggest(graph, board.flash_bytes, Format(to), start, rules=rules)
 
 
 def print_report(result: Result, format_: str) -> None:

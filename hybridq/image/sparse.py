@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from hybridq.formats import Format
 from hybridq.image.packing import packed_bytes
-from hybridq.integer.network import Dense, Integers, Layer, Shape, Width
+from hybridq.integer.network import Dense, Integers, Layer, Shape
 
 LONGEST = 15  # zeros before an entry's weight
 MOST_KEPT = 0.3  # of the weights: an entry takes 6 instructions, a weight among its zeros 1.7 (docs/results/lmu.md)
@@ -20,7 +21,7 @@ MOST_KEPT = 0.3  # of the weights: an entry takes 6 instructions, a weight among
 
 def is_sparse(layer: Layer) -> bool:
     """Whether the weights of a layer are stored without their zeros. Those of an outline, all zero, are not known."""
-    if not isinstance(layer, Dense) or layer.width is not Width.INT4:
+    if not isinstance(layer, Dense) or layer.width is not Format.INT4:
         return False
     kept = int(np.count_nonzero(layer.weights))
     few = 0 < kept <= MOST_KEPT * layer.weights.size

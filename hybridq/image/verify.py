@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.errors import RUN_FAILED, UserError
+from hybridq.formats import Format
 from hybridq.image import machines, toolchain
 from hybridq.image.constants import constants_bytes
 from hybridq.image.emulator import RAM, Board
@@ -26,7 +27,7 @@ from hybridq.image.memory_plan import Plan, plan
 from hybridq.image.verification import CODE, STATES, TENSORS, WEIGHTS, Agreement, ImageFigures, LayerCount
 from hybridq.integer import arithmetic
 from hybridq.integer.artefact import digest
-from hybridq.integer.network import Dense, IntegerNetwork, Width
+from hybridq.integer.network import Dense, IntegerNetwork
 from hybridq.integer.online import is_online, on_device
 
 MARKED = ("-DHQ_MARK=board_mark", "-include", "board.h")
@@ -125,7 +126,7 @@ def _counted(elf: Path, network: IntegerNetwork) -> tuple[LayerCount, ...]:
     counts = {mark: count // inferences for mark, count in run.between().items()}
     layers = [LayerCount("(input)", "", 0, counts.get(0, 0), 0)]
     for number, layer in enumerate(network.layers, 1):
-        binary = isinstance(layer, Dense) and layer.width is Width.BINARY
+        binary = isinstance(layer, Dense) and layer.width is Format.BINARY
         kind = "Binary dense" if binary else type(layer).__name__
         layers.append(LayerCount(layer.name, kind, macc_of(layer), counts.get(number, 0), constants_bytes(layer)))
     return tuple(layers)

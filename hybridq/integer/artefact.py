@@ -37,7 +37,6 @@ from hybridq.integer.network import (
     MaxPool,
     Memory,
     Requantization,
-    Width,
 )
 
 SUFFIX = ".hqn"
@@ -139,7 +138,7 @@ def _plain(part: Any, file: str, prefix: str, members: Members) -> dict[str, Any
         elif is_dataclass(value):
             plain[one.name] = _plain(value, file, f"{key}.", members)
         else:
-            plain[one.name] = value.name if isinstance(value, Width) else value
+            plain[one.name] = value.name if isinstance(value, Format) else value
     return plain
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridq.errors import UserError
-from hybridq.formats import holding
+from hybridq.formats import Format, holding
 from hybridq.graph.kinds import Form
 from hybridq.integer import arithmetic, scaling
 from hybridq.integer.description import Description
@@ -30,7 +30,6 @@ from hybridq.integer.network import (
     Layer,
     Shape,
     Weighted,
-    Width,
 )
 from hybridq.integer.scaling import Reals
 from hybridq.integer.skeleton import image_shape, mean_scale, outline
@@ -94,7 +93,7 @@ def _constant(shape: Shape, value: float) -> Weights:
     Of an average this says no more than how fine its results can be: its sums are doubled up to 64 times.
     """
     channels = shape[-1]
-    return Weights(np.full(shape, 64, np.int64), Width.INT8, np.full(channels, value / 64), np.zeros(channels))
+    return Weights(np.full(shape, 64, np.int64), Format.INT8, np.full(channels, value / 64), np.zeros(channels))
 
 
 # ------------------------------------------------------------------------------------------ layers with weights
@@ -176,7 +175,7 @@ def _logits_fraction(integers: Integers, scale: Reals, offset: Reals) -> int:
 def finest_grid(integers: Integers, scale: Reals) -> int:
     """The finest grid that sums can be requantized to, with weights of 8 bits multiplied as far as they go."""
     largest = np.abs(integers).reshape(-1, integers.shape[-1]).max(0)
-    factors = Width.INT8.largest // np.maximum(largest, 1)
+    factors = Format.INT8.largest // np.maximum(largest, 1)
     return floor(log2(scaling.LARGEST_SCALE * (1 - 1e-9) * float((factors / np.maximum(scale, TINY)).min())))
 
 
@@ -187,8 +186,8 @@ def _within_reach(integers: Integers, scale: Reals, offset: Reals, high: int) ->
 
 
 def _fitting(
-    name: str, integers: Integers, width: Width, scale: Reals, offset: Reals, lowest: int
-) -> tuple[Integers, Width, Reals]:
+    name: str, integers: Integers, width: Format, scale: Reals, offset: Reals, lowest: int
+) -> tuple[Integers, Format, Reals]:
     """Weights and scales (of results, by channel) that a requantization of that lowest shift can have.
 
     A channel whose weights cannot move a result by a quarter of a step, and whose scale or bias would not fit, loses
@@ -207,7 +206,7 @@ def _fitting(
         if scale.max() < scaling.LARGEST_SCALE * 2.0**-lowest and scale.min() >= 2.0 ** (-32 - lowest):
             return integers, width, scale
         log.info("%s: %d-bit weights are too few for its results, so it is stored in more", name, width.bits)
-        width = holding(min(largest, Width.INT8.largest))
-    if largest > Width.INT8.largest:
+        width = holding(min(largest, Format.INT8.largest))
+    if largest > Format.INT8.largest:
         raise UserError(f"{name}: its results are on a grid finer than its sums; calibrate anew")
     return integers * factors, width, scale / factors

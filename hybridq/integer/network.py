@@ -20,7 +20,6 @@ INT8, INT16 = (-128, 127), (-32768, 32767)
 NORM_WEIGHT = 127  # of a batch norm: the largest int8, so that its bias has the finest steps
 
 
-Width = Format
 LOWEST_SHIFT = -6  # of averages and dense layers: sums that are coarser than their results are doubled so many times
 
 
@@ -81,7 +80,7 @@ class Weighted(Layer):
     """A layer with weights: accumulate, requantize, then the table and the batch norm where there are such."""
 
     weights: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-    width: Width = Width.INT8
+    width: Format = Format.INT8
     bias: Integers = field(default_factory=lambda: np.zeros(0, np.int64))  # int32, by output channel
     out: Requantization = field(default_factory=lambda: Requantization(np.zeros(1, np.int64), np.zeros(1, np.int64)))
     table: Integers | None = None  # 256 int8: what -128 to 127 become

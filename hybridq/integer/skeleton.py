@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.kinds import Form
 from hybridq.graph.operators import Operator
 from hybridq.integer.fusion import Chain
@@ -28,7 +29,6 @@ from hybridq.integer.network import (
     MaxPool,
     Memory,
     Shape,
-    Width,
 )
 from hybridq.integer.scaling import memory_shifts
 from hybridq.integer.weights import width_of
@@ -99,7 +99,7 @@ def _layer(chain: Chain, source: Shape) -> Layer:
 
 
 def _weighted(
-    chain: Chain, shape: Shape, weights: Shape, width: Width = Width.INT8, moves: dict[str, Any] | None = None
+    chain: Chain, shape: Shape, weights: Shape, width: Format = Format.INT8, moves: dict[str, Any] | None = None
 ) -> Layer:
     """A layer with weights of that shape, and the table and the batch norm behind what it stores first."""
     behind = chain.word.partition(GRID)[2]

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from hybridq.precision import Precision
+from hybridq.formats import Format
 from hybridq.profiler.count.merge import CONVOLUTIONS
 from hybridq.profiler.report import Profile, Row
 from hybridq.profiler.targets import Target
 
-FLOAT, INT8 = Precision.FLOAT32, Precision.INT8
+FLOAT, INT8 = Format.FLOAT32, Format.INT8
 LEAST_COVERED = 80.0  # percent of the MACC; with less than that measured there is no estimate
 
 

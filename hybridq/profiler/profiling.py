@@ -7,8 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hybridq.formats import Format
 from hybridq.graph.reader import Graph, read_graph
-from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
+from hybridq.precision import LayerPrecision, PrecisionPlan
 from hybridq.profiler import targets
 from hybridq.profiler.accounting import NAME, Accounting
 from hybridq.profiler.accounting import accounting as accounting_named
@@ -65,8 +66,8 @@ def standard_plans(graph: Graph) -> dict[str, PrecisionPlan]:
     """The plans worth a first look: "int8", all kernels; "hybrid", the dense ones but the last binary."""
     names = [op.name for op in graph.weighted]
     binary = [op.name for op in graph.weighted if op.kind == "Dense"][:-1]
-    int8 = {glob.escape(name): Precision.INT8.value for name in names}
-    plans = {"int8": int8, "hybrid": int8 | {glob.escape(name): Precision.BINARY.value for name in binary}}
+    int8 = {glob.escape(name): Format.INT8.value for name in names}
+    plans = {"int8": int8, "hybrid": int8 | {glob.escape(name): Format.BINARY.value for name in binary}}
     return {label: PrecisionPlan.from_data(data) for label, data in plans.items()}
 
 
@@ -154,14 +155,14 @@ def _widths(counted: _Counted, rows: tuple[Row, ...]) -> tuple[Width, ...]:
     for step, row in zip(counted.steps, rows, strict=True):
         if step.operator.known:
             parameters += memory.parameters_by_width(step, counted.plan)
-        maccs[row.precision.weights.bits if row.precision else Precision.FLOAT32.bits] += row.macc or 0
+        maccs[row.precision.weights.bits if row.precision else Format.FLOAT32.bits] += row.macc or 0
     widths = sorted({bits for bits in parameters | maccs if parameters[bits] or maccs[bits]}, reverse=True)
     return tuple(Width(bits, parameters[bits], maccs[bits]) for bits in widths)
 
 
 def _plans(graph: Graph, rows: tuple[Row, ...], rules: Accounting) -> tuple[tuple[str, int], ...]:
     """Flash under the standard plans, where all weights are still float."""
-    if any(row.precision and row.precision.weights is not Precision.FLOAT32 for row in rows):
+    if any(row.precision and row.precision.weights is not Format.FLOAT32 for row in rows):
         return ()
     return tuple(
         (label, sum(memory.weights_bytes(merge(graph, rules, plan), plan, rules)))

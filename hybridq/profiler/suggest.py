@@ -9,8 +9,9 @@ import glob
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hybridq.formats import Format
 from hybridq.graph.reader import Graph
-from hybridq.precision import PARTS, Precision, PrecisionPlan
+from hybridq.precision import PARTS, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.count import macc
 from hybridq.profiler.count.memory import weights_bytes
@@ -26,7 +27,7 @@ class Change:
     """One layer made narrower: the bytes that this saves, and the flash of the network after it."""
 
     layer: str
-    before: Precision
+    before: Format
     saved_bytes: int
     flash_bytes: int
 
@@ -37,7 +38,7 @@ class Suggestion(Result):
 
     name: str  # of the network
     plan: PrecisionPlan
-    to: Precision
+    to: Format
     limit_bytes: int
     start_bytes: int  # flash before the first change
     changes: tuple[Change, ...]  # the most bytes saved first
@@ -57,7 +58,7 @@ class Suggestion(Result):
 def suggest(
     graph: Graph,
     flash_bytes: int,
-    to: Precision = Precision.BINARY,
+    to: Format = Format.BINARY,
     start: PrecisionPlan | None = None,
     keep_last: bool = True,
     rules: Accounting = NEWEST,
@@ -114,7 +115,7 @@ def _image(graph: Graph, plan: PrecisionPlan, rules: Accounting) -> Image | None
     return None if isinstance(image, str) else image  # text: why there is none
 
 
-def _own_rules(graph: Graph) -> tuple[tuple[str, tuple[tuple[str, Precision], ...]], ...]:
+def _own_rules(graph: Graph) -> tuple[tuple[str, tuple[tuple[str, Format], ...]], ...]:
     """The precisions that the layers have by themselves, as rules; none for a float network."""
     own = {op.name: precision_of(op, None) for op in graph.weighted if op.precision}
     return tuple(

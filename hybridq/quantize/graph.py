@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hybridq.formats import GRID, Format
 from hybridq.graph.operators import Graph, Operator, Shape
-from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
+from hybridq.precision import LayerPrecision, PrecisionPlan
 from hybridq.quantize.model import DEFAULT_FRACTION
 from hybridq.quantize.steps import grids_of, holds_table, makes_grid
 
@@ -19,13 +20,13 @@ def quantized_graph(graph: Graph, plan: PrecisionPlan | None) -> Graph:
         return graph
     gridded = any(map(makes_grid, graph.operators))
     stored = {} if gridded else grids_of(graph, plan)
-    found: list[Operator] = []
+    operators: list[Operator] = []
     now: dict[str, str] = {}  # operator of the float network -> the one that makes its result
     for op in graph.operators:
-        said = plan.of(op.name)
+        wanted = plan.of(op.name)
         attributes = {key: value for key, value in op.attributes.items() if key != "kernel_quantizer"}
         inputs = tuple(now.get(name, name) for name in op.inputs)
-        precision = LayerPrecision(said.weights, said.bias) if op.kernel else op.precision
+        precision = LayerPrecision(wanted.weights, wanted.bias) if op.kernel else op.precision
         made = [replace(op, inputs=inputs, attributes=attributes, precision=precision)]
         if op.name in stored and holds_table(op):
             function = {"activation": op.attributes["activation"]}
@@ -34,17 +35,17 @@ def quantized_graph(graph: Graph, plan: PrecisionPlan | None) -> Graph:
             made.append(_activation(f"{op.name}_function", made[-1].name, op.output_shape, function))
         if op.name in stored:
             made.append(_quantizer(f"{op.name}_outputs", made[-1].name, op.output_shape))
-        elif not gridded and op.facts.counterpart and said.outputs not in (Precision.FLOAT32, Precision.INT8):
-            made.append(_quantizer(f"{op.name}_outputs", op.name, op.output_shape, said.outputs))
-        found += made
+        elif not gridded and op.facts.counterpart and not (wanted.outputs is Format.FLOAT32 or wanted.outputs.on_grid):
+            made.append(_quantizer(f"{op.name}_outputs", op.name, op.output_shape, wanted.outputs))
+        operators += made
         now[op.name] = made[-1].name
-    return Graph(graph.name, tuple(found), tuple(now[name] for name in graph.outputs))
+    return Graph(graph.name, tuple(operators), tuple(now[name] for name in graph.outputs))
 
 
-def _quantizer(name: str, source: str, shape: Shape, outputs: Precision = Precision.INT8) -> Operator:
+def _quantizer(name: str, source: str, shape: Shape, outputs: Format = Format.INT8) -> Operator:
     """A Grid, or a quantizer of fewer bits."""
-    grid = {"quantizer": "Grid", "fraction": DEFAULT_FRACTION}
-    attributes = {"activation": "linear"} | (grid if outputs is Precision.INT8 else {"quantizer": outputs.value})
+    grid = {"quantizer": GRID, "fraction": DEFAULT_FRACTION}
+    attributes = {"activation": "linear"} | (grid if outputs.on_grid else {"quantizer": outputs.value})
     return replace(_activation(name, source, shape, attributes), precision=LayerPrecision(outputs=outputs))
 
 

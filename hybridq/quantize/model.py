@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from hybridq.backend.tensorflow import load_qkeras
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.kinds import KINDS
 from hybridq.graph.operators import Operator
 from hybridq.graph.reader import read_graph
-from hybridq.precision import Precision, PrecisionPlan
+from hybridq.precision import PrecisionPlan
 from hybridq.quantize.steps import grids_of, holds_table
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _rebuilt(model: keras.Model, plan: PrecisionPlan, fractions: Fractions | Non
 def _clone(layer: Any, plan: PrecisionPlan) -> Any:
     kind = type(layer).__name__
     wanted = plan.of(layer.name)
-    if kind not in COUNTERPARTS or wanted.weights == wanted.bias == Precision.FLOAT32:
+    if kind not in COUNTERPARTS or wanted.weights == wanted.bias == Format.FLOAT32:
         return layer.__class__.from_config(layer.get_config())
     counterpart, quantizers = COUNTERPARTS[kind]
     config = layer.get_config()
@@ -181,19 +182,19 @@ def _clone(layer: Any, plan: PrecisionPlan) -> Any:
 def _narrow(result: Any, layer: Any, plan: PrecisionPlan) -> Any:
     """Outputs of fewer than 8 bits, behind the layers with weights that a plan names."""
     outputs = plan.of(layer.name).outputs
-    if outputs in (Precision.FLOAT32, Precision.INT8) or type(layer).__name__.removeprefix("Q") not in COUNTERPARTS:
+    if outputs is Format.FLOAT32 or outputs.on_grid or type(layer).__name__.removeprefix("Q") not in COUNTERPARTS:
         return result
     quantizer = _quantizer("outputs", outputs, f"{layer.name}: outputs")
     return load_qkeras().QActivation(quantizer, name=f"{layer.name}_outputs")(result)
 
 
-def _quantizer(part: str, precision: Precision, where: str, depthwise: bool = False) -> Any:
+def _quantizer(part: str, precision: Format, where: str, depthwise: bool = False) -> Any:
     """A new quantizer for a part of a layer ("kernel", "bias", "outputs"); None for float32."""
-    if precision is Precision.FLOAT32:
+    if precision is Format.FLOAT32:
         return None
     quantizer = getattr(precision.row, part)
     if quantizer is None:
-        known = ", ".join(str(one) for one in Precision if one is Precision.FLOAT32 or getattr(one.row, part))
+        known = ", ".join(str(one) for one in Format if one is Format.FLOAT32 or getattr(one.row, part))
         raise UserError(f"precision: {where} cannot be {precision} (one of: {known})")
     from hybridq.quantize.quantizers import quantizer_of
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from hybridq.graph.kinds import FUNCTIONS, Form
 from hybridq.graph.operators import Graph, Operator
-from hybridq.precision import Precision, PrecisionPlan
+from hybridq.precision import PrecisionPlan
 
 # A batch norm; a nonlinearity that is no more than bounds of an integer; any other, a table from grid to grid; a grid.
 NORM, CLIP, FUNCTION, GRID = "NCFG"
@@ -114,7 +114,7 @@ def grids_of(graph: Graph, plan: PrecisionPlan) -> dict[str, Operator]:
     return {
         op.name: op
         for op in graph.operators
-        if op.name in there and "/" not in op.name and plan.of(op.name).outputs is Precision.INT8
+        if op.name in there and "/" not in op.name and plan.of(op.name).outputs.on_grid
     }
 
 

@@ -14,8 +14,8 @@ from math import ceil, log2
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.models.config import CONFIGS
-from hybridq.precision import Precision
 from hybridq.profiler.closed_forms import size_of
 from hybridq.profiler.estimates import CYCLES
 from hybridq.profiler.hello_edge import Size
@@ -102,7 +102,7 @@ def limits_of(name: str) -> Target:
         raise UserError(f"--class is S, M, L or a board: {error}") from None
     if limits.operations:
         return limits
-    rate = CYCLES.get((limits.core, Precision.INT8, True))
+    rate = CYCLES.get((limits.core, Format.INT8, True))
     if not rate or not limits.clock_mhz:
         raise UserError(f"--class {name}: there is no measurement of the cycles of a MACC on a {limits.core}")
     return replace(limits, operations=int(2 * limits.clock_mhz * 1e6 / DECISIONS / rate.value))

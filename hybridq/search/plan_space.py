@@ -9,7 +9,7 @@ from functools import cached_property
 from hybridq.errors import UserError
 from hybridq.formats import Format
 from hybridq.graph.reader import Graph
-from hybridq.precision import Precision, PrecisionPlan
+from hybridq.precision import PrecisionPlan
 from hybridq.profiler import Profile, profile
 from hybridq.profiler.targets import Target, target
 from hybridq.recipe.file import varied
@@ -17,7 +17,7 @@ from hybridq.recipe.schema import Recipe
 from hybridq.runs.experiment import graph_of
 from hybridq.settings.tree import Override, node_of
 
-Changes = Mapping[str, Precision]  # layer: the narrower precision of its weights
+Changes = Mapping[str, Format]  # layer: the narrower precision of its weights
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,16 @@ class Space:
         """The names of the layers with weights, in their order."""
         return tuple(op.name for op in self.graph.weighted)
 
-    def own(self, layer: str) -> Precision:
+    def own(self, layer: str) -> Format:
         """What the recipe gives the weights of a layer."""
         return self.recipe.plan.of(layer).weights
 
-    def narrower(self, layer: str) -> tuple[Precision, ...]:
+    def narrower(self, layer: str) -> tuple[Format, ...]:
         """What a search may give them instead, the widest first."""
         return tuple(one for one in Format if one.row.kernel and one.bits < self.own(layer).bits)
 
     @cached_property
-    def smallest(self) -> dict[str, Precision]:
+    def smallest(self) -> dict[str, Format]:
         """Every layer at the precision that takes the least flash."""
         by_layer = {layer: {to: self.flash({layer: to}) for to in self.narrower(layer)} for layer in self.layers}
         least = {layer: min(sizes, key=lambda to: sizes[to]) for layer, sizes in by_layer.items() if sizes}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hybridq.errors import UserError
-from hybridq.precision import Precision
+from hybridq.formats import Format
 from hybridq.profiler.render.words import verdict
 from hybridq.search.knapsack import Option, best_choices
 
@@ -25,7 +25,7 @@ class Candidate:
     """A plan, by its changes of the recipe's, with the sums of the table and what the memory report says."""
 
     code: str
-    changes: dict[str, Precision]
+    changes: dict[str, Format]
     rise: float  # of the cross-entropy, predicted (nats)
     drop: float  # of the accuracy, predicted (points)
     profile: Profile

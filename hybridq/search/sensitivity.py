@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import RUN_FAILED, UserError
-from hybridq.precision import Precision
+from hybridq.formats import Format
 from hybridq.profiler.render.table import Column, Line, Note, Sheet, Terminal
 from hybridq.results.drawing import titled
 from hybridq.results.pictures import Panel, grids
@@ -55,7 +55,7 @@ class Change:
     """One layer made narrower: the bytes of flash that this saves, and what the network then scores."""
 
     layer: str
-    precision: Precision
+    precision: Format
     saved_bytes: int
     score: Score
     rise: float  # of the cross-entropy, against the network without the change (nats)
@@ -73,7 +73,7 @@ class Sensitivity:
     clips: int  # of validation
     epochs: int  # trained on before the measurement
     flash_bytes: int  # of the recipe's own plan
-    own: dict[str, Precision]  # of every layer
+    own: dict[str, Format]  # of every layer
     score: Score
     changes: tuple[Change, ...]
     failed: dict[str, str]

@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hybridq.backend.tensorflow import load_qkeras
-
 if TYPE_CHECKING:
     import keras
 
@@ -54,12 +52,11 @@ def clipped_latents(model: keras.Model) -> Iterator[keras.Variable]:
 
 def latents(model: keras.Model) -> list[tuple[keras.Variable, Axes]]:
     """The latent weights of each binary or ternary layer, and the axes over which a channel's mean is taken."""
-    qkeras = load_qkeras()
-
     kernels = []
     for layer in model.layers:
         for name in ("kernel", "depthwise"):
-            if isinstance(getattr(layer, f"{name}_quantizer_internal", None), qkeras.binary | qkeras.ternary):
+            of_format = getattr(getattr(layer, f"{name}_quantizer_internal", None), "format", None)
+            if of_format is not None and of_format.row.signs:
                 kernel = layer.kernel if name == "kernel" else layer.depthwise_kernel
                 # A depthwise one is (rows, columns, channels, multiplier); else the channels are the last axis.
                 kernels.append((kernel, tuple(range(len(kernel.shape) - 1)) if name == "kernel" else (0, 1)))

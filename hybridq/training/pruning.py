@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybridq.backend.tensorflow import load_qkeras
 from hybridq.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,16 +56,15 @@ def masked_kernels(model: keras.Model) -> Iterator[Masks]:
     """While it lasts, each training step leaves the pruned weights zero; to begin with none is pruned.
 
     The masks are constraints of the variables, as in `latent_clipping`. Raises UserError for a network with
-    binary weights, which have no zero.
+    weights of a format that has no zero.
     """
     import keras
 
-    qkeras = load_qkeras()
-
     for layer in model.layers:
         quantizers = (getattr(layer, f"{name}_quantizer_internal", None) for name in ("kernel", "depthwise"))
-        if any(isinstance(one, qkeras.binary) for one in quantizers):
-            raise UserError(f"training.prune: the binary weights of {layer.name} have no zero")
+        for of_format in filter(None, (getattr(one, "format", None) for one in quantizers)):
+            if not of_format.has_zero:
+                raise UserError(f"training.prune: the {of_format} weights of {layer.name} have no zero")
     kernels = [variable for variable in model.trainable_variables if len(variable.shape) > 1]
     masks = Masks(tuple((one, keras.Variable(np.ones(one.shape, np.float32), trainable=False)) for one in kernels))
     own = [kernel.constraint for kernel in kernels]

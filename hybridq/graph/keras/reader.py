@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.keras.layers import WRAPPERS, Description, checked, describe, plain, plain_kind
 from hybridq.graph.keras.layers.description import fixed, one, refused, unknown, verified
 from hybridq.graph.keras.layers.sequences import GATES
 from hybridq.graph.keras.wiring import Call, Source, Tensor, is_model, printable, wiring
 from hybridq.graph.operators import MOST_OPERATORS, Graph, Operator, Shape
-from hybridq.precision import LayerPrecision, Precision
+from hybridq.precision import LayerPrecision
 
 LONGEST_NAME = 1_000  # characters, with the names of the models around a layer
 
@@ -179,8 +180,8 @@ def _holding(inside: Graph, shape: Shape, attributes: Mapping[str, Any]) -> Desc
     """The description of a wrapper: sums over what it holds, its weights by the widest precision among them."""
     said = [op.precision or LayerPrecision() for op in inside.weighted]
     widest = LayerPrecision(
-        max((p.weights for p in said), key=lambda p: p.bits, default=Precision.FLOAT32),
-        max((p.bias for p in said), key=lambda p: p.bits, default=Precision.FLOAT32),
+        max((p.weights for p in said), key=lambda p: p.bits, default=Format.FLOAT32),
+        max((p.bias for p in said), key=lambda p: p.bits, default=Format.FLOAT32),
     )
     return Description(
         next((op.kind for op in inside.operators if not op.known), ""),

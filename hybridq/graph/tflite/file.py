@@ -12,27 +12,27 @@ from math import prod
 from pathlib import Path
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.keras.layers.description import MOST_AXES
 from hybridq.graph.operators import MOST_OPERATORS, Shape
-from hybridq.precision import Precision
 
 LARGEST_FILE = 256 * 2**20  # bytes
 MOST_LINKS = 20_000  # tensors that all operators together read and write
 DAMAGED = "damaged, or not a .tflite file"
 
-# Tensor types by their number in the schema: bits of one element, and the nearest Precision. That is 8-bit for uint8
+# Tensor types by their number in the schema: bits of one element, and the nearest Format. That is 8-bit for uint8
 # and bool, and float32 for all of 16 bits and more: an int32 bias has its 4 bytes, float16 and int16 would take 2.
-TYPES: dict[int, tuple[int, Precision]] = {
-    0: (32, Precision.FLOAT32),
-    1: (16, Precision.FLOAT32),  # float16
-    2: (32, Precision.FLOAT32),  # int32
-    3: (8, Precision.INT8),  # uint8
-    4: (64, Precision.FLOAT32),  # int64
-    6: (8, Precision.INT8),  # bool
-    7: (16, Precision.FLOAT32),  # int16
-    9: (8, Precision.INT8),
-    10: (64, Precision.FLOAT32),  # float64
-    17: (4, Precision.INT4),
+TYPES: dict[int, tuple[int, Format]] = {
+    0: (32, Format.FLOAT32),
+    1: (16, Format.FLOAT32),  # float16
+    2: (32, Format.FLOAT32),  # int32
+    3: (8, Format.INT8),  # uint8
+    4: (64, Format.FLOAT32),  # int64
+    6: (8, Format.INT8),  # bool
+    7: (16, Format.FLOAT32),  # int16
+    9: (8, Format.INT8),
+    10: (64, Format.FLOAT32),  # float64
+    17: (4, Format.INT4),
 }
 INTEGERS = {2: "i", 4: "q"}  # the types of axes, paddings and shapes; no weights have them
 
@@ -153,9 +153,9 @@ class Tensor:
         return prod(self.shape)
 
     @property
-    def precision(self) -> Precision:
+    def precision(self) -> Format:
         """The nearest precision to its type; float32 for texts and the like."""
-        return TYPES.get(self.type, (0, Precision.FLOAT32))[1]
+        return TYPES.get(self.type, (0, Format.FLOAT32))[1]
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.graph.keras.layers import checked
 from hybridq.graph.operators import Graph, Operator, Shape
 from hybridq.graph.tflite.call import Call, without_batch
 from hybridq.graph.tflite.file import INTEGERS, Network, Node, Tensor, read_network
 from hybridq.graph.tflite.layers import KERNEL_AND_BIAS, described
-from hybridq.precision import LayerPrecision, Precision
+from hybridq.precision import LayerPrecision
 
 
 def read_tflite(path: Path) -> Graph:
     """The network of a `.tflite` file, float or quantized; of several subgraphs the first.
 
-    A Precision says how the file holds the weights, biases and outputs of each operator; layers with a kernel have the
+    A Format says how the file holds the weights, biases and outputs of each operator; layers with a kernel have the
     attribute "per_channel", whether their weights have a scale for each channel. Raises UserError for a damaged file.
     """
     try:
@@ -138,7 +139,7 @@ class _Reader:
         precision = LayerPrecision(
             weights=_widest(kernel or other),
             bias=_widest(bias),
-            outputs=self.tensors[node.outputs[0]].precision if node.outputs else Precision.FLOAT32,
+            outputs=self.tensors[node.outputs[0]].precision if node.outputs else Format.FLOAT32,
         )
         if kernel:
             attributes = {**attributes, "per_channel": any(tensor.scales > 1 for tensor in kernel)}
@@ -158,5 +159,5 @@ def _recorded(tensor: Tensor) -> Shape:
     return () if -1 in tensor.signature[1:] else checked(without_batch(tensor.shape))
 
 
-def _widest(tensors: Iterable[Tensor]) -> Precision:
-    return max((tensor.precision for tensor in tensors), key=lambda p: p.bits, default=Precision.FLOAT32)
+def _widest(tensors: Iterable[Tensor]) -> Format:
+    return max((tensor.precision for tensor in tensors), key=lambda p: p.bits, default=Format.FLOAT32)

@@ -14,8 +14,9 @@ from math import prod
 from typing import NamedTuple
 
 from hybridq.arena.planners import Layout, Lifetime, overlapped, scratch_name
+from hybridq.formats import Format
 from hybridq.graph.reader import Graph, Operator
-from hybridq.precision import Precision, PrecisionPlan
+from hybridq.precision import PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.count.memory import packed
 from hybridq.profiler.count.merge import Step, is_int8, merge, outputs_of, precision_of
@@ -56,7 +57,7 @@ class _Needs(NamedTuple):
 class _Tensor:
     """A network input or all that a step gives."""
 
-    precision: Precision
+    precision: Format
     bytes: int
     outside: bool  # of the arena
 
@@ -82,10 +83,10 @@ def ram(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None = None
     )
 
 
-def step_outputs(step: Step, plan: PrecisionPlan | None) -> Precision:
+def step_outputs(step: Step, plan: PrecisionPlan | None) -> Format:
     """The precision of a step's result: that of the last operator in it that names one."""
     said = [precision_of(op, plan).outputs for op in step.operators]
-    return next((precision for precision in reversed(said) if precision is not Precision.FLOAT32), Precision.FLOAT32)
+    return next((precision for precision in reversed(said) if precision is not Format.FLOAT32), Format.FLOAT32)
 
 
 def _layout(
@@ -180,11 +181,11 @@ def _tensors(
     found: dict[str, _Tensor] = {}
     for op in graph.operators:
         if op.kind == "InputLayer":
-            precision = op.precision.outputs if op.precision else Precision.FLOAT32
+            precision = op.precision.outputs if op.precision else Format.FLOAT32
             found[op.name] = _Tensor(precision, packed(prod(op.output_shape), precision), op.name in outside)
     for step in steps:
         said = step_outputs(step, plan)
-        if said is Precision.FLOAT32 and step.operator.facts.keeps_precision and step.inputs:
+        if said is Format.FLOAT32 and step.operator.facts.keeps_precision and step.inputs:
             said = max((found[name].precision for name in step.inputs), key=lambda precision: precision.bits)
         shapes = [step.output_shape, *(shape for op in step.operators for shape in op.further_outputs)]
         size = sum(packed(prod(shape), said) for shape in shapes if shape)

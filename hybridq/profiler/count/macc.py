@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
+from hybridq.formats import Format
 from hybridq.graph.kinds import FUNCTIONS, LayerKind
 from hybridq.graph.operators import Operator
-from hybridq.precision import Precision
 from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.count.merge import Step
 
@@ -216,7 +216,7 @@ def _own(op: Operator, rules: Accounting) -> int:
 
 def _is_int8(op: Operator) -> bool:
     """Whether its results are 8-bit."""
-    return op.precision is not None and op.precision.outputs is Precision.INT8
+    return op.precision is not None and op.precision.outputs is Format.INT8
 
 
 def _nonlinearity(op: Operator, rules: Accounting) -> int | None:

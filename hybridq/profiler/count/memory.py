@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from hybridq.formats import Format
 from hybridq.graph.reader import Graph, Operator
-from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
+from hybridq.precision import LayerPrecision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting, accounting
 from hybridq.profiler.count.merge import CONVOLUTIONS, Step, merge, precision_of
 
-FLOAT = Precision.FLOAT32.bits // 8  # bytes
+FLOAT = Format.FLOAT32.bits // 8  # bytes
 PUBLISHED = accounting("x-cube-ai:7.1")  # of the reference network's report
 
 
-def packed(count: int, precision: Precision) -> int:
+def packed(count: int, precision: Format) -> int:
     """Bytes of that many numbers, packed to their bits."""
     return -(-count * precision.bits // 8)
 
@@ -49,16 +50,16 @@ def _stored_bytes(step: Step, plan: PrecisionPlan | None, rules: Accounting) -> 
         precision = precision_of(op, plan)
         total += packed(op.kernel, _stored_as(op, plan)) + packed(bias, precision.bias)
         if op.other:  # whole words: X-CUBE-AI aligns each array
-            total += FLOAT * -(-packed(op.other, precision.weights if not op.kernel else Precision.FLOAT32) // FLOAT)
+            total += FLOAT * -(-packed(op.other, precision.weights if not op.kernel else Format.FLOAT32) // FLOAT)
         total += _requantization(op, precision) if rules.own else 0
     return total
 
 
 def _requantization(op: Operator, precision: LayerPrecision) -> int:
     """A scale for each output channel of a quantized kernel: a float, or a multiplier and a shift to 8-bit results."""
-    if not op.kernel or precision.weights is Precision.FLOAT32:
+    if not op.kernel or precision.weights is Format.FLOAT32:
         return 0
-    each = FLOAT + (1 if precision.outputs is not Precision.FLOAT32 else 0)
+    each = FLOAT + (1 if precision.outputs is not Format.FLOAT32 else 0)
     return FLOAT * -(-op.output_shape[-1] * each // FLOAT)
 
 
@@ -70,15 +71,15 @@ def _lstm_units(op: Operator) -> tuple[int, ...]:
     return (int(op.attributes["units"]),) if op.kind == "LSTM" and op.kernel else ()
 
 
-def _stored_as(op: Operator, plan: PrecisionPlan | None) -> Precision:
+def _stored_as(op: Operator, plan: PrecisionPlan | None) -> Format:
     """The precision of the stored kernel. 8-bit weights of a TFLite layer that computes in float are expanded.
 
     So does one whose results are float, and a convolution of several images at once: a dilated one, taken apart.
     """
     said = precision_of(op, plan)
     several = op.kind in CONVOLUTIONS and len(op.input_shapes[0]) > 3
-    expanded = plan is None and "per_channel" in op.attributes and (said.outputs is Precision.FLOAT32 or several)
-    return Precision.FLOAT32 if expanded else said.weights
+    expanded = plan is None and "per_channel" in op.attributes and (said.outputs is Format.FLOAT32 or several)
+    return Format.FLOAT32 if expanded else said.weights
 
 
 def parameters(step: Step) -> int:
@@ -93,7 +94,7 @@ def parameters_by_width(step: Step, plan: PrecisionPlan | None = None) -> Counte
         precision = precision_of(op, plan)
         found[_stored_as(op, plan).bits] += op.kernel
         found[precision.bias.bits] += bias
-        found[precision.weights.bits if not op.kernel else Precision.FLOAT32.bits] += op.other
+        found[precision.weights.bits if not op.kernel else Format.FLOAT32.bits] += op.other
     return found
 
 
@@ -113,7 +114,7 @@ def published_rule_bytes(graph: Graph, plan: PrecisionPlan | None = None) -> int
     such rule.
     """
     precisions = {op.name: precision_of(op, plan).weights for op in graph.weighted}
-    if Precision.BINARY not in precisions.values():
+    if Format.BINARY not in precisions.values():
         return sum(weights_bytes(merge(graph, PUBLISHED, plan), PrecisionPlan()))
     return sum(
         packed(op.kernel, precisions[op.name]) + (FLOAT * op.bias if op.kind in CONVOLUTIONS else 0)

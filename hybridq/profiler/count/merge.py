@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from math import prod
 
+from hybridq.formats import Format
 from hybridq.graph.kinds import of_family
 from hybridq.graph.operators import Shape
 from hybridq.graph.reader import Graph, Operator
-from hybridq.precision import LayerPrecision, Precision, PrecisionPlan
+from hybridq.precision import LayerPrecision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
 
 FLAT = (1, 2)  # no report has a volume
@@ -73,7 +74,7 @@ def precision_of(op: Operator, plan: PrecisionPlan | None) -> LayerPrecision:
 
 def is_int8(op: Operator, said: LayerPrecision) -> bool:
     """Whether it computes in whole numbers: a layer of a TFLite file with 8-bit weights and an 8-bit result."""
-    return "per_channel" in op.attributes and said.weights is said.outputs is Precision.INT8
+    return "per_channel" in op.attributes and said.weights is said.outputs is Format.INT8
 
 
 def merge(graph: Graph, rules: Accounting = NEWEST, plan: PrecisionPlan | None = None) -> tuple[Step, ...]:
@@ -121,7 +122,7 @@ def _takes_over(op: Operator, step: Step, plan: PrecisionPlan | None) -> bool:
 
     They must be float32, for each input channel has a scale of its own; and padding would see other zeros.
     """
-    if precision_of(op, plan).weights is not Precision.FLOAT32:
+    if precision_of(op, plan).weights is not Format.FLOAT32:
         return False
     if step.operator.kind != "BatchNormalization" or any(inner.kind in RESHAPES for inner in step.tail):
         return False

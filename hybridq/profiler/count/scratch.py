@@ -10,9 +10,10 @@ from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
 
+from hybridq.formats import Format
 from hybridq.graph.operators import Shape
 from hybridq.graph.reader import Operator
-from hybridq.precision import LayerPrecision, Precision
+from hybridq.precision import LayerPrecision
 from hybridq.profiler.accounting import Accounting
 from hybridq.profiler.count.memory import packed
 from hybridq.profiler.count.merge import Step, is_int8
@@ -28,7 +29,7 @@ class Rule(NamedTuple):
     since: Callable[[Accounting], bool]
 
 
-def scratch(step: Step, stored: Precision, said: LayerPrecision, rules: Accounting) -> int:
+def scratch(step: Step, stored: Format, said: LayerPrecision, rules: Accounting) -> int:
     """Bytes that the step holds; `stored` is the precision of its result, `said` that of its operator."""
     pooled = packed(_pooled_rows(step), stored)
     if is_int8(step.operator, said):

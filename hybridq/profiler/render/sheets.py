@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
-from hybridq.precision import LayerPrecision, Precision
+from hybridq.formats import Format
+from hybridq.precision import LayerPrecision
 from hybridq.profiler import diff as diffs
 from hybridq.profiler.diff import FIGURES, Diff, Pair, Status
 from hybridq.profiler.render import words
@@ -91,7 +92,7 @@ def _(report: Profile) -> list[Sequence[Any]]:
 
 
 def _report_cells(row: Row) -> tuple[str | Bar, ...]:
-    weights = str(row.precision.weights) if row.precision else str(Precision.FLOAT32)
+    weights = str(row.precision.weights) if row.precision else str(Format.FLOAT32)
     return (
         "\N{NO-BREAK SPACE}+".join((row.name, *row.marks)),
         _shape(row),
@@ -119,7 +120,7 @@ def _precision(precision: LayerPrecision | None) -> str:
     if precision is None:
         return ""
     parts = (("b", precision.bias), ("o", precision.outputs))
-    return " ".join((str(precision.weights), *(f"{key}{p.bits}" for key, p in parts if p is not Precision.FLOAT32)))
+    return " ".join((str(precision.weights), *(f"{key}{p.bits}" for key, p in parts if p is not Format.FLOAT32)))
 
 
 # ------------------------------------------------------------------------------------------ of two side by side
