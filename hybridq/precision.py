@@ -51,12 +51,12 @@ class PrecisionPlan:
 
     def of(self, layer: str) -> LayerPrecision:
         """The precisions of the layer of that name."""
-        found = LayerPrecision()
+        precision = LayerPrecision()
         for place in sorted((*self._of_one.get(layer, ()), *self._of_many)):
             pattern, parts = self.rules[place]
             if fnmatchcase(layer, pattern):
-                found = replace(found, **dict(parts))
-        return found
+                precision = replace(precision, **dict(parts))
+        return precision
 
     def narrowed(self, weights: Mapping[str, Format]) -> PrecisionPlan:
         """The plan with the weights of these layers as given; each has the last word, in place of a rule of its own."""
@@ -70,10 +70,10 @@ class PrecisionPlan:
     @cached_property
     def _of_one(self) -> dict[str, list[int]]:
         """The places of the rules about a single layer, by its name: a plan may have one for each of thousands."""
-        found: dict[str, list[int]] = {}
+        by_name: dict[str, list[int]] = {}
         for place, (pattern, _) in enumerate(self.rules):
-            found.setdefault(pattern, []).append(place)
-        return {name: places for name, places in found.items() if not WILD & set(name)}
+            by_name.setdefault(pattern, []).append(place)
+        return {name: places for name, places in by_name.items() if not WILD & set(name)}
 
     @cached_property
     def _of_many(self) -> tuple[int, ...]:

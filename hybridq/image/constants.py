@@ -117,20 +117,20 @@ class Constants:
         words = np.frombuffer(stored, "<u4")
         multipliers = np.broadcast_to(layer.out.multiplier, count)
         channels = [f"{{{bias}, {by}}}" for bias, by in zip(packed_bias(layer), multipliers, strict=True)]
-        found = self._titled(layer, title)
-        found += _array("uint32_t", f"{name}_weights", [f"0x{word:08x}" for word in words])
-        found += _array("hq_channel", f"{name}_channels", channels, per_line=4)
-        found += _array(
+        text = self._titled(layer, title)
+        text += _array("uint32_t", f"{name}_weights", [f"0x{word:08x}" for word in words])
+        text += _array("hq_channel", f"{name}_channels", channels, per_line=4)
+        text += _array(
             "uint8_t", f"{name}_shifts", np.broadcast_to(layer.out.shift + layer.out.doublings, count), per_line=24
         )
         if layer.table is not None:
-            found += _array("int8_t", f"{name}_table", layer.table, per_line=16)
+            text += _array("int8_t", f"{name}_table", layer.table, per_line=16)
         if layer.affine is not None:
-            found += _array("int32_t", f"{name}_scale", np.broadcast_to(layer.affine.scale, count))
-            found += _array("int32_t", f"{name}_offset", np.broadcast_to(layer.affine.offset, count))
-            found += f"static const hq_norm {name}_norm = {{{name}_scale, {name}_offset, {layer.affine.shift}}};\n"
+            text += _array("int32_t", f"{name}_scale", np.broadcast_to(layer.affine.scale, count))
+            text += _array("int32_t", f"{name}_offset", np.broadcast_to(layer.affine.offset, count))
+            text += f"static const hq_norm {name}_norm = {{{name}_scale, {name}_offset, {layer.affine.shift}}};\n"
         out = f"{{{name}_channels, {name}_shifts, {layer.out.low}, {layer.out.high}}}"
-        return found + self._struct(layer, kind, {"weights": f"{name}_weights", "out": out, **fields})
+        return text + self._struct(layer, kind, {"weights": f"{name}_weights", "out": out, **fields})
 
     def _titled(self, layer: Layer, what: str) -> str:
         return f"/* {self.ids[layer.name]}: {what}; to {' x '.join(map(str, layer.shape))} */\n"

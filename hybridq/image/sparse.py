@@ -40,26 +40,26 @@ def unpack(data: bytes, shape: Shape) -> Integers:
     inputs, outputs = shape
     counts = np.frombuffer(data, "<u2", outputs)
     entries = np.frombuffer(data, np.int8)[2 * (outputs + outputs % 2) :].astype(np.int64)
-    found = np.zeros((outputs, inputs + 3), np.int64)  # what fills the last word may lie behind the inputs
+    weights = np.zeros((outputs, inputs + 3), np.int64)  # what fills the last word may lie behind the inputs
     ends = 4 * np.cumsum(counts)
-    for row, start, end in zip(found, ends - 4 * counts, ends, strict=True):
+    for row, start, end in zip(weights, ends - 4 * counts, ends, strict=True):
         row[np.cumsum(entries[start:end] % 16 + 1) - 1] = entries[start:end] // 16
-    return found[:, :inputs].T
+    return weights[:, :inputs].T
 
 
 def _entries(row: Integers) -> bytes:
     """Of one output, a whole number of words."""
-    found = bytearray()
+    entries = bytearray()
     before = -1
     for place in np.flatnonzero(row).tolist():
         gap = place - before - 1
-        found.extend([LONGEST] * (gap // (LONGEST + 1)))
-        found.append((int(row[place]) % 16) * 16 + gap % (LONGEST + 1))
+        entries.extend([LONGEST] * (gap // (LONGEST + 1)))
+        entries.append((int(row[place]) % 16) * 16 + gap % (LONGEST + 1))
         before = place
-    while len(found) % 4:
-        split = next((at for at, entry in enumerate(found) if entry % 16), None)
+    while len(entries) % 4:
+        split = next((at for at, entry in enumerate(entries) if entry % 16), None)
         if split is None:  # no zeros so far: the inputs behind
-            found.append(0)
+            entries.append(0)
         else:  # the last zero of the gap as an entry
-            found[split : split + 1] = bytes([found[split] % 16 - 1, found[split] // 16 * 16])
-    return bytes(found)
+            entries[split : split + 1] = bytes([entries[split] % 16 - 1, entries[split] // 16 * 16])
+    return bytes(entries)

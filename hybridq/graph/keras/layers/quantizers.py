@@ -84,14 +84,14 @@ def layer_precision(config: Config) -> LayerPrecision:
 def quantizers_of(config: Config) -> dict[str, Any]:
     """The quantizers of a QKeras layer by their classes: of its kernel, of its results; and the fraction of a Grid."""
     kernels = [_quantizer(config[key])[0] for key in QUANTIZER_KEYS if config.get(key) is not None]
-    found: dict[str, Any] = {"kernel_quantizer": kernels[0]} if kernels else {}
+    attributes: dict[str, Any] = {"kernel_quantizer": kernels[0]} if kernels else {}
     name, settings = _quantizer(config.get("activation"))
     if name in QUANTIZERS or _bears_format(settings):
-        found["quantizer"] = name
+        attributes["quantizer"] = name
     fraction = settings.get("fraction")
     if name == "Grid" and type(fraction) is int and abs(fraction) <= FINEST:
-        found["fraction"] = fraction
-    return found
+        attributes["fraction"] = fraction
+    return attributes
 
 
 def policy_precision(kind: str, config: Config) -> LayerPrecision | None:
