@@ -16,7 +16,7 @@ from hybridq.errors import UserError
 from hybridq.graph.kinds import Form
 from hybridq.integer.description import Description
 from hybridq.integer.fusion import Chain, chains_of
-from hybridq.integer.lowering import acting, finest_grid, integer_network, sums
+from hybridq.integer.lowering import finest_grid, integer_network, sums_of
 from hybridq.integer.network import Affine, IntegerNetwork, Weighted
 from hybridq.integer.weights import weights_of
 from hybridq.precision import PrecisionPlan
@@ -106,10 +106,10 @@ def _coarsen(model: keras.Model) -> None:
     for number in range(1, len(chains) - 1):
         chain = chains[number]
         grid = next((part for part in chain.parts if part.letter == GRID and part.layer is not None), None)
-        given = acting(chain, model)
-        if grid is None or given is None:
+        sums = sums_of(chain, model)
+        if grid is None or sums is None:
             continue
-        finest = finest_grid(*sums(chain, given)[:2])
+        finest = finest_grid(sums)
         if grid.value > finest:
             log.info("%s: steps of 2**%d, as its sums are no finer", grid.layer.name, -finest)
             grid.layer.activation.fraction = finest

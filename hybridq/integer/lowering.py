@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import floor, log2, prod
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from hybridq.errors import UserError
 from hybridq.formats import Format, holding
 from hybridq.graph.kinds import Form
 from hybridq.integer import arithmetic, scaling
+from hybridq.integer.bounds import worst_sum
 from hybridq.integer.description import Description
 from hybridq.integer.fusion import Chain, chains_of
 from hybridq.integer.network import (
@@ -39,17 +40,34 @@ from hybridq.quantize.steps import CLIP, FUNCTION, GRID, NORM, TURNED
 if TYPE_CHECKING:
     import keras
 
+BELOW_LARGEST = scaling.LARGEST_SCALE * (1 - 1e-9)  # whatever is rounded
 FAINT_SCALE = 2.0**-12  # of a channel whose weights are left out
 log = logging.getLogger("hybridq")
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a chain adds up, a batch norm included: the result of a channel is sum * scale + offset."""
+
+    weights: Integers  # (..., channels)
+    width: Format
+    scale: Reals  # by channel, above 0
+    offset: Reals
+
+    @property
+    def reach(self) -> Reals:
+        """How far the products of each channel can take its result."""
+        reach: Reals = worst_sum(self.weights) * self.scale
+        return reach
 
 
 def integer_network(model: keras.Model, description: Description | None = None) -> IntegerNetwork:
     """The integer network of a Keras network on grids; a layer has the name of the Keras layer that it begins with."""
     chains = chains_of(model)
-    found = outline(chains)
-    pairs = zip(found.layers, chains[1:], strict=True)
+    empty = outline(chains)
+    pairs = zip(empty.layers, chains[1:], strict=True)
     layers = tuple(_valued(layer, chain, model, last=chain is chains[-1]) for layer, chain in pairs)
-    return replace(found, layers=layers, description=description or Description())
+    return replace(empty, layers=layers, description=description or Description())
 
 
 def _valued(layer: Layer, chain: Chain, model: keras.Model, last: bool) -> Layer:
@@ -62,29 +80,28 @@ def _valued(layer: Layer, chain: Chain, model: keras.Model, last: bool) -> Layer
         scales, shift = scaling.sum_scales(layer.name, (one, other), layer.fraction)
         low, high = _bounds(chain)
         return replace(layer, scales=scales, shift=shift, low=low, high=high)
-    given = acting(chain, model)
-    if isinstance(layer, Convolution | Depthwise | Dense) and given is not None:
-        return _weighted(layer, chain, given, last)
+    sums = sums_of(chain, model)
+    if isinstance(layer, Convolution | Depthwise | Dense) and sums is not None:
+        return _weighted(layer, chain, sums, last)
     return layer
 
 
-def acting(chain: Chain, model: keras.Model) -> Weights | None:
-    """What a chain multiplies its input by; None where it only moves or adds values."""
-    op, source = chain.operator, image_shape(chain.operator.input_shapes[0])
+def sums_of(chain: Chain, model: keras.Model) -> Sums | None:
+    """What a chain adds up of its input; None where it only moves or adds values."""
+    op, shape = chain.operator, image_shape(chain.operator.input_shapes[0])
     if op.facts.form is Form.WEIGHTS:
-        return weights_of(model.get_layer(op.name), op)
-    if op.facts.form is Form.BEHIND:
-        return _constant((1, 1, source[-1]), 1.0)
-    return _constant(source, 1 / prod(source[:-1])) if op.facts.form is Form.MEAN else None
-
-
-def sums(chain: Chain, given: Weights) -> tuple[Integers, Reals, Reals]:
-    """The weights of a chain, what a step of its sums stands for by channel, and its offset; a batch norm included."""
+        given = weights_of(model.get_layer(op.name), op)
+    elif op.facts.form is Form.BEHIND:
+        given = _constant((1, 1, shape[-1]), 1.0)
+    elif op.facts.form is Form.MEAN:
+        given = _constant(shape, 1 / prod(shape[:-1]))
+    else:
+        return None
     scale, offset = given.step * 2.0 ** -chain.inputs[0].chain.fraction, given.bias
     if chain.parts and chain.parts[0].letter == NORM:
         by, plus = chain.parts[0].value
         scale, offset = scale * by, offset * by + plus
-    return given.integers * np.where(scale < 0, -1, 1), np.abs(scale), offset
+    return Sums(given.integers * np.where(scale < 0, -1, 1), given.width, np.abs(scale), offset)
 
 
 def _constant(shape: Shape, value: float) -> Weights:
@@ -99,24 +116,25 @@ def _constant(shape: Shape, value: float) -> Weights:
 # ------------------------------------------------------------------------------------------ layers with weights
 
 
-def _weighted(layer: Weighted, chain: Chain, given: Weights, last: bool) -> Layer:
-    """A layer with weights: the parts behind it as scale, offset, bounds, table and affine."""
-    name, parts = chain.name, chain.parts
-    integers, scale, offset = sums(chain, given)
-    stored = _logits_fraction(integers, scale, offset) if last else next(p.value for p in parts if p.letter == GRID)
-    low, high = INT16 if last else _bounds(chain)
+def _weighted(layer: Weighted, chain: Chain, sums: Sums, last: bool) -> Layer:
+    """A layer with weights: what it adds up, and the parts behind it as bounds, table and affine."""
+    if last:
+        stored, (low, high) = _logits_fraction(sums), INT16
+        table, affine, fraction = None, None, stored
+    else:
+        stored, (low, high) = next(part.value for part in chain.parts if part.letter == GRID), _bounds(chain)
+        table, affine, fraction = _behind(chain, stored)
     lowest = LOWEST_SHIFT if isinstance(layer, Dense) else 0
-    scale, offset = scale * 2.0**stored, offset * 2.0**stored
-    integers, width, scale = _fitting(name, integers, given.width, scale, offset, lowest)
-    out = scaling.requantization(name, scale, low, high, lowest)
-    added = scaling.bias(_within_reach(integers, scale, offset, high), scale)
-    scaling.check_sums(name, integers, added, out.doublings)
-    table, affine, fraction = _behind(chain, stored) if not last else (None, None, stored)
-    if chain.inputs[0].view == TURNED:  # the rows of the image are the channels
-        integers = integers.swapaxes(0, 1)
-    weights = integers.reshape(layer.weights.shape)
+    steps = 2.0**stored  # in a result of 1
+    sums = _requantizable(chain.name, replace(sums, scale=sums.scale * steps, offset=sums.offset * steps), lowest)
+    out = scaling.requantization(chain.name, sums.scale, low, high, lowest)
+    enough = sums.reach + 4 * (high + 1)  # an offset that clips every result need not be larger
+    bias = scaling.bias(np.clip(sums.offset, -enough, enough), sums.scale)
+    scaling.check_sums(chain.name, sums.weights, bias, out.doublings)
+    turned = chain.inputs[0].view == TURNED  # the rows of the image are the channels
+    weights = (sums.weights.swapaxes(0, 1) if turned else sums.weights).reshape(layer.weights.shape)
     return replace(
-        layer, fraction=fraction, weights=weights, width=width, bias=added, out=out, table=table, affine=affine
+        layer, fraction=fraction, weights=weights, width=sums.width, bias=bias, out=out, table=table, affine=affine
     )
 
 
@@ -159,54 +177,47 @@ def _in_float32(function: Any) -> Any:
 # ------------------------------------------------------------------------------------------ ranges
 
 
-def _reach(integers: Integers) -> Reals:
-    """How far the products of a channel can add up, with inputs of -128."""
-    found: Reals = 128.0 * np.abs(integers).reshape(-1, integers.shape[-1]).sum(0)
-    return found
-
-
-def _logits_fraction(integers: Integers, scale: Reals, offset: Reals) -> int:
-    """The finest grid of int16 on which no sum is clipped."""
-    finest = floor(log2(INT16[1] / float((_reach(integers) * scale + np.abs(offset)).max())))
-    coarse_enough = floor(log2(scaling.LARGEST_SCALE * (1 - 1e-9) / float(scale.max())))
-    return min(finest, coarse_enough)
-
-
-def finest_grid(integers: Integers, scale: Reals) -> int:
+def finest_grid(sums: Sums) -> int:
     """The finest grid that sums can be requantized to, with weights of 8 bits multiplied as far as they go."""
-    largest = np.abs(integers).reshape(-1, integers.shape[-1]).max(0)
+    largest = np.abs(sums.weights).reshape(-1, sums.weights.shape[-1]).max(0)
     factors = Format.INT8.largest // np.maximum(largest, 1)
-    return floor(log2(scaling.LARGEST_SCALE * (1 - 1e-9) * float((factors / np.maximum(scale, TINY)).min())))
+    return floor(log2(BELOW_LARGEST * float((factors / np.maximum(sums.scale, TINY)).min())))
 
 
-def _within_reach(integers: Integers, scale: Reals, offset: Reals, high: int) -> Reals:
-    """The offsets, those that clip every result no larger than needed for that."""
-    most = _reach(integers) * scale + 4 * (high + 1)
-    return np.clip(offset, -most, most)
+def _logits_fraction(sums: Sums) -> int:
+    """The finest grid of int16 on which no sum is clipped."""
+    finest = floor(log2(INT16[1] / float((sums.reach + np.abs(sums.offset)).max())))
+    return min(finest, floor(log2(BELOW_LARGEST / float(sums.scale.max()))))
 
 
-def _fitting(
-    name: str, integers: Integers, width: Format, scale: Reals, offset: Reals, lowest: int
-) -> tuple[Integers, Format, Reals]:
-    """Weights and scales (of results, by channel) that a requantization of that lowest shift can have.
+def _requantizable(where: str, sums: Sums, lowest: int) -> Sums:
+    """Sums whose scales, in steps of results, a requantization of that lowest shift can have.
 
-    A channel whose weights cannot move a result by a quarter of a step, and whose scale or bias would not fit, loses
-    its weights. Where sums are coarser than results, all integers of the channel are multiplied. Where it would take a
-    wider width for that, the sums are doubled, if such a shift there may be.
+    Where sums are coarser than results, all weights of the channel are multiplied. Where that would take a wider
+    format, the sums are doubled instead, if such a shift there may be.
     """
-    faint = (_reach(integers) * scale < 0.25) & (np.abs(offset) >= scale * 2.0**28) | (scale < 2.0**-32)
-    if faint.any():
-        if not width.has_zero:
-            raise UserError(f"{name}: a channel's weights are too small to count; give it 8-bit or ternary weights")
-        integers, scale = np.where(faint, 0, integers), np.where(faint, FAINT_SCALE, scale)
-    factors = np.maximum(1, np.floor(scale / scaling.LARGEST_SCALE) + 1).astype(np.int64)
-    factors = np.where(scale < scaling.LARGEST_SCALE, 1, factors)
-    largest = int(np.abs(integers * factors).max())
+    sums = _without_faint(where, sums)
+    too_coarse = sums.scale >= scaling.LARGEST_SCALE
+    factors = np.where(too_coarse, np.floor(sums.scale / scaling.LARGEST_SCALE) + 1, 1).astype(np.int64)
+    multiplied = sums.weights * factors
+    largest, width = int(np.abs(multiplied).max()), sums.width
     if largest > width.largest:
-        if scale.max() < scaling.LARGEST_SCALE * 2.0**-lowest and scale.min() >= 2.0 ** (-32 - lowest):
-            return integers, width, scale
-        log.info("%s: %d-bit weights are too few for its results, so it is stored in more", name, width.bits)
-        width = holding(min(largest, Format.INT8.largest))
-    if largest > Format.INT8.largest:
-        raise UserError(f"{name}: its results are on a grid finer than its sums; calibrate anew")
-    return integers * factors, width, scale / factors
+        coarsest, finest = scaling.LARGEST_SCALE * 2.0**-lowest, 2.0 ** (-32 - lowest)
+        if sums.scale.max() < coarsest and sums.scale.min() >= finest:
+            return sums
+        log.info("%s: %d-bit weights are too few for its results, so it is stored in more", where, width.bits)
+        if largest > Format.INT8.largest:
+            raise UserError(f"{where}: its results are on a grid finer than its sums; calibrate anew")
+        width = holding(largest)
+    return replace(sums, weights=multiplied, width=width, scale=sums.scale / factors)
+
+
+def _without_faint(where: str, sums: Sums) -> Sums:
+    """Without the weights of channels that cannot move a result by a quarter of a step, and do not fit 32 bits."""
+    bias_too_large = np.abs(sums.offset) >= sums.scale * 2.0**28
+    faint = (sums.reach < 0.25) & bias_too_large | (sums.scale < 2.0**-32)
+    if not faint.any():
+        return sums
+    if not sums.width.has_zero:
+        raise UserError(f"{where}: a channel's weights are too small to count; give it 8-bit or ternary weights")
+    return replace(sums, weights=np.where(faint, 0, sums.weights), scale=np.where(faint, FAINT_SCALE, sums.scale))
