@@ -62,9 +62,9 @@ def overlapped(groups: Callable[[frozenset[int]], Groups], choices: Iterable[int
             break
         left.remove(step)
         more = taken | {step}
-        found = first_fit(groups(more), steps)
-        if found.bytes <= best.bytes:
-            taken, best = more, found
+        layout = first_fit(groups(more), steps)
+        if layout.bytes <= best.bytes:
+            taken, best = more, layout
     return best
 
 
@@ -144,9 +144,9 @@ def _taken(placed: Iterable[Lifetime], steps: int) -> list[int]:
 
 def _lowest(barred: Iterable[tuple[int, int]]) -> int:
     """The lowest start, 0 or more, that is not strictly between the two of any pair."""
-    found = 0
+    start = 0
     for below, above in sorted(barred):
-        if found <= below:
+        if start <= below:
             break
-        found = max(found, above)
-    return found
+        start = max(start, above)
+    return start

@@ -52,7 +52,7 @@ def read_graph(model: Any) -> Graph:
 
 
 def _config_of_object(model: Any) -> Any:
-    """The same description, asked of a model in memory (so Keras is not imported here)."""
+    """What a model in memory says of itself, as the file of a saved one does (so Keras is not imported here)."""
     get_config = getattr(model, "get_config", None)
     if not callable(get_config) or not hasattr(model, "layers"):
         raise UserError(f"a {type(model).__name__} is not a Keras model or the path of one")

@@ -38,29 +38,29 @@ def logits(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int1
     """The logits (clips, classes) for inputs (clips, *input_shape)."""
     last = network.layers[-1].name
     parts = [every_tensor(network, inputs[at : at + BATCH])[last] for at in range(0, len(inputs), BATCH)]
-    found: NDArray[np.int16] = np.concatenate(parts).astype(np.int16)
-    return found
+    joined: NDArray[np.int16] = np.concatenate(parts).astype(np.int16)
+    return joined
 
 
 def classes(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int64]:
     """The class of each clip: the first of its largest logits."""
-    found: NDArray[np.int64] = np.argmax(logits(network, inputs), axis=1)
-    return found
+    largest: NDArray[np.int64] = np.argmax(logits(network, inputs), axis=1)
+    return largest
 
 
 def every_tensor(network: IntegerNetwork, inputs: NDArray[np.int8]) -> dict[str, Integers]:
     """All tensors by name, each (clips, *shape)."""
-    found = {network.input_name: inputs.astype(np.int64)}
+    tensors = {network.input_name: inputs.astype(np.int64)}
     for layer in network.layers:
-        made = computed(layer, tuple(found[name] for name in layer.inputs))
-        found[layer.name] = made.reshape(len(inputs), *layer.shape)
-    return found
+        made = computed(layer, tuple(tensors[name] for name in layer.inputs))
+        tensors[layer.name] = made.reshape(len(inputs), *layer.shape)
+    return tensors
 
 
 def quantized(values: NDArray[Any], fraction: int) -> NDArray[np.int8]:
     """Real numbers as int8 of that fraction: rounded half up, and clipped."""
-    found: NDArray[np.int8] = np.clip(np.floor(values * 2.0**fraction + 0.5), *INT8).astype(np.int8)
-    return found
+    integers: NDArray[np.int8] = np.clip(np.floor(values * 2.0**fraction + 0.5), *INT8).astype(np.int8)
+    return integers
 
 
 @singledispatch
@@ -72,19 +72,19 @@ def computed(layer: Layer, inputs: Tensors) -> Integers:
 @computed.register
 def _(layer: Convolution, inputs: Tensors) -> Integers:
     rows, columns, _, _ = layer.weights.shape
-    found = layer.bias
+    sums = layer.bias
     for patch, kernel in _windows(inputs[0], (rows, columns), layer, layer.weights):
-        found = found + product(patch, kernel)
-    return _finished(layer, found)
+        sums = sums + product(patch, kernel)
+    return _finished(layer, sums)
 
 
 @computed.register
 def _(layer: Depthwise, inputs: Tensors) -> Integers:
     rows, columns, _ = layer.weights.shape
-    found = layer.bias
+    sums = layer.bias
     for patch, kernel in _windows(inputs[0], (rows, columns), layer, layer.weights):
-        found = found + patch * kernel
-    return _finished(layer, found)
+        sums = sums + patch * kernel
+    return _finished(layer, sums)
 
 
 @computed.register
@@ -139,8 +139,8 @@ def remembered(layer: Memory, signals: Integers, states: Integers) -> tuple[Inte
 
 def product(values: Integers, weights: Integers) -> Integers:
     """values @ weights, exactly: the sums are below 2**31, and float64 holds every integer up to 2**53."""
-    found: Integers = (values.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
-    return found
+    sums: Integers = (values.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
+    return sums
 
 
 def requantized(accumulator: Integers, by: Requantization) -> Integers:
@@ -151,14 +151,14 @@ def requantized(accumulator: Integers, by: Requantization) -> Integers:
 def shifted(value: Integers, by: Integers | int) -> Integers:
     """value / 2**by, rounded half up; by 0, the value."""
     half = np.where(np.asarray(by) > 0, 1 << np.maximum(np.asarray(by) - 1, 0), 0)
-    found: Integers = (value + half) >> by
-    return found
+    rounded: Integers = (value + half) >> by
+    return rounded
 
 
 def looked_up(value: Integers, table: Integers) -> Integers:
     """An exact function of int8: the table's entry for each value, -128 first."""
-    found: Integers = table[value + 128]
-    return found
+    entries: Integers = table[value + 128]
+    return entries
 
 
 def normalised(value: Integers, by: Affine) -> Integers:
@@ -178,10 +178,10 @@ def is_logits(by: Requantization) -> bool:
 
 
 def _finished(layer: Convolution | Depthwise | Dense, accumulator: Integers) -> Integers:
-    found = requantized(accumulator, layer.out)
+    stored = requantized(accumulator, layer.out)
     if layer.table is not None:
-        found = looked_up(found, layer.table)
-    return found if layer.affine is None else normalised(found, layer.affine)
+        stored = looked_up(stored, layer.table)
+    return stored if layer.affine is None else normalised(stored, layer.affine)
 
 
 def _windows(

@@ -103,7 +103,7 @@ def structure(graph: Graph) -> list[Chain]:
 
     Raises UserError naming the layer that has no form in integers.
     """
-    users, sources, found = graph.consumers(), dict[str, Source](), list[Chain]()
+    users, sources, chains = graph.consumers(), dict[str, Source](), list[Chain]()
     if len(graph.outputs) != 1 or [op.kind for op in graph.operators].count("InputLayer") != 1:
         raise UserError(f"{graph.name}: only a network of one input and one output can be converted")
     for op in graph.operators:
@@ -114,14 +114,14 @@ def structure(graph: Graph) -> list[Chain]:
             source = _read(op, read, op.name in graph.outputs)
         sources[op.name] = source
         if source.chain.operator is op:
-            found.append(source.chain)
+            chains.append(source.chain)
         else:
             source.chain.others.append(op)
         source.chain.closed |= len(users[op.name]) > 1
     last = sources[graph.outputs[0]].chain
-    if last.operator.kind != "Dense" or last.word not in LOGITS or last is not found[-1]:
+    if last.operator.kind != "Dense" or last.word not in LOGITS or last is not chains[-1]:
         raise UserError(f"{last.name}: the network must end in a dense layer, with softmax or nothing behind it")
-    return found
+    return chains
 
 
 def _read(op: Operator, read: tuple[Source, ...], is_last: bool) -> Source:
@@ -181,10 +181,10 @@ def _view(op: Operator, before: str) -> str:
 
 def chains_of(model: keras.Model) -> list[Chain]:
     """`structure` of a Keras network, with the figures of its layers."""
-    found = structure(read_graph(model))
-    for chain in found:
+    chains = structure(read_graph(model))
+    for chain in chains:
         chain.parts = [_measured(part, model) for part in chain.parts]
-    return found
+    return chains
 
 
 def _measured(part: Part, model: keras.Model) -> Part:

@@ -73,7 +73,7 @@ def saved_config(path: Path) -> Any:
 
 
 def folder_config(path: Path) -> Any:
-    """The same of a SavedModel folder of Keras 2, in a file beside its graph; None for other folders.
+    """What a SavedModel folder of Keras 2 says of the network, in a file beside its graph; None for other folders.
 
     None also where the model is a class of its own: that file then says nothing of its wiring.
     """
@@ -139,8 +139,8 @@ def _h5_text(path: Path) -> bytes:
         return done.stdout
     if done.returncode == -signal.SIGPROF:
         raise UserError(f"{path}: damaged: reading it takes too long")
-    said = done.stderr.decode(errors="replace").strip().splitlines()
-    reason = said[-1] if said else "the HDF5 library crashed"
+    complaint = done.stderr.decode(errors="replace").strip().splitlines()
+    reason = complaint[-1] if complaint else "the HDF5 library crashed"
     if "model_config" in reason:
         raise UserError(f"{path}: holds weights alone, no network: save the whole model, not its weights")
     raise UserError(f"{path}: damaged, or not an .h5 model ({ascii(reason)[1:-1][:200]})")
@@ -160,17 +160,17 @@ def _root_metadata(path: Path) -> bytes:
 
 def _fields(path: Path, data: bytes) -> list[tuple[int, bytes]]:
     """The texts and messages of a message, each with its number; other fields are passed over."""
-    found: list[tuple[int, bytes]] = []
+    texts: list[tuple[int, bytes]] = []
     at = 0
-    while at < len(data) and len(found) < MOST_FIELDS:
+    while at < len(data) and len(texts) < MOST_FIELDS:
         key, at = _varint(path, data, at)
         size, at = _varint(path, data, at)  # or the value of a whole number
         if key & 7 == LENGTH_DELIMITED:
-            found.append((key >> 3, data[at : at + size]))
+            texts.append((key >> 3, data[at : at + size]))
             at += size
         elif key & 7:
             raise UserError(f"{path}: damaged")
-    return found
+    return texts
 
 
 def _varint(path: Path, data: bytes, at: int) -> tuple[int, int]:
@@ -183,9 +183,9 @@ def _varint(path: Path, data: bytes, at: int) -> tuple[int, int]:
     raise UserError(f"{path}: damaged")
 
 
-def _without_tuples(found: dict[str, Any]) -> Any:
+def _without_tuples(saved: dict[str, Any]) -> Any:
     """{"class_name": "__tuple__", "items": [None, 9, 4]} as its list."""
-    return found.get("items") if found.get("class_name") == "__tuple__" else found
+    return saved.get("items") if saved.get("class_name") == "__tuple__" else saved
 
 
 READERS = {".keras": _keras_text, ".h5": _h5_text, ".hdf5": _h5_text}

@@ -23,8 +23,8 @@ def keras_graph(saved: Any, name: str) -> Graph:
     config = saved["config"]
     parts = _Parts(_Work())
     ends = parts.add_model(config)
-    said = config.get("name") if isinstance(config, Mapping) else None
-    return parts.graph(printable(said or name), ends)
+    own_name = config.get("name") if isinstance(config, Mapping) else None
+    return parts.graph(printable(own_name or name), ends)
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ class _Parts:
             if (call.name, 0) in results:
                 continue
             read = [result(source.tensor) for source in call.sources]
-            found = self.add_call(call, prefix, read, recorded.get((call.name, 0)), first and call.first)
-            results |= {(call.name, i): end for i, end in enumerate(found)}
+            made = self.add_call(call, prefix, read, recorded.get((call.name, 0)), first and call.first)
+            results |= {(call.name, i): end for i, end in enumerate(made)}
         return tuple(map(result, model.outputs))
 
     def add_call(
@@ -96,23 +96,23 @@ class _Parts:
         if is_model(call.layer):
             return self.add_model(call.layer["config"], f"{name}/", inputs, first)
         try:
-            found = self._describe(name, call.layer, [result.shape for result in inputs], recorded)
+            layer = self._describe(name, call.layer, [result.shape for result in inputs], recorded)
         except UserError as error:
             raise UserError(f"layer {name!r}: {error}") from None
         if name in self.operators:
             raise UserError(f"two layers of the model are named {name!r}")
         self.operators[name] = Operator(
             name,
-            printable(found.kind),
+            printable(layer.kind),
             tuple(result.operator for result in read),
             tuple(result.shape for result in read),
-            found.output_shape,
-            found.attributes,
-            *((found.kernel, found.bias, found.other) if first else (0, 0, 0)),
-            found.precision,
-            found.further_outputs,
+            layer.output_shape,
+            layer.attributes,
+            *((layer.kernel, layer.bias, layer.other) if first else (0, 0, 0)),
+            layer.precision,
+            layer.further_outputs,
         )
-        return tuple(_Result(name, shape) for shape in (found.output_shape, *found.further_outputs))
+        return tuple(_Result(name, shape) for shape in (layer.output_shape, *layer.further_outputs))
 
     def _describe(
         self, name: str, layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape | None
@@ -124,11 +124,11 @@ class _Parts:
         if kind not in WRAPPERS or not all(inputs):
             return describe(layer, inputs, recorded)
         read = self._time_distributed if kind == "TimeDistributed" else self._bidirectional
-        found = read(name, config, inputs)
-        if found.kind:
-            held = found.kind.removeprefix("unknown: ")
+        whole = read(name, config, inputs)
+        if whole.kind:
+            held = whole.kind.removeprefix("unknown: ")
             return unknown(f"{kind} of {held}", recorded)
-        return verified(replace(found, kind=kind), recorded)
+        return verified(replace(whole, kind=kind), recorded)
 
     # ------------------------------------------------------------------------------------ wrappers
 
@@ -178,10 +178,10 @@ class _Parts:
 
 def _holding(inside: Graph, shape: Shape, attributes: Mapping[str, Any]) -> Description:
     """The description of a wrapper: sums over what it holds, its weights by the widest precision among them."""
-    said = [op.precision or LayerPrecision() for op in inside.weighted]
+    precisions = [op.precision or LayerPrecision() for op in inside.weighted]
     widest = LayerPrecision(
-        max((p.weights for p in said), key=lambda p: p.bits, default=Format.FLOAT32),
-        max((p.bias for p in said), key=lambda p: p.bits, default=Format.FLOAT32),
+        max((p.weights for p in precisions), key=lambda p: p.bits, default=Format.FLOAT32),
+        max((p.bias for p in precisions), key=lambda p: p.bits, default=Format.FLOAT32),
     )
     return Description(
         next((op.kind for op in inside.operators if not op.known), ""),
@@ -196,7 +196,7 @@ def _holding(inside: Graph, shape: Shape, attributes: Mapping[str, Any]) -> Desc
 
 def _input_shape(config: Mapping[str, Any]) -> Shape:
     shape = config.get("batch_shape") or config.get("batch_input_shape") or ()
-    found = fixed(shape)
-    if not found:
+    fixed_shape = fixed(shape)
+    if not fixed_shape:
         raise UserError(f"the input shape {tuple(shape)} is not fixed: give the model a shape without None")
-    return checked(found)
+    return checked(fixed_shape)

@@ -61,15 +61,15 @@ def wiring(config: Any, inner: bool = False) -> Wiring:
     if not isinstance(layers, Sequence) or not layers:
         raise UserError("the model has no layers")
     if any("inbound_nodes" in layer for layer in layers):
-        found = _functional(layers, config)
+        read = _functional(layers, config)
     else:
-        found = _sequential(layers, config, inner)
-    ordered = tuple(_in_order(found.calls))
+        read = _sequential(layers, config, inner)
+    ordered = tuple(_in_order(read.calls))
     names = {call.name for call in ordered}
-    for name, _ in found.inputs + found.outputs:
+    for name, _ in read.inputs + read.outputs:
         if name not in names:
             raise UserError(f"the input or output {name!r} is not a layer of the model")
-    return Wiring(ordered, found.inputs, found.outputs)
+    return Wiring(ordered, read.inputs, read.outputs)
 
 
 def is_model(layer: Mapping[str, Any]) -> bool:

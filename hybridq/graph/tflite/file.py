@@ -124,8 +124,8 @@ class Table:
         places = self.vector(slot, 1)
         if len(places) > 200:
             return ""
-        found = self.data[places.start : places.stop].decode(errors="replace")
-        return found if found.isprintable() else ""
+        text = self.data[places.start : places.stop].decode(errors="replace")
+        return text if text.isprintable() else ""
 
 
 NO_TABLE = Table(struct.pack("<HHi", 4, 4, 4), 4)

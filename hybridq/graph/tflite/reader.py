@@ -96,22 +96,22 @@ class _Reader:
             recorded=_recorded(output) if output else (),
             open_batch=bool(output and -1 in output.signature),
         )
-        found = described(call)
+        layer = described(call)
         for index in node.outputs:
             self._made(node.label, index, _recorded(self.tensors[index]))
         if node.outputs:
             # a vector of an open batch, made of an open shape, may be the last axis of an image or a sequence
-            open_rows = call.open_batch and not all(call.sources) and len(found.output_shape) == 1
-            self.shapes[node.outputs[0]] = () if open_rows else found.output_shape
+            open_rows = call.open_batch and not all(call.sources) and len(layer.output_shape) == 1
+            self.shapes[node.outputs[0]] = () if open_rows else layer.output_shape
         self.operators.append(
             Operator(
                 name=node.label,
-                kind=found.kind,
+                kind=layer.kind,
                 inputs=tuple(self.makers[index] for index in computed.values()),
                 input_shapes=call.sources,
-                output_shape=self.shapes[node.outputs[0]] if node.outputs else found.output_shape,
+                output_shape=self.shapes[node.outputs[0]] if node.outputs else layer.output_shape,
                 further_outputs=tuple(self.shapes[index] for index in node.outputs[1:]),
-                **self._weights(node, constants, found.attributes),
+                **self._weights(node, constants, layer.attributes),
             )
         )
 

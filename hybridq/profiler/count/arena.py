@@ -85,8 +85,8 @@ def ram(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None = None
 
 def step_outputs(step: Step, plan: PrecisionPlan | None) -> Format:
     """The precision of a step's result: that of the last operator in it that names one."""
-    said = [precision_of(op, plan).outputs for op in step.operators]
-    return next((precision for precision in reversed(said) if precision is not Format.FLOAT32), Format.FLOAT32)
+    named = [precision_of(op, plan).outputs for op in step.operators]
+    return next((precision for precision in reversed(named) if precision is not Format.FLOAT32), Format.FLOAT32)
 
 
 def _layout(
@@ -130,19 +130,19 @@ def _runs(
     steps: tuple[Step, ...], plan: PrecisionPlan | None, rules: Accounting
 ) -> tuple[tuple[Step, ...], tuple[int, ...]]:
     """The steps, those that pad apart as two; and for each the number of the step that it is of."""
-    found: list[tuple[Step, int]] = []
+    parts: list[tuple[Step, int]] = []
     for i, step in enumerate(steps):
         op = step.operator
         if not pads_apart(op, precision_of(op, plan), rules):
-            found.append((step, i))
+            parts.append((step, i))
             continue
         pads, shape = op.attributes["pads"], op.input_shapes[0]
         padded = (*(size + 2 * max(pad) for size, pad in zip(shape, pads, strict=False)), shape[-1])
         pad = Operator(f"{op.name} (padded)", f"ZeroPadding{len(pads)}D", op.inputs, op.input_shapes, padded)
         without = {**op.attributes, "pads": ((0, 0),) * len(pads)}
         inner = replace(op, inputs=(pad.name,), input_shapes=(padded,), attributes=without)
-        found += [(Step(pad, step.inputs), i), (replace(step, operator=inner, inputs=(pad.name,)), i)]
-    return tuple(step for step, _ in found), tuple(i for _, i in found) or (0,)
+        parts += [(Step(pad, step.inputs), i), (replace(step, operator=inner, inputs=(pad.name,)), i)]
+    return tuple(step for step, _ in parts), tuple(i for _, i in parts) or (0,)
 
 
 # ----------------------------------------------------------------------------------------------- tensors
@@ -178,19 +178,19 @@ def _tensors(
     on (batch norm, pool, activation) keeps the widest of its inputs. Network inputs are float32 but in a TFLite file.
     """
     outside = frozenset() if rules.buffers_inside else _ends(graph, steps)
-    found: dict[str, _Tensor] = {}
+    tensors: dict[str, _Tensor] = {}
     for op in graph.operators:
         if op.kind == "InputLayer":
             precision = op.precision.outputs if op.precision else Format.FLOAT32
-            found[op.name] = _Tensor(precision, packed(prod(op.output_shape), precision), op.name in outside)
+            tensors[op.name] = _Tensor(precision, packed(prod(op.output_shape), precision), op.name in outside)
     for step in steps:
-        said = step_outputs(step, plan)
-        if said is Format.FLOAT32 and step.operator.facts.keeps_precision and step.inputs:
-            said = max((found[name].precision for name in step.inputs), key=lambda precision: precision.bits)
+        stored = step_outputs(step, plan)
+        if stored is Format.FLOAT32 and step.operator.facts.keeps_precision and step.inputs:
+            stored = max((tensors[name].precision for name in step.inputs), key=lambda precision: precision.bits)
         shapes = [step.output_shape, *(shape for op in step.operators for shape in op.further_outputs)]
-        size = sum(packed(prod(shape), said) for shape in shapes if shape)
-        found[step.name] = _Tensor(said, size, step.name in outside)
-    return found
+        size = sum(packed(prod(shape), stored) for shape in shapes if shape)
+        tensors[step.name] = _Tensor(stored, size, step.name in outside)
+    return tensors
 
 
 def _held(step: Step, result: _Tensor, plan: PrecisionPlan | None, rules: Accounting) -> int:

@@ -76,10 +76,10 @@ def _stored_as(op: Operator, plan: PrecisionPlan | None) -> Format:
 
     So does one whose results are float, and a convolution of several images at once: a dilated one, taken apart.
     """
-    said = precision_of(op, plan)
+    precision = precision_of(op, plan)
     several = op.kind in CONVOLUTIONS and len(op.input_shapes[0]) > 3
-    expanded = plan is None and "per_channel" in op.attributes and (said.outputs is Format.FLOAT32 or several)
-    return Format.FLOAT32 if expanded else said.weights
+    expanded = plan is None and "per_channel" in op.attributes and (precision.outputs is Format.FLOAT32 or several)
+    return Format.FLOAT32 if expanded else precision.weights
 
 
 def parameters(step: Step) -> int:
@@ -89,13 +89,13 @@ def parameters(step: Step) -> int:
 
 def parameters_by_width(step: Step, plan: PrecisionPlan | None = None) -> Counter[int]:
     """How many of them are how many bits wide."""
-    found: Counter[int] = Counter()
+    numbers: Counter[int] = Counter()
     for op, bias in _stored(step):
         precision = precision_of(op, plan)
-        found[_stored_as(op, plan).bits] += op.kernel
-        found[precision.bias.bits] += bias
-        found[precision.weights.bits if not op.kernel else Format.FLOAT32.bits] += op.other
-    return found
+        numbers[_stored_as(op, plan).bits] += op.kernel
+        numbers[precision.bias.bits] += bias
+        numbers[precision.weights.bits if not op.kernel else Format.FLOAT32.bits] += op.other
+    return numbers
 
 
 def _stored(step: Step) -> list[tuple[Operator, int]]:

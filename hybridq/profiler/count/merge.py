@@ -56,7 +56,7 @@ class Step:
 
     @property
     def map_shape(self) -> Shape:
-        """The same before a flatten or reshape: the shape that the step computes."""
+        """The shape that the step computes: what leaves it before a flatten or reshape."""
         if self.operator.kind in RESHAPES:
             return self.output_shape
         return next((op.input_shapes[0] for op in self.tail if op.kind in RESHAPES), self.output_shape)
@@ -72,9 +72,9 @@ def precision_of(op: Operator, plan: PrecisionPlan | None) -> LayerPrecision:
     return (plan.of(op.name) if plan else op.precision) or LayerPrecision()
 
 
-def is_int8(op: Operator, said: LayerPrecision) -> bool:
+def is_int8(op: Operator, precision: LayerPrecision) -> bool:
     """Whether it computes in whole numbers: a layer of a TFLite file with 8-bit weights and an 8-bit result."""
-    return "per_channel" in op.attributes and said.weights is said.outputs is Format.INT8
+    return "per_channel" in op.attributes and precision.weights is precision.outputs is Format.INT8
 
 
 def merge(graph: Graph, rules: Accounting = NEWEST, plan: PrecisionPlan | None = None) -> tuple[Step, ...]:

@@ -29,10 +29,10 @@ class Rule(NamedTuple):
     since: Callable[[Accounting], bool]
 
 
-def scratch(step: Step, stored: Format, said: LayerPrecision, rules: Accounting) -> int:
-    """Bytes that the step holds; `stored` is the precision of its result, `said` that of its operator."""
+def scratch(step: Step, stored: Format, precision: LayerPrecision, rules: Accounting) -> int:
+    """Bytes that the step holds; `stored` is the precision of its result, `precision` that of its operator."""
     pooled = packed(_pooled_rows(step), stored)
-    if is_int8(step.operator, said):
+    if is_int8(step.operator, precision):
         return pooled + (0 if rules.own else int8_scratch(step.operator))
     rule = SCRATCH.get(step.operator.facts.family) if step.operator.facts.axes < 3 else None
     return pooled + (packed(rule.values(step.operator), stored) if rule and rule.since(rules) else 0)
@@ -49,13 +49,13 @@ def from_7_2(rules: Accounting) -> bool:
     return rules.core or rules.version >= (7, 2)
 
 
-def pads_apart(op: Operator, said: LayerPrecision, rules: Accounting) -> bool:
+def pads_apart(op: Operator, precision: LayerPrecision, rules: Accounting) -> bool:
     """Whether it first copies its input with the padding around it, as much on each side: some 8-bit convolutions do.
 
     Depthwise ones from 8.0 on, as in four generated networks of 8.1 and Core 2.1 to 3.0; others from 9.0 on with whole
     words of four input channels, as in two reports of Core 2.1 and 2.2, but not in one of 8.0 nor with 1 or 3 channels.
     """
-    if rules.own or not is_int8(op, said) or not any(map(any, op.attributes.get("pads", ()))):
+    if rules.own or not is_int8(op, precision) or not any(map(any, op.attributes.get("pads", ()))):
         return False
     if op.facts.family == "depthwise":
         return rules.core or rules.version >= (8, 0)

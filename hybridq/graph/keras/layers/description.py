@@ -47,15 +47,15 @@ def unknown(what: str, recorded: Shape | None = None) -> Description:
     return Description(f"unknown: {what}", recorded or ())
 
 
-def verified(found: Description, recorded: Shape | None) -> Description:
+def verified(layer: Description, recorded: Shape | None) -> Description:
     """The description itself; raises UserError where it is impossible or contradicts the recorded shape."""
-    if max(found.kernel, found.bias, found.other) > LARGEST_TENSOR:
-        raise UserError(f"{max(found.kernel, found.bias, found.other)} weights are not possible")
-    for shape in (found.output_shape, *found.further_outputs):
+    if max(layer.kernel, layer.bias, layer.other) > LARGEST_TENSOR:
+        raise UserError(f"{max(layer.kernel, layer.bias, layer.other)} weights are not possible")
+    for shape in (layer.output_shape, *layer.further_outputs):
         checked(shape)
-    if recorded and found.output_shape and recorded != found.output_shape:
-        raise UserError(f"its settings give the output {found.output_shape}, the file says {recorded}")
-    return found
+    if recorded and layer.output_shape and recorded != layer.output_shape:
+        raise UserError(f"its settings give the output {layer.output_shape}, the file says {recorded}")
+    return layer
 
 
 def checked(shape: Shape) -> Shape:

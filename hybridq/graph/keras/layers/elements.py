@@ -31,8 +31,8 @@ def _einsum_dense(config: Config, inputs: Sequence[Shape]) -> Description:
     given, kernel, result = match.groups()
     between = "".join(map(chr, range(ord("A"), ord("A") + len(source) - len(given.replace("...", "")))))
     given, result = given.replace("...", between), result.replace("...", between)
-    said = config.get("output_shape")
-    stated = list(said) if isinstance(said, list | tuple) else [said]
+    shape = config.get("output_shape")
+    stated = list(shape) if isinstance(shape, list | tuple) else [shape]
     # None in the stated shape: as the input has it
     sizes = {axis: n for axis, n in zip(reversed(result), reversed(stated), strict=False) if n is not None}
     sizes |= dict(zip(given, source, strict=False))
