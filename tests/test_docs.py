@@ -1,8 +1,10 @@
 """The pages for readers: what is generated is up to date, what is shown works, what is linked is there."""
 
+import ast
 import importlib.util
 import re
 import shutil
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -16,6 +18,7 @@ from hybridq.settings.section import Section
 from hybridq.settings.validation import keys
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "hybridq"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -91,3 +94,66 @@ def test_files_that_a_page_names_are_there(page: Path) -> None:
     missing = [name for name in linked if not (page.parent / name).exists()]
     missing += [name for name in named if not (ROOT / name).exists()]
     assert not missing
+
+
+# ------------------------------------------------------------------------------------------------- the rooms
+
+
+def rooms() -> list[tuple[str, str]]:
+    """The rows of the table of rooms in docs/architecture.md: the name of the room, and what it holds."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    return re.findall(
+        r"^\| `([\w.]+)/?` \| (.*) \|$", page.partition("## Rooms")[2].partition("\n## ")[0], re.MULTILINE
+    )
+
+
+def test_the_table_of_rooms_is_the_contract() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (one for one in settings["tool"]["importlinter"]["contracts"] if one["id"] == "rooms")
+    in_order = [room for layer in contract["layers"] for room in layer.split(" | ")]
+    assert [name.removesuffix(".py") for name, _ in rooms()] == in_order
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    modules = {path.name for path in PACKAGE.glob("*.py")} - {"__init__.py"}
+    assert {name for name, _ in rooms()} == folders | modules
+
+
+@pytest.mark.parametrize(
+    "room", sorted({path.parent for path in PACKAGE.glob("*/**/__init__.py")}), ids=lambda room: room.name
+)
+def test_a_room_says_what_each_of_its_modules_holds(room: Path) -> None:
+    docstring = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))) or ""
+    assert set(re.findall(r"(?<![\w/])\w+\.py\b", docstring)) == {path.name for path in room.glob("*.py")} - {
+        "__init__.py"
+    }
+
+
+# ------------------------------------------------------------------------------------------------- names
+
+
+SOURCES = sorted(
+    path for pattern in ("tools/*.py", "hybridq/**/*.[ch]", "recipes/**/*.yaml") for path in ROOT.glob(pattern)
+)
+
+
+@pytest.mark.parametrize("file", [*PAGES, *SOURCES], ids=lambda file: str(file.relative_to(ROOT)))
+def test_modules_that_a_file_names_are_there(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    made = set(re.findall(r"[Aa] file\s+`([^`]+)`", text))  # by the steps of docs/extending.md
+    paths = re.findall(r"\bhybridq(?:/\w+)+/?(?:\.\w+)?", text) + re.findall(r"`([\w./-]+\.py)`", text)
+    missing = [path for path in paths if not ({path} & made or (ROOT / path).exists() or (PACKAGE / path).is_file())]
+    dotted = set(re.findall(r"\bhybridq(?:\.[A-Za-z_]\w*)+", text)) - {f"hybridq.{end}" for end in ("c", "h", "json")}
+    missing += [name for name in dotted if not (is_there(name) or f"{name.replace('.', '/')}.py" in made)]
+    assert not missing
+
+
+def is_there(name: str) -> bool:
+    """Whether `hybridq.a.b.name` is a module, or a word of the module before it."""
+    path, words = PACKAGE, name.split(".")[1:]
+    while words and (path / words[0]).is_dir():
+        path /= words.pop(0)
+    module = path / f"{words[0]}.py" if words else path / "__init__.py"
+    if words and module.exists():
+        words.pop(0)
+    else:
+        module = path / "__init__.py"
+    return not words or re.search(rf"\b{words[0]}\b", module.read_text(encoding="utf-8")) is not None

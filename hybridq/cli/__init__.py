@@ -1,4 +1,13 @@
-"""The command line: parse, call, print. Everything heavy is imported by the command that needs it."""
+"""The command line: parse, call, print. Everything heavy is imported by the command that needs it.
+
+data.py        `data download`, `data info`, `data check`
+training.py    `train`, `reproduce`, `sweep`
+search.py      `search`
+results.py     `compare`, `profile`, `evaluate`, `ui`; profiling.py: what `profile` asks for
+streaming.py   `listen`, `stream-eval`
+deployment.py  `export`, `verify`
+options.py     what several commands share; console.py: tables for a terminal
+"""
 
 from __future__ import annotations
 

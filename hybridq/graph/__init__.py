@@ -1,1 +1,9 @@
-"""A network as a list of operators, read from an object or a file."""
+"""A network as a list of operators, read from an object or a file.
+
+operators.py    the list and its operators
+kinds.py        the kinds of layers and the nonlinearities that are known, a row each
+reader.py       reads a Keras object or a file of any form
+keras/          what a saved Keras or QKeras model says
+tflite/         what a .tflite file says
+saved_model.py  a SavedModel, through TensorFlow's converter in a process of its own
+"""

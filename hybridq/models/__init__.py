@@ -1,7 +1,14 @@
 """The networks, by name: each a function from its own typed config to a Keras model.
 
-To add one: its config in `models/config.py` (those of Hello Edge: `models/hello_edge.py`), a module with
+To add one: its config in config.py (those of Hello Edge: hello_edge.py), a module with
 `build(config, shape, classes)`, a line in `BUILDERS`.
+
+base.py              what configs share; config.py: those of all networks but hello_edge.py's
+reference.py         the reference keyword spotter
+tc_resnet.py         TC-ResNet; tenet.py: TENet; bc_resnet.py: BC-ResNet; svdf.py: SVDF
+dnn.py               of Hello Edge, as cnn.py, lstm.py, gru.py, crnn.py and ds_cnn.py
+lmu.py               Legendre memory units; legendre.py: the fixed matrices of their memories
+projected_lstm.py    layers of our own, as linear_memory.py
 """
 
 from __future__ import annotations

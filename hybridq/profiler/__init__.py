@@ -1,4 +1,16 @@
-"""What a network would cost on a microcontroller: flash, RAM, multiply-accumulates, layer by layer."""
+"""What a network would cost on a microcontroller: flash, RAM, multiply-accumulates, layer by layer.
+
+profiling.py     from a network to its report
+accounting.py    how costs are counted: ST's tool, version by version, and an image of our own; one table
+count/           what runs as one step; its MACC, its flash, RAM
+packed.py        flash and RAM of an image of our own, before it is trained
+targets.py       the boards; estimates.py: time and energy on them
+hello_edge.py    size as the paper Hello Edge counts it; closed_forms.py: from a network's settings alone
+kbits.py         size as parameters times bits
+result.py        what all results share: report.py, the memory report; diff.py, two side by side; suggest.py, what to
+                 narrow
+render/          a result in words, as a table in every form, as a page
+"""
 
 from hybridq.profiler import render
 from hybridq.profiler.profiling import profile as profile

@@ -1,7 +1,9 @@
 """Many runs: which ones, in which order, by whom, and what became of each.
 
 planning.py   recipes become jobs, each once, what others start from first
+estimate.py   what they would cost
 schedule.py   the state of every job, and which may start
+events.py     what happens to a job, as data
 engines.py    who trains: this process, worker processes
 ray.py        ... on many machines
 worker.py     one job in whatever process

@@ -1,1 +1,6 @@
-"""The integer network as a .tflite file: its layers as operators, their scales, the file, and what runs it here."""
+"""The integer network as a .tflite file.
+
+convert.py   its layers as operators; numbers.py: their scales and biases
+writer.py    the file
+runtimes.py  what is installed here that runs it
+"""

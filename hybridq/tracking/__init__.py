@@ -2,6 +2,15 @@
 
 `open_store()` gives the store, `store.start_run(...)` a run to log to, `store.runs()` and `store.find()` the
 runs that were logged.
+
+store.py       where runs are started, listed and found; connection.py: the way to it
+local.py       the default store, in one folder
+run.py         a run being logged; run_view.py: one as it was logged
+metrics.py     the metrics of a run: names, units, which way is better
+provenance.py  the commit and the versions that made it
+owner.py       which process a run belongs to
+retry.py       a store that is away is asked again; guard.py: what goes wrong, in one plain line
+ui.py          MLflow's own pages
 """
 
 from hybridq.tracking.run import Run

@@ -1,1 +1,7 @@
-"""Keras and QKeras models as operators, from the plain data that they are saved as."""
+"""Keras and QKeras models as operators, from the plain data that they are saved as.
+
+file.py    the description in a .keras or .h5 file, as data
+wiring.py  which layer reads which
+reader.py  both as operators, models inside the model taken apart
+layers/    what each kind of layer is: its shapes, weights and formats
+"""

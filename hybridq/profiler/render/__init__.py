@@ -2,6 +2,11 @@
 
 What differs by the kind of result is a `singledispatch` function: `sheet`, `records`, `fragment` and `to_json`, each
 with a handler a kind. The forms here are made of these.
+
+sheets.py      each kind as a table with notes, and as records; words.py: its sentences
+table.py       such a table for a terminal, as text, as Markdown; records as CSV
+html.py        each kind as HTML; pictures.py: its pictures; markup.py: what HTML and SVG are made of
+plain_data.py  each kind as JSON has it
 """
 
 from __future__ import annotations

@@ -1,4 +1,14 @@
-"""Recordings of spoken words: where they come from, which split each is in, and how one is read."""
+"""Recordings of spoken words: where they come from, which split each is in, and how one is read.
+
+archive.py    downloads an archive; unpack.py: unpacks it; progress.py: a bar meanwhile
+clips.py      a folder, its clips and their splits; digests.py: the content of its files
+reading.py    a file as samples
+negatives.py  which clips are heard in each split; silence.py: those of no word
+synthetic.py  words from synthetic voices: voices.py who speaks, acoustics.py through what; everyday.py: words for the
+              class unknown
+espeak.py     eSpeak NG, in the process of espeak_child.py
+checks.py     what is in a data set, and what is wrong with it
+"""
 
 from pathlib import Path
 

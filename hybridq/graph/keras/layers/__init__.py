@@ -5,6 +5,12 @@ runs. To add a kind of layer: its row in `graph.kinds` and, where no other of it
 (config, input shapes) -> Description and a line in the table RULES of a module here.
 
 Shapes are without the batch, channels last.
+
+description.py  what a rule says of a layer, and how it reads settings
+windows.py      rules for convolutions and pools; elements.py: dense layers, nonlinearities, normalisations;
+                sequences.py: recurrent layers, attention; shapes.py: what moves or joins values
+quantizers.py   activation functions and quantizers: which function, which format
+plain.py        layers saved in a form of their own, in that of the layer that computes the same
 """
 
 from __future__ import annotations
