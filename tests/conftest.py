@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from hybridq.backend.startup import spare_imports
+
+spare_imports()  # as the command does: memory and time of each process of the tests
 settings.register_profile("hybridq", deadline=None)  # the machine may be busy with something else
 settings.load_profile("hybridq")
 
@@ -18,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 Write = Callable[..., Path]
 Run = Callable[..., tuple[int, str, str]]
 MoveIn = Callable[..., None]
-LONGEST = ("tests/test_sweep_kills.py", "tests/test_sweeps.py", "tests/test_tracking_servers.py")
+LONGEST = tuple(f"tests/test_{name}.py" for name in ("sweep_kills", "cli", "tracking_servers", "sweeps"))
 REAL_CLIPS = REPOSITORY.parent / "shared" / "data" / "gsc"
 
 

@@ -39,30 +39,38 @@ PLACES = {
         Place("a store not in its place", "pathlib:Path.rename", lambda path, target: target.name == "mlflow.db"),
         Place("the sweep has a run", "hybridq.tracking.store:Store._create_run", behind=True),
         Place("a run without parameters", f"{RUN}.params", lambda run, values: run.name == "float"),
-        Place("a recipe without its clips", f"{RUN}.dataset"),
-        Place("no epoch", f"{RUN}.metrics", lambda run, values, step=None: "MACC M" in values, behind=True),
-        Place("a checkpoint not in its place", "os:replace", _file("checkpoint.npz")),
         Place("an epoch in the checkpoint alone", "os:replace", _file("checkpoint.npz"), behind=True),
-        Place("epochs in both", f"{RUN}.metrics", lambda run, values, step=None: step == 3, behind=True),
         Place("half an artifact", "os:replace", _file("model.keras")),
-        Place("all but its end", f"{RUN}.close", lambda run, error=None: run.name == "float"),
         Place("finished, with a checkpoint", f"{RUN}.close", lambda run, error=None: run.name == "float", behind=True),
         Place("a second run", f"{RUN}.params", lambda run, values: "narrow" in run.name, behind=True),
         Place("why it fails, not that it has", f"{RUN}.tags", lambda run, tags, wait=None: "failure" in tags, True),
         Place("all but the sweep's end", f"{RUN}.text", lambda run, name, text: name == "report.html", behind=True),
     ),
     "worker": (  # of such a sweep
-        Place("a worker with its first task", "hybridq.sweeps.worker:work"),
+        Place("a worker that starts", "dying:started"),
         Place("a worker in an epoch", f"{LOG}.batch", lambda log, epoch, *_: epoch == 4),
-        Place("a worker that has not told", f"{RUN}.close", lambda run, error=None: not error, behind=True),
         Place("the sweep of a worker", f"{LOG}.epoch", lambda log, row: "narrow" in log.run.name, orphans=True),
     ),
 }
 
 
+def started() -> None:
+    """A worker calls this before it imports anything large."""
+
+
 def arm(process: str) -> None:
     """Make of this process one that is killed at the first of its places that has killed nobody."""
-    for place in PLACES[process]:
+    _arm(*PLACES[process])
+
+
+def arm_start() -> None:
+    """Make of this process one that is killed when it starts, where none was."""
+    _arm(PLACES["worker"][0])
+    started()
+
+
+def _arm(*places: Place) -> None:
+    for place in places:
         module, _, path = place.function.partition(":")
         *owners, name = path.split(".")
         owner = functools.reduce(getattr, owners, importlib.import_module(module))
@@ -73,12 +81,12 @@ def arm_workers() -> None:
     """Make of this process one whose workers are killed so."""
     start = subprocess.Popen.__init__
 
-    def started(self: Any, command: Any, *more: Any, **options: Any) -> None:
+    def begin(self: Any, command: Any, *more: Any, **options: Any) -> None:
         if "hybridq.sweeps.worker" in command:
             command = [command[0], str(WORKER), command[-1]]
         start(self, command, *more, **options)
 
-    subprocess.Popen.__init__ = started  # type: ignore[method-assign]
+    subprocess.Popen.__init__ = begin  # type: ignore[method-assign]
 
 
 def _deadly(function: Callable[..., Any], place: Place) -> Callable[..., Any]:

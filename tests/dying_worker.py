@@ -2,11 +2,13 @@
 
 import sys
 
-from hybridq.backend.startup import spare_imports
+from dying import arm, arm_start
+
+arm_start()
+
+from hybridq.backend.startup import spare_imports  # noqa: E402
 
 spare_imports()
-
-from dying import arm  # noqa: E402
 
 from hybridq.sweeps.worker import main  # noqa: E402
 
