@@ -282,6 +282,7 @@ training: {epochs: 1}
         (["relu", "norm", "relu"], ["CGNG", "CG", "CG", ""]),  # the second ReLU has no place behind the norm
         (["threshold"], ["GFG", "CG", ""]),  # no mere bound: it reads what is stored
         (["norm", "relu"], ["NCG", "CG", ""]),
+        (["operation"], ["GFG", "CG", ""]),
         (["tanh", "norm", "threshold"], ["GFGNG", "GFG", "CG", ""]),
     ],
 )
@@ -296,6 +297,7 @@ def test_a_tensor_is_stored_where_a_step_cannot_go_on(behind, steps):
         "norm": layers.BatchNormalization,
         "threshold": lambda: layers.ReLU(threshold=0.5),
         "tanh": lambda: layers.Activation("tanh"),
+        "operation": lambda: keras.ops.tanh,
     }
     inputs = x = keras.Input((6, 5, 2), name="mfcc")
     x = layers.Conv2D(4, 3, name="conv")(x)

@@ -222,6 +222,20 @@ def test_the_columns_that_count_as_kept_are_the_same_and_no_others(name, every):
             assert not any(same[at] for at in range(len(same)) if at not in kept), layer
 
 
+def test_columns_are_kept_behind_any_elementwise_layer() -> None:
+    """Found: behind a dropout they were, behind Gaussian noise, a PReLU or a maximum not."""
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((38, 55, 1))
+    x = layers.Conv2D(2, 3)(inputs)
+    x = layers.PReLU(shared_axes=[1, 2])(layers.GaussianNoise(0.1)(x))
+    x = layers.Conv2D(2, 3, name="last")(layers.Maximum()([x, layers.Rescaling(0.5)(x)]))
+    columns = time_columns(read_graph(keras.Model(inputs, x)), FrontEnd())["last"]
+    assert columns
+    assert (columns.axis, columns.stop) == (1, 51)
+
+
 def test_the_cost_of_a_second_by_hand():
     found = reuse(read_graph(networks()["valid"]), FrontEnd(), every=4)
     first = found.layers[0]

@@ -191,7 +191,9 @@ def _measured(part: Part, model: keras.Model) -> Part:
     op = part.operator
     if op is None:
         return part
-    layer, value = model.get_layer(op.name), part.value
+    operations = getattr(model, "operations", model.layers)  # layers, and those of keras.ops
+    layer = next(one for one in operations if one.name == op.name)
+    value = part.value
     if part.letter == NORM:
         value = _norm(layer)
     elif part.letter == CLIP:

@@ -19,9 +19,6 @@ from hybridq.profiler.count.merge import CONVOLUTIONS, POOLS, merge
 from hybridq.settings.units import to_millions
 from hybridq.speech.mfcc import FrontEnd
 
-BY_PLACE = frozenset(  # each place of the output depends on that place of the inputs alone
-    {"Activation", "ReLU", "ELU", "LeakyReLU", "BatchNormalization", "Dropout", "Add", "Subtract", "Multiply"}
-)
 MEMORY = "LinearMemory"
 
 
@@ -114,7 +111,7 @@ def _after(op: Operator, columns: dict[str, Columns | None]) -> Columns | None:
     if not sources or len(sources) < len(inputs):
         return None
     source, shape = sources[0], op.input_shapes[0]
-    if op.kind in BY_PLACE:
+    if op.facts.elementwise:
         alike = all((one.axis, one.stride) == (source.axis, source.stride) for one in sources)
         if not alike or any(one != op.output_shape for one in op.input_shapes):
             return None
