@@ -155,7 +155,7 @@ def test_a_plan_that_names_all_outputs_puts_a_grid_wherever_a_tensor_is_stored()
     quantized = quantize(model, plan, fractions)
     grids = [layer.name for layer in quantized.layers if is_grid(layer)]
     assert grids == list(fractions)
-    assert {"mfcc_outputs", "conv2d_sums", "conv2d_outputs", "batch_normalization_outputs"} <= set(grids)
+    assert {"input_outputs", "conv2d_sums", "conv2d_outputs", "batch_normalization_outputs"} <= set(grids)
     # folded into the convolution before it; kept by what makes no new values; logits
     for name in ("conv2d_5_outputs", "max_pooling2d_outputs", "flatten_outputs", "dropout_outputs", "dense_2_outputs"):
         assert name not in grids
