@@ -29,7 +29,7 @@ from hybridq.tracking import open_store
 
 WIDTHS = st.sampled_from(["8-bit", "4-bit", "ternary", "binary"])
 FUNCTIONS = st.sampled_from(
-    ["linear", "relu", "relu6", "elu", "selu", "tanh", "sigmoid", "swish", "gelu", "leaky_relu"]
+    ["linear", "relu", "relu6", "elu", "selu", "tanh", "sigmoid", "swish", "gelu", "leaky_relu", "softsign"]
 )
 
 BLOCKS = st.lists(st.sampled_from(["conv", "depthwise", "pool", "residual", "norm", "act"]), min_size=1, max_size=4)

@@ -23,7 +23,7 @@ class ReferenceConfig(NetworkConfig):
     norm: Literal["before_pool", "after_pool"] = Field(
         default="before_pool", description="batch normalisation before or after the max-pool"
     )
-    activation: Literal["relu", "elu", "selu", "tanh", "sigmoid", "gelu", "swish", "leaky_relu"] = Field(
+    activation: Literal["relu", "elu", "selu", "tanh", "sigmoid", "gelu", "swish", "leaky_relu", "softsign"] = Field(
         default="elu", description="the nonlinearity after every convolution and the first two dense layers"
     )
     # A YAML list arrives as a list: strict mode would take nothing but a tuple. The items stay strict.
