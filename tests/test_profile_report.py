@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -95,7 +95,7 @@ def test_the_guide_documents_each_key_of_the_json() -> None:
     odd = Operator("odd", "unknown: Odd", ("dense_1",), ((10,),), (1,))
     plan = PrecisionPlan.from_data({"dense_0": {"weights": "8-bit", "outputs": "8-bit"}})
     reports = [
-        profile(graph, custom_target("5KiB"), plan=plan),  # exceeds the flash
+        replace(profile(graph, custom_target("5KiB"), plan=plan), stored_wider=(("dense_0", "6-bit", "8-bit"),)),
         profile(Graph("odd", (*graph.operators, odd), ("odd",)), target("hello-edge-small")),
     ]
     # the names of plans are data, not keys
@@ -318,7 +318,10 @@ def test_script_says_what_is_wrong_in_a_line(model_file: Path, tmp_path: Path) -
         ((model_file, "--target", "stm32"), "not a known target"),
         ((model_file, "--plan", typo), "matches no layer; the nearest layer is 'dense'"),
         ((model_file, "--suggest", "--plan", typo), "matches no layer; the nearest layer is 'dense'"),
-        ((model_file, "--suggest", "--to", "2-bit"), "--to: '2-bit' is not one of 8-bit, 4-bit, ternary, binary"),
+        (
+            (model_file, "--suggest", "--to", "3-bit"),
+            "--to: '3-bit' is not one of 8-bit, 4-bit, 2-bit, ternary, binary",
+        ),
         ((model_file, "--suggest", "--diff", model_file), "ask for one of them"),
         ((model_file, "--to", "binary"), "--to is for --suggest"),
         ((model_file, "--flash", "abc"), "'abc' is not a size"),
