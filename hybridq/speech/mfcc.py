@@ -248,10 +248,10 @@ def warped_mel(end: FrontEnd, tract: float) -> Floats:
     factor fades, so that half the sample rate stays where it is (Jaitly and Hinton 2013, "Vocal tract length
     perturbation improves speech recognition"; there the knee is at 4.8 of 8 kHz too).
     """
-    from librosa import mel_frequencies
-
     if tract == 1:
         return end.mel_weights
+    from librosa import mel_frequencies
+
     top = end.sample_rate / 2
     knee = KNEE * top * min(tract, 1.0) / tract
     edges = mel_frequencies(end.mel_bands + 2, fmin=end.low_hz, fmax=end.high_hz)
