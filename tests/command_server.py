@@ -1,4 +1,4 @@
-"""A program that has imported Keras runs commands one by one, each in a copy of itself, in the current folder.
+"""A program that has imported what is heavy runs commands one by one, each in a copy of itself, in the current folder.
 
 So a command takes no seconds to start, and imports `hybridq` as its files are at that moment. It reads a line of JSON
 for each command, {"words": [...], "output": FILE}, and answers with its exit status; FILE gets what it prints.
@@ -6,6 +6,7 @@ for each command, {"words": [...], "output": FILE}, and answers with its exit st
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -54,8 +55,12 @@ def serve() -> None:
     """Answer until there are no more lines."""
     sys.path.pop(0)  # the folder of this file: the commands have the tests of the current folder
     from hybridq.backend.tensorflow import load_qkeras
+    from hybridq.tracking.guard import quiet_mlflow
 
     load_qkeras()
+    quiet_mlflow()
+    for name in ("hypothesis", "librosa", "pydantic", "pytest", "ruamel.yaml", "scipy.sparse", "soundfile"):
+        importlib.import_module(name)
     for name in [name for name in sys.modules if name.partition(".")[0] == "hybridq"]:
         del sys.modules[name]
     for line in sys.stdin:

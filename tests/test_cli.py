@@ -13,7 +13,7 @@ from interrupting import interrupted
 
 from hybridq.errors import plain_interrupts
 from hybridq.tracking import open_store
-from hybridq.tracking.run import Terminated
+from hybridq.tracking.run import Run, Terminated
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAPER = REPOSITORY / "recipes" / "paper"
@@ -24,6 +24,12 @@ QUICKSTART = REPOSITORY / "recipes" / "quickstart"
 def home(move_in, monkeypatch, tmp_path):
     """Each test in a folder with an empty store."""
     move_in(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Runs without the pictures that take long to draw; those of the quickstart are looked for."""
+    monkeypatch.setattr(Run, "figure", lambda *_: None)
 
 
 def plain(err):
@@ -104,6 +110,7 @@ def test_clips_that_cannot_be_read_are_named_and_fail_the_run_alone(run, folder,
     assert "1 faults" in out
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_eight_kilohertz_stereo_and_short_clips_are_taken(run, folder):
     stereo = np.zeros((8000, 2)) + 0.1
     soundfile.write(folder / "yes" / "abcdef01_nohash_0.wav", stereo, 8000)
@@ -158,6 +165,7 @@ def test_an_interrupt_in_compiled_code_is_an_interrupt():
         raise SystemError("of another cause")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_path):
     words = 'data: {words: ["yes", "no"]}\ntraining: {epochs: 1}\n'
     (tmp_path / "teacher.yaml").write_text(f"{words}model: {{name: dnn, units: [8]}}\n")
@@ -186,6 +194,7 @@ def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_
     assert "needs the same features and the same data" in err
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_synthetic_voices_in_training_are_said_in_every_table(run, folder, tmp_path):
     small = "training: {epochs: 1}\nmodel: {name: dnn, units: [4, 4]}\n"
     (tmp_path / "helped.yaml").write_text(f'{small}data: {{words: ["yes", "no"]}}\n')
@@ -224,7 +233,7 @@ def test_profile_prints_the_published_figures(run):
 def test_the_quickstart_from_beginning_to_end(run, tmp_path):
     """Few voices and epochs, the rest as the README's first command does it."""
     shutil.rmtree(tmp_path / "mlruns")  # as a user begins
-    few = ["--set", "data.voices=24", "--set", "training.epochs=1"]
+    few = ["--set", "data.voices=8", "--set", "training.epochs=1"]
     code, out, _ = run("sweep", QUICKSTART, *few)
     assert code == 0
     assert "SYNTHETIC VOICES" in out
