@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import answers as evaluate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -99,7 +100,7 @@ def test_the_states_are_weights_of_legendre_polynomials_of_the_last_frames(delay
 def test_the_stream_s_answer_at_the_last_frame_is_the_clip_s(plan):
     model = network(plan)
     sounds = clips(4)
-    expected = model.predict(sounds, verbose=0)
+    expected = evaluate(model, sounds)
     found = np.stack([streamed(model, sound)[-1] for sound in sounds])
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.01  # they differ by clip at all
@@ -111,7 +112,7 @@ def test_a_stream_is_never_reset():
     both = clips(1, 2 * FRAMES)[0]
     whole = build_model(SMALL, (COEFFICIENTS, 2 * FRAMES), CLASSES)
     whole.set_weights(model.get_weights())
-    together = whole.predict(both[None], verbose=0)[0]
+    together = evaluate(whole, both[None])[0]
     np.testing.assert_allclose(streamed(model, both)[-1], together, atol=1e-5)
     assert np.abs(streamed(model, both[:, FRAMES:])[-1] - together).max() > 1e-3
 
@@ -144,7 +145,7 @@ def test_it_is_saved_with_its_network(tmp_path):
     normalisation = Normalisation((0.0,) * COEFFICIENTS, (1.0,) * COEFFICIENTS)
     save_bundle(tmp_path, model, ("a", "b", "c"), FrontEnd(), normalisation, {})
     again = load_bundle(tmp_path).model
-    np.testing.assert_array_equal(again.predict(sounds, verbose=0), model.predict(sounds, verbose=0))
+    np.testing.assert_array_equal(evaluate(again, sounds), evaluate(model, sounds))
     assert profile(tmp_path / "model.keras").totals == profile(model).totals
 
 
@@ -161,7 +162,7 @@ def test_listening_gives_the_answers_of_a_stream_that_began_with_its_first_colum
         features = bundle.normalisation.apply(end.mfcc(sound[:sample]))
         whole = build_model(SMALL, features.shape, CLASSES)
         whole.set_weights(model.get_weights())
-        np.testing.assert_allclose(probabilities, whole.predict(features[None, ..., None], verbose=0)[0], atol=1e-5)
+        np.testing.assert_allclose(probabilities, evaluate(whole, features[None, ..., None])[0], atol=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,11 @@ import json
 import logging
 import shutil
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import write_tones
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,24 +25,60 @@ from hybridq.tracking import open_store
 
 SMALL = """
 data: {words: ["yes", "no"]}
-model: {name: dnn, units: [4, 4]}
+model: {name: dnn, units: [4]}
 training: {epochs: 2}
 """
 
 
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    return write_tones(tmp_path_factory.mktemp("tones") / "clips")
+
+
 @pytest.fixture
-def recipes(tmp_path, folder, move_in, monkeypatch):
+def recipes(tmp_path, clips, move_in, monkeypatch):
     """A float recipe, a binary one that starts from it, in two variants, one that diverges, and one that is none."""
     move_in(monkeypatch, tmp_path)
-    write(tmp_path / "float.yaml", SMALL.replace("data: {", f"data: {{source: {json.dumps(str(folder))}, "))
+    return write_recipes(tmp_path, clips)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A sweep over all the recipes, made in this process: its folder, its plan, what became of it."""
+
+    home: Path
+    plan: sweeps.Plan
+    schedule: sweeps.Schedule
+    logged: dict[str, tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, clips, move_in):
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("made")
+        move_in(patch, home)
+        plan = planned(write_recipes(home, clips), "float", "narrow", "wild", "wrong")
+        return Made(home, plan, swept(plan), logged())
+
+
+@pytest.fixture
+def at_home(made, monkeypatch):
+    """The folder of `made` is the current one."""
+    monkeypatch.chdir(made.home)
+    monkeypatch.setenv("HYBRIDQ_CACHE", str(made.home / "cache"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def write_recipes(root: Path, clips: Path) -> Path:
+    write(root / "float.yaml", SMALL.replace("data: {", f"data: {{source: {json.dumps(str(clips))}, "))
     write(
-        tmp_path / "narrow.yaml",
+        root / "narrow.yaml",
         'extends: float.yaml\nstart_from: float.yaml\nprecision: {"dense*": binary}\n'
         "sweep:\n  training.learning_rate: [0.001, 0.002]\n",
     )
-    write(tmp_path / "wild.yaml", "extends: float.yaml\ntraining: {learning_rate: 1.0e+30}\n")
-    write(tmp_path / "wrong.yaml", "training: {epoch: 2}\n")
-    return tmp_path
+    write(root / "wild.yaml", "extends: float.yaml\ntraining: {learning_rate: 1.0e+30}\n")
+    write(root / "wrong.yaml", "training: {epoch: 2}\n")
+    return root
 
 
 def write(path: Path, text: str) -> Path:
@@ -180,12 +218,10 @@ def test_a_lock_is_held_by_one_and_leaves_no_file(tmp_path):
 
 
 @pytest.mark.slow
-def test_every_engine_makes_the_same_runs_and_a_failure_stops_no_other(recipes):
-    plan = planned(recipes, "float", "narrow", "wild", "wrong")
-    alone = swept(plan)
+def test_every_engine_makes_the_same_runs_and_a_failure_stops_no_other(made, at_home):
+    plan, alone, first = made.plan, made.schedule, made.logged
     assert set(alone.failed) == {"wild"}
     assert "diverged" in alone.failed["wild"]
-    first = logged()
     assert {name: status for name, (status, _) in first.items()} == {
         "float": "FINISHED",
         "narrow learning_rate=0.001": "FINISHED",
@@ -207,14 +243,13 @@ def test_every_engine_makes_the_same_runs_and_a_failure_stops_no_other(recipes):
 
 
 @pytest.mark.slow
-def test_ray_makes_the_same_runs(recipes):
+def test_ray_makes_the_same_runs(recipes, made):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'hybridq[ray]'")
     plan = planned(recipes, "float", "wild")
     swept(plan, sweeps.engine("ray", 2))
     over_ray = logged()
     assert {name: status for name, (status, _) in over_ray.items()} == {"float": "FINISHED", "wild": "FAILED"}
-    swept(plan)
-    assert over_ray == logged()
+    assert over_ray == {name: made.logged[name] for name in over_ray}
 
 
 def test_without_ray_its_engine_says_what_to_install(monkeypatch):
@@ -234,8 +269,7 @@ def test_a_sweep_that_is_running_is_not_run_twice(recipes):
         swept(plan)
 
 
-def test_a_run_is_reproduced_to_the_last_bit_and_only_on_its_own_clips(recipes, folder):
-    swept(planned(recipes, "float"))
+def test_a_run_is_reproduced_to_the_last_bit_and_only_on_its_own_clips(made, at_home, clips):
     store = open_store()
     first, recipe = logged_recipe(store, "float")
     schedule = sweeps.Schedule(sweeps.plan([recipe]))
@@ -246,19 +280,23 @@ def test_a_run_is_reproduced_to_the_last_bit_and_only_on_its_own_clips(recipes, 
     assert "version.keras" not in result.differences()
     assert result.to_json()["verdict"] == "the same: every weight, to the last bit"
 
-    with sqlite3.connect(recipes / "mlruns" / "mlflow.db") as database:  # as if it had been another network
-        database.execute("UPDATE tags SET value = 'other' WHERE key = 'weights.sha256' AND run_uuid = ?", (first.id,))
-        database.execute(
-            "UPDATE latest_metrics SET value = 12 WHERE key = 'test accuracy pct' AND run_uuid = ?", (first.id,)
-        )
-    other = reproduction(store, store.find(first.id), result.again.id)
+    again = (result.again.id,)
+    with sqlite3.connect(made.home / "mlruns" / "mlflow.db") as database:  # as if it had become another network
+        database.execute("UPDATE tags SET value = 'other' WHERE key = 'weights.sha256' AND run_uuid = ?", again)
+        database.execute("UPDATE latest_metrics SET value = 12 WHERE key = 'test accuracy pct' AND run_uuid = ?", again)
+    other = reproduction(store, first, result.again.id)
     assert not other.same
     assert "not the same" in other.verdict
 
-    next(folder.glob("yes/*")).unlink()
+    clip = next(clips.glob("yes/*"))
+    clip.rename(made.home / clip.name)
     experiment.open_audio.cache_clear()  # as in a new process
-    with pytest.raises(UserError, match="not the clips"):
-        logged_recipe(store, "float")
+    try:
+        with pytest.raises(UserError, match="not the clips"):
+            logged_recipe(store, "float")
+    finally:
+        (made.home / clip.name).rename(clip)
+        experiment.open_audio.cache_clear()
 
 
 def test_a_machine_that_does_not_know_the_server_makes_no_store_of_its_own(recipes, monkeypatch):
