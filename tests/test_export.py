@@ -16,11 +16,14 @@ from network_builds import Made, reference
 from hybridq.errors import UserError
 from hybridq.formats import Format
 from hybridq.image import emulator, machines, toolchain
+from hybridq.image.export import SOURCES
 from hybridq.image.export import export as export_network
+from hybridq.integer.arithmetic import logits
 from hybridq.integer.artefact import save_network
 from hybridq.integer.network import IntegerNetwork
 from hybridq.runs.export import export
-from hybridq.runs.verify import verify
+from hybridq.runs.load_network import chain_of
+from hybridq.runs.verify import hostile_sounds, verify
 
 pytest.importorskip("elftools", reason="needs pip install hybridq[deploy]")
 pytest.importorskip("unicorn", reason="needs pip install hybridq[deploy]")
@@ -79,11 +82,22 @@ def test_the_reference_network_fits_and_is_exact(compiler: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("width", [Format.INT8, Format.INT4, Format.TERNARY, Format.BINARY])
 def test_plans_of_one_width_are_exact(width: Format, tmp_path: Path) -> None:
+    """As `verify` would see, which counts instructions besides."""
     if not toolchain.cortex_m4() or toolchain.host() is None:
         pytest.skip("no compilers")
-    found = verify(exported(reference(width, width, width, **ABOUT), tmp_path), emulated=1)
-    assert found.exact
-    assert sum(found.ram.values()) < 24 * 1024
+    network = reference(width, width, width, **ABOUT)
+    folder = exported(network, tmp_path)
+    elf = machines.image(toolchain.a_cortex_m4_compiler(), folder, tmp_path / "image.elf")
+    assert toolchain.sizes(elf).ram < 24 * 1024
+    sounds = hostile_sounds(chain_of(network)[0])[::2]
+    host, board = machines.Host(folder / SOURCES), machines.CortexM4(elf)
+    on_host = [host.hear([sound], network.input_shape, len(LABELS)) for sound in sounds]
+    inputs, answers, places = map(np.stack, zip(*on_host, strict=True))
+    wanted = logits(network, inputs)
+    assert np.array_equal(answers, wanted)
+    assert np.array_equal(places, wanted.argmax(1))
+    for ours, theirs in zip(on_host[-1], board.hear([sounds[-1]], network.input_shape, len(LABELS)), strict=True):
+        assert np.array_equal(ours, theirs)
 
 
 @pytest.mark.slow

@@ -140,14 +140,17 @@ def test_one_sample_at_a_time_and_windows_apart(hop):
             assert not ours.matrix().any()
 
 
-@pytest.mark.parametrize("exponent", [-126, -20, -1, 0, 1, 30, 127])
-def test_the_logarithm_is_within_its_bound_for_every_mantissa(exponent):
-    x = (np.arange(1 << 23, dtype=np.uint32) + np.uint32((exponent + 127) << 23)).view(np.float32)
-    y = np.empty_like(x)
+def test_the_logarithm_is_within_its_bound_for_every_mantissa():
+    mantissas = np.arange(1 << 23, dtype=np.uint32)
+    logarithms = np.log2((mantissas + np.uint32(127 << 23)).view(np.float32).astype(np.float64))
+    y = np.empty(len(mantissas), np.float32)
     room = ctypes.c_void_p(y.ctypes.data)
-    reference().library.logarithms(ctypes.c_void_p(x.ctypes.data), room, ctypes.c_size_t(len(x)))
-    error = np.abs(y - np.log2(x.astype(np.float64)))
-    assert np.all(error <= 1.5e-7 + np.spacing(np.abs(y)).astype(np.float64) / 2)
+    for exponent in (-126, -20, -1, 0, 1, 30, 127):
+        x = mantissas + np.uint32((exponent + 127) << 23)
+        reference().library.logarithms(ctypes.c_void_p(x.ctypes.data), room, ctypes.c_size_t(len(x)))
+        error = np.abs(y - (logarithms + exponent))
+        error -= np.spacing(np.abs(y)) / 2
+        assert error.max() <= 1.5e-7, exponent
 
 
 @pytest.mark.parametrize("hop", [256, 600])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kernel_runs import KERNELS, Emulated, Host, Runner
+from kernel_runs import KERNELS, Emulated, Host, Machine, Runner, Sanitized
+from network_runs import has_sanitizers
 
 from hybridq.formats import INTEGERS, Format
 from hybridq.image import toolchain
@@ -32,26 +31,31 @@ from hybridq.integer.network import (
     Requantization,
 )
 
-SANITIZED = "HYBRIDQ_TEST_SANITIZED"  # set where this file runs itself under the sanitizers
-SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
-EXAMPLES = {"host": 50 if os.environ.get(SANITIZED) else 200, "zig": 60, "gcc": 60}
+EXAMPLES = {"host": 200, "sanitized": 50, "zig": 60, "gcc": 60}
 
 
 @pytest.fixture(scope="module", params=list(EXAMPLES))
-def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Host | Emulated:
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "host":
         if toolchain.host() is None:
             pytest.skip("no C compiler")
-        return Host(folder, *(SANITIZERS if os.environ.get(SANITIZED) else ()))
-    pytest.importorskip("elftools", reason="needs pip install hybridq[deploy]")
-    pytest.importorskip("unicorn", reason="needs pip install hybridq[deploy]")
-    if request.param not in toolchain.cortex_m4():
-        pytest.skip(f"{request.param} for the Cortex-M4 is not installed")
-    return Emulated(folder, toolchain.cortex_m4()[request.param])
+        yield Host(folder)
+    elif request.param == "sanitized":
+        if not has_sanitizers():
+            pytest.skip("no gcc with AddressSanitizer")
+        sanitized = Sanitized(folder)
+        yield sanitized
+        sanitized.close()
+    else:
+        pytest.importorskip("elftools", reason="needs pip install hybridq[deploy]")
+        pytest.importorskip("unicorn", reason="needs pip install hybridq[deploy]")
+        if request.param not in toolchain.cortex_m4():
+            pytest.skip(f"{request.param} for the Cortex-M4 is not installed")
+        yield Emulated(folder, toolchain.cortex_m4()[request.param])
 
 
-def check(machine: Host | Emulated, cases: st.SearchStrategy[tuple[Layer, tuple[np.ndarray, ...], int]]) -> None:
+def check(machine: Machine, cases: st.SearchStrategy[tuple[Layer, tuple[np.ndarray, ...], int]]) -> None:
     """For many a layer and its inputs: the kernels' output is the definition's."""
 
     @settings(max_examples=EXAMPLES[machine.name], deadline=None, suppress_health_check=list(HealthCheck))
@@ -64,46 +68,51 @@ def check(machine: Host | Emulated, cases: st.SearchStrategy[tuple[Layer, tuple[
     equal()
 
 
-@st.composite
-def integers(draw: st.DrawFn, shape: tuple[int, ...], low: int, high: int) -> np.ndarray:
+# Hypothesis draws the shapes; the many numbers within, which it is slow to draw, follow from one that it draws.
+RANDOM = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+
+
+def integers(random: np.random.Generator, shape: tuple[int, ...], low: int, high: int) -> np.ndarray:
     """Random ones, or all of one extreme, or both extremes mixed."""
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    match draw(st.sampled_from(["random", "random", "low", "high", "extremes"])):
-        case "random":
-            return random.integers(low, high + 1, shape)
-        case "low":
+    match random.integers(5):
+        case 0:
             return np.full(shape, low)
-        case "high":
+        case 1:
             return np.full(shape, high)
-        case _:
+        case 2:
             return random.choice([low, high], shape)
+        case _:
+            return random.integers(low, high + 1, shape)
 
 
-def weights(width: Format, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
+def weights(random: np.random.Generator, width: Format, shape: tuple[int, ...]) -> np.ndarray:
     there = np.array(width.row.integers)
-    return integers(shape, 0, len(there) - 1).map(lambda places: there[places])
+    return there[integers(random, shape, 0, len(there) - 1)]
 
 
-@st.composite
-def outputs(draw: st.DrawFn, channels: int) -> Requantization:
-    multiplier = draw(integers((channels,), 2**30, 2**31 - 1)) * draw(integers((channels,), 0, 1))
-    low, high = sorted(draw(st.tuples(*[st.integers(-128, 127)] * 2)))
-    low, high = draw(st.sampled_from([(-128, 127), (-128, 127), (0, 127), (low, high)]))
-    largest = draw(st.sampled_from([6, 12, 31]))  # few shifts bring an accumulator to something other than 0 and -1
-    return Requantization(multiplier, draw(integers((channels,), 0, largest)), low, high)
+def bounds(random: np.random.Generator) -> tuple[int, int]:
+    """The least and the largest of an output."""
+    low, high = sorted(map(int, random.integers(-128, 128, 2)))
+    return low, high
 
 
-@st.composite
-def finishes(draw: st.DrawFn, channels: int) -> dict[str, object]:
+def outputs(random: np.random.Generator, channels: int) -> Requantization:
+    multiplier = integers(random, (channels,), 2**30, 2**31 - 1) * integers(random, (channels,), 0, 1)
+    low, high = [(-128, 127), (-128, 127), (0, 127), bounds(random)][random.integers(4)]
+    largest = (6, 12, 31)[random.integers(3)]  # few shifts bring an accumulator to something other than 0 and -1
+    return Requantization(multiplier, integers(random, (channels,), 0, largest), low, high)
+
+
+def finishes(random: np.random.Generator, channels: int) -> dict[str, object]:
     """Bias, requantization, and perhaps a table and a batch norm."""
-    found = {"bias": draw(integers((channels,), -(2**28), 2**28)) >> draw(st.integers(0, 28))}
-    found["out"] = draw(outputs(channels))
-    if draw(st.booleans()):
-        found["table"] = draw(integers((256,), -128, 127))
-    if draw(st.booleans()):
-        bias, by = draw(integers((channels,), -(2**15), 2**15)), draw(integers((channels,), -(2**14), 2**14))
-        found["affine"] = Affine(bias, by, draw(st.integers(0, 30)))
-    return found
+    fields: dict[str, object] = {"bias": integers(random, (channels,), -(2**28), 2**28) >> random.integers(29)}
+    fields["out"] = outputs(random, channels)
+    if random.integers(2):
+        fields["table"] = integers(random, (256,), -128, 127)
+    if random.integers(2):
+        bias, by = integers(random, (channels,), -(2**15), 2**15), integers(random, (channels,), -(2**14), 2**14)
+        fields["affine"] = Affine(bias, by, int(random.integers(31)))
+    return fields
 
 
 @st.composite
@@ -124,102 +133,106 @@ CHANNELS = st.one_of(st.integers(1, 9), st.sampled_from([12, 16, 33]))
 @st.composite
 def convolutions(draw: st.DrawFn, width: Format) -> tuple[Layer, tuple[np.ndarray, ...], int]:
     (rows, kh, down, top, bottom, out_rows), (columns, kw, right, left, behind, out_columns) = draw(windows())
-    inputs, channels = draw(CHANNELS), draw(CHANNELS)
+    inputs, channels, random = draw(CHANNELS), draw(CHANNELS), draw(RANDOM)
     layer = Convolution(
         "c",
         ("x",),
         (out_rows, out_columns, channels),
         0,
-        weights=draw(weights(width, (kh, kw, inputs, channels))),
+        weights=weights(random, width, (kh, kw, inputs, channels)),
         width=width,
         strides=(down, right),
         pads=((top, bottom), (left, behind)),
-        **draw(finishes(channels)),
+        **finishes(random, channels),
     )
-    return layer, (draw(integers((rows, columns, inputs), -128, 127)),), draw(st.integers(1, 6))
+    return layer, (integers(random, (rows, columns, inputs), -128, 127),), draw(st.integers(1, 6))
 
 
 @st.composite
 def depthwise(draw: st.DrawFn) -> tuple[Layer, tuple[np.ndarray, ...], int]:
     (rows, kh, down, top, bottom, out_rows), (columns, kw, right, left, behind, out_columns) = draw(windows())
-    channels = draw(CHANNELS)
+    channels, random = draw(CHANNELS), draw(RANDOM)
     layer = Depthwise(
         "c",
         ("x",),
         (out_rows, out_columns, channels),
         0,
-        weights=draw(weights(Format.INT8, (kh, kw, channels))),
+        weights=weights(random, Format.INT8, (kh, kw, channels)),
         strides=(down, right),
         pads=((top, bottom), (left, behind)),
-        **draw(finishes(channels)),
+        **finishes(random, channels),
     )
-    return layer, (draw(integers((rows, columns, channels), -128, 127)),), 1
+    return layer, (integers(random, (rows, columns, channels), -128, 127),), 1
 
 
 @st.composite
 def dense(draw: st.DrawFn, width: Format) -> tuple[Layer, tuple[np.ndarray, ...], int]:
     inputs, channels = draw(st.one_of(st.integers(1, 70), st.sampled_from([96, 256]))), draw(CHANNELS)
-    finish = draw(finishes(channels))
-    if draw(st.booleans()):  # some sums are coarser than their results
-        shift = draw(integers(finish["out"].shift.shape, LOWEST_SHIFT, 31 + LOWEST_SHIFT))
+    random = draw(RANDOM)
+    finish = finishes(random, channels)
+    if random.integers(2):  # some sums are coarser than their results
+        shift = integers(random, finish["out"].shift.shape, LOWEST_SHIFT, 31 + LOWEST_SHIFT)
         finish |= {"bias": finish["bias"] >> -LOWEST_SHIFT, "out": replace(finish["out"], shift=shift)}
-    if draw(st.booleans()):  # the logits of a last layer
+    if random.integers(2):  # the logits of a last layer
         finish = {"bias": finish["bias"], "out": Requantization(finish["out"].multiplier, finish["out"].shift, *INT16)}
-    layer = Dense("d", ("x",), (channels,), 0, weights=draw(weights(width, (inputs, channels))), width=width, **finish)
-    return layer, (draw(integers((inputs,), -128, 127)),), 1
+    layer = Dense(
+        "d", ("x",), (channels,), 0, weights=weights(random, width, (inputs, channels)), width=width, **finish
+    )
+    return layer, (integers(random, (inputs,), -128, 127),), 1
 
 
 @st.composite
 def max_pools(draw: st.DrawFn) -> tuple[Layer, tuple[np.ndarray, ...], int]:
     (rows, kh, down, _, _, out_rows), (columns, kw, right, _, _, out_columns) = draw(windows(padded=False))
-    channels = draw(CHANNELS)
+    channels, random = draw(CHANNELS), draw(RANDOM)
     layer = MaxPool("p", ("x",), (out_rows, out_columns, channels), 0, window=(kh, kw), strides=(down, right))
-    return layer, (draw(integers((rows, columns, channels), -128, 127)),), 1
+    return layer, (integers(random, (rows, columns, channels), -128, 127),), 1
 
 
 @st.composite
 def averages(draw: st.DrawFn) -> tuple[Layer, tuple[np.ndarray, ...], int]:
     shape = (draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(CHANNELS))
-    out = draw(outputs(1))
-    if draw(st.booleans()):
-        out = replace(out, shift=draw(integers((1,), LOWEST_SHIFT, 0)))
+    random = draw(RANDOM)
+    out = outputs(random, 1)
+    if random.integers(2):
+        out = replace(out, shift=integers(random, (1,), LOWEST_SHIFT, 0))
     layer = AveragePool("p", ("x",), shape[2:], 0, out=out)
-    return layer, (draw(integers(shape, -128, 127)),), 1
+    return layer, (integers(random, shape, -128, 127),), 1
 
 
 @st.composite
 def adds(draw: st.DrawFn) -> tuple[Layer, tuple[np.ndarray, ...], int]:
     shape = (draw(st.integers(1, 4)), draw(st.integers(1, 5)), draw(CHANNELS))
-    scales, shift = draw(st.tuples(*[st.integers(-(2**21), 2**21)] * 2)), draw(st.integers(0, 30))
-    scales = tuple(scale >> draw(st.integers(0, 21)) for scale in scales)
-    low, high = sorted(draw(st.tuples(*[st.integers(-128, 127)] * 2)))
+    random = draw(RANDOM)
+    scales = tuple(map(int, integers(random, (2,), -(2**21), 2**21) >> random.integers(0, 22, 2)))
+    (low, high), shift = bounds(random), int(random.integers(31))
     layer = Add("a", ("x", "y"), shape, 0, scales=scales, shift=shift, low=low, high=high)
-    return layer, (draw(integers(shape, -128, 127)), draw(integers(shape, -128, 127))), 1
+    return layer, (integers(random, shape, -128, 127), integers(random, shape, -128, 127)), 1
 
 
 @pytest.mark.parametrize("width", INTEGERS)
-def test_convolutions(machine: Host | Emulated, width: Format) -> None:
+def test_convolutions(machine: Machine, width: Format) -> None:
     check(machine, convolutions(width))
 
 
 @pytest.mark.parametrize("width", INTEGERS)
-def test_dense_layers(machine: Host | Emulated, width: Format) -> None:
+def test_dense_layers(machine: Machine, width: Format) -> None:
     check(machine, dense(width))
 
 
-def test_depthwise(machine: Host | Emulated) -> None:
+def test_depthwise(machine: Machine) -> None:
     check(machine, depthwise())
 
 
-def test_pools(machine: Host | Emulated) -> None:
+def test_pools(machine: Machine) -> None:
     check(machine, st.one_of(max_pools(), averages()))
 
 
-def test_sums_of_two(machine: Host | Emulated) -> None:
+def test_sums_of_two(machine: Machine) -> None:
     check(machine, adds())
 
 
-def test_the_first_of_the_largest_logits(machine: Host | Emulated) -> None:
+def test_the_first_of_the_largest_logits(machine: Machine) -> None:
     for logits in ([5], [-32768, -32768], [1, 7, 7, 3], [-5, -9, -5], [32767, -32768, 32767]):
         assert Runner(machine).argmax(np.array(logits)) == np.argmax(logits)
 
@@ -229,11 +242,11 @@ CONVOLUTIONS = [(36, 53, 1, 16), (36, 53, 16, 16), (17, 25, 16, 32), (15, 23, 32
 DENSE = [(768, 64), (64, 64)]
 
 
-def test_speed(machine: Host | Emulated) -> None:
+def test_speed(machine: Machine) -> None:
     """Instructions per MACC on the shapes of the reference network; CMSIS-NN takes 2.22 and 1.94 on such."""
-    if isinstance(machine, Host):
+    if not isinstance(machine, Emulated):
         pytest.skip("instructions are counted in the emulator")
-    runner, random = Runner(machine), np.random.default_rng(0)
+    runner, random = Runner(machine.counting()), np.random.default_rng(0)
     out = Requantization(np.full(1, 2**30), np.full(1, 8))
     for width, most in ((Format.INT8, 1.35), (Format.INT4, 1.45)):
         total = macc = 0
@@ -253,21 +266,6 @@ def test_speed(machine: Host | Emulated) -> None:
             runner.layer(layer, random.integers(-128, 128, inputs))
             total, macc = total + runner.instructions, macc + kernels.size
         assert total / macc < most, width
-
-
-def test_clean_under_the_sanitizers() -> None:
-    """The host's part of this file once more, with every buffer between red zones."""
-    if os.environ.get(SANITIZED):
-        pytest.skip("this is that run")
-    if shutil.which("gcc") is None:
-        pytest.skip("no gcc")
-    runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
-    if not Path(runtime).is_absolute():
-        pytest.skip("gcc has no AddressSanitizer")
-    options = {"LD_PRELOAD": runtime, "PYTHONMALLOC": "malloc", "ASAN_OPTIONS": "detect_leaks=0", SANITIZED: "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-k", "host", __file__]
-    done = subprocess.run(command, env=os.environ | options, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 def test_clang_has_no_warnings_for_this_machine(tmp_path: Path) -> None:
