@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tracking_processes import HOME, Process
 
 from hybridq.errors import ENVIRONMENT, UserError
 from hybridq.tracking import open_store
 
-HOME = Path(__file__).parents[1]
 
-
-def child(code: str, *arguments: object, **extra: str) -> subprocess.Popen[str]:
-    """A Python process with hybridq importable."""
+def child(code: str, *arguments: object, **extra: str) -> Process:
+    """A Python process that has MLflow, and uses the local store where `extra` does not name another."""
     env = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    env |= {"PYTHONPATH": str(HOME)} | extra
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Process(code, [*map(str, arguments)], env | {"PYTHONPATH": str(HOME)} | extra)
 
 
 def refused(root: Path) -> str:

@@ -1,4 +1,4 @@
-"""The integer network computes what the Keras network on grids computes: random networks, and a trained one."""
+"""The integer network computes what the Keras network on grids computes: random networks, and some families."""
 
 from typing import Any, NamedTuple
 
@@ -7,25 +7,18 @@ import pytest
 from conftest import answers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_training import Notes
 
-from hybridq.formats import Format
 from hybridq.integer.arithmetic import classes, computed, every_tensor, quantized
 from hybridq.integer.artefact import digest, load_network, save_network
 from hybridq.integer.checks import check
-from hybridq.integer.convert import convert, settle
+from hybridq.integer.convert import settle
 from hybridq.integer.fusion import chains_of
 from hybridq.integer.lowering import integer_network
-from hybridq.integer.network import Add, AveragePool, Dense, MaxPool
+from hybridq.integer.network import Add, AveragePool, MaxPool
 from hybridq.models import build_model
 from hybridq.models.config import TCResNetConfig, TENetConfig
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize.model import DEFAULT_FRACTION, calibrated, is_grid, quantize
-from hybridq.recipe.file import load_recipe
-from hybridq.runs.experiment import open_dataset
-from hybridq.runs.model_folder import load_bundle
-from hybridq.runs.run_recipe import Laboratory
-from hybridq.tracking import open_store
+from hybridq.quantize.model import calibrated, quantize
 
 WIDTHS = st.sampled_from(["8-bit", "4-bit", "ternary", "binary"])
 FUNCTIONS = st.sampled_from(
@@ -204,7 +197,7 @@ def test_a_residual_network_along_time_is_an_integer_network(config, first, narr
     check(network)
     assert network.shapes[first] == (1, 55, 8)
     assert sum(isinstance(layer, Add) for layer in network.layers) == adds
-    heard = quantized_model.predict(clips, verbose=0).argmax(1)
+    heard = answers(quantized_model, clips).argmax(1)
     assert (classes(network, quantized(clips, network.input_fraction)) == heard).mean() >= 0.95
 
 
@@ -231,49 +224,6 @@ def test_dense_weights_coarser_than_their_results_stay_narrow(width):
     np.testing.assert_array_equal(
         found.reshape(40, -1), stored_by_keras(model, network, clips)["dense"].reshape(40, -1)
     )
-
-
-def test_a_recipe_trained_on_grids_is_heard_alike_by_both_networks(folder, move_in, tmp_path, monkeypatch):
-    """The whole way: a float parent, calibration, training on the grids, the bundle, the integer network."""
-    move_in(monkeypatch, tmp_path)
-    (tmp_path / "float.yaml").write_text(
-        f"""
-name: float
-data: {{source: {folder}}}
-model: {{filters: [4, 4, 4, 4, 8, 8], dense: [8, 8]}}
-training: {{epochs: 2, batch: 16}}
-"""
-    )
-    (tmp_path / "deploy.yaml").write_text(
-        """
-extends: float.yaml
-start_from: float.yaml
-precision:
-  "*": {outputs: 8-bit}
-  "conv2d*": 8-bit
-  "conv2d_[45]": 4-bit
-  "dense*": binary
-  dense_2: 8-bit
-training: {epochs: 1}
-"""
-    )
-    recipe = load_recipe(tmp_path / "deploy.yaml")
-    store = open_store(tmp_path / "mlruns")
-    run = Laboratory(store, lambda recipe, data: Notes()).run(recipe)
-    bundle = load_bundle(store.download(run, "model"))
-    model, network = bundle.model, convert(bundle.model, bundle.description)
-    x, truth = open_dataset(recipe).inputs("all", bundle.normalisation)
-    heard, found = model.predict(x, verbose=0).argmax(1), classes(network, quantized(x, network.input_fraction))
-    assert (heard == found).mean() >= 0.98  # one clip of 80
-    assert abs((heard == truth).mean() - (found == truth).mean()) <= 0.02
-    assert network.description.labels == bundle.labels
-    assert {layer.name: layer.width for layer in network.layers if isinstance(layer, Dense)} == {
-        "dense": Format.BINARY,
-        "dense_1": Format.BINARY,
-        "dense_2": Format.INT8,
-    }
-    # The grids were laid by the float parent, not left where an untrained network has them.
-    assert {layer.activation.fraction for layer in model.layers if is_grid(layer)} != {DEFAULT_FRACTION}
 
 
 @pytest.mark.parametrize(

@@ -4,30 +4,42 @@ import json
 import shutil
 
 import pytest
-from conftest import command, write_tones
+from conftest import answers, command, write_tones
 
+from hybridq.formats import Format
 from hybridq.image import toolchain
+from hybridq.integer.arithmetic import classes, quantized
 from hybridq.integer.artefact import digest, load_network
+from hybridq.integer.convert import convert
+from hybridq.integer.network import Convolution, Dense
+from hybridq.quantize.model import DEFAULT_FRACTION, is_grid
+from hybridq.recipe.file import load_recipe
+from hybridq.runs.experiment import open_dataset
+from hybridq.runs.model_folder import load_bundle
 from hybridq.tracking import open_store
 from hybridq.tracking.metrics import METRICS
 
 pytestmark = pytest.mark.usefixtures("built_once")
 RECIPES = {
     "float": "model: {name: cnn, filters: [2, 4], linear: 4, dense: 4}\ntraining: {epochs: 2, batch: 16}\n",
-    "grids": 'precision: {"*": {outputs: 8-bit}, "conv2d*": 8-bit, "dense*": binary, dense: 8-bit}\n',
+    "grids": """\
+precision: {"*": {outputs: 8-bit}, "conv2d*": 8-bit, conv2d_2: 4-bit, linear: binary, "dense*": binary, dense: 8-bit}
+training: {epochs: 1}
+""",
     "weights": 'precision: {"conv2d*": 8-bit, "dense*": binary, dense: 8-bit}\n',
     "mixed": 'precision: {"conv2d*": {outputs: 8-bit}, "dense*": binary}\n',  # some tensors on grids, others not
 }
+START = "extends: float.yaml\nstart_from: float.yaml\n"
 
 
 @pytest.fixture(scope="module")
 def laboratory(move_in, tmp_path_factory):
-    """A folder with a store in which each recipe was trained."""
+    """A folder with a store in which each recipe was run."""
     root = tmp_path_factory.mktemp("laboratory")
     clips = write_tones(root / "clips")
     for name, text in RECIPES.items():
-        start = "" if name == "float" else "extends: float.yaml\nstart_from: float.yaml\ntraining: {epochs: 1}\n"
-        (root / f"{name}.yaml").write_text(f"{start}{text}")
+        more = "" if "training" in text else "training: {epochs: 0}\n"  # the weights of the float network will do
+        (root / f"{name}.yaml").write_text((START if name != "float" else "") + text + more)
     with pytest.MonkeyPatch.context() as patch:
         move_in(patch, root)
         assert command("sweep", *(f"{name}.yaml" for name in RECIPES), "--data", clips) == 0
@@ -77,6 +89,29 @@ def test_the_run_of_a_network_on_grids_has_the_integer_networks_figures(laborato
     assert found["confusion"] == found["integer"]["confusion"]
     assert found["integer"]["sha256"] == view.tags["network.sha256"]
     assert found["keras"]["accuracy"] == pytest.approx(view.metrics["Keras test accuracy %"])
+
+
+def test_a_recipe_trained_on_grids_is_heard_alike_by_both_networks(laboratory):
+    """The whole way: a float parent, calibration, training on the grids, the bundle, the integer network."""
+    store = open_store(laboratory / "mlruns")
+    bundle = load_bundle(store.download(store.find("grids").id, "model"))
+    model, network = bundle.model, convert(bundle.model, bundle.description)
+    recipe = load_recipe(laboratory / "grids.yaml", [f"data.source={laboratory / 'clips'}"])
+    x, truth = open_dataset(recipe).inputs("all", bundle.normalisation)
+    heard, found = answers(model, x).argmax(1), classes(network, quantized(x, network.input_fraction))
+    assert (heard == found).mean() >= 0.98  # one clip of 80
+    assert abs((heard == truth).mean() - (found == truth).mean()) <= 0.02
+    assert network.description.labels == bundle.labels
+    widths = {layer.name: layer.width for layer in network.layers if isinstance(layer, Convolution | Dense)}
+    assert widths == {
+        "conv2d_1": Format.INT8,
+        "conv2d_2": Format.INT4,
+        "linear": Format.BINARY,
+        "dense_1": Format.BINARY,
+        "dense": Format.INT8,
+    }
+    # The grids were laid by the float parent, not left where an untrained network has them.
+    assert {layer.activation.fraction for layer in model.layers if is_grid(layer)} != {DEFAULT_FRACTION}
 
 
 def test_a_network_of_quantized_weights_keeps_its_own_and_has_the_integers_beside(laboratory):

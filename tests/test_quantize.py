@@ -1,5 +1,7 @@
 """The reference network, and a plan laid upon it."""
 
+import functools
+
 import numpy as np
 import pytest
 from conftest import answers
@@ -26,7 +28,9 @@ from hybridq.quantize.model import (
 HYBRID = PrecisionPlan.from_data({"conv2d*": "8-bit", "dense*": "binary", "dense_2": "8-bit"})
 
 
+@functools.cache
 def network(**config):
+    """A reference network, made once: nothing here changes its weights."""
     import keras
 
     keras.backend.clear_session()

@@ -14,10 +14,15 @@ from hybridq.tracking.metrics import METRICS
 RECIPE = """\
 model: {name: cnn, filters: [2, 4], linear: 4, dense: 4}
 precision: {"*": {outputs: 8-bit}, "conv2d*": 8-bit, "dense*": 8-bit}
-training: {epochs: 2, batch: 16}
+training: {epochs: 0, batch: 16}
 data: {words: [yes, no]}
 """
-FOUR = "extends: two.yaml\ndata: {silence: 0.2, unknown: 0.5, unknown_words: [cat]}\ndecision: {threshold: 0.3}\n"
+FOUR = """\
+extends: two.yaml
+data: {silence: 0.2, unknown: 0.5, unknown_words: [cat]}
+decision: {threshold: 0.3}
+training: {epochs: 2}
+"""
 LABELS = ["yes", "no", "_silence_", "_unknown_"]
 
 

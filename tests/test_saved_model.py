@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import random
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,24 @@ def exported(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def converted_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The converter's program runs in this process, which has TensorFlow already: a process takes five seconds."""
+
+    def run(command: Sequence[str], **options: object) -> subprocess.CompletedProcess[bytes]:
+        code = command[command.index("-c") + 1]
+        status, printed = 0, io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+            patch.setattr(sys, "argv", ["-c", *command[command.index(code) + 1 :]])
+            try:
+                exec(code, {"__name__": "__main__"})
+            except SystemExit as end:
+                status = int(end.code or 0)
+        return subprocess.CompletedProcess(command, status, printed.getvalue().encode(), b"")
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+
 def test_an_exported_model_is_the_network_of_the_keras_model(exported: Path, model: Any) -> None:
     found, expected = read_graph(exported), read_graph(model)
     assert found.name == "small.v1"
@@ -45,6 +67,7 @@ def test_an_exported_model_is_the_network_of_the_keras_model(exported: Path, mod
     assert reports[0].plans == reports[1].plans
 
 
+@pytest.mark.usefixtures("converted_here")
 def test_an_operation_that_tensorflow_lite_lacks_is_not_costed(tmp_path: Path) -> None:
     import tensorflow as tf
 
@@ -70,7 +93,7 @@ def keras_2(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     x = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(layers.ZeroPadding1D((1, 2))(inputs))
     model = keras.Model(inputs, layers.Dense(2)(layers.GRU(5)(x)), name="recurrent")
     folder = tmp_path_factory.mktemp("keras_2") / "folder"
-    model.save(folder, save_format="tf")
+    model.save(folder, save_format="tf", save_traces=False)  # the loops of its graph are not read, and take seconds
     model.save(folder.parent / "same.h5")
     return model, folder
 
@@ -99,6 +122,7 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
         read_graph(tmp_path)
 
 
+@pytest.mark.usefixtures("converted_here")
 def test_a_damaged_model_gives_one_line(exported: Path, tmp_path: Path) -> None:
     content = (exported / "saved_model.pb").read_bytes()
     (tmp_path / "saved_model.pb").write_bytes(content[: len(content) // 2])

@@ -131,7 +131,9 @@ def test_ctrl_c_ends_a_file_without_advice_that_does_not_fit(laboratory):
     sound = np.zeros(60 * 16000)
     sound[16000:28000] = 0.3 * np.sin(np.arange(12000) * 0.05)
     soundfile.write(laboratory / "long.wav", sound, 16000)
-    listening = ("listen", "long.wav", "--network", "tones", "--threshold", "0", "--paced")
+    store = open_store(make=False)
+    network = store.download(store.find("tones").id, "network.hqn")  # a file: its process need not open the store
+    listening = ("listen", "long.wav", "--network", network, "--threshold", "0", "--paced")
     assert interrupted(*listening, cwd=laboratory, after=" s  ") == (130, "hybridq: interrupted")
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -22,7 +23,8 @@ import psutil
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from store_processes import HOME, child, refused
+from store_processes import child, refused
+from tracking_processes import HOME
 
 from hybridq.errors import ENVIRONMENT, UserError
 from hybridq.tracking import RunView, Store, open_store
@@ -50,7 +52,8 @@ def test_only_tracking_imports_mlflow() -> None:
     assert inside
     assert all(path.parent.name == "tracking" for path in inside)
     heavy = "import sys, hybridq.tracking, hybridq.results.compare; print({'mlflow', 'matplotlib'} & set(sys.modules))"
-    assert child(heavy).communicate()[0] == "set()\n"
+    environment = os.environ | {"PYTHONPATH": str(HOME)}
+    assert subprocess.check_output([sys.executable, "-c", heavy], env=environment, text=True) == "set()\n"
 
 
 def test_metric_names_are_accepted_and_come_back(store: Store) -> None:
@@ -146,7 +149,6 @@ with store.start_run("stopped sweep", params={}, tags={}) as sweep:
         time.sleep(60)
 """
     process = child(code, store.root)
-    assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
@@ -206,7 +208,6 @@ print(run.id, flush=True)
 time.sleep(60)
 """
     process = child(code, store.root)
-    assert process.stdout is not None
     run = process.stdout.readline().strip()
     alive = store.find(run)
     assert not store.abandoned(alive)
@@ -353,7 +354,6 @@ sys.exit(serve_ui(open_store(Path(sys.argv[1])), port=int(sys.argv[2])))
     port = free_port("127.0.0.1", 5901)
     process = child(code, store.root, port)
     try:
-        assert process.stdout is not None
         runs = f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning"
         assert any(f"MLflow is at {runs} (" in line for line in process.stdout)
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -17,15 +15,15 @@ from pathlib import Path
 import pytest
 from effort import no_pauses
 from team import ADMIN_PASSWORD, DATABASE_PASSWORD, USER, Database, Server, postgres
+from tracking_processes import HOME, Process
 
 from hybridq.errors import ENVIRONMENT, UserError
 from hybridq.tracking import Store, open_store
 from hybridq.tracking.metrics import mlflow_name
 
 pytestmark = pytest.mark.slow
-HOME = Path(__file__).parents[1]
-EPOCHS, LONG = 6, 20
-PAUSE = 0.05  # seconds between the epochs of those who write until they are told to stop
+EPOCHS, LONG = 6, 10
+PAUSE = 0.1  # seconds between the epochs of those who write until they are told to stop
 WRITER = """
 import sys, time
 from pathlib import Path
@@ -74,10 +72,9 @@ def server(started: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 def writer(
     name: str, runs: int, experiment: str = "hybridq", epochs: int = EPOCHS, pause: float = 0, **extra: str
-) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITER, "mlruns", name, str(runs), str(epochs), experiment, str(pause)]
-    env = os.environ | {"PYTHONPATH": str(HOME)} | extra
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+) -> Process:
+    arguments = ["mlruns", name, str(runs), str(epochs), experiment, str(pause)]
+    return Process(WRITER, arguments, os.environ | {"PYTHONPATH": str(HOME)} | extra)
 
 
 def history(store: Store, run: str, name: str) -> list[tuple[int, float]]:
@@ -298,4 +295,4 @@ def wait_for(happened: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end
-        time.sleep(0.1)
+        time.sleep(0.3)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import write_tones
 from hypothesis import given
 from hypothesis import strategies as st
 from small_training import Notes, small_network
@@ -12,6 +13,24 @@ from hybridq.training.history import Epoch, History
 from hybridq.training.settings import PruneSettings, TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=3, batch=16, average=0.9, warmup_epochs=1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """The two words of `write_tones`, for all tests of this file."""
+    from hybridq.speech.audio import open_folder
+    from hybridq.speech.dataset import Dataset
+    from hybridq.speech.mfcc import FrontEnd
+
+    root = tmp_path_factory.mktemp("data")
+    return Dataset(open_folder(write_tones(root / "clips"), root / "cache"), ("yes", "no"), FrontEnd(), root / "cache")
+
+
+@pytest.fixture(scope="module")
+def float_training(data, tmp_path_factory):
+    """A network that is not quantized, trained without an average; its history, and its checkpoint."""
+    file = tmp_path_factory.mktemp("float") / "checkpoint"
+    return *trained(small_network({}), data, SETTINGS.model_copy(update={"average": 0.0}), file, Notes()), file
 
 
 def network(seed=0, dense="binary"):
@@ -41,13 +60,13 @@ def test_the_same_seed_gives_the_same_weights_also_to_a_run_that_was_resumed(dat
     assert_same_weights(whole, resumed)
 
 
-def test_another_seed_gives_other_weights(data, tmp_path):
-    one, _ = trained(small_network({}), data, SETTINGS, tmp_path / "a", Notes())
-    other, _ = trained(small_network({}, 1), data, SETTINGS.model_copy(update={"seed": 1}), tmp_path / "b", Notes())
+def test_another_seed_gives_other_weights(float_training, data, tmp_path):
+    settings = SETTINGS.model_copy(update={"average": 0.0, "seed": 1})
+    one, other = float_training[0], trained(small_network({}, 1), data, settings, tmp_path / "a", Notes())[0]
     assert any(not np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
 
 
-def test_an_early_stopper_measures_the_latest_weights_also_where_their_average_is_kept(data, tmp_path):
+def test_an_early_stopper_measures_the_latest_weights_also_where_their_average_is_kept(float_training, data, tmp_path):
     class Listener:
         key, found = "", ()
 
@@ -55,9 +74,8 @@ def test_an_early_stopper_measures_the_latest_weights_also_where_their_average_i
             self.found = (*self.found, latest())
             return False
 
-    listener, (slow, off) = Listener(), (SETTINGS.model_copy(update={"average": share}) for share in (0.999, 0.0))
+    listener, slow, bare = Listener(), SETTINGS.model_copy(update={"average": 0.999}), float_training[1]
     history = train(small_network({}), data, slow, tmp_path / "a", Notes(), stopper=listener)
-    bare = train(small_network({}), data, off, tmp_path / "b", Notes())
     assert listener.found == pytest.approx([row.validation_accuracy for row in bare.epochs])
     assert listener.found != pytest.approx([row.validation_accuracy for row in history.epochs])
 
@@ -95,12 +113,10 @@ def test_a_loss_that_is_no_number_stops_with_a_reason(data, tmp_path):
     assert found.value.exit_code == 1
 
 
-def test_a_damaged_checkpoint_is_refused(data, tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        train(network(), data, SETTINGS, tmp_path / "a", Notes(stop_after=1))
-    (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:3000])
+def test_a_damaged_checkpoint_is_refused(float_training, data, tmp_path):
+    (tmp_path / "a").write_bytes(float_training[2].read_bytes()[:3000])
     with pytest.raises(UserError, match="train again without --resume"):
-        train(network(), data, SETTINGS, tmp_path / "a", Notes(), resume=True)
+        train(small_network({}), data, SETTINGS, tmp_path / "a", Notes(), resume=True)
 
 
 @given(
