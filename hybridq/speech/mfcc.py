@@ -205,7 +205,8 @@ class FrontEnd:
         from scipy import fft
 
         count = math.prod(frames.shape[:-1])
-        filled = np.zeros((-(-count // LANES) * LANES, self.window), np.float32)
+        filled = np.empty((-(-count // LANES) * LANES, self.window), np.float32)
+        filled[count:] = 0
         np.multiply(frames, self.window_values, out=filled[:count].reshape(frames.shape))
         spectrum = fft.rfft(filled, n=self.transform, axis=-1)
         power = np.square(spectrum.real)
