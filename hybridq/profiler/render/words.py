@@ -85,7 +85,7 @@ def remarks(report: Profile) -> tuple[Note, ...]:
         lines.append(f"Assumed, no published report has it: the MACC of {', '.join(report.assumed)}")
     if report.stored_wider:
         wider = listed([f"{layer} ({format_}, as {stored})" for layer, format_, stored in report.stored_wider])
-        lines.append(f"Stored wider than their format, which has no kernel there: {wider}")
+        lines.append(f"Stored in more bits, for want of a kernel: {wider}")
     if report.no_image:
         lines.append(f"Not the figures of an image: {report.no_image}")
     elif report.accounting == OWN:
