@@ -109,11 +109,12 @@ def stored_by_keras(model, network, clips):
     import keras
 
     chains = chains_of(model)[:-1]
-    values = keras.Model(model.inputs, [model.get_layer(chain.end).output for chain in chains])(clips, training=False)
+    ends = {chain.name: model.get_layer(chain.end).output for chain in chains}  # by name: of one, Keras makes no list
+    values = keras.Model(model.inputs, ends)(clips, training=False)
     fractions = fractions_of(network)
     found = {}
-    for chain, value in zip(chains, map(np.asarray, values), strict=True):
-        whole = value * 2.0 ** fractions[chain.name]
+    for chain in chains:
+        whole = np.asarray(values[chain.name]) * 2.0 ** fractions[chain.name]
         np.testing.assert_array_equal(whole, np.rint(whole), err_msg=chain.name)  # it is on the grid
         found[chain.name] = whole.astype(np.int64).reshape(len(clips), *network.shapes[chain.name])
     return found
