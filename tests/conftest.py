@@ -14,8 +14,8 @@ from hypothesis import settings
 from hybridq.backend.startup import spare_imports
 
 spare_imports()  # as the command does: memory and time of each process of the tests
-# The machine may be busy with something else, so no deadline. The same examples every time: no change passes or fails by
-# luck. `pytest --hypothesis-profile=explore` draws new ones.
+# The machine may be busy with something else, so no deadline. The same examples every time, so that no change passes or
+# fails by luck; `pytest --hypothesis-profile=explore` draws new ones.
 settings.register_profile("explore", deadline=None)
 settings.register_profile("steady", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("steady")

@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from hybridq.speech.audio import SILENCE, SPLITS, AudioSet, info
+from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 from hybridq.speech.decision import FALSE_ACCEPTS, FALSE_REJECTS, WRONG
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _accuracy(of: Evaluation) -> str:
 def data_table(audio: AudioSet) -> None:
     """Print the clips of each word in each split."""
     out = console()
-    label = " (synthetic voices: for trying the tool, not a result)" if audio.synthetic else ""
+    label = f" ({SYNTHETIC_WARNING})" if audio.synthetic else ""
     out.print(f"{audio.name}{label}: {audio.root}", highlight=False, soft_wrap=True)
     out.print(f"splits: {audio.split_rule}; digest {audio.digest[:16]}", highlight=False)
     table = Table("word", *SPLITS, "speakers", box=SIMPLE_HEAD, pad_edge=False)

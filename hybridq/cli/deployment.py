@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hybridq.cli.options import Data, Format, TableOrJson, print_result, source_of, table_or_json, the_store
+from hybridq.cli.options import Data, OutputFormat, TableOrJson, print_result, source_of, table_or_json, the_store
 from hybridq.errors import RUN_FAILED
 
 
@@ -34,7 +34,7 @@ def verify(
     clips: Annotated[int, typer.Option(min=1, help="Test clips of --data to hear on this machine.")] = 1000,
     emulated: Annotated[int | None, typer.Option(min=1, help="Of these, on the emulated board; else all.")] = None,
     compiler: Annotated[str | None, typer.Option(help="zig or gcc; else the first that is installed.")] = None,
-    format_: TableOrJson = Format.table,
+    format_: TableOrJson = OutputFormat.table,
 ) -> None:
     """Build an exported network for the Cortex-M4, run it in an emulator, and compare it with the integer network."""
     from hybridq.runs.record_image import record

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hybridq.tracking import Store
 
 
-class Format(str, Enum):
+class OutputFormat(str, Enum):
     """How a result is printed."""
 
     table = "table"
@@ -32,8 +32,8 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set any value of the recipe, e.g. training.epochs=3."),
 ]
-Output = Annotated[Format, typer.Option("--format", help="How to print it.")]
-TableOrJson = Annotated[Format, typer.Option("--format", help="table or json.")]
+Output = Annotated[OutputFormat, typer.Option("--format", help="How to print it.")]
+TableOrJson = Annotated[OutputFormat, typer.Option("--format", help="table or json.")]
 
 
 def source_of(data: str | None) -> str | None:
@@ -52,9 +52,9 @@ def overrides_of(data: str | None, settings: list[str] | None) -> list[str]:
     return [*([f"data.source={json.dumps(source)}"] if source else []), *(settings or [])]
 
 
-def table_or_json(command: str, format_: Format) -> None:
+def table_or_json(command: str, format_: OutputFormat) -> None:
     """Raise UserError for a format that the command does not print."""
-    if format_ not in (Format.table, Format.json):
+    if format_ not in (OutputFormat.table, OutputFormat.json):
         raise UserError(f"{command} prints --format table or json")
 
 
@@ -65,13 +65,13 @@ def the_store() -> Store:
     return open_store()
 
 
-def print_result(result: Any, format_: Format) -> None:
-    """Print what has all the forms of `Format`, or at least the one asked for."""
-    if format_ is Format.json:
+def print_result(result: Any, format_: OutputFormat) -> None:
+    """Print what has all the forms of `OutputFormat`, or at least the one asked for."""
+    if format_ is OutputFormat.json:
         print_json(result.to_json())
-    elif format_ is Format.csv:
+    elif format_ is OutputFormat.csv:
         print(result.to_csv(), end="")
-    elif format_ is Format.markdown:
+    elif format_ is OutputFormat.markdown:
         print(result.to_markdown(), end="")
     else:
         from hybridq.cli.console import show
@@ -84,7 +84,7 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def print_comparison(store: Store, runs: list[str], format_: Format) -> None:
+def print_comparison(store: Store, runs: list[str], format_: OutputFormat) -> None:
     """Print these runs side by side."""
     from hybridq.results.compare import table
 

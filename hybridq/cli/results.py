@@ -11,8 +11,8 @@ import typer
 
 from hybridq.cli.options import (
     Data,
-    Format,
     Output,
+    OutputFormat,
     Settings,
     TableOrJson,
     print_json,
@@ -61,7 +61,7 @@ def compare(
     pareto: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw accuracy over flash, with the Pareto front.")
     ] = None,
-    format_: Output = Format.table,
+    format_: Output = OutputFormat.table,
 ) -> None:
     """Print runs side by side, beside the published figures."""
     store = the_store()
@@ -137,7 +137,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw false accepts over false rejects as the threshold moves."),
     ] = None,
-    format_: TableOrJson = Format.table,
+    format_: TableOrJson = OutputFormat.table,
 ) -> None:
     """Measure a trained network on the clips of a data set: by Keras and, if quantized, in integers as on a device."""
     from hybridq.cli.console import measurement_table
@@ -149,7 +149,7 @@ def evaluate(
     result = measured_on(trained, source_of(data), split.value, threshold)
     if picture:
         _draw(result, trained.name, split.value, picture)
-    if format_ is Format.json:
+    if format_ is OutputFormat.json:
         print_json(result.to_json())
     else:
         measurement_table(result, trained.name, split.value)

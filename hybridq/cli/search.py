@@ -14,7 +14,7 @@ import typer
 
 from hybridq.cli.options import (
     Data,
-    Format,
+    OutputFormat,
     Settings,
     TableOrJson,
     overrides_of,
@@ -120,7 +120,7 @@ def search(
     data: Data = None,
     set_: Settings = None,
     workers: Annotated[int, typer.Option(min=1, help="Runs at once; not with --trials or --space.")] = Plans.workers,
-    format_: TableOrJson = Format.table,
+    format_: TableOrJson = OutputFormat.table,
 ) -> None:
     """Find which layers may be narrower, better sizes and training values, or a network for a class of sizes.
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hybridq.cli.options import Data, Format, TableOrJson, print_json, source_of, table_or_json, the_store
+from hybridq.cli.options import Data, OutputFormat, TableOrJson, print_json, source_of, table_or_json, the_store
 from hybridq.errors import UserError
 
 SNRS = (20.0, 10.0, 0.0)
@@ -42,7 +42,7 @@ def listen(
     device: Annotated[
         str | None, typer.Option(help="The microphone: its number, or a part of its name; else the default one.")
     ] = None,
-    format_: TableOrJson = Format.table,
+    format_: TableOrJson = OutputFormat.table,
 ) -> None:
     """Listen to a file or a microphone, and say which commands are heard when: live in a terminal, else in lines."""
     from rich.console import Console
@@ -75,10 +75,10 @@ def listen(
         blocks = sources.from_microphone(end, device)
     heard, out = listen_to(blocks, mine, Rule.of(settings, end)), Console()
     try:
-        if format_ is Format.table and out.is_terminal:
+        if format_ is OutputFormat.table and out.is_terminal:
             view.show_live(heard, end.sample_rate, mine.labels, settings.threshold, trained.name, out)
         else:
-            view.print_lines(heard, end.sample_rate, as_json=format_ is Format.json)
+            view.print_lines(heard, end.sample_rate, as_json=format_ is OutputFormat.json)
     except KeyboardInterrupt:  # the only way to end a microphone
         if file:
             raise
@@ -101,7 +101,7 @@ def stream_eval(
     keep: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keep the audio there, with what is said when.")
     ] = None,
-    format_: TableOrJson = Format.table,
+    format_: TableOrJson = OutputFormat.table,
 ) -> None:
     """Measure a network on long audio: false alarms per hour, missed commands, latency; logged to its run."""
     from hybridq.cli.console import console
@@ -119,7 +119,7 @@ def stream_eval(
     )
     levels = tuple(dict.fromkeys(snr or SNRS))
     evaluation = evaluate(trained, settings, Request(source_of(data), split.value, levels, 60 * minutes, seed, keep))
-    if format_ is Format.json:
+    if format_ is OutputFormat.json:
         print_json(evaluation.to_json())
     else:
         console().print(evaluation_table(evaluation))

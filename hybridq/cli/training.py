@@ -13,8 +13,8 @@ import typer
 
 from hybridq.cli.options import (
     Data,
-    Format,
     Output,
+    OutputFormat,
     Settings,
     TableOrJson,
     overrides_of,
@@ -52,7 +52,7 @@ def train(
     if loaded.variants:
         raise UserError(f"{recipe} has a sweep section of {len(loaded.variants)} runs: use `hybridq sweep {recipe}`")
     store = the_store()
-    print_comparison(store, [_trained(store, loaded, resume)], Format.table)
+    print_comparison(store, [_trained(store, loaded, resume)], OutputFormat.table)
 
 
 def reproduce(
@@ -60,7 +60,7 @@ def reproduce(
     data: Data = None,
     resume: Resume = False,
     threads: Threads = None,
-    format_: TableOrJson = Format.table,
+    format_: TableOrJson = OutputFormat.table,
 ) -> None:
     """Train a logged run again, from its recipe on the same clips, and say whether the result is the same."""
     from hybridq.runs.reproduce import logged_recipe, reproduction
@@ -87,7 +87,7 @@ def sweep(
     workers: Annotated[int, typer.Option(min=1, help="Runs at once; more than one are worker processes.")] = 1,
     address: Annotated[str | None, typer.Option(help="With --engine ray: of the cluster; else one is started.")] = None,
     threads: Threads = None,
-    format_: Output = Format.table,
+    format_: Output = OutputFormat.table,
 ) -> None:
     """Train several recipes, as children of one parent run, and print them side by side."""
     if address and engine is EngineName.local:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hybridq.results import pareto
 from hybridq.results.columns import COLUMNS, FIELDS, Clips, Column, Of, Row
+from hybridq.speech.audio.clips import STANDARD_WORDS, SYNTHETIC_WARNING
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-STANDARD_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 VALIDATION_NOTE = "Accuracy on the validation clips, by which a search chooses: not a result."
-SYNTHETIC_NOTE = "SYNTHETIC VOICES: for trying the tool, not a result."
+SYNTHETIC_NOTE = SYNTHETIC_WARNING.replace("synthetic voices", "SYNTHETIC VOICES") + "."
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import NotWritable, UserError
-from hybridq.tracking.run import SYNTHETIC_WARNING
+from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,10 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 from hybridq.streaming.outcome import Outcome
 from hybridq.streaming.result import StreamEvaluation
 from hybridq.streaming.rule import Moment
-from hybridq.tracking.run import SYNTHETIC_WARNING
 
 LAST = 8  # commands in the live view
 BAR = 40  # columns

@@ -12,10 +12,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 from hybridq.sweeps.events import Died, EpochDone, Event, Failed, Finished, LogLine, Ready
 from hybridq.sweeps.schedule import Entry, Schedule, State
 
-SYNTHETIC = "synthetic voices: for trying the tool, not a result"
 STYLES = {State.RUNNING: "bold", State.FAILED: "red", State.FINISHED: "green", State.WAITING: "dim"}
 
 
@@ -50,7 +50,7 @@ class Board:
             case Ready(data=data, synthetic=synthetic):
                 self.say(data)
                 if synthetic:
-                    self.say(SYNTHETIC, "yellow")
+                    self.say(SYNTHETIC_WARNING, "yellow")
             case EpochDone(epoch=epoch) if not self.console.is_terminal:
                 left = (entry.seconds_left or 0.0) / 60
                 self.say(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
+from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 from hybridq.tracking.metrics import mlflow_name
 from hybridq.tracking.owner import owner_tags
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from hybridq.tracking.connection import Connection
 
 DESCRIPTION = "description"
-SYNTHETIC_WARNING = "synthetic voices: for trying the tool, not a result"
 PARAM_LIMIT, TAG_LIMIT, DIGEST_LIMIT = 6000, 8000, 36  # characters, MLflow's
 PARAMS_AT_ONCE, METRICS_AT_ONCE = 100, 1000  # per log_batch, MLflow's
 LAST_WORD_SECONDS = 2.0  # to say how a run ended, when there is no time to lose
