@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
+from hybridq.profiler.render import markup
 from hybridq.profiler.render.markup import STYLE, Markup, element
 from hybridq.settings.units import to_kib
 
@@ -20,22 +20,9 @@ if TYPE_CHECKING:
 MOST_LAYERS = 30
 BAR = 8.0  # width of the largest bar, rem
 RIGHT, WRONG = "0 114 178", "213 94 0"  # red, green, blue
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body class="hybridq">
-{body}
-</body>
-</html>
-"""
 OWN_STYLE = """
-body { margin: 1.5rem auto; padding: 0 1rem; color: #1a1a1a; background: #ffffff; }
+body { margin: 1.5rem 0; padding: 0 1rem; color: #1a1a1a; background: #ffffff; }
+.hybridq { margin: 0 auto; }
 h1 { margin-bottom: 0.2rem; }
 h2 { margin: 2.2rem 0 0.3rem; border-bottom: 2px solid #0072b2; }
 th { vertical-align: bottom; }
@@ -70,7 +57,7 @@ Layers = Mapping[str, Mapping[str, Any]]  # those of `Profile.to_json`, by name
 
 def page(title: str, parts: Sequence[Markup]) -> str:
     """The whole page."""
-    return PAGE.format(title=escape(title), style=STYLE + OWN_STYLE, body="\n".join(parts))
+    return markup.page(title, element("div", *parts, class_="hybridq"), STYLE + OWN_STYLE)
 
 
 def plain_table(headings: Cells, rows: Sequence[Cells]) -> Markup:

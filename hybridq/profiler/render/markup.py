@@ -47,15 +47,15 @@ STYLE = """
   .hybridq tr, .hybridq figure { break-inside: avoid; }
 }
 """
+PAGE_STYLE = ":root { color-scheme: light dark; } body { margin: 1.5rem; background: Canvas; color: CanvasText; }"
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
 <title>{title}</title>
-<style>body {{ margin: 1.5rem; background: Canvas; color: CanvasText; }}</style>
+<style>{style}</style>
 </head>
 <body>
 {body}
@@ -75,9 +75,9 @@ def element(name: str, *children: str, **attributes: str | float) -> Markup:
     return Markup(f"<{name}{given}>{inside}</{name}>")
 
 
-def page(title: str, body: str) -> str:
-    """A whole page around a `frame`."""
-    return PAGE.format(title=escape(title), body=body)
+def page(title: str, body: str, style: str = PAGE_STYLE) -> str:
+    """A whole page around a `frame`, or around what has a style of its own."""
+    return PAGE.format(title=escape(title), style=style, body=body)
 
 
 def frame(title: str, *parts: Markup) -> Markup:
