@@ -17,12 +17,15 @@ def export(
     run_or_artefact: Annotated[str, typer.Argument(help="A run, a model's folder, a .hqn file, or pretrained:NAME.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     tflite: Annotated[bool, typer.Option("--tflite", help="Also write network.tflite, for LiteRT.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Also over files of these names that no export wrote, or you changed.")
+    ] = False,
 ) -> None:
     """Write a trained network as C99 for a microcontroller, with its weights packed, and how to build it."""
     from hybridq.runs.export import export as write
     from hybridq.runs.load_network import is_path
 
-    build = write(run_or_artefact, out, None if is_path(run_or_artefact) else the_store(), tflite)
+    build = write(run_or_artefact, out, None if is_path(run_or_artefact) else the_store(), tflite, overwrite)
     constants = sum(layer["constants_bytes"] for layer in build["layers"])
     print(f"{out}: weights and tables of {constants:,} bytes, tensors of {build['arena_bytes']:,} bytes")
     print(f"`hybridq verify {shlex.quote(str(out))}` builds it, runs it in an emulator, and measures it")
@@ -34,14 +37,20 @@ def verify(
     clips: Annotated[int, typer.Option(min=1, help="Test clips of --data to hear on this machine.")] = 1000,
     emulated: Annotated[int | None, typer.Option(min=1, help="Of these, on the emulated board; else all.")] = None,
     compiler: Annotated[str | None, typer.Option(help="zig or gcc; else the first that is installed.")] = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Also C that `hybridq export` did not write, which then runs here.")
+    ] = False,
     format_: TableOrJson = OutputFormat.table,
 ) -> None:
-    """Build an exported network for the Cortex-M4, run it in an emulator, and compare it with the integer network."""
+    """Build an exported network, run it on this machine and on an emulated Cortex-M4, compare both with its integers.
+
+    The C of the folder runs on this machine as any program does, so C that is not as `export` writes it is refused.
+    """
     from hybridq.runs.record_image import record
     from hybridq.runs.verify import verify as check
 
     table_or_json("verify", format_)
-    verification = check(folder, source_of(data), clips, emulated, compiler)
+    verification = check(folder, source_of(data), clips, emulated, compiler, changed)
     print_result(verification, format_)
     print(record(verification), file=sys.stderr)
     if not verification.exact:

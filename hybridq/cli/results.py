@@ -73,13 +73,15 @@ def compare(
         print_result(run_diff(store, *(runs or ())), format_)
         return
     from hybridq.results.compare import newest, table
+    from hybridq.results.drawing import check_free, save
     from hybridq.results.query import filtered
 
+    if pareto:
+        check_free("--pareto", pareto)
     chosen = filtered(store.runs(ids_or_names=runs or ()), filter_ or ())
     comparison = table(chosen if runs else newest(chosen), sort=sort, each=each)
     print_result(comparison, format_)
     if pareto:
-        from hybridq.results.drawing import save
         from hybridq.results.scatter import frontier
 
         save(frontier(comparison), pareto)
@@ -141,10 +143,13 @@ def evaluate(
 ) -> None:
     """Measure a trained network on the clips of a data set: by Keras and, if quantized, in integers as on a device."""
     from hybridq.cli.console import measurement_table
+    from hybridq.results.drawing import check_free
     from hybridq.runs.load_network import find_trained, is_path
     from hybridq.runs.measurement import measured_on
 
     table_or_json("evaluate", format_)
+    if picture:
+        check_free("--picture", picture)
     trained = find_trained(run_or_model, None if is_path(run_or_model) else the_store())
     result = measured_on(trained, source_of(data), split.value, threshold)
     if picture:
@@ -156,15 +161,13 @@ def evaluate(
 
 
 def _draw(measurement: Measurement, name: str, split: str, file: Path) -> None:
+    from hybridq.results.drawing import save
     from hybridq.results.pictures import decision_curves
 
     if not measurement.decisions or not measurement.decisions.others:
         raise UserError("--picture: this network has no clips to accept falsely: no class of silence or unknown words")
-    try:
-        decisions = {split: measurement.decisions.to_json(measurement.threshold)}
-        decision_curves(decisions, title=name, synthetic=measurement.synthetic).savefig(file)
-    except (OSError, ValueError) as error:  # ValueError: a suffix that is no format
-        raise UserError(f"--picture {file}: {error}") from error
+    decisions = {split: measurement.decisions.to_json(measurement.threshold)}
+    save(decision_curves(decisions, title=name, synthetic=measurement.synthetic), file)
 
 
 def ui(port: int = 5000) -> None:

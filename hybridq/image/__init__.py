@@ -4,7 +4,8 @@ memory_plan.py  in what order the layers run, and where their tensors lie in one
                 runs over rows, stage_costs.py which of them run together
 packing.py      weights as they lie in flash, for the kernels in c/; sparse.py: the same where most are zero
 emit.py         the network as C: constants.py its weights and tables, layer_functions.py a function a layer,
-                stages.py what runs them; export.py: the folder with all that a program needs
+                stages.py what runs them; export.py: the folder with all that a program needs, written by
+                folder.py, which leaves the files of others alone
 front_end.py    what is asked of the code in front of a network, which makes its input of a sensor's samples
 toolchain.py    compilers and what the linker made; emulator.py: runs an image and counts
 verify.py       builds an exported folder and compares it with the definition, on the machines of machines.py;

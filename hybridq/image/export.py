@@ -1,27 +1,25 @@
 """An integer network as a folder: its C with all that it needs, and how to build it.
 
-network.hqn   the integer network            build.json   what was planned: sizes, stages, the arena
+network.hqn   the integer network            build.json   what was planned, and the list of these files
 src/          the C to take into a program   board/       start-up, linker script and a small main
 README.md     how to build and call it       network.tflite  where asked for: the network for LiteRT
 """
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hybridq.errors import NotWritable
 from hybridq.image import toolchain
 from hybridq.image.constants import constants_bytes
 from hybridq.image.emit import emit, kernel_files
+from hybridq.image.folder import strangers, write
 from hybridq.image.front_end import FrontEnd
 from hybridq.image.memory_plan import Map, Plan, plan
-from hybridq.integer.artefact import NETWORK, digest, save_network
+from hybridq.integer.artefact import NETWORK, digest, network_file
 from hybridq.integer.checks import check
 from hybridq.integer.network import IntegerNetwork, Layer, Memory, Weighted
 from hybridq.integer.online import on_device
@@ -82,36 +80,30 @@ def export(
     front_end: FrontEnd | None = None,
     origin: Mapping[str, Any] | None = None,
     with_tflite: bool = False,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write a network as C, with the front end that makes its input where it has one; returns what build.json says.
 
-    origin: what build.json says besides, of where the network is from; with_tflite: as a `.tflite` file too.
+    origin: what build.json says besides, of where the network is from; with_tflite: as a `.tflite` file too; overwrite:
+    also over files of these names that no export wrote, or that were changed since. Other files stay as they are.
 
-    Raises UserError for a network that contradicts itself or is beyond what the kernels hold, NotWritable.
+    Raises UserError for a network that contradicts itself or is beyond what the kernels hold, and for files in the way;
+    NotWritable.
     """
     check(network)
-    device = on_device(network)
-    planned = plan(device)
-    sources = emit(device, planned, front_end.defines if front_end else {})
-    sources |= {name: (toolchain.SOURCES / name).read_text() for name in kernel_files(device, planned)}
-    board = {file.name: file.read_text() for file in sorted(toolchain.BOARD.iterdir())}
-    if front_end:
-        sources |= front_end.sources
-        board["main.c"] = front_end.program
+    planned = plan(on_device(network))
     build = _planned(network, planned) | dict(origin or {})
-    lite = tflite(network) if with_tflite else None
-    try:
-        _write(folder / SOURCES, sources)
-        _write(folder / BOARD, board)
-        save_network(network, folder / NETWORK)
-        (folder / BUILD).write_text(json.dumps(build, indent=1) + "\n")
-        (folder / "README.md").write_text(_readme(network, front_end, build))
-        (folder / TFLITE).unlink(missing_ok=True)
-        if lite:
-            (folder / TFLITE).write_bytes(lite)
-    except OSError as error:
-        raise NotWritable(folder, error) from error
+    files = _sources(network, planned, front_end)
+    files |= {NETWORK: network_file(network), "README.md": _readme(network, front_end, build).encode()}
+    if with_tflite:
+        files[TFLITE] = tflite(network)
+    write(folder, files, BUILD, build, overwrite)
     return build
+
+
+def not_exported(folder: Path, network: IntegerNetwork, front_end: FrontEnd | None = None) -> list[str]:
+    """The paths in an exported folder whose C is not what this version writes of the network: all that it would run."""
+    return strangers(folder, _sources(network, plan(on_device(network)), front_end), (SOURCES, BOARD))
 
 
 def macc_of(layer: Layer) -> int:
@@ -123,12 +115,17 @@ def macc_of(layer: Layer) -> int:
     return int(np.prod(layer.shape[:-1], dtype=np.int64)) * layer.weights.size
 
 
-def _write(folder: Path, texts: Mapping[str, str]) -> None:
-    """A folder of C; what was in it before goes."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text)
+def _sources(network: IntegerNetwork, planned: Plan, front_end: FrontEnd | None) -> dict[str, bytes]:
+    """The C, by its paths in the folder."""
+    device = on_device(network)
+    sources = emit(device, planned, front_end.defines if front_end else {})
+    sources |= {name: (toolchain.SOURCES / name).read_text() for name in kernel_files(device, planned)}
+    board = {file.name: file.read_text() for file in sorted(toolchain.BOARD.iterdir())}
+    if front_end:
+        sources |= front_end.sources
+        board["main.c"] = front_end.program
+    rooms = {SOURCES: sources, BOARD: board}
+    return {f"{room}/{name}": text.encode() for room, texts in rooms.items() for name, text in texts.items()}
 
 
 def _readme(network: IntegerNetwork, front_end: FrontEnd | None, build: Mapping[str, Any]) -> str:

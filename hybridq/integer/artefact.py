@@ -10,6 +10,7 @@ A file may come from anywhere: sizes are bounded, nothing in it is executed, and
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
@@ -62,20 +63,28 @@ MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, Overfl
 Members = dict[str, bytes]
 
 
-def save_network(network: IntegerNetwork, path: Path) -> str:
-    """Write the file and return its digest. Raises NotWritable, and UserError for a network that contradicts itself."""
+def network_file(network: IntegerNetwork) -> bytes:
+    """The content of its file. Raises UserError for a network that contradicts itself."""
     check(network)
     members = _members(network)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name in sorted(members):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, members[name])
+    return content.getvalue()
+
+
+def save_network(network: IntegerNetwork, path: Path) -> str:
+    """Write the file and return its digest. Raises NotWritable, and UserError for a network that contradicts itself."""
+    content = network_file(network)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(path, "w") as archive:
-            for name in sorted(members):
-                entry = zipfile.ZipInfo(name, EPOCH)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, members[name])
+        path.write_bytes(content)
     except OSError as error:
         raise NotWritable(path.parent, error) from error
-    return _digest(members)
+    return digest(network)
 
 
 def load_network(path: Path) -> IntegerNetwork:

@@ -22,6 +22,8 @@ COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vPX"  # one for each colour
 GAP = 1.0  # between labels, pixels
 DPI = 150
+MADE_BY = "Drawn by hybridq"  # in the file, under the name that its kind has for that:
+MAKER = {".png": "Software", ".svg": "Creator", ".pdf": "Creator"}
 LONGEST = 40  # characters of a name in a picture
 
 
@@ -108,11 +110,28 @@ def _pushed_down(boxes: Sequence[Box]) -> list[float]:
     return moves
 
 
-def save(fig: Figure, path: Path) -> None:
-    """Write a picture as the kind of file that its name ends in; raises UserError where that cannot be."""
+def check_free(option: str, path: Path) -> None:
+    """Raise UserError for a file that `save` cannot write, or that is there already and not from it.
+
+    option: the one that names it, for the message.
+    """
+    if path.suffix.lower() not in MAKER:
+        raise UserError(f"{option} {path}: a picture is written as {', '.join(MAKER)}")
     try:
-        fig.savefig(path)
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
+        ours = MADE_BY.encode() in path.read_bytes()
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise UserError(f"{option} {path}: there is no folder {path.parent}") from None
+        return
+    except OSError as error:
+        raise NotWritable(path, error) from error
+    if not ours:
+        raise UserError(f"{option} {path}: is there already, and is no picture of hybridq's; name another file")
+
+
+def save(fig: Figure, path: Path) -> None:
+    """Write a picture for whose file there was `check_free`. Raises NotWritable."""
+    try:
+        fig.savefig(path, metadata={MAKER[path.suffix.lower()]: MADE_BY})
     except OSError as error:
         raise NotWritable(path, error) from error

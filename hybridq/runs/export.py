@@ -27,18 +27,20 @@ if TYPE_CHECKING:
     from hybridq.tracking import Store
 
 
-def export(run_or_artefact: str, folder: Path, store: Store | None = None, with_tflite: bool = False) -> dict[str, Any]:
+def export(
+    run_or_artefact: str, folder: Path, store: Store | None = None, with_tflite: bool = False, overwrite: bool = False
+) -> dict[str, Any]:
     """Write a trained network, a run, a model's folder or an .hqn file, as C; returns what build.json says.
 
-    with_tflite: as a `.tflite` file too.
+    with_tflite: as a `.tflite` file too; overwrite: also over files of these names that are not an export's.
 
-    Raises UserError where the network has no form in integers, or no front end.
+    Raises UserError where the network has no form in integers, or no front end, and for files in the way.
     """
     trained = find_trained(run_or_artefact, store)
     network = trained.integers
     if network is None:
         raise UserError(trained.lacking or f"{trained.name} is not quantized: nothing to export")
-    return write(network, folder, c_front_end_of(network), _origin_of(trained), with_tflite)
+    return write(network, folder, c_front_end_of(network), _origin_of(trained), with_tflite, overwrite)
 
 
 def c_front_end_of(network: IntegerNetwork) -> CFrontEnd:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from hybridq.errors import UserError
 from hybridq.image import toolchain
 from hybridq.image import verify as image
+from hybridq.image.export import not_exported
+from hybridq.image.folder import named
 from hybridq.image.verification import Agreement
 from hybridq.integer import arithmetic
 from hybridq.integer.artefact import NETWORK, load_network
@@ -38,21 +40,30 @@ def verify(
     clips: int = 1000,
     emulated: int | None = None,
     compiler: str | None = None,
+    changed: bool = False,
 ) -> Verification:
     """Build and check an exported folder. `data`: a source of clips as in recipes; without one, made-up hostile sounds.
 
-    clips: on this machine; emulated: of these, on the board (None: all). Raises UserError where the image does not fit,
-    saying which layers take most, and where the folder holds no export.
+    clips: on this machine, where the folder's C runs as any program does; emulated: of these, on the board (None: all);
+    changed: also where that C is not what `export` writes. Raises UserError where it is not, where the image does not
+    fit, saying which layers take most, and where the folder holds no export.
     """
     if not (folder / NETWORK).is_file():
         raise UserError(f"{folder}: nothing exported here; `hybridq export RUN --out {folder}` writes it")
     exported_from = origin(folder)
     toolchain.require_emulator()
     network = load_network(folder / NETWORK)
+    front_end = c_front_end_of(network)
+    strangers = [] if changed else not_exported(folder, network, front_end)
+    if strangers:
+        raise UserError(
+            f"{folder}: {named(strangers)} not as this version of `hybridq export` writes it, so it is not run on this "
+            "machine; export again, or verify it with --changed"
+        )
     end, normalisation, labels = chain_of(network)
     sounds, truth = (hostile_sounds(end), None) if data is None else _test_clips(end, labels, data, clips)
     few = _spread(len(sounds), len(sounds) if emulated is None else emulated)
-    figures, answers = image.verify(folder, network, c_front_end_of(network), sounds, few, compiler, bar)
+    figures, answers = image.verify(folder, network, front_end, sounds, few, compiler, bar)
     inputs = matrix(end, normalisation, network.input_fraction, sounds)
     expected = arithmetic.classes(network, inputs.reshape(-1, *network.input_shape))
     return Verification(

@@ -37,6 +37,8 @@ log = logging.getLogger("hybridq")
 
 def evaluate(trained: Trained, settings: DecisionSettings, request: Request) -> StreamEvaluation:
     """Let a network hear what is asked for; without a source the clips of its recipe. Raises UserError."""
+    if request.keep:
+        check_empty(request.keep)
     mine = spotter(trained)
     own = trained.bundle.recipe["data"] if trained.bundle else {}
     source = request.source or own.get("source")
@@ -83,6 +85,12 @@ def graph_behind(trained: Trained) -> Graph | None:
     if trained.name.startswith(PREFIX):
         return graph_of(load_recipe(pretrained_file(trained.name).with_suffix(".yaml")))
     return None
+
+
+def check_empty(folder: Path) -> None:
+    """Raise UserError where the folder of --keep holds files: those of the same names would be lost."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"--keep {folder}: is not empty; name a new folder")
 
 
 def keep(made: Scene, folder: Path) -> None:
