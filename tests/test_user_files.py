@@ -27,10 +27,10 @@ def test_a_picture_is_drawn_anew_over_its_own_alone(name, tmp_path):
         ("stream-eval", "pretrained:best-16k", "--picture", "mine.png"),
         ("compare", "--pareto", "mine.png"),
         ("stream-eval", "pretrained:best-16k", "--data", "synthetic", "--keep", "mine"),
-        ("search", RECIPE, "--out", "mine.yaml"),
+        ("search", RECIPE, "--flash", "60KiB", "--out", "mine.yaml"),
         ("export", "pretrained:best-16k", "--out", "mine"),
     ],
-    ids=lambda words: " ".join(map(str, words[::2])),
+    ids=lambda words: " ".join(map(str, words[:3:2])),
 )
 def test_it_is_said_before_any_work(command, inner, run):
     (inner / "mine").mkdir()

@@ -1,4 +1,4 @@
-"""What a command spends before its work begins: the imports of large packages, made cheaper."""
+"""How Python starts: the imports of large packages, made cheaper, and processes that import what this one would."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ def configured_backend() -> str:
 def spare_imports() -> None:
     """In a process of this package's own: `large_import` leaves out what nobody here calls."""
     _SPARED.update({"sklearn", "jax"} - {configured_backend()})
+
+
+def sealed() -> dict[str, str]:
+    """The environment for a Python process that this one starts: it imports nothing of the current folder.
+
+    That folder may be a stranger's, with a `random.py` in it. What this process can import the other can too, from the
+    same places, but from the current folder only where hybridq itself or the user's PYTHONPATH is there.
+    """
+    here, home = os.getcwd(), str(Path(__file__).resolve().parents[2])
+    named = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    places = [path for path in sys.path if path and (os.path.abspath(path) != here or here in (home, *named))]
+    # As -P does for one process; this one reaches those that it starts in turn.
+    return os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(places)}
 
 
 @contextmanager

@@ -9,13 +9,13 @@ in Keras 2 describes its layers beside the graph; see `model_files.folder_config
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from hybridq.backend.startup import sealed
 from hybridq.errors import UserError
 from hybridq.graph.operators import Graph, Operator
 from hybridq.graph.tflite.reader import read_tflite
@@ -69,10 +69,9 @@ def _undecided(op: Operator) -> Operator:
 
 
 def _convert(path: Path, converted: Path) -> None:
-    # -P: no module of the current folder, which may be the model's own
-    command = [sys.executable, "-P", "-c", CONVERT, str(path), str(converted)]
+    command = [sys.executable, "-c", CONVERT, str(path), str(converted)]
     try:
-        done = subprocess.run(command, env=os.environ | QUIET, capture_output=True, timeout=SECONDS)
+        done = subprocess.run(command, env=sealed() | QUIET, capture_output=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:
         raise UserError(f"{path}: converting it takes more than {SECONDS // 60} minutes") from None
     if done.returncode:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hybridq.backend.startup import sealed
 from hybridq.errors import ENVIRONMENT, UserError
 
 SOURCES = Path(__file__).parent / "c"
@@ -35,7 +36,7 @@ class Compiler:
     def build(self, sources: Sequence[Path], output: Path, flags: Sequence[str] = ()) -> Path:
         """Compile and link the C files to `output`. Raises UserError with the first error of the compiler."""
         command = [*self.command, *_COMMON, f"-I{SOURCES}", f"-I{BOARD}", *flags, *map(str, sources), "-o", str(output)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, env=sealed())  # zig is a Python module
         if done.returncode != 0:
             lines = done.stderr.strip().splitlines() or ["no message"]
             first = next((line for line in lines if "error" in line or "overflowed" in line), lines[-1])

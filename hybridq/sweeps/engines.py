@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
+from hybridq.backend.startup import sealed
 from hybridq.sweeps.events import Died, Event
 from hybridq.sweeps.planning import Job
 from hybridq.sweeps.schedule import Schedule
@@ -114,7 +115,7 @@ class _Worker:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "hybridq.sweeps.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env=sealed(),
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,

@@ -52,7 +52,8 @@ def _cluster(ray: Any, address: str | None, slots: int) -> Any:
     env["HYBRIDQ_THREADS"] = str(threads())  # the same on every machine, and so the same results
     here = {} if address else {"num_cpus": slots, "include_dashboard": False}
     try:
-        ray.init(address=address, runtime_env={"env_vars": env}, log_to_driver=False, logging_level="ERROR", **here)
+        with contextlib.chdir("/"):  # its workers import the modules of the folder that this is called in
+            ray.init(address=address, runtime_env={"env_vars": env}, log_to_driver=False, logging_level="ERROR", **here)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"no Ray cluster at {address}: {str(error).splitlines()[0]}", ENVIRONMENT) from error
     try:

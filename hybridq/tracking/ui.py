@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -11,8 +10,9 @@ import tempfile
 import time
 import urllib.request
 
+from hybridq.backend.startup import sealed
 from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
-from hybridq.tracking.local import ARTIFACTS
+from hybridq.tracking.local import ARTIFACTS, address, sqlite_file
 from hybridq.tracking.store import Store
 
 TRIES = 20
@@ -36,13 +36,21 @@ def serve_ui(store: Store, host: str = "127.0.0.1", port: int = 5000) -> int:
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", host, "--port", str(free)]
     command += root
     # The address may hold a password, and a command line is for all to see.
-    place = {"MLFLOW_BACKEND_STORE_URI": store.uri, "MLFLOW_REGISTRY_STORE_URI": store.uri}
+    database = sqlite_file(store.uri)
+    uri = address(database) if database else store.uri  # by its whole path
+    place = {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_REGISTRY_STORE_URI": uri}
     # SIGTERM as Ctrl-C, or the server would outlive this process; Ctrl-C itself, since background jobs ignore it.
     old = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    with tempfile.TemporaryFile() as output:
+    # In a folder of its own: uvicorn imports modules of the current folder, whatever Python is told.
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryDirectory(prefix="hybridq-") as elsewhere:
         # Its own session: Ctrl-C reaches this process alone, which then ends the server in good order.
         server = subprocess.Popen(
-            command, env=os.environ | QUIET | place, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=elsewhere,
+            env=sealed() | QUIET | place,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             _announce(f"http://{host}:{free}", _page(store), server)
