@@ -137,7 +137,8 @@ def test_how_a_run_ends(store: Store, error: BaseException, status: str, tag: tu
     assert tag[0] not in store.find(run.id).tags
 
 
-def test_sigterm_marks_the_run_and_its_sweep(store: Store) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+def test_a_signal_to_end_marks_the_run_and_its_sweep(store: Store, ending: signal.Signals) -> None:
     code = """
 import sys, time
 from pathlib import Path
@@ -150,10 +151,10 @@ with store.start_run("stopped sweep", params={}, tags={}) as sweep:
 """
     process = child(code, store.root)
     assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(ending)
     process.communicate(timeout=20)
     for name in ("stopped", "stopped sweep"):
-        assert (store.find(name).status, store.find(name).tags["interrupted"]) == ("KILLED", "SIGTERM")
+        assert (store.find(name).status, store.find(name).tags["interrupted"]) == ("KILLED", ending.name)
 
 
 def test_runs_of_a_sweep_and_by_name(store: Store) -> None:

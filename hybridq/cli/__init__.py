@@ -15,6 +15,7 @@ import io
 import logging
 import os
 import sys
+from contextlib import suppress
 from inspect import signature
 from typing import Annotated
 
@@ -83,7 +84,8 @@ def _fail(message: str, code: int, debug: bool) -> None:
         import traceback
 
         traceback.print_exc()
-    print(f"hybridq: {message}", file=sys.stderr)
+    with suppress(OSError):  # its terminal may be closed
+        print(f"hybridq: {message}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 

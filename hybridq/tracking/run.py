@@ -29,19 +29,20 @@ if TYPE_CHECKING:
 DESCRIPTION = "description"
 PARAM_LIMIT, TAG_LIMIT, DIGEST_LIMIT = 6000, 8000, 36  # characters, MLflow's
 PARAMS_AT_ONCE, METRICS_AT_ONCE = 100, 1000  # per log_batch, MLflow's
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)  # the second: the terminal was closed
 LAST_WORD_SECONDS = 2.0  # to say how a run ended, when there is no time to lose
 NOTED_PARAMS = ("data.source", "training.seed", "training.epochs", "target")
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM); unwinds like Ctrl-C."""
+    """The process was asked to end, by a signal of ENDINGS whose name it has; unwinds like Ctrl-C."""
 
 
 class Run:
     """A run being logged, a context manager.
 
     It ends as FINISHED, after everything else of it is in the store; as FAILED (tag `failure` says why); or, on
-    Ctrl-C and SIGTERM, KILLED (`interrupted`). Every request waits for a store that is away (see
+    Ctrl-C, SIGTERM and SIGHUP, KILLED (`interrupted`). Every request waits for a store that is away (see
     `hybridq.tracking.retry`), and sent twice comes to the same: a metric keeps its time, a tag and a file are replaced
     by themselves.
     """
@@ -52,19 +53,20 @@ class Run:
         self._connection = connection
         self._folder = local_folder(artifact_uri)
         self._logged: set[tuple[str, int, float | None]] = set()  # before a resume: key, step and value
-        self._old_handler: Any = None
+        self._handled: list[signal.Signals] = []
 
     def __enter__(self) -> Self:
-        ours = threading.current_thread() is threading.main_thread()
-        if ours and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            self._old_handler = signal.signal(signal.SIGTERM, _terminate)
+        if threading.current_thread() is threading.main_thread():
+            self._handled = [one for one in ENDINGS if signal.getsignal(one) is signal.SIG_DFL]  # else: nohup, say
+            for one in self._handled:
+                signal.signal(one, _terminate)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._old_handler is not None:
-            signal.signal(signal.SIGTERM, self._old_handler)
+        for one in self._handled:
+            signal.signal(one, signal.SIG_DFL)
         self.close(error)
 
     def close(self, error: BaseException | None = None) -> None:
@@ -233,7 +235,7 @@ def _ending(error: BaseException | None) -> tuple[str, dict[str, str]]:
     if error is None:
         return "FINISHED", {}
     if isinstance(error, KeyboardInterrupt):
-        return "KILLED", {"interrupted": "SIGTERM" if isinstance(error, Terminated) else "Ctrl-C"}
+        return "KILLED", {"interrupted": str(error) if isinstance(error, Terminated) else "Ctrl-C"}
     text = str(error).strip() or type(error).__name__
     return "FAILED", {"failure": text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"}
 
@@ -254,4 +256,4 @@ def cut(text: str, limit: int) -> str:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+    raise Terminated(signal.Signals(number).name)

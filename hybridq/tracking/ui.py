@@ -39,8 +39,10 @@ def serve_ui(store: Store, host: str = "127.0.0.1", port: int = 5000) -> int:
     database = sqlite_file(store.uri)
     uri = address(database) if database else store.uri  # by its whole path
     place = {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_REGISTRY_STORE_URI": uri}
-    # SIGTERM as Ctrl-C, or the server would outlive this process; Ctrl-C itself, since background jobs ignore it.
-    old = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    # SIGTERM and SIGHUP as Ctrl-C, or the server would outlive this process; Ctrl-C itself, since background jobs
+    # ignore it.
+    endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    old = {number: signal.signal(number, signal.default_int_handler) for number in endings}
     # In a folder of its own: uvicorn imports modules of the current folder, whatever Python is told.
     with tempfile.TemporaryFile() as output, tempfile.TemporaryDirectory(prefix="hybridq-") as elsewhere:
         # Its own session: Ctrl-C reaches this process alone, which then ends the server in good order.
