@@ -270,6 +270,19 @@ def test_an_address_is_shown_without_its_password(password: str, scheme: str) ->
     assert secret not in redacted(f"postgresql://example.org/runs?user=me&password={secret}")
 
 
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), st.booleans())
+@example("my pass", False)
+@example("x@[::1", False)
+def test_no_message_shows_the_password_of_the_store(password: str, strange_host: bool) -> None:
+    secret, host = f"<<{password}>>", "[::1" if strange_host else "127.0.0.1:9"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"http://ada:{secret}@{host}")
+        message = refused(Path("nowhere"))
+    assert secret not in message
+    assert "<<" not in message
+    assert "ada" not in message
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 3 MiB; needs the right to mount."""

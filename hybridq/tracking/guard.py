@@ -9,7 +9,7 @@ import socket
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from hybridq.backend.startup import large_import
 from hybridq.errors import ENVIRONMENT, UserError
@@ -79,7 +79,13 @@ def reason(error: BaseException) -> str:
 
 
 def redacted(text: str) -> str:
-    """The text without user names and passwords in addresses, fit for a message."""
+    """The text without user names and passwords in addresses, fit for a message.
+
+    Those of `MLFLOW_TRACKING_URI` are known, so they are found whatever they hold, spaces and slashes too.
+    """
+    own = re.match(r"[A-Za-z][\w+.-]*://(.*)@", os.environ.get("MLFLOW_TRACKING_URI", ""), re.DOTALL)
+    for secret in {own[1], unquote(own[1])} - {""} if own else ():
+        text = text.replace(f"{secret}@", "")
     for pattern, harmless in SECRETS:
         text = pattern.sub(harmless, text)
     return text
@@ -109,12 +115,20 @@ def probe(uri: str) -> None:
 
     MLflow tries a server that is away for minutes: right in the middle of a training, wrong at its start.
     """
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # its text has a part of the password
+        shown = redacted(uri)
+        raise UserError(
+            f"MLFLOW_TRACKING_URI={shown}: no address; in a password write # / ? [ ] @ as %23 %2F %3F %5B %5D %40",
+            ENVIRONMENT,
+        ) from None
     scheme = parts.scheme.split("+")[0]
-    if scheme not in PORTS or not parts.hostname or _through_proxy(scheme, parts.hostname):
+    if scheme not in PORTS or not host or _through_proxy(scheme, host):
         return
     try:
-        with socket.create_connection((parts.hostname, parts.port or PORTS[scheme]), PROBE_SECONDS):
+        with socket.create_connection((host, port or PORTS[scheme]), PROBE_SECONDS):
             return
     except (OSError, ValueError) as error:
         raise UserError(f"tracking store {redacted(uri)} is out of reach: {error}", ENVIRONMENT) from None
