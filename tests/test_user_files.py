@@ -20,6 +20,16 @@ def test_a_picture_is_drawn_anew_over_its_own_alone(name, tmp_path):
         check_free("--picture", file)
 
 
+@pytest.mark.parametrize("uri", ["", "sqlite:///runs.db"], ids=["default", "a database"])
+@pytest.mark.parametrize("command", ["compare", "evaluate run", "export run --out image", "ui", "reproduce run"])
+def test_reading_makes_nothing(command, uri, inner, run, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    code, out, err = run(*command.split())
+    assert (code, out) == (2, "")
+    assert "no runs are kept in" in err
+    assert list(inner.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -58,11 +58,11 @@ def table_or_json(command: str, format_: OutputFormat) -> None:
         raise UserError(f"{command} prints --format table or json")
 
 
-def the_store() -> Store:
-    """The tracking store of all commands."""
+def the_store(make: bool = False) -> Store:
+    """The tracking store of all commands; a command that only reads makes none. Raises UserError."""
     from hybridq.tracking import open_store
 
-    return open_store()
+    return open_store(make=make)
 
 
 def print_result(result: Any, format_: OutputFormat) -> None:

@@ -154,7 +154,7 @@ def search_plans(asked: Asked, options: Plans) -> PlansResult:
     request = Request.of(recipe, asked.overrides, asked.out, _limits(options), asked.command)
     who = engine("local", options.workers)
     return plan_search.search_plans(
-        the_store(), request, options.drop, options.best, options.tune_epochs, who, options.workers
+        the_store(make=True), request, options.drop, options.best, options.tune_epochs, who, options.workers
     )
 
 
@@ -167,7 +167,7 @@ def search_trials(asked: Asked, options: Trials) -> TrialsResult:
 
     check_free(asked.out)
     request = Request.of(recipe, asked.overrides, asked.out, _limits(options), asked.command)
-    return search_values(the_store(), request, options.trials, options.epochs)
+    return search_values(the_store(make=True), request, options.trials, options.epochs)
 
 
 def search_networks(asked: Asked, options: Networks) -> HalvingResult:
@@ -188,7 +188,7 @@ def search_networks(asked: Asked, options: Networks) -> HalvingResult:
     check_free(asked.out)
     recipe = load_recipe(asked.recipe or BASE, asked.overrides)
     request = Request(recipe, asked.overrides, limits, asked.out, asked.command)
-    return search_space(the_store(), request, families, options.trials, options.epochs)
+    return search_space(the_store(make=True), request, families, options.trials, options.epochs)
 
 
 def options_of(kind: type[Options], given: Mapping[str, Any]) -> Options:

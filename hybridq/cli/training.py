@@ -51,7 +51,7 @@ def train(
     loaded = _recipe(recipe, data, set_)
     if loaded.variants:
         raise UserError(f"{recipe} has a sweep section of {len(loaded.variants)} runs: use `hybridq sweep {recipe}`")
-    store = the_store()
+    store = the_store(make=True)
     print_comparison(store, [_trained(store, loaded, resume)], OutputFormat.table)
 
 
@@ -106,7 +106,7 @@ def sweep(
         return
     for reason in plan.refused.values():
         print(f"hybridq: {reason}; the other runs go on", file=sys.stderr)
-    store = the_store()
+    store = the_store(make=True)
     left = None if resume else sweeps.unfinished_sweep(store, plan)
     if left:
         print(f"hybridq: sweep {left[:8]} over the same runs is unfinished: --resume goes on with it", file=sys.stderr)

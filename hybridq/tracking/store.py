@@ -25,21 +25,23 @@ EXPERIMENT = "hybridq"
 RECIPE = "recipe"  # the tag with the recipe's name, which the runs of several seeds share
 CREATION = "creation"  # the tag by which a run is found whose creation was not answered
 PAGE = 1000
+NO_RUNS = "no runs are kept in {}: `hybridq train` and `hybridq sweep` log there"
 
 
 def open_store(
     root: Path = Path("mlruns"), *, experiment: str = EXPERIMENT, wait: bool = False, make: bool = True
 ) -> Store:
-    """Open the store at `MLFLOW_TRACKING_URI`, else the one under `root`, made on first use but without `make`.
+    """Open the store at `MLFLOW_TRACKING_URI`, else the one under `root`; where there is none it is made, with `make`.
 
-    Raises UserError, exit status 3, if the folder cannot be made, the database is damaged or nobody answers: at once,
-    or with `wait`, for a process that joins work in progress, after the time in `HYBRIDQ_TRACKING_WAIT`.
+    Raises UserError: exit status 2 where there is none and it is not made; 3 where the folder cannot be made, the
+    database is damaged or nobody answers: at once, or with `wait`, for a process that joins work in progress, after the
+    time in `HYBRIDQ_TRACKING_WAIT`.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         root = root.resolve()
         if not (make or (root / DATABASE).exists()):
-            raise UserError(f"no runs are kept in {root}", ENVIRONMENT)
+            raise UserError(NO_RUNS.format(root))
         return Store(open_local(root, experiment), experiment, root)
     if uri.split(":")[0] == "file" or ("://" not in uri and uri not in ("databricks", "uc")):
         shown = redacted(uri)
@@ -48,6 +50,8 @@ def open_store(
             f"MLFLOW_TRACKING_URI={shown}: MLflow 3 keeps no runs as files; name a database such as {near}", ENVIRONMENT
         )
     database = sqlite_file(uri)
+    if database and not (make or database.exists()):
+        raise UserError(NO_RUNS.format(database))
     if database:
         needed = database if database.exists() else database.parent
         if not os.access(needed, os.R_OK if database.exists() else os.W_OK):
