@@ -1,7 +1,8 @@
 """What reaches a user as a plain message: one exception, hints at what was meant, and interrupts in disguise."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 OK = 0
@@ -9,18 +10,37 @@ RUN_FAILED = 1
 BAD_INPUT = 2
 ENVIRONMENT = 3
 INTERRUPTED = 130
+# What would move the cursor, end the line or turn the text around; and a byte that was not UTF-8, as Python keeps it.
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    """The text on one line, safe for a terminal: control characters and what is not UTF-8 are written as \\n, \\xff.
+
+    Names of files and the words of servers may hold anything; printed raw they could fake a line of ours.
+    """
+    return UNSAFE.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else match[0].encode("unicode_escape").decode()
 
 
 class UserError(Exception):
-    """Something the user can mend: one or two plain lines, and the exit status of the command.
+    """Something the user can mend: a plain line or several, and the exit status of the command.
 
     Exit status: 1 a run failed, 2 bad input (recipe, data, usage), 3 the environment (disk full, folder not
     writable, tracking store out of reach), 130 interrupted.
     """
 
-    def __init__(self, message: str, exit_code: int = BAD_INPUT) -> None:
-        super().__init__(message)
+    def __init__(self, message: str | Sequence[str], exit_code: int = BAD_INPUT) -> None:
+        self.lines = [plain(line) for line in ([message] if isinstance(message, str) else message)]
         self.exit_code = exit_code
+        super().__init__(tuple(self.lines), exit_code)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 class NotWritable(UserError):

@@ -23,7 +23,7 @@ import typer
 
 from hybridq.backend.startup import spare_imports
 from hybridq.cli import data, deployment, results, search, streaming, training
-from hybridq.errors import ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError
+from hybridq.errors import ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError, plain
 
 app = typer.Typer(
     add_completion=False,
@@ -73,10 +73,17 @@ def main() -> None:
         hint = "; the same command with --resume goes on from the last whole epoch" if goes_on else ""
         _fail(f"interrupted{hint}", INTERRUPTED, debug)
     except OSError as error:
-        _fail(f"{error.filename or 'the system'}: {error.strerror or error}", ENVIRONMENT, debug)
+        _fail(plain(f"{error.filename or 'the system'}: {error.strerror or error}"), ENVIRONMENT, debug)
     except Exception as error:
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        _fail(f"unexpected {type(error).__name__}: {text} (--debug shows where)", RUN_FAILED, debug)
+        _fail(f"unexpected {type(error).__name__}: {plain(text)} (--debug shows where)", RUN_FAILED, debug)
+
+
+class _PlainLine(logging.Formatter):
+    """A record as one line that is safe for a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain(record.getMessage())
 
 
 def _fail(message: str, code: int, debug: bool) -> None:
@@ -102,5 +109,6 @@ def _set_up() -> None:
     logging.getLogger().addHandler(logging.NullHandler())
     logger = logging.getLogger("hybridq")
     logger.handlers = [logging.StreamHandler(sys.stderr)]
+    logger.handlers[0].setFormatter(_PlainLine())
     logger.setLevel(logging.INFO)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

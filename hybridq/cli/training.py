@@ -98,7 +98,7 @@ def sweep(
     overrides = overrides_of(data, set_)
     plan = sweeps.plan(*sweeps.read_recipes(_recipe_files(recipes), overrides, _seeds(seeds)))
     if not plan.jobs:
-        raise UserError("\n".join(list(plan.refused.values())[:2]))
+        raise UserError([line for reason in plan.refused.values() for line in reason.split("\n")][:2])
     if dry_run:
         from hybridq.sweeps.estimate import forecast
 

@@ -100,7 +100,8 @@ def _built(compiler: toolchain.Compiler, folder: Path, elf: Path, network: Integ
     except UserError as error:
         if "overflowed" not in str(error):
             raise
-        raise UserError(f"{error}\n{advice(network, plan(network), 'FLASH' in str(error))}", RUN_FAILED) from None
+        what = advice(network, plan(network), "FLASH" in str(error))
+        raise UserError((*error.lines, what), RUN_FAILED) from None
 
 
 # ------------------------------------------------------------------------------------------------- figures

@@ -58,6 +58,7 @@ VERSIONS = (
 # Our own, for what has no image (`profiler.packed` has the figures of what has one): inputs and outputs are part of the
 # arena; a convolution never writes over its input.
 PACKED = Accounting((0, 0), False, True, True, False, False, 0, 0, True, 11, 0, 15, in_place=False, own=True)
+RELEASED = {False: 10, True: 4}  # the last major versions of X-CUBE-AI and, True, of Core
 NEWEST = replace(VERSIONS[-1], version=(2, 2))
 
 
@@ -76,7 +77,8 @@ def accounting(name: str = NAME) -> Accounting:
     if kind != NAME or rules is None or mode not in ("", "time"):
         known = ", ".join(f"{NAME}:{row.version[0]}.{row.version[1]}" for row in VERSIONS)
         raise UserError(
-            f"'{name}' is not an accounting; known are {OWN}, {NAME} (the newest), {known} and versions between them"
+            f"'{name}' is not an accounting; known are {OWN}, {NAME} (the newest), {known}, those between, and "
+            f"later ones to {RELEASED[False]} and, of Core, {RELEASED[True]}"
         )
     # Optimised for time, the tool neither overlaps nor merges.
     return replace(rules, in_place=False, merges_pools=False) if mode == "time" else rules
@@ -87,5 +89,8 @@ def _version(number: str) -> Accounting | None:
     if not (major.isdecimal() and (minor or "0").isdecimal()):
         return None
     version = int(major), int(minor or 0)
-    rows = [row for row in VERSIONS if row.core == (version[0] < VERSIONS[0].version[0]) and row.version <= version]
+    core = version[0] < VERSIONS[0].version[0]
+    if version[0] > RELEASED[core]:
+        return None
+    rows = [row for row in VERSIONS if row.core == core and row.version <= version]
     return replace(rows[-1], version=version) if rows else None

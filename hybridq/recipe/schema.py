@@ -22,7 +22,7 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, SerializeAsAny, ValidationInfo, field_validator
 
-from hybridq.errors import UserError
+from hybridq.errors import UserError, plain
 from hybridq.models.config import NetworkConfig, ReferenceConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import accounting, targets
@@ -129,7 +129,7 @@ class Recipe(Section):
     @field_validator("name")
     @classmethod
     def _is_a_name(cls, name: str) -> str:
-        if not re.fullmatch(r"\w[^/\\\x00-\x1f]{0,99}", name):
+        if not re.fullmatch(r"\w[^/\\]{0,99}", name) or plain(name) != name:
             raise fault(f"must start with a letter or digit and have no slash (is {shown(name)})")
         return name
 

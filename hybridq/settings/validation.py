@@ -35,7 +35,7 @@ def refuse(faults: Iterable[Fault]) -> None:
     every = list(faults)
     deepest = [f for f in every if not any(f is not g and g.key[: len(f.key)] == f.key != g.key for g in every)]
     if deepest:
-        raise UserError("\n".join(str(f) for f in deepest[:2]))
+        raise UserError([str(f) for f in deepest[:2]])
 
 
 def check(model: type[Model], data: Any, tree: Node, known: Sequence[Key], at: Key = ()) -> Model | list[Fault]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from hybridq.errors import plain
 from hybridq.settings.section import Range, Section
 from hybridq.settings.tree import shown
 from hybridq.settings.validation import fault
@@ -73,7 +74,7 @@ class DataSettings(Section):
         for word in value:
             if not isinstance(word, str):
                 raise fault(f"a word must be text (is {shown(word)}); put it in quotes")
-            if not word or word.startswith(("_", ".")) or "/" in word or "\\" in word or "\0" in word:
+            if not word or word.startswith(("_", ".")) or "/" in word or "\\" in word or plain(word) != word:
                 raise fault(f"{shown(word)} is not a word: words are names of folders")
         twice = [word for word in value if value.count(word) > 1]
         if twice:

@@ -268,7 +268,7 @@ def _unpack(part: Path, folder: Path, progress: bool) -> None:
 
 
 def _no_use(url: str, reason: str) -> UserError:
-    return UserError(f"cannot download {url}: {reason};\n{INSTEAD}", ENVIRONMENT)
+    return UserError((f"cannot download {url}: {reason};", INSTEAD), ENVIRONMENT)
 
 
 def _size(part: Path) -> int:
