@@ -1,6 +1,7 @@
 """What reaches a user as a plain message: one exception, hints at what was meant, and interrupts in disguise."""
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -47,7 +48,21 @@ class NotWritable(UserError):
     """A file or folder could not be written: read-only, or the disk is full."""
 
     def __init__(self, where: object, error: OSError) -> None:
-        super().__init__(f"cannot write {where}: {error.strerror or error}", ENVIRONMENT)
+        why = "the disk is full" if disk_is_full(error) else error.strerror or error
+        super().__init__(f"cannot write {where}: {why}", ENVIRONMENT)
+
+
+def plain_os_error(error: OSError) -> str:
+    """An error of the system that nobody foresaw, as a line: the file where it is known, and what is wrong."""
+    return plain(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether something could not be written for want of room; HDF5 and NumPy say so in their text alone."""
+    text = str(error)
+    return (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or (
+        "No space left on device" in text or re.search(r"\d+ requested and \d+ written", text) is not None
+    )
 
 
 def nearest(word: str, choices: Iterable[str], count: int = 1, likeness: float = 0.0) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from hybridq.errors import NotWritable
+from hybridq.errors import NotWritable, UserError, disk_is_full
 
 
 def cache_root() -> Path:
@@ -46,6 +47,20 @@ def locked(file: Path, wait: Callable[[], None] = lambda: None) -> Iterator[None
             finally:
                 file.unlink(missing_ok=True)
             return
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder that is there for as long as it is needed. Raises NotWritable where the disk of such folders is full."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="hybridq-") as folder:
+            yield Path(folder)
+    except UserError:  # it says already which disk
+        raise
+    except Exception as error:  # HDF5 has errors of other kinds when it closes its file
+        if not disk_is_full(error):
+            raise
+        raise NotWritable(tempfile.gettempdir(), OSError(str(error))) from error
 
 
 def _opened(file: Path) -> IO[str]:

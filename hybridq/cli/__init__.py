@@ -23,7 +23,7 @@ import typer
 
 from hybridq.backend.startup import spare_imports
 from hybridq.cli import data, deployment, results, search, streaming, training
-from hybridq.errors import ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError, plain
+from hybridq.errors import ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError, plain, plain_os_error
 
 app = typer.Typer(
     add_completion=False,
@@ -73,7 +73,7 @@ def main() -> None:
         hint = "; the same command with --resume goes on from the last whole epoch" if goes_on else ""
         _fail(f"interrupted{hint}", INTERRUPTED, debug)
     except OSError as error:
-        _fail(plain(f"{error.filename or 'the system'}: {error.strerror or error}"), ENVIRONMENT, debug)
+        _fail(plain_os_error(error), ENVIRONMENT, debug)
     except Exception as error:
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
         _fail(f"unexpected {type(error).__name__}: {plain(text)} (--debug shows where)", RUN_FAILED, debug)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from hybridq.backend.startup import sealed
 from hybridq.errors import UserError
 from hybridq.graph.operators import Graph, Operator
 from hybridq.graph.tflite.reader import read_tflite
+from hybridq.paths import scratch
 from hybridq.precision import LayerPrecision
 
 MODEL_FILE = "saved_model.pb"
@@ -50,8 +50,8 @@ def read_saved_model(path: Path) -> Graph:
     """
     if not (path / MODEL_FILE).is_file():
         raise UserError(f"cannot read {path}: a folder without {MODEL_FILE} is no model")
-    with tempfile.TemporaryDirectory() as folder:
-        converted = Path(folder) / f"{path.resolve().name}.tflite"
+    with scratch() as folder:
+        converted = folder / f"{path.resolve().name}.tflite"
         _convert(path, converted)
         try:
             graph = read_tflite(converted)

@@ -7,7 +7,6 @@ input of it, and of that the integer network's logits, to the last bit.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from hybridq.integer import arithmetic
 from hybridq.integer.artefact import digest
 from hybridq.integer.network import Dense, IntegerNetwork
 from hybridq.integer.online import is_online, on_device
+from hybridq.paths import scratch
 
 MARKED = ("-DHQ_MARK=board_mark", "-include", "board.h")
 LARGEST = 3  # layers named where something does not fit
@@ -54,9 +54,9 @@ def verify(
     device = on_device(network)
     online = is_online(network)
     chosen = toolchain.a_cortex_m4_compiler(compiler)
-    with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
-        elf = _built(chosen, folder, Path(place) / "image.elf", device)
-        layers = _counted(machines.image(chosen, folder, Path(place) / "marked.elf", MARKED), device)
+    with scratch() as place:
+        elf = _built(chosen, folder, place / "image.elf", device)
+        layers = _counted(machines.image(chosen, folder, place / "marked.elf", MARKED), device)
         column, classify = _instructions(elf, front_end.hop, sum(one.instructions for one in layers) if online else 0)
         flash, ram = _flash(elf, front_end), _ram(elf, front_end)
         host, board = machines.Host(folder / SOURCES), machines.CortexM4(elf)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridq.integer.artefact import NETWORK, save_network
+from hybridq.paths import scratch
 from hybridq.profiler import Profile, profile
 from hybridq.results import pictures
 from hybridq.runs.load_network import NETWORK_DIGEST, Trained, with_integers
@@ -140,8 +140,8 @@ def log_trial(run: Run, data: Dataset, model: keras.Model, history: History, cos
 @contextmanager
 def bundled(recipe: Recipe, data: Dataset, model: keras.Model) -> Iterator[Bundle]:
     """The trained network as a folder, for as long as it takes to log it."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
+    with scratch() as place:
+        folder = place / "model"
         yield save_bundle(
             folder, model, data.labels, data.front_end, data.normalisation, recipe.resolved(), data.unknown_words
         )

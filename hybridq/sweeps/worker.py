@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.backend.startup import spare_imports
-from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
+from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError, plain_os_error
 from hybridq.sweeps.events import EpochDone, Event, Failed, Finished, LogLine, Progress, Ready
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def perform(task: Task, recipe: Recipe, store: Store, tell: Tell, stopper: Early
         tell(Finished(task.job, run, store.find(run).metrics.get("test accuracy %"), laboratory.done))
     except UserError as error:
         tell(Failed(task.job, str(error), error.exit_code))
+    except OSError as error:  # a disk, or a file that was there: for the next run it is no better
+        tell(Failed(task.job, plain_os_error(error), ENVIRONMENT))
     except Exception as error:
         logging.getLogger("hybridq").debug("unexpected", exc_info=error)
         text = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -6,17 +6,16 @@ import json
 import os
 import shutil
 import signal
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
+from hybridq.paths import scratch
 from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 from hybridq.tracking.metrics import mlflow_name
 from hybridq.tracking.owner import owner_tags
@@ -125,15 +124,15 @@ class Run:
 
     def figure(self, fig: Figure, name: str) -> None:
         """Keep a picture as `pictures/<name>.png`."""
-        with _scratch() as scratch:
-            path = scratch / f"{name}.png"
+        with scratch() as folder:
+            path = folder / f"{name}.png"
             fig.savefig(path)
             self.artifact(path, "pictures")
 
     def text(self, name: str, data: str) -> None:
         """Keep a text as the artifact `name`, which may have folders in it."""
-        with _scratch() as scratch:
-            path = scratch / Path(name).name
+        with scratch() as folder:
+            path = folder / Path(name).name
             path.write_text(data, encoding="utf-8")
             self.artifact(path, None if Path(name).parent == Path() else Path(name).parent.as_posix())
 
@@ -207,16 +206,6 @@ def local_folder(artifact_uri: str) -> Path | None:
     if artifact_uri.startswith("file:"):
         return Path(unquote(urlsplit(artifact_uri).path))
     return Path(artifact_uri) if artifact_uri.startswith("/") else None
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder for files on their way into the store; raises NotWritable where the disk of such folders is full."""
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder)
-    except OSError as error:
-        raise NotWritable(tempfile.gettempdir(), error) from error
 
 
 def _copy_whole(source: Path, target: Path) -> None:
