@@ -1,6 +1,7 @@
 """Sound files and folders of them, for tests."""
 
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ def tone(samples: int = RATE, rate: int = RATE, hz: float = 440.0, level: float 
 
 def write(path: Path, wave: np.ndarray | None = None, rate: int = RATE, **kind: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, tone() if wave is None else wave, rate, **kind)
+    soundfile.write(os.fsencode(path), tone() if wave is None else wave, rate, **kind)
     return path
 
 

@@ -232,7 +232,7 @@ def test_auto_takes_the_words_with_most_training_clips(
     ("words", "reason"),
     [
         (["yes", "maybe"], "no folder for the word 'maybe'; words with training clips: no, yes"),
-        (["yes", "blank"], "the folder of the word 'blank' is empty"),
+        (["yes", "blank"], "the folder of the word 'blank' holds no recording"),
         (["yes", "tested"], "the word 'tested' has no training clips"),
         (["yes", "yes"], "two or more different words"),
         (["yes"], "two or more different words"),
@@ -272,7 +272,7 @@ def test_check_finds_what_is_wrong(folder: Path, cache: Path) -> None:
         f"fault: the same recording is in training and test: {no}, {yes}1.wav",
         f"fault: the same recording is given as no and yes: {no}, {yes}1.wav",
         "note: named by the lists but not there, passed over (1 file): no/gone_nohash_0.wav",
-        "note: the word folder 'blank' is empty, passed over",
+        "note: the word folder 'blank' holds no recording, passed over",
         "note: no validation clips (testing_list.txt, validation by speaker hash)",
         f"note: 2 channels mixed to one (1 file): no/{third}_nohash_1.wav",
         f"note: longer than 1 s, its centre taken (1 file): no/{third}_nohash_2.wav",

@@ -128,7 +128,10 @@ def test_eight_kilohertz_stereo_and_short_clips_are_taken(run, folder):
 
 @pytest.mark.parametrize(
     ("damage", "message"),
-    [("empty folder", "the folder of the word 'maybe' is empty"), ("no folder", "no folder for the word 'maybe'")],
+    [
+        ("empty folder", "the folder of the word 'maybe' holds no recording"),
+        ("no folder", "no folder for the word 'maybe'"),
+    ],
 )
 def test_a_word_that_cannot_be_trained_is_named(run, folder, damage, message):
     if damage == "empty folder":

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from hybridq.errors import BAD_INPUT, ENVIRONMENT, NotWritable, UserError
 from hybridq.speech.audio import espeak, synthetic
 from hybridq.speech.audio.acoustics import RATE, coloured_noise, convolved, room, trimmed
-from hybridq.speech.audio.clips import LISTS, NOISE_FOLDER, STANDARD_WORDS, open_folder
+from hybridq.speech.audio.clips import STANDARD_WORDS, open_folder
+from hybridq.speech.audio.contents import LISTS, NOISE_FOLDER
 from hybridq.speech.audio.espeak import Espeak, Utterance
 from hybridq.speech.audio.synthetic import make_synthetic
 from hybridq.speech.audio.voices import VARIANTS, cast

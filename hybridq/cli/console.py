@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from hybridq.errors import plain
 from hybridq.speech.audio import SILENCE, SPLITS, AudioSet, info
 from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 from hybridq.speech.decision import FALSE_ACCEPTS, FALSE_REJECTS, WRONG
@@ -35,9 +36,9 @@ def show(result: Tabular) -> None:
 
 
 def console() -> Console:
-    """Standard output, 100 columns where it is no terminal."""
-    out = Console()
-    return out if out.is_terminal else Console(width=WIDTH)
+    """Standard output, 100 columns where it is no terminal; a name in brackets is printed as it is."""
+    out = Console(markup=False, emoji=False)
+    return out if out.is_terminal else Console(width=WIDTH, markup=False, emoji=False)
 
 
 def measurement_table(measurement: Measurement, name: str, split: str) -> None:
@@ -103,7 +104,7 @@ def data_table(audio: AudioSet) -> None:
     """Print the clips of each word in each split."""
     out = console()
     label = f" ({SYNTHETIC_WARNING})" if audio.synthetic else ""
-    out.print(f"{audio.name}{label}: {audio.root}", highlight=False, soft_wrap=True)
+    out.print(f"{audio.name}{label}: {plain(str(audio.root))}", highlight=False, soft_wrap=True)
     out.print(f"splits: {audio.split_rule}; digest {audio.digest[:16]}", highlight=False)
     table = Table("word", *SPLITS, "speakers", box=SIMPLE_HEAD, pad_edge=False)
     for row in info(audio):

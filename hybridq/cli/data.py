@@ -37,7 +37,7 @@ def check_(data: Data = "synthetic") -> None:
     """Read every clip and print what is wrong with the data set."""
     from hybridq.speech.audio import check, open_source
 
-    audio = open_source(source_of(data) or "synthetic")
+    audio = open_source(source_of(data) or "synthetic", checking=True)
     findings = check(audio)
     for finding in findings:
         print(finding)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,12 +36,11 @@ TableOrJson = Annotated[OutputFormat, typer.Option("--format", help="table or js
 
 
 def source_of(data: str | None) -> str | None:
-    """The source that --data names, a folder by its whole path."""
+    """The source that --data names, a folder by its whole path. Raises UserError where a folder's is not UTF-8."""
+    from hybridq.speech.audio.contents import folder_of
     from hybridq.speech.settings import SOURCES
 
-    if data is None or data in SOURCES:
-        return data
-    return str(Path(data).expanduser().absolute())
+    return data if data is None or data in SOURCES else str(folder_of(data))
 
 
 def overrides_of(data: str | None, settings: list[str] | None) -> list[str]:

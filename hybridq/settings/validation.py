@@ -115,6 +115,7 @@ _WANTED = {  # pydantic's type of error -> what the value must be
     "finite_number": "a finite number",
     "bool_type": "true or false",
     "string_type": "text",
+    "string_unicode": "text in UTF-8, also the folders in it",
     "tuple_type": "a list",
     "list_type": "a list",
     "dict_type": "a mapping, 'key: value' on each line",

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from hybridq.errors import plain
 from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 from hybridq.sweeps.events import Died, EpochDone, Event, Failed, Finished, LogLine, Ready
 from hybridq.sweeps.schedule import Entry, Schedule, State
@@ -24,7 +25,7 @@ class Board:
 
     def __init__(self, schedule: Schedule, slots: int = 1, console: Console | None = None) -> None:
         self.schedule, self.slots = schedule, slots
-        self.console = console or Console(stderr=True)
+        self.console = console or Console(stderr=True, markup=False, emoji=False)
         self._live = Live(get_renderable=self._table, console=self.console, refresh_per_second=2, redirect_stdout=False)
         self._log = _ToBoard(self)
 
@@ -58,7 +59,7 @@ class Board:
                     f"validation {event.validation_accuracy:.1f} %, about {left:.1f} min left"
                 )
             case LogLine(text=text, level=level):
-                self.say(text, "yellow" if level >= logging.WARNING else "")
+                self.say(plain(text), "yellow" if level >= logging.WARNING else "")
             case Finished(accuracy=accuracy) if not self.console.is_terminal and accuracy is not None:
                 self.say(f"{name}: {accuracy:.1f} % of the test clips")
             case Failed(reason=reason):
@@ -123,7 +124,7 @@ class _ToBoard(logging.Handler):
         self.board = board
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.board.say(record.getMessage(), "yellow" if record.levelno >= logging.WARNING else "")
+        self.board.say(plain(record.getMessage()), "yellow" if record.levelno >= logging.WARNING else "")
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:

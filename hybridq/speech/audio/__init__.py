@@ -1,7 +1,8 @@
 """Recordings of spoken words: where they come from, which split each is in, and how one is read.
 
 archive.py    downloads an archive; unpack.py: unpacks it; progress.py: a bar meanwhile
-clips.py      a folder, its clips and their splits; digests.py: the content of its files
+contents.py   what lies in a folder, and what of it is left out; digests.py: the content of its files
+clips.py      a folder's clips and their splits
 reading.py    a file as samples
 negatives.py  which clips are heard in each split; silence.py: those of no word
 synthetic.py  words from synthetic voices: voices.py who speaks, acoustics.py through what; everyday.py: words for the
@@ -58,26 +59,32 @@ __all__ = [
 
 
 def open_source(
-    source: str, *, voices: int = 240, negatives: bool = False, cache: Path | None = None, progress: bool = True
+    source: str,
+    *,
+    voices: int = 240,
+    negatives: bool = False,
+    cache: Path | None = None,
+    progress: bool = True,
+    checking: bool = False,
 ) -> AudioSet:
     """Open a data set by its source: "synthetic", "v0.01", "v0.02", or a folder in Speech Commands layout.
 
     The first three are made or downloaded into `cache` (`cache_root()` by default) once, and reused; `voices`
     is for the synthetic ones. `negatives`: with what the classes silence and unknown need besides, the official test
-    clips of an archive, and other words from the synthetic voices. Raises UserError.
+    clips of an archive, and other words from the synthetic voices. `checking` as for `open_folder`. Raises UserError.
     """
     cache = cache or cache_root()
     if source == "synthetic":
         from hybridq.speech.audio.synthetic import make_synthetic, spoken
 
         root = make_synthetic(cache, voices, words=spoken(negatives), progress=progress)
-        return open_folder(root, cache, name="synthetic voices", synthetic=True, progress=progress)
+        return open_folder(root, cache, name="synthetic voices", synthetic=True, progress=progress, checking=checking)
     if source in ARCHIVES:
         root = download(source, cache, progress=progress)
         if negatives and source in TEST_SETS:
             download_test_set(source, cache, progress=progress)
-        return open_folder(root, cache, name=f"Speech Commands {source}", progress=progress)
-    return open_folder(Path(source), cache, progress=progress)
+        return open_folder(root, cache, name=f"Speech Commands {source}", progress=progress, checking=checking)
+    return open_folder(Path(source), cache, progress=progress, checking=checking)
 
 
 def is_here(source: str, *, voices: int = 240, negatives: bool = False, cache: Path | None = None) -> bool:

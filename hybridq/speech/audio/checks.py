@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from hybridq.errors import UserError
-from hybridq.speech.audio.clips import SPLITS, AudioSet, Clip
+from hybridq.errors import UserError, plain
+from hybridq.speech.audio.clips import SILENCE, SPLITS, AudioSet, Clip
 from hybridq.speech.audio.progress import bar
-from hybridq.speech.audio.reading import decode
+from hybridq.speech.audio.reading import survey
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Finding:
     """Something to know about a data set.
 
     A "fault" makes figures wrong or stops a run; a "note" is dealt with by hybridq, as `what` says. `files`
-    are the paths concerned, relative to the data set's root, sorted.
+    are the paths concerned, relative to the data set's root, sorted; they may hold anything, printed they do not.
     """
 
     severity: Literal["fault", "note"]
@@ -44,7 +42,7 @@ class Finding:
     def __str__(self) -> str:
         """One line, with at most three of the files."""
         shown = ", ".join(self.files[:3]) + (f" and {len(self.files) - 3} more" if len(self.files) > 3 else "")
-        return f"{self.severity}: {self.what}" + (f": {shown}" if shown else "")
+        return plain(f"{self.severity}: {self.what}" + (f": {shown}" if shown else ""))
 
 
 def info(audio: AudioSet) -> list[WordCount]:
@@ -58,30 +56,32 @@ def check(audio: AudioSet, sample_rate: int = 16000, seconds: float = 1.0, *, pr
 
     A clip is expected to be of `sample_rate` Hz, mono, `seconds` long; one that is not is only noted.
     """
-    clips = {clip.path for clip in (*audio.clips, *audio.official)}
+    clips = {clip.path: clip.word for clip in (*audio.clips, *audio.official)}
     files = sorted([*clips, *audio.noise])
-    unreadable: list[Finding] = []
+    faults = [Finding("fault", f"{audio.root / one.path}: {one.why}") for one in audio.left_out]
     noted: dict[str, list[str]] = defaultdict(list)
     with bar("checking the clips", len(files), show=progress) as done:
         for count, path in enumerate(files, 1):
+            done(count)
             try:
-                recording = decode(audio.file(path))
+                sound = survey(audio.file(path))
             except UserError as error:
-                unreadable.append(Finding("fault", str(error)))
+                faults.append(Finding("fault", str(error)))
                 continue
-            name, length = path.as_posix(), len(recording.samples) / recording.rate
-            if recording.rate != sample_rate:
-                noted[f"resampled from {recording.rate} to {sample_rate} Hz"].append(name)
-            if recording.samples.shape[1] > 1:
-                noted[f"{recording.samples.shape[1]} channels mixed to one"].append(name)
-            if np.abs(recording.samples).max() > 1:
+            name, length = path.as_posix(), sound.length / sound.rate
+            if sound.rate != sample_rate:
+                noted[f"resampled from {sound.rate} to {sample_rate} Hz"].append(name)
+            if sound.channels > 1:
+                noted[f"{sound.channels} channels mixed to one"].append(name)
+            if sound.peak > 1:
                 noted["samples beyond -1 to 1 clipped"].append(name)
+            if sound.constant and clips.get(path) != SILENCE:
+                noted["nothing to hear, one value throughout"].append(name)
             if path in clips and length != seconds:
                 kind = "shorter than {} s, padded" if length < seconds else "longer than {} s, its centre taken"
                 noted[kind.format(f"{seconds:g}")].append(name)
-            done(count)
     notes = [_note(what, names) for what, names in sorted(noted.items())]
-    return [*unreadable, *_split_faults(audio), *_list_notes(audio), *notes]
+    return [*faults, *_split_faults(audio), *_name_notes(audio), *notes]
 
 
 def _split_faults(audio: AudioSet) -> list[Finding]:
@@ -104,11 +104,18 @@ def _split_faults(audio: AudioSet) -> list[Finding]:
     return findings
 
 
-def _list_notes(audio: AudioSet) -> list[Finding]:
+def _name_notes(audio: AudioSet) -> list[Finding]:
+    """What lists, folders and names leave open."""
     findings = []
     if audio.missing:
         findings.append(_note("named by the lists but not there, passed over", audio.missing))
-    findings += [Finding("note", f"the word folder '{word}' is empty, passed over") for word in audio.empty]
+    findings += [Finding("note", f"the word folder '{word}' holds no recording, passed over") for word in audio.empty]
+    if audio.others:
+        findings.append(_note("no recording by its name, passed over", audio.others))
+    unnamed = _paths(clip for clip in audio.clips if "_nohash_" not in clip.path.name)
+    if unnamed:
+        what = "no _nohash_ behind the speaker's name: each name counts as a speaker, so splits may share one"
+        findings.append(_note(what, unnamed))
     unused = [split for split in SPLITS if not audio.words(split)]
     findings += [Finding("note", f"no {split} clips ({audio.split_rule})") for split in unused]
     return findings

@@ -11,18 +11,16 @@ import logging
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hybridq.errors import UserError
+from hybridq.errors import UserError, plain
+from hybridq.speech.audio.contents import LISTS, LeftOut, bare, contents, folder_of
 from hybridq.speech.audio.digests import file_digests
-from hybridq.speech.audio.reading import is_audio
 
 SPLITS = ("training", "validation", "test")
-LISTS = {"test": "testing_list.txt", "validation": "validation_list.txt"}
-NOISE_FOLDER = "_background_noise_"
 OFFICIAL_FOLDER = "official_test_v2"
 SILENCE, UNKNOWN = NEGATIVES = ("_silence_", "_unknown_")  # the classes that are no command
 
@@ -59,10 +57,13 @@ class AudioSet:
 
     `noise` are the background recordings (paths relative to `root`); `digest` covers the content, names and
     splits of all clips and the noise, so equal digests mean the same data wherever it lies; `split_rule` says
-    in words what decided the splits. `empty` are word folders without a recording, `missing` are entries of
-    the lists without a file. `official` are the official test clips of silence (their word is SILENCE) and of words
-    that are no command (their word is what is said, "" where the file's name does not tell); they have a digest of
-    their own, for most networks never hear them.
+    in words what decided the splits. `official` are the official test clips of silence (their word is SILENCE)
+    and of words that are no command (their word is what is said, "" where the file's name does not tell); they
+    have a digest of their own, for most networks never hear them.
+
+    `empty` are word folders without a recording, `missing` are entries of the lists without a file, `left_out` is
+    what looks like a clip and cannot be taken as one, `others` what lies in word folders besides (a folder's path
+    ends with "/").
     """
 
     name: str
@@ -74,6 +75,8 @@ class AudioSet:
     split_rule: str
     empty: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    others: tuple[str, ...] = ()
     official: tuple[Clip, ...] = ()
     official_digest: str = ""
 
@@ -113,7 +116,13 @@ def speaker_split(name: str, validation: float = 10, testing: float = 10) -> str
 
 
 def open_folder(
-    root: Path, cache: Path, *, name: str | None = None, synthetic: bool = False, progress: bool = True
+    root: Path,
+    cache: Path,
+    *,
+    name: str | None = None,
+    synthetic: bool = False,
+    progress: bool = True,
+    checking: bool = False,
 ) -> AudioSet:
     """Open a folder in Speech Commands layout; its name is the folder's unless given.
 
@@ -121,42 +130,58 @@ def open_folder(
     it decides its own split, and the dataset's rule on the speaker the other. Where none is, the rule decides
     both. A list entry names a clip whatever the suffix of either.
 
-    Raises UserError when there is no such folder or no clip in it.
+    How much there is that looks like a clip and cannot be taken as one is logged. `checking`, to have a folder
+    looked at: nothing is logged, and lists and folders that cannot be read are in `left_out` as well.
+
+    Raises UserError when there is no such folder or no clip in it, and unless `checking` for such a list or folder.
     """
-    root = root.expanduser().absolute()
-    if not root.is_dir():
-        what = "a file, not a folder" if root.exists() else "no such folder"
-        raise UserError(f"{root}: {what}. A data folder holds {LAYOUT}; {OTHER_SOURCES}")
+    root = folder_of(root)
     try:
-        words, noise, empty = _scan(root)
-        official = {path: stat for name in NEGATIVES for path, stat in _recordings(root, f"{OFFICIAL_FOLDER}/{name}")}
-        lists = {split: entries for split, file in LISTS.items() if (entries := _read_list(root / file)) is not None}
+        if not root.is_dir():
+            what = "a file, not a folder" if root.exists() else "no such folder"
+            raise UserError(f"{root}: {what}. A data folder holds {LAYOUT}; {OTHER_SOURCES}")
+        there = contents(root, [f"{OFFICIAL_FOLDER}/{name}" for name in NEGATIVES])
     except OSError as error:
-        raise UserError(f"{error.filename or root}: cannot be read: {error.strerror or error}") from error
-    if not words:
-        raise UserError(f"{root}: no recordings found. A data folder holds {LAYOUT}; {OTHER_SOURCES}")
+        raise UserError(f"{root}: cannot be read: {error.strerror or error}") from error
+    if there.unreadable and not checking:
+        raise UserError(f"{root / there.unreadable[0].path}: {there.unreadable[0].why}")
+    words, noise, official, lists = there.words, there.noise, there.official, there.lists
+    left_out = sorted([*there.left_out, *there.unreadable], key=lambda one: one.path)
+    if not words and not (checking and left_out):
+        what = f"no recordings found; {_told(left_out)}" if left_out else "no recordings found"
+        raise UserError(f"{root}: {what}. A data folder holds {LAYOUT}; {OTHER_SOURCES}")
+    if left_out and not checking:
+        logger.warning("%s: %s", root, _told(left_out))
     digests = file_digests(root, {**words, **noise, **official}, cache, progress=progress)
     clips = []
     for path in sorted(words):
         word = path.partition("/")[0]
         clips.append(Clip(Path(path), word, speaker_of(path), _split(path, lists), digests[path]))
-    present = {_bare(path) for path in words}
+    present = {bare(path) for path in (*words, *(one.path for one in left_out))}
     missing = sorted(entry for entries in lists.values() for key, entry in entries.items() if key not in present)
     lines = [f"{clip.path}\0{clip.split}\0{clip.digest}\n" for clip in clips]
     lines += [f"{path}\0noise\0{digests[path]}\n" for path in sorted(noise)]
     return AudioSet(
-        name=name or root.resolve().name,
+        name=name or plain(root.resolve().name),
         root=root,
         clips=tuple(clips),
         noise=tuple(Path(path) for path in sorted(noise)),
         synthetic=synthetic,
         digest=_whole(lines),
         split_rule=_rule_in_words(lists.keys()),
-        empty=tuple(empty),
+        empty=tuple(there.empty),
         missing=tuple(missing),
+        left_out=tuple(left_out),
+        others=tuple(there.others),
         official=tuple(_official(path, digests[path]) for path in sorted(official)),
         official_digest=_whole(f"{path}\0{digests[path]}\n" for path in sorted(official)),
     )
+
+
+def _told(left_out: Sequence[LeftOut]) -> str:
+    """What is left out of a data set, in a line."""
+    files = "1 file or folder" if len(left_out) == 1 else f"{len(left_out)} files or folders, such as"
+    return f"left out: {files} {left_out[0].path} ({left_out[0].why}); `hybridq data check` names each"
 
 
 def choose_words(audio: AudioSet, words: Literal["auto"] | Sequence[str]) -> list[str]:
@@ -211,45 +236,8 @@ def _why_not(audio: AudioSet, word: str) -> str:
     if word in audio.words():
         return f"the word '{word}' has no training clips"
     if word in audio.empty:
-        return f"the folder of the word '{word}' is empty"
+        return f"the folder of the word '{word}' holds no recording"
     return f"no folder for the word '{word}'"
-
-
-Files = dict[str, os.stat_result]  # by path relative to the root, parts joined by "/"
-
-
-def _scan(root: Path) -> tuple[Files, Files, list[str]]:
-    """Recordings in word folders, in the noise folder, and the names of word folders that hold nothing.
-
-    A folder whose name begins with "_" or "." is no word, nor is one that holds folders but no recording.
-    """
-    clips: Files = {}
-    noise: Files = {}
-    empty = []
-    with os.scandir(root) as folders:
-        for folder in folders:
-            is_noise = folder.name == NOISE_FOLDER
-            if (folder.name[0] in "_." and not is_noise) or not folder.is_dir():
-                continue
-            recordings: Files = {}
-            has_folders = False
-            with os.scandir(folder.path) as files:
-                for file in files:
-                    if is_audio(file.name) and file.is_file():
-                        recordings[f"{folder.name}/{file.name}"] = file.stat()
-                    elif file.is_dir():
-                        has_folders = True
-            (noise if is_noise else clips).update(recordings)
-            if not recordings and not has_folders and not is_noise:
-                empty.append(folder.name)
-    return clips, noise, sorted(empty)
-
-
-def _recordings(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """The recordings in a folder of the root, if it is there."""
-    if (root / folder).is_dir():
-        with os.scandir(root / folder) as files:
-            yield from ((f"{folder}/{f.name}", f.stat()) for f in files if is_audio(f.name) and f.is_file())
 
 
 def _official(path: str, digest: str) -> Clip:
@@ -262,24 +250,9 @@ def _whole(lines: Iterable[str]) -> str:
     return hashlib.sha256(b"".join(map(os.fsencode, lines))).hexdigest()
 
 
-def _read_list(path: Path) -> dict[str, str] | None:
-    """Entries of a list by their path without suffix; None when there is no such list."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
-    except FileNotFoundError:
-        return None
-    entries = (line.strip().replace("\\", "/").removeprefix("./") for line in lines)
-    return {_bare(entry): entry for entry in entries if entry}
-
-
-def _bare(path: str) -> str:
-    """A path without the suffix, by which clips and list entries are matched."""
-    return posixpath.splitext(path)[0]
-
-
 def _split(path: str, lists: dict[str, dict[str, str]]) -> str:
     for split, entries in lists.items():
-        if _bare(path) in entries:
+        if bare(path) in entries:
             return split
     by_rule = speaker_split(path)
     return "training" if by_rule in lists or len(lists) == len(LISTS) else by_rule

@@ -66,7 +66,8 @@ def file_digests(
 
 def _digest(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:LENGTH]
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:LENGTH]
     except OSError:
         return UNREADABLE
 

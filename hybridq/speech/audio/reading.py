@@ -7,12 +7,14 @@ is worse than no clip, so the container's own promise is checked against the fil
 import logging
 import math
 import os
+import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -22,6 +24,15 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 
 # A WAV written to a pipe cannot know its length; writers put this in its place.
 UNKNOWN_LENGTH = 0xFFFFFFFF
+
+UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's length of a FLAC file that was written to a pipe
+
+# Slower than the oldest telephones, faster than any converter: another rate is no rate, and to resample from it would
+# take all memory.
+RATES = (1_000, 768_000)  # Hz
+
+BLOCK = 2**20  # values decoded at once
+LONGEST = 60.0  # seconds
 
 OGG_LAST_PAGE = 0x04  # RFC 3533, section 6, header_type_flag: last page of the stream
 
@@ -36,38 +47,88 @@ class Recording:
     rate: int
 
 
-def is_audio(name: str) -> bool:
-    """Whether a file name is that of a recording: its suffix in any case, and not hidden."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
+@dataclass(frozen=True)
+class Survey:
+    """What a file holds: `rate` in Hz, `channels`, `length` in samples of each, the largest `peak` (1 is full scale).
 
-
-def decode(path: Path) -> Recording:
-    """Decode a file as it is stored.
-
-    Raises UserError, one line naming the file, when it is missing, empty, not audio, cut short, or holds a
-    sample that is not a number.
+    `constant`: the mean of the channels has one value throughout, so that there is nothing to hear.
     """
+
+    rate: int
+    channels: int
+    length: int
+    peak: float
+    constant: bool
+
+
+def decode(path: Path, middle: float = math.inf) -> Recording:
+    """Decode a file as it is stored; of one that lasts longer than `middle` seconds, those in its middle.
+
+    Raises UserError, one line naming the file, when it is missing, no file, empty, not audio, cut short, of a rate
+    that no recording has, or holds a sample that is not a number.
+    """
+    with _opened(path) as sound:
+        rate, count = int(sound.samplerate), int(sound.frames)
+        if count > middle * rate:
+            wanted = round(middle * rate)
+            wanted -= (count - wanted) % 2  # the middle of the part is that of the whole
+            sound.seek((count - wanted) // 2)
+            count = wanted
+        blocks = list(_blocks(path, sound, count))
+    return Recording(blocks[0] if len(blocks) == 1 else np.concatenate(blocks), rate)
+
+
+def survey(path: Path) -> Survey:
+    """What `check` asks of a file, read block by block: a recording may be larger than memory. Raises as `decode`."""
+    with _opened(path) as sound:
+        peak, lowest, highest = 0.0, math.inf, -math.inf
+        for block in _blocks(path, sound, int(sound.frames)):
+            peak = max(peak, float(np.abs(block).max()))
+            wave = _one_channel(block)
+            lowest, highest = min(lowest, float(wave.min())), max(highest, float(wave.max()))
+        return Survey(int(sound.samplerate), sound.channels, int(sound.frames), peak, lowest == highest)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A sound file whose container and rate are right; what fails while it is read is a UserError too."""
     import soundfile
 
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a pipe would be waited for
+            raise UserError(f"{path}: a pipe or a device; a WAV, FLAC or OGG file is needed")
         if fault := _container_fault(path):
             raise UserError(f"{path}: {fault}")
-        with soundfile.SoundFile(path) as sound:
-            promised = int(sound.frames)
-            samples = sound.read(dtype="float32", always_2d=True)
-            rate = int(sound.samplerate)
+        with soundfile.SoundFile(os.fsencode(path)) as sound:
+            if not RATES[0] <= sound.samplerate <= RATES[1]:
+                raise UserError(
+                    f"{path}: its header says {sound.samplerate:,} Hz; "
+                    f"recordings of {RATES[0]:,} to {RATES[1]:,} Hz are read"
+                )
+            if sound.frames == UNKNOWN_FRAMES:
+                raise UserError(f"{path}: its header does not say how long it is; convert it, to FLAC or WAV")
+            yield sound
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     except soundfile.LibsndfileError as error:
         reason = str(error.error_string).rstrip(".").removeprefix("Error : ")
         raise UserError(f"{path}: not a whole WAV, FLAC or OGG file: {reason}") from error
-    if len(samples) < promised:
-        raise UserError(f"{path}: cut short: {promised} samples promised, {len(samples)} there")
-    if not len(samples):
+
+
+def _blocks(path: Path, sound: Any, promised: int) -> Iterator[np.ndarray]:
+    """The next so many samples, as (n, channels) float32; never more memory than what is really there takes."""
+    if not promised:
         raise UserError(f"{path}: holds no samples")
-    if not np.isfinite(samples).all():
-        raise UserError(f"{path}: holds samples that are not numbers (NaN or infinite)")
-    return Recording(samples, rate)
+    read, most = 0, max(1, BLOCK // sound.channels)
+    while read < promised:
+        block = sound.read(min(most, promised - read), dtype="float32", always_2d=True)
+        if not len(block):
+            raise UserError(f"{path}: cut short: {promised} samples promised, {read} there")
+        if not np.isfinite(block).all():
+            raise UserError(f"{path}: holds samples that are not numbers (NaN or infinite)")
+        read += len(block)
+        yield block
 
 
 def read_clip(path: Path, sample_rate: int = 16000) -> np.ndarray:
@@ -80,13 +141,16 @@ def read_clip(path: Path, sample_rate: int = 16000) -> np.ndarray:
 
 
 def read_clips(paths: Sequence[Path], sample_rate: int, samples: int) -> np.ndarray:
-    """Read recordings as `read_clip` does, each made exactly `samples` long: int16 (recordings, samples)."""
+    """Read recordings as `read_clip` does, each made exactly `samples` long: int16 (recordings, samples).
+
+    A clip is far shorter than LONGEST; of what is longer than that only the middle is read.
+    """
     log.info("reading %d clips", len(paths))
     converted = 0
 
     def read(path: Path) -> np.ndarray:
         nonlocal converted
-        recording = decode(path)
+        recording = decode(path, LONGEST)
         converted += recording.rate != sample_rate or recording.samples.shape[1] > 1
         return int16(fit(mono(recording, sample_rate), samples))
 
@@ -105,7 +169,7 @@ def int16(wave: np.ndarray) -> np.ndarray:
 
 def mono(recording: Recording, sample_rate: int = 16000) -> np.ndarray:
     """One channel of a decoded recording, as `read_clip` gives it."""
-    wave = recording.samples.mean(axis=1, dtype=np.float32)
+    wave = _one_channel(recording.samples)
     if recording.rate != sample_rate:
         from scipy.signal import resample_poly
 
@@ -113,6 +177,12 @@ def mono(recording: Recording, sample_rate: int = 16000) -> np.ndarray:
         wave = resample_poly(wave, sample_rate // common, recording.rate // common)
     clipped: np.ndarray = np.clip(wave, -1.0, 1.0, dtype=np.float32)
     return clipped
+
+
+def _one_channel(samples: np.ndarray) -> np.ndarray:
+    """The mean of the channels (n,) of samples (n, channels)."""
+    mean: np.ndarray = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+    return mean
 
 
 def read_exact(path: Path, sample_rate: int = 16000, samples: int = 16000) -> np.ndarray:

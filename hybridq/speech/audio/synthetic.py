@@ -23,7 +23,8 @@ from hybridq.errors import NotWritable, UserError
 from hybridq.paths import locked
 from hybridq.speech.audio import acoustics
 from hybridq.speech.audio.acoustics import RATE, Signal
-from hybridq.speech.audio.clips import LISTS, NOISE_FOLDER, STANDARD_WORDS
+from hybridq.speech.audio.clips import STANDARD_WORDS
+from hybridq.speech.audio.contents import LISTS, NOISE_FOLDER
 from hybridq.speech.audio.espeak import Espeak, Utterance, espeak_version
 from hybridq.speech.audio.progress import bar
 from hybridq.speech.audio.voices import Voice, cast
