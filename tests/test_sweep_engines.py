@@ -137,9 +137,7 @@ def whole_runs() -> dict[str, str]:
         assert there >= ARTIFACTS
         assert not [name for name in there if name.endswith(".part")]
     left = {path.name for path in Path("mlruns", "checkpoints").iterdir()}  # no lock, no checkpoint of what finished
-    assert left <= {
-        run.tags["fingerprint"][:16] for run in runs if run.name == "wild"
-    }
+    assert left <= {run.tags["fingerprint"][:16] for run in runs if run.name == "wild"}
     return {run.name: run.tags.get("weights.sha256", "") for run in runs}
 
 
