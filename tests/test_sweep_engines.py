@@ -77,13 +77,6 @@ def at_home(made, monkeypatch):
     move_out(monkeypatch, made.home)
 
 
-@pytest.fixture
-def work(tmp_path, monkeypatch):
-    """An empty folder, the current one, without a store."""
-    move_out(monkeypatch, tmp_path)
-    DEATHS.mkdir()
-
-
 def move_out(patch: pytest.MonkeyPatch, folder: Path) -> None:
     patch.chdir(folder)
     patch.setenv("HYBRIDQ_CACHE", str(folder / "cache"))
@@ -202,7 +195,9 @@ def test_a_run_is_reproduced_to_the_last_bit_and_only_on_its_own_clips(made, at_
         experiment.open_audio.cache_clear()
 
 
-def test_a_sweep_survives_a_kill_at_each_place(made, work):
+def test_a_sweep_survives_a_kill_at_each_place(made, tmp_path, monkeypatch):
+    move_out(monkeypatch, tmp_path)  # a store is yet to be made
+    DEATHS.mkdir()
     kills = 0
     while (code := ended(made.recipes, "--resume", killed="in process")) == -signal.SIGKILL:
         kills += 1
@@ -212,7 +207,9 @@ def test_a_sweep_survives_a_kill_at_each_place(made, work):
     one_sweep_of_the_same_weights(made)
 
 
-def test_a_sweep_survives_its_workers_and_they_do_not_survive_it(made, work):
+def test_a_sweep_survives_its_workers_and_they_do_not_survive_it(made, tmp_path, move_in, monkeypatch):
+    move_in(monkeypatch, tmp_path)
+    DEATHS.mkdir()
     assert ended(made.recipes, "--resume", "--workers", "2", killed="worker") == -signal.SIGKILL
     assert ended(made.recipes, "--resume") == 1, Path("said.txt").read_text()[-2000:]
     assert deaths() == {place.name for place in PLACES["worker"]}
