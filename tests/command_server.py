@@ -12,6 +12,18 @@ import os
 import runpy
 import sys
 
+HEAVY = (
+    "hypothesis",
+    "librosa.filters",
+    "matplotlib.backends.backend_agg",
+    "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "pydantic",
+    "pytest",
+    "ruamel.yaml",
+    "scipy.sparse",
+    "soundfile",
+)
+
 
 def run(words: list[str]) -> int:
     """Run `hybridq ...`, `pytest ...` or `python FILE ...` in this process; its exit status."""
@@ -54,12 +66,14 @@ def run_apart(words: list[str], output: str) -> int:
 def serve() -> None:
     """Answer until there are no more lines."""
     sys.path.pop(0)  # the folder of this file: the commands have the tests of the current folder
+    from hybridq.backend.startup import spare_imports
     from hybridq.backend.tensorflow import load_qkeras
     from hybridq.tracking.guard import quiet_mlflow
 
+    spare_imports()
     load_qkeras()
     quiet_mlflow()
-    for name in ("hypothesis", "librosa", "pydantic", "pytest", "ruamel.yaml", "scipy.sparse", "soundfile"):
+    for name in HEAVY:
         importlib.import_module(name)
     for name in [name for name in sys.modules if name.partition(".")[0] == "hybridq"]:
         del sys.modules[name]

@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 Write = Callable[..., Path]
 Run = Callable[..., tuple[int, str, str]]
 MoveIn = Callable[..., None]
-LONGEST = tuple(f"tests/test_{name}.py" for name in ("sweep_kills", "cli", "tracking_servers", "sweeps"))
+LONGEST = tuple(f"tests/test_{name}.py" for name in ("sweep_engines", "cli", "tracking_servers"))
 REAL_CLIPS = REPOSITORY.parent / "shared" / "data" / "gsc"
 
 

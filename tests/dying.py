@@ -48,7 +48,7 @@ PLACES = {
     ),
     "worker": (  # of such a sweep
         Place("a worker that starts", "dying:started"),
-        Place("a worker in an epoch", f"{LOG}.batch", lambda log, epoch, *_: epoch == 4),
+        Place("a worker in an epoch", f"{LOG}.batch", lambda log, epoch, *_: epoch == 2),
         Place("the sweep of a worker", f"{LOG}.epoch", lambda log, row: "narrow" in log.run.name, orphans=True),
     ),
 }

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from conftest import write_tones
 
 from hybridq.precision import PrecisionPlan
 from hybridq.quantize.model import quantize
+
+
+def two_words(root: Path) -> Any:
+    """What the fixture `data` gives, in a folder of one's own."""
+    from hybridq.speech.audio import open_folder
+    from hybridq.speech.dataset import Dataset
+    from hybridq.speech.mfcc import FrontEnd
+
+    return Dataset(open_folder(write_tones(root / "clips"), root / "cache"), ("yes", "no"), FrontEnd(), root / "cache")
 
 
 class Notes:

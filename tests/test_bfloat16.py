@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_training import Notes, small_network
+from small_training import Notes
 
 from hybridq.training.fit import train, validate
 from hybridq.training.settings import TrainingSettings
@@ -14,8 +14,20 @@ ROUNDED = EXACT.model_copy(update={"bfloat16": True})
 CPU = Path("/proc/cpuinfo")
 
 
+def network(seed=0):
+    """A convolution, a batch norm and a matrix product: what may be rounded, and no more to trace."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((38, 55, 1))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, strides=3, activation="elu")(inputs))
+    x = layers.Dense(8, activation="elu")(layers.Flatten()(x))
+    return keras.Model(inputs, layers.Dense(2, activation="softmax")(x))
+
+
 def weights(data, settings, file, teachers=()):
-    model = small_network({})
+    model = network()
     history = train(model, data, settings, file, Notes(), teachers=teachers)
     return model, history, [weight.copy() for weight in model.get_weights()]
 
@@ -34,7 +46,7 @@ def test_it_trains_nearly_as_float32_the_same_every_time_and_what_comes_after_is
     if CPU.exists() and "avx512_bf16" in CPU.read_text():  # a processor without it computes in float32
         assert distance(near, kept) > 0
 
-    fresh = small_network({}, seed=1)
+    fresh = network(seed=1)
     fresh.set_weights(near)
     fresh.compile(loss="categorical_crossentropy", metrics=["accuracy", "categorical_crossentropy"])
     inputs, labels = data.inputs("validation")
@@ -46,7 +58,7 @@ def test_it_trains_nearly_as_float32_the_same_every_time_and_what_comes_after_is
 
 def test_a_teacher_answers_in_float32(data, tmp_path):
     """It answers in the thread that makes the next epoch, beside the training."""
-    teacher, heard = small_network({}, seed=3), []
+    teacher, heard = network(seed=3), []
     answer = teacher.predict_on_batch
     teacher.predict_on_batch = lambda x: heard.append((x, answer(x))) or heard[-1][1]
     weights(data, ROUNDED, tmp_path / "a", [teacher])

@@ -74,8 +74,8 @@ def view(network: str, seed: int = 0, *, shift: float = 0.0, minutes: int = 0, *
     return RunView(**fields | changes)
 
 
-def printed(comparison: Comparison) -> str:
-    console = Console(width=100, record=True, file=io.StringIO())
+def printed(comparison: Comparison, width: int = 100) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
     console.print(comparison.to_rich())
     return console.export_text()
 
@@ -91,6 +91,24 @@ def test_three_networks_side_by_side() -> None:
     assert "SYNTHETIC" not in text
     assert "Not the ten" not in text
     assert "±" not in text
+
+
+@pytest.mark.parametrize("each", [False, True])
+@pytest.mark.parametrize("width", [60, 72, 80, 91])
+def test_a_narrow_terminal_leaves_columns_out_and_cuts_no_figure(width: int, each: bool) -> None:
+    comparison = table([view(name, minutes=at) for at, name in enumerate(FIGURES)], each=each)
+    text = printed(comparison, width)
+    grid, _, rest = text.partition("Too narrow for ")
+    assert max(map(len, text.splitlines())) <= width
+    left_out = " ".join(rest.split()).partition(": --format csv")[0]
+    names = [column.heading.replace("\n", " ") for column in comparison.columns]
+    shown = [column for column, name in zip(comparison.columns, names, strict=True) if name not in left_out.split(", ")]
+    assert 4 <= len(shown) < len(names)
+    lines = iter(grid.splitlines())
+    for row, cells in comparison.lines(shown):
+        first = cells[0] if row else "published"
+        line = next(line for line in lines if line.strip().startswith(first))
+        assert line.split()[1:] == " ".join(cells[1:]).split()
 
 
 def test_seeds_become_one_row_with_spread() -> None:

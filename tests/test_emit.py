@@ -27,6 +27,12 @@ TOGETHER = 5  # networks in a program, since to compile one is dear
 CLIPS = 6  # for each: silence, both extremes, the two mixed, and random ones
 
 
+def heard(network: IntegerNetwork, name: str) -> np.ndarray:
+    """The clips; of a large network both extremes mixed and a random one, where an emulator takes a second for each."""
+    inputs = some_inputs(network, CLIPS)
+    return inputs[3:5] if name != "here" and inputs[0].size > 2000 else inputs
+
+
 @pytest.mark.parametrize("name", MACHINES)
 def test_any_network(name: str) -> None:
     on = machine(name)
@@ -35,7 +41,7 @@ def test_any_network(name: str) -> None:
     @given(st.lists(networks(), min_size=TOGETHER, max_size=TOGETHER))
     @example([everything(), reference()])
     def equal(some: list[IntegerNetwork]) -> None:
-        cases = [(network, some_inputs(network, CLIPS)) for network in some]
+        cases = [(network, heard(network, name)) for network in some]
         for case, answers in zip(cases, on.all_answers(cases), strict=True):
             assert np.array_equal(answers, expected(*case))
 

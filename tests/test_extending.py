@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from conftest import MoveIn
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "extending.md"
@@ -143,19 +144,20 @@ def printed_as(expected: str, printed: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sources]:
-    """A copy of the sources, with recordings as the how-to on data sets has them."""
+def sources(move_in: MoveIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sources]:
+    """A copy of the sources, with recordings as the how-to on data sets has them.
+
+    What Python has compiled of them comes along: it goes by the time at which a file was written, which a copy keeps.
+    """
     root = tmp_path_factory.mktemp("sources")
     for name in COPIED:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.png"))
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("*.png"))
         else:
             shutil.copy(ROOT / name, root)
     record(root / "recordings")
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setenv("HYBRIDQ_CACHE", str(root / "cache"))
+        move_in(patch, root)
         patch.setenv("PYTHONPATH", str(root))
         patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # a file is written twice within a second
         patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import answers
 
 from hybridq.errors import UserError
 from hybridq.formats import INTEGERS, Format, holding
@@ -97,7 +98,7 @@ def test_a_saved_model_bears_its_formats(quantized: tuple[Format, Any], suffix: 
         found = {op.name: op.precision for op in read_graph(source).weighted}
         assert [found[name].weights for name in LAYERS] == [one] * 3
     again = keras.models.load_model(tmp_path / f"model{suffix}", compile=False)
-    np.testing.assert_array_equal(again.predict(clips(), verbose=0), network.predict(clips(), verbose=0))
+    np.testing.assert_array_equal(answers(again, clips()), answers(network, clips()))
     assert again.get_layer("dense").kernel_quantizer_internal.format is one
 
 
@@ -135,7 +136,7 @@ def test_an_image_has_the_format(quantized: tuple[Format, Any], tmp_path: Path) 
     assert f"hq_dense_{one.kernels.name}(" in emit(integers, plan)["network.c"]
     assert set(kernel_files(integers, plan)) <= {path.name for path in SOURCES.iterdir()}
     logits = arithmetic.logits(integers, arithmetic.quantized(clips(), integers.input_fraction))
-    assert np.mean(logits.argmax(1) == network.predict(clips(), verbose=0).argmax(1)) > 0.9
+    assert np.mean(logits.argmax(1) == answers(network, clips()).argmax(1)) > 0.9
 
 
 def test_the_graph_of_a_plan_is_the_graph_of_the_quantized_model(quantized: tuple[Format, Any], model: Any) -> None:

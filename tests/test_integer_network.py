@@ -14,7 +14,7 @@ from hybridq.integer.checks import check
 from hybridq.integer.convert import settle
 from hybridq.integer.fusion import chains_of
 from hybridq.integer.lowering import integer_network
-from hybridq.integer.network import Add, AveragePool, MaxPool
+from hybridq.integer.network import Add, AveragePool, Convolution, MaxPool, Requantization
 from hybridq.models import build_model
 from hybridq.models.config import TCResNetConfig, TENetConfig
 from hybridq.precision import PrecisionPlan
@@ -200,6 +200,20 @@ def test_a_residual_network_along_time_is_an_integer_network(config, first, narr
     assert sum(isinstance(layer, Add) for layer in network.layers) == adds
     heard = answers(quantized_model, clips).argmax(1)
     assert (classes(network, quantized(clips, network.input_fraction)) == heard).mean() >= 0.95
+
+
+@pytest.mark.parametrize("inputs", [100, 200])
+def test_the_sums_of_a_convolution_are_exact_also_beyond_2_to_the_24(inputs):
+    """Where floats of 32 bits would lose the last bit, which decides here."""
+    weights = np.full((3, 3, inputs, 2), 127)
+    weights[1, 1, 0] = 126  # so that the sum is odd
+    clip = np.full((1, 3, 3, inputs), -127)
+    total = -127 * weights[..., 0].sum()
+    assert (-total > 2**24) == (inputs == 200)
+    halves = Requantization(np.full(1, 2**31 - 1), np.full(1, 0))
+    bias = np.array([40, 41]) - total  # one less, or one more, and the half of one of them would be another
+    layer = Convolution("c", ("x",), (1, 1, 2), 0, weights=weights, bias=bias, out=halves)
+    np.testing.assert_array_equal(computed(layer, (clip,)), [[[[20, 20]]]])
 
 
 @pytest.mark.parametrize("width", ["4-bit", "ternary", "binary"])

@@ -25,18 +25,27 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Case:
-    """The smallest model of a layer: what makes it, the shapes of its inputs, and their type."""
+    """The smallest model of a layer: what makes it, the shapes of its inputs, and their type.
+
+    `within` makes the layer or the layers that it is around, its first argument: anew, for they belong to one model.
+    """
 
     arguments: tuple[Any, ...] = ()
     shapes: tuple[Shape, ...] = ((9, 4),)
     keywords: dict[str, Any] = field(default_factory=dict)
     dtype: str = "float32"
     call: Callable[[Any, Sequence[Any]], Any] = lambda layer, inputs: layer(inputs if len(inputs) > 1 else inputs[0])
+    within: Callable[[], Any] | None = None
 
 
 def case(*arguments: Any, shapes: tuple[Shape, ...] = ((9, 4),), **keywords: Any) -> Case:
     """A layer made with those arguments."""
     return Case(arguments, shapes, keywords)
+
+
+def around(make: Callable[[], Any], shapes: tuple[Shape, ...] = ((9, 4),)) -> Case:
+    """A layer around what that makes."""
+    return Case((), shapes, within=make)
 
 
 def apart(layer: Any, inputs: Sequence[Any]) -> Any:
@@ -103,8 +112,9 @@ H5 = {  # read from an .h5 file too, which says of a layer what a .keras file sa
 }
 
 
+@functools.cache
 def cases() -> dict[str, Case]:
-    """The cases by the names of their classes, made anew: some hold layers, which belong to one model."""
+    """The cases by the names of their classes."""
     from keras import layers
 
     return {
@@ -127,12 +137,12 @@ def cases() -> dict[str, Case]:
         "QDenseBatchnorm": case(3, shapes=((4,),)),
         **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), case(5)),
         "LSTMCell": Case((5,), ((4,), (5,), (5,)), call=with_state),
-        "StackedRNNCells": Case(([layers.LSTMCell(5)],), ((4,), (5,), (5,)), call=with_state),
+        "StackedRNNCells": Case((), ((4,), (5,), (5,)), call=with_state, within=lambda: [layers.LSTMCell(5)]),
         **dict.fromkeys(("GRUCell", "SimpleRNNCell"), Case((5,), ((4,), (5,)), call=with_state)),
-        "RNN": case(layers.LSTMCell(5)),
-        "Bidirectional": case(layers.LSTM(5)),
-        "TimeDistributed": case(layers.Dense(3)),
-        "SpectralNormalization": case(layers.Dense(3)),
+        "RNN": around(lambda: layers.LSTMCell(5)),
+        "Bidirectional": around(lambda: layers.LSTM(5)),
+        "TimeDistributed": around(lambda: layers.Dense(3)),
+        "SpectralNormalization": around(lambda: layers.Dense(3)),
         **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"), case(shapes=((9, 4),) * 2)),
         "Concatenate": case(shapes=((9, 4), (9, 2))),
         "Dot": case(1, shapes=((4,), (4,))),
@@ -181,7 +191,7 @@ def cases() -> dict[str, Case]:
         **dict.fromkeys(("RandomCrop", "CenterCrop"), case(8, 6, shapes=IMAGE)),
         "Resizing": case(8, 6, shapes=IMAGE),
         "MaxNumBoundingBoxes": case(5, shapes=IMAGE),
-        "Pipeline": case([layers.RandomFlip()], shapes=IMAGE),
+        "Pipeline": around(lambda: [layers.RandomFlip()], IMAGE),
         "MelSpectrogram": case(shapes=AUDIO, num_mel_bins=20, sequence_stride=128, sequence_length=256, fft_length=256),
         "STFTSpectrogram": case(shapes=((1000, 1),), frame_length=256, frame_step=128, fft_length=256),
         "CategoryEncoding": case(5, shapes=((3,),)),
@@ -216,7 +226,10 @@ def case_of(name: str) -> Case | None:
 
 def layer_of(name: str, found: Case) -> Any:
     """The layer of a case."""
-    return None if name == "InputLayer" else classes()[name](*found.arguments, **found.keywords)
+    if name == "InputLayer":
+        return None
+    within = () if found.within is None else (found.within(),)
+    return classes()[name](*within, *found.arguments, **found.keywords)
 
 
 def model_of(name: str) -> Any:

@@ -5,7 +5,7 @@ import pytest
 from conftest import answers
 from hypothesis import given
 from hypothesis import strategies as st
-from small_training import Notes, small_network
+from small_training import Notes, small_network, two_words
 
 from hybridq.errors import UserError
 from hybridq.precision import PrecisionPlan
@@ -15,6 +15,20 @@ from hybridq.training.latent_clipping import clipped_latents, latent_bound, late
 from hybridq.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=3, batch=8, warmup_epochs=0, learning_rate=3e-2, average=0.5, latent_clip=(1.8, 1.2))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """The two words of `write_tones`, for all tests of this file."""
+    return two_words(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def bounded(data, tmp_path_factory):
+    """A network trained with the tightest of bounds."""
+    model, tight = network(), SETTINGS.model_copy(update={"latent_clip": (1.2, 1.2), "average": 0.0})
+    train(model, data, tight, tmp_path_factory.mktemp("bounded") / "a", Notes())
+    return model
 
 
 def network(plan=None):
@@ -52,26 +66,22 @@ def test_only_binary_and_ternary_layers_have_latents_and_a_depthwise_one_by_chan
     assert (tuple(kernel.shape), axes) == ((3, 3, 5, 1), (0, 1))
 
 
-def test_training_keeps_the_latents_within_the_bound_and_the_others_free(data, tmp_path):
-    free, bounded = network(), network()
+def test_training_keeps_the_latents_within_the_bound_and_the_others_free(bounded, data, tmp_path):
+    free = network()
     train(free, data, SETTINGS.model_copy(update={"latent_clip": None}), tmp_path / "a", Notes())
     assert max(farthest(kernel) for kernel, _ in latents(free)) > 2
-    tight = SETTINGS.model_copy(update={"latent_clip": (1.2, 1.2), "average": 0.0})
-    train(bounded, data, tight, tmp_path / "b", Notes())
     for kernel, _ in latents(bounded):  # the mean itself falls by the clipping, so the last bound is a little lower
         assert farthest(kernel) < 1.2 * 1.2
     assert farthest(bounded.get_layer("conv2d").kernel) > 1.5
 
 
-def test_a_saved_network_has_nothing_of_the_bound(data, tmp_path):
+def test_a_saved_network_has_nothing_of_the_bound(bounded, data, tmp_path):
     import keras
 
-    model = network()
-    train(model, data, SETTINGS.model_copy(update={"epochs": 1}), tmp_path / "a", Notes())
-    model.save(tmp_path / "model.keras")
+    bounded.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
     x = data.inputs("test")[0]
-    np.testing.assert_array_equal(answers(loaded, x), answers(model, x))
+    np.testing.assert_array_equal(answers(loaded, x), answers(bounded, x))
 
 
 def test_a_failure_in_training_takes_the_bound_away_too(data, tmp_path):

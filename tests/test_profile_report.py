@@ -1,4 +1,4 @@
-"""The report in its forms, and the script that prints it."""
+"""The report in its forms; the script that prints it is in `test_report_script.py`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import itertools
 import json
 import os
 import re
-import subprocess
-import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -32,7 +30,7 @@ from hybridq.settings.units import format_size
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPT, GUIDE = ROOT / "tools" / "memory_report.py", ROOT / "docs" / "profiler.md"
+GUIDE = ROOT / "docs" / "profiler.md"
 
 
 def network(*units: int, names: tuple[str, ...] = ()) -> Graph:
@@ -250,86 +248,3 @@ def test_layers_without_a_rule_show_in_every_form() -> None:
 def test_sizes() -> None:
     said = ["0 B", "640 B", "77.9 KiB", "2.12 MiB", "1,000.00 GiB"]
     assert [format_size(n) for n in (0, 640, 79_760, 2_225_384, 1000 * 2**30)] == said
-
-
-# -------------------------------------------------------------------------------------------------- script
-
-
-@pytest.fixture(scope="module")
-def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import keras
-
-    inputs = keras.Input((100,))
-    hidden = keras.layers.Dense(50, activation="relu", name="dense")(inputs)
-    path = tmp_path_factory.mktemp("report") / "two.keras"
-    keras.Model(inputs, keras.layers.Dense(10, name="dense_1")(hidden)).save(path)
-    return path
-
-
-def report(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
-
-
-def test_script_prints_each_format(model_file: Path) -> None:
-    assert "dense holds" in report(model_file).stdout
-    assert json.loads(report(model_file, "--format", "json", "--target", "rp2040").stdout)["target"]["name"] == "rp2040"
-    assert report(model_file, "--format", "csv").stdout.startswith("name,kind")
-    assert "| dense |" in report(model_file, "--format", "markdown").stdout
-
-
-@pytest.mark.parametrize("format_", ["table", "json", "csv", "markdown", "html"])
-def test_script_prints_changes_in_each_format(model_file: Path, format_: str) -> None:
-    for asked, name in (
-        (("--diff", model_file), ": before and after"),
-        (("--suggest", "--flash", "2KiB"), " in 2.0 KiB of flash"),
-    ):
-        done = report(model_file, *asked, "--format", format_)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert "dense" in done.stdout
-        if format_ == "json":
-            json.loads(done.stdout)
-        elif format_ == "csv":
-            assert len({len(row) for row in csv.reader(io.StringIO(done.stdout))}) == 1
-        else:
-            assert name in done.stdout
-        assert done.stdout.startswith("<!doctype html>") == (format_ == "html")
-
-
-def test_script_takes_a_plan(model_file: Path, tmp_path: Path) -> None:
-    plan = tmp_path / "plan.yaml"
-    plan.write_text("dense: binary\n")
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("training: {epochs: 3}\nprecision:\n  dense: {weights: binary}\n")
-    binary = 5_000 // 8 + 4 * 50 + 4 * (500 + 10)
-    for given_plan in (plan, recipe):
-        done = report(model_file, "--format", "json", "--plan", given_plan)
-        assert json.loads(done.stdout)["totals"]["flash_bytes"] == binary, done.stderr
-    done = report(model_file, "--format", "json", "--plan", "int8")
-    assert json.loads(done.stdout)["totals"]["flash_bytes"] == 5_500 + 4 * 60
-
-
-def test_script_says_what_is_wrong_in_a_line(model_file: Path, tmp_path: Path) -> None:
-    typo = tmp_path / "typo.yaml"
-    typo.write_text("dence: binary\n")
-    for arguments, message in [
-        (("none.keras",), "none.keras: no such file"),
-        ((SCRIPT,), "not a model file"),
-        ((model_file, "--target", "stm32"), "not a known target"),
-        ((model_file, "--plan", typo), "matches no layer; the nearest layer is 'dense'"),
-        ((model_file, "--suggest", "--plan", typo), "matches no layer; the nearest layer is 'dense'"),
-        (
-            (model_file, "--suggest", "--to", "3-bit"),
-            "--to: '3-bit' is not one of 8-bit, 4-bit, 2-bit, ternary, binary",
-        ),
-        ((model_file, "--suggest", "--diff", model_file), "ask for one of them"),
-        ((model_file, "--to", "binary"), "--to is for --suggest"),
-        ((model_file, "--flash", "abc"), "'abc' is not a size"),
-        ((model_file, "--ram", "-1"), "'-1' is not a size"),
-    ]:
-        done = report(*arguments)
-        assert done.returncode == 2
-        assert done.stdout == ""
-        assert done.stderr.startswith("hybridq: ")
-        assert message in done.stderr
-        assert done.stderr.count("\n") == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_training import Notes, small_network
+from small_training import Notes, small_network, two_words
 
 from hybridq.errors import UserError
 from hybridq.integer.convert import settle
@@ -15,12 +15,26 @@ from hybridq.runs.experiment import graph_of
 from hybridq.runs.export import export
 from hybridq.runs.run_recipe import Laboratory
 from hybridq.tracking import open_store
+from hybridq.tracking.run import Run
 from hybridq.training.fit import train
 from hybridq.training.pruning import masked_kernels, sparsity
 from hybridq.training.settings import PruneSettings, TrainingSettings
 
 PRUNE = PruneSettings(sparsity=0.8, first=2, last=3)
 SETTINGS = TrainingSettings(epochs=4, batch=8, warmup_epochs=0, learning_rate=3e-3, average=0.9, prune=PRUNE)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """The two words of `write_tones`, for all tests of this file."""
+    return two_words(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def pruned(data, tmp_path_factory):
+    """A pruned network, its history, and what its watcher was told."""
+    model, notes = network(), Notes()
+    return model, train(model, data, SETTINGS, tmp_path_factory.mktemp("pruned") / "a", notes), notes
 
 
 def network(plan=None):
@@ -44,7 +58,7 @@ def test_the_share_rises_to_the_last_epoch_of_the_schedule_steeply_first(final, 
     assert (np.diff(rises) < 1e-12).all()
 
 
-def test_the_smallest_are_pruned_and_zeros_stay_zeros(data, tmp_path):
+def test_the_smallest_are_pruned_and_zeros_stay_zeros(pruned):
     model = network()
     kernel = model.get_layer("conv2d_1").kernel
     before = np.abs(kernel.numpy())
@@ -52,17 +66,18 @@ def test_the_smallest_are_pruned_and_zeros_stay_zeros(data, tmp_path):
         masks.prune(0.5)
         kept = kernel.numpy() != 0
         assert before[kept].min() >= before[~kept].max()
-    watched = Notes()
-    history = train(model, data, SETTINGS, tmp_path / "a", watched)
+    model, history, watched = pruned
     assert [row.sparsity for row in watched.rows] == pytest.approx([0, 0.7, 0.8, 0.8])
     assert history.best.epoch in (3, 4)
     for share in zeros(model).values():
         assert share == pytest.approx(0.8, abs=0.03)  # a kernel has few weights
 
 
-def test_an_integer_network_has_the_zeros_too(data, tmp_path):
-    model = network()
-    train(model, data, SETTINGS, tmp_path / "a", Notes())
+def test_an_integer_network_has_the_zeros_too(pruned):
+    import keras
+
+    model = keras.models.clone_model(pruned[0])
+    model.set_weights(pruned[0].get_weights())
     settle(model)
     for layer in integer_network(model).layers:
         if hasattr(layer, "weights"):
@@ -75,13 +90,14 @@ def test_the_flash_of_a_run_is_that_of_its_image(folder, move_in, tmp_path, monk
         f"""
 name: pruned
 data: {{source: {folder}, words: ["yes", "no"]}}
-model: {{name: dnn, units: [32, 32]}}
+model: {{name: dnn, units: [32]}}
 precision: {{"*": {{weights: 4-bit, outputs: 8-bit}}}}
 training: {{epochs: 2, prune: {{sparsity: 0.9, first: 1, last: 2}}}}
 accounting: packed
 """
     )
     recipe = load_recipe(tmp_path / "pruned.yaml")
+    monkeypatch.setattr(Run, "figure", lambda *_: None)  # the pictures are not looked at
     store = open_store(tmp_path / "mlruns")
     run = Laboratory(store, lambda recipe, data: Notes()).run(recipe)
     image = export(run, tmp_path / "image", store)

@@ -3,59 +3,56 @@
 from __future__ import annotations
 
 import json
-import random
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MoveIn, Run
-from hypothesis import given, settings
+from conftest import MoveIn, Run, write_tones
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hybridq.errors import UserError
-from hybridq.formats import Format
-from hybridq.precision import PrecisionPlan
-from hybridq.profiler.targets import custom_target
 from hybridq.recipe.file import load_recipe
 from hybridq.search.axes import axes_of, settings_of
 from hybridq.search.plan_search import search_plans
 from hybridq.search.plan_space import Space
-from hybridq.search.plans import check, within_drop, within_flash
 from hybridq.search.request import Request
-from hybridq.search.sensitivity import Change, Score, Sensitivity
 from hybridq.settings.tree import Override
 from hybridq.sweeps import Crew, Schedule, in_process
 from hybridq.tracking import RunView, open_store
 
-INT8 = Path(__file__).resolve().parent.parent / "recipes" / "deploy" / "int8.yaml"
 FLOAT = """
 data: {{source: {folder}, words: ["yes", "no"]}}
-model: {{name: tc_resnet, channels: [8, 16]}}
+model: {{name: dnn, units: [16, 16, 16]}}
 training: {{epochs: 1, batch: 16}}
 """
 NARROW = """
 extends: float.yaml
 start_from: float.yaml
-precision: {"*": {outputs: 8-bit}, "conv1d*": binary, "conv1d_[12]": ternary, dense: 4-bit}
+precision: {"*": {outputs: 8-bit}, "dense*": binary, "dense_[23]": ternary, dense: 4-bit}
 accounting: packed
 """
 VALUES = """
 extends: float.yaml
 accounting: packed
 search:
-  model.channels: {choices: [[4, 8], [8, 16], [512, 512]]}
+  model.units: {choices: [[4, 8], [8, 16], [512, 512]]}
   model.dropout: {range: [0, 0.5]}
   training.learning_rate: {log: [0.001, 0.004]}
 """
 
 
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tones(tmp_path_factory.mktemp("tones") / "clips")
+
+
 @pytest.fixture
-def recipes(tmp_path: Path, folder: Path, move_in: MoveIn, monkeypatch: pytest.MonkeyPatch) -> Path:
+def recipes(tmp_path: Path, clips: Path, move_in: MoveIn, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A float recipe, one with narrow layers that starts from it, one with a search section; the current folder."""
     move_in(monkeypatch, tmp_path)
-    (tmp_path / "float.yaml").write_text(FLOAT.format(folder=json.dumps(str(folder))))
+    (tmp_path / "float.yaml").write_text(FLOAT.format(folder=json.dumps(str(clips))))
     (tmp_path / "narrow.yaml").write_text(NARROW)
     (tmp_path / "values.yaml").write_text(VALUES)
     return tmp_path
@@ -93,11 +90,11 @@ def test_a_search_that_was_stopped_goes_on_and_its_winner_is_a_recipe(
     assert all("test accuracy %" not in view.metrics for view in made)
     table = found["sensitivity"]
     assert [(one["layer"], one["precision"]) for one in table["changes"]] == [
-        ("conv1d_1", "binary"),
-        ("conv1d_2", "binary"),
-    ]  # a narrower dense layer would save nothing: it is very small
+        ("dense_2", "binary"),
+        ("dense_3", "binary"),
+    ]  # a narrower last layer, `dense`, would save nothing: it is very small
     assert len(made) == 3 + 2  # as it is and two changes; then as it is and the best, trained as the recipe says
-    assert found["plans"][0]["code"] == "btbt4"
+    assert found["plans"][0]["code"] == "btt4"
     totals = json.loads(run("profile", "found.yaml", "--format", "json")[1])["totals"]
     assert totals["flash_bytes"] == found["best"]["flash_bytes"] <= flash
     written = load_recipe("found.yaml")
@@ -109,7 +106,7 @@ def test_a_search_that_was_stopped_goes_on_and_its_winner_is_a_recipe(
     assert run(*search, "--flash", str(flash))[1] == out  # and makes no run again
     assert len(trials()) == len(made)
     code, out, _ = run(*search, "--drop", "100")  # with the same table
-    assert json.loads(out)["best"]["code"] == "bbbb4"  # the smallest there is
+    assert json.loads(out)["best"]["code"] == "bbb4"  # the smallest there is
     assert len(trials()) <= len(made) + 1
 
     code, out, err = run("compare", "search narrow", "--pareto", "front.png")
@@ -135,102 +132,10 @@ def test_trials_go_on_and_what_is_too_large_is_not_trained(recipes: Path, run: R
     best = next(view for view in made if view.name == found["best"])
     assert best.metrics["validation accuracy best %"] == max(row["accuracy"] for row in found["rows"])
     written = load_recipe("v.yaml")
-    assert list(written.model.channels) == [int(n) for n in best.params["model.channels"].split(",")]  # type: ignore[attr-defined]
+    assert list(written.model.units) == [int(n) for n in best.params["model.units"].split(",")]  # type: ignore[attr-defined]
     assert f"{written.training.learning_rate}" == best.params["training.learning_rate"]
     assert run(*search, "--trials", "2")[1] == out
     assert len(trials()) == 2
-
-
-# --------------------------------------------------------------------------------------- choosing by the table
-
-
-@pytest.fixture(scope="module")
-def space() -> Space:
-    return Space.of(load_recipe(INT8))
-
-
-@pytest.fixture(scope="module")
-def blank(space: Space) -> Sensitivity:
-    """A table with the bytes as they are, and no losses."""
-    flash, score = space.flash({}), Score(0.5, 90.0)
-    every = [(layer, to) for layer in space.layers for to in space.narrower(layer)]
-    changes = [Change(layer, to, flash - space.flash({layer: to}), score, 0.0, 0.0, "") for layer, to in every]
-    own = {layer: space.own(layer) for layer in space.layers}
-    return Sensitivity("x", "clips", False, 100, 1, flash, own, score, tuple(changes), {})
-
-
-def filled(blank: Sensitivity, losses: list[float]) -> Sensitivity:
-    """The table with these losses, of cross-entropy and of accuracy alike."""
-    pairs = zip(blank.changes, losses, strict=True)
-    return replace(blank, changes=tuple(replace(change, rise=loss, drop=loss) for change, loss in pairs))
-
-
-NARROWER = 9 * sum(one.row.kernel is not None and one.bits < 8 for one in Format)  # changes to nine layers of 8 bits
-figures = st.lists(st.floats(-0.2, 2), min_size=NARROWER, max_size=NARROWER)
-
-
-@settings(max_examples=20)
-@given(losses=figures, limit=st.integers(30_000, 140_000), seed=st.integers(0, 999))
-def test_no_plan_within_the_flash_has_less_loss_by_the_table(
-    space: Space, blank: Sensitivity, losses: list[float], limit: int, seed: int
-) -> None:
-    found = filled(blank, losses)
-    budget = custom_target(flash=str(limit))
-    best, *others = within_flash(space, found, budget, 3)
-    assert all(one.flash_bytes <= limit for one in (best, *others))
-    assert [best.rise, *(one.rise for one in others)] == sorted([best.rise, *(one.rise for one in others)])
-    rng = random.Random(seed)
-    for _ in range(8):
-        other = {layer: to for layer in space.layers if (to := rng.choice([None, *space.narrower(layer)]))}
-        if space.flash(other) <= limit:
-            assert best.rise <= 1e-9 + sum(
-                max(change.rise, 0) for change in found.changes if other.get(change.layer) is change.precision
-            )
-
-
-@settings(max_examples=20)
-@given(losses=figures, limit=st.floats(0, 3))
-def test_the_smallest_plan_keeps_to_the_drop_and_smaller_drops_take_more_flash(
-    space: Space, blank: Sensitivity, losses: list[float], limit: float
-) -> None:
-    plans = within_drop(space, filled(blank, losses), custom_target(), limit, 3)
-    assert all(plan.drop <= limit + 1e-9 for plan in plans)
-    sizes = [plan.flash_bytes for plan in plans]
-    assert sizes == sorted(sizes)
-
-
-def test_a_budget_that_nothing_fits_is_refused_with_what_the_smallest_needs(space: Space, blank: Sensitivity) -> None:
-    with pytest.raises(UserError, match=r"the smallest: Does not fit .* exceeds flash by"):
-        check(space, custom_target(flash="10KiB"))
-    with pytest.raises(UserError, match="exceeds RAM by"):
-        check(space, custom_target(flash="80KiB", ram="8KiB"))
-    with pytest.raises(UserError, match="exceeds operations by"):
-        check(space, custom_target(macc="2.3M"))
-    smallest = space.flash(space.smallest)
-    check(space, custom_target(flash=str(smallest)))
-    (found,) = within_flash(space, filled(blank, [1.0] * NARROWER), custom_target(flash=str(smallest)), 3)
-    assert found.flash_bytes == smallest
-    with pytest.raises(UserError, match="exceeds flash by 1 B"):
-        check(space, custom_target(flash=str(smallest - 1)))
-
-
-def test_a_plan_is_told_by_a_character_a_layer(space: Space) -> None:
-    assert space.code({"conv2d_5": Format.TERNARY, "dense": Format.BINARY}) == "88888tb88"
-
-
-@given(
-    order=st.permutations(["*", "conv2d*", "dense*", "dense_1", "conv2d", "conv2d_[12]"]),
-    changed=st.sets(st.sampled_from(["conv2d", "conv2d_2", "dense", "dense_1"])),
-)
-def test_a_change_is_of_the_weights_of_that_layer_alone(space: Space, order: list[str], changed: set[str]) -> None:
-    rules = {pattern: {"weights": "8-bit"} for pattern in order}
-    rules["*"], rules["dense_1"] = {"outputs": "8-bit"}, {"weights": "8-bit", "bias": "4-bit", "outputs": "4-bit"}
-    recipe = space.recipe.model_copy(update={"precision": rules})
-    other = Space(recipe, space.graph)
-    plan = PrecisionPlan.from_data(other.plan(dict.fromkeys(changed, Format.BINARY)).to_data())
-    for layer in other.layers:
-        own = recipe.plan.of(layer)
-        assert plan.of(layer) == (replace(own, weights=Format.BINARY) if layer in changed else own)
 
 
 # --------------------------------------------------------------------------------------- the search section

@@ -61,7 +61,7 @@ def test_softsign_goes_all_the_way(build: Any, tmp_path: Path) -> None:
     inputs = random.standard_normal((48, *model.input_shape[1:])).astype(np.float32)
     trained = quantize(model, plan, calibrated(model, plan, inputs))
     trained.compile(keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy", run_eagerly=True)
-    losses = trained.fit(inputs, random.integers(0, 3, 48), epochs=3, batch_size=16, verbose=0).history["loss"]
+    losses = trained.fit(inputs, random.integers(0, 3, 48), batch_size=16, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     settle(trained)
     network = integer_network(trained)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MoveIn, Run
+from conftest import MoveIn, Run, write_tones
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -136,20 +136,25 @@ def test_the_rungs_are_a_ninth_and_a_third_of_the_epochs(epochs: int) -> None:
 BASE = """
 data: {{source: {folder}, words: ["yes", "no"]}}
 model: {{name: ds_cnn}}
-training: {{epochs: 4, batch: 32, average: 0.5, learning_rate: 0.002}}
+training: {{epochs: 4, batch: 32, average: 0.5, learning_rate: 0.0005}}
 published: {{label: somebody's, accuracy: 99}}
 accounting: packed
 """
-SEARCH = ("search", "base.yaml", "--space", "hello-edge", "--class", "S", "--family", "dnn,gru", "--trials", "3")
+SEARCH = ("search", "base.yaml", "--space", "hello-edge", "--class", "S", "--family", "dnn,cnn", "--trials", "3")
 JSON = (*SEARCH, "--format", "json")
 
 
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tones(tmp_path_factory.mktemp("tones") / "clips")
+
+
 @pytest.fixture
-def base(tmp_path: Path, folder: Path, move_in: MoveIn, monkeypatch: pytest.MonkeyPatch) -> Path:
+def base(tmp_path: Path, clips: Path, move_in: MoveIn, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recipe whose data and training the networks get; the current folder."""
     move_in(monkeypatch, tmp_path)
     path = tmp_path / "base.yaml"
-    path.write_text(BASE.format(folder=json.dumps(str(folder))))
+    path.write_text(BASE.format(folder=json.dumps(str(clips))))
     return path
 
 
@@ -166,7 +171,7 @@ def found(out: str) -> dict[str, Any]:
 
 
 def test_a_search_stops_the_worst_writes_the_best_and_goes_on_from_wherever_it_was_interrupted(
-    base: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    base: Path, run: Run, move_in: MoveIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, out, err = run(*JSON)
     assert code == 0, err
@@ -188,7 +193,8 @@ def test_a_search_stops_the_worst_writes_the_best_and_goes_on_from_wherever_it_w
     assert result["best"]["accuracy"] == max(one["accuracy"] for one in result["networks"] if not one["stopped"])
 
     written = load_recipe("found.yaml")
-    assert list(written.model.units) == result["best"]["model"]["units"]  # type: ignore[attr-defined]
+    drawn = result["best"]["model"]
+    assert json.loads(written.model.model_dump_json(include=set(drawn))) == drawn
     assert written.features.hop == result["best"]["features"]["hop"]
     assert (written.target, written.published) == ("hello-edge-small", None)
     pictures = open_store().download(result["run"], "pictures")
@@ -198,8 +204,8 @@ def test_a_search_stops_the_worst_writes_the_best_and_goes_on_from_wherever_it_w
     assert f"{result['drawn']} networks drawn" in told
     assert "written to" in told
 
-    (base.parent / "other").mkdir()
-    monkeypatch.chdir(base.parent / "other")
+    move_in(monkeypatch, base.parent / "other")
+    monkeypatch.setenv("HYBRIDQ_CACHE", str(base.parent / "cache"))
     asked, left = _Stopper.should_stop, ["before the word", "between rungs", "after the word to stop"]
 
     def interrupted(stopper: _Stopper, epochs: Sequence[Epoch], latest: Callable[[], float]) -> bool:

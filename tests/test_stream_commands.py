@@ -59,7 +59,7 @@ def run(laboratory, capsys):
 
 
 def test_a_run_is_measured_and_logged(run, laboratory):
-    asked = ("stream-eval", "tones", "--minutes", 0.5, "--snr", 30, "--snr", 10, "--format", "json", "--keep", "kept")
+    asked = ("stream-eval", "tones", "--minutes", 0.25, "--snr", 30, "--snr", 10, "--format", "json", "--keep", "kept")
     found = json.loads(run(*asked).out)
     assert found["network"] == "integer network"
     assert found["decision"] == {"threshold": 0.6, "every": 5, "smoothing_ms": 250, "refractory_ms": 700}
@@ -67,7 +67,7 @@ def test_a_run_is_measured_and_logged(run, laboratory):
     truth = json.loads((laboratory / "kept" / "snr_30.json").read_text())
     commands = sum(one["command"] for one in truth["utterances"])
     assert found["snr"][0]["commands"] == commands > 0
-    assert soundfile.info(laboratory / "kept" / "snr_30.wav").frames == 30 * 16000
+    assert soundfile.info(laboratory / "kept" / "snr_30.wav").frames == 15 * 16000
     assert found["cost"]["inferences_per_second"] == 12.5
     assert 0 < found["cost"]["macc_per_second_kept"] < found["cost"]["macc_per_second"]
 
@@ -82,7 +82,7 @@ def test_a_run_is_measured_and_logged(run, laboratory):
 
 
 def test_the_same_seed_gives_the_same_figures_and_validation_logs_no_metric(run):
-    asked = ("stream-eval", "tones", "--minutes", 0.4, "--snr", 15, "--format", "json", "--split", "validation")
+    asked = ("stream-eval", "tones", "--minutes", 0.2, "--snr", 15, "--format", "json", "--split", "validation")
     first, second, other = (json.loads(run(*asked, "--seed", seed).out) for seed in (1, 1, 2))
     assert first == second != other
     store = open_store(make=False)
@@ -155,7 +155,7 @@ def test_a_mistake_is_one_plain_line(run, arguments, said):
 
 def test_a_network_of_the_package_hears_real_words(gsc, tmp_path):
     trained = find_trained("pretrained:best-16k")
-    request = Request(str(gsc), "validation", (20.0,), 60.0, seed=0)
+    request = Request(str(gsc), "validation", (20.0,), 40.0, seed=0)
     found = evaluate(trained, settings_of(trained, threshold=0.7), request)
     assert found.whole.commands >= 5
     assert found.whole.missed <= 30

@@ -1,5 +1,6 @@
 """The parts of a stream: its features, when a command counts, long audio and its truth, what is kept."""
 
+import functools
 from itertools import pairwise
 
 import numpy as np
@@ -178,7 +179,9 @@ def test_nothing_heard_is_all_missed():
     assert (silent.missed, silent.false_alarms_per_hour, silent.latency) == (100, 0, None)
 
 
+@functools.cache
 def networks():
+    """Made once: nothing here changes their weights."""
     import keras
 
     from hybridq.models import build_model

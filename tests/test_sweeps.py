@@ -1,10 +1,8 @@
-"""Sweeps: which runs are made, in which order, by which engine; what failed, and what a second start does."""
+"""Sweeps: which runs are made, in which order, and what keeps an engine from making them."""
 
 import json
 import logging
 import shutil
-import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,8 +14,6 @@ from hybridq import sweeps
 from hybridq.errors import UserError
 from hybridq.paths import locked
 from hybridq.recipe.file import load_recipe
-from hybridq.runs import experiment
-from hybridq.runs.reproduce import logged_recipe, reproduction
 from hybridq.sweeps.events import Died, Failed, Finished
 from hybridq.sweeps.schedule import MOST_DEATHS
 from hybridq.sweeps.worker import Task, work
@@ -40,33 +36,6 @@ def recipes(tmp_path, clips, move_in, monkeypatch):
     """A float recipe, a binary one that starts from it, in two variants, one that diverges, and one that is none."""
     move_in(monkeypatch, tmp_path)
     return write_recipes(tmp_path, clips)
-
-
-@dataclass(frozen=True)
-class Made:
-    """A sweep over all the recipes, made in this process: its folder, its plan, what became of it."""
-
-    home: Path
-    plan: sweeps.Plan
-    schedule: sweeps.Schedule
-    logged: dict[str, tuple[str, str]]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory, clips, move_in):
-    with pytest.MonkeyPatch.context() as patch:
-        home = tmp_path_factory.mktemp("made")
-        move_in(patch, home)
-        plan = planned(write_recipes(home, clips), "float", "narrow", "wild", "wrong")
-        return Made(home, plan, swept(plan), logged())
-
-
-@pytest.fixture
-def at_home(made, monkeypatch):
-    """The folder of `made` is the current one."""
-    monkeypatch.chdir(made.home)
-    monkeypatch.setenv("HYBRIDQ_CACHE", str(made.home / "cache"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 def write_recipes(root: Path, clips: Path) -> Path:
@@ -94,14 +63,6 @@ def swept(plan: sweeps.Plan, engine=sweeps.in_process, resume=False) -> sweeps.S
     schedule = sweeps.Schedule(plan)
     sweeps.run_sweep(open_store(), schedule, lambda event: None, name="trial", engine=engine, resume=resume)
     return schedule
-
-
-def logged() -> dict[str, tuple[str, str]]:
-    """Status and digest of the weights of each run of the newest sweep, by name."""
-    store = open_store()
-    runs = store.runs()
-    parent = [run for run in runs if "sweep" in run.tags][-1]
-    return {run.name: (run.status, run.tags.get("weights.sha256", "")) for run in store.runs(sweep=parent.id)}
 
 
 # ------------------------------------------------------------------------------------------------ planning
@@ -217,41 +178,6 @@ def test_a_lock_is_held_by_one_and_leaves_no_file(tmp_path):
 # ------------------------------------------------------------------------------------------------ engines
 
 
-@pytest.mark.slow
-def test_every_engine_makes_the_same_runs_and_a_failure_stops_no_other(made, at_home):
-    plan, alone, first = made.plan, made.schedule, made.logged
-    assert set(alone.failed) == {"wild"}
-    assert "diverged" in alone.failed["wild"]
-    assert {name: status for name, (status, _) in first.items()} == {
-        "float": "FINISHED",
-        "narrow learning_rate=0.001": "FINISHED",
-        "narrow learning_rate=0.002": "FINISHED",
-        "wild": "FAILED",
-        "wrong": "FAILED",
-    }
-    failures = {run.name: run.tags["failure"] for run in open_store().runs() if run.status == "FAILED"}
-    assert "unknown key" in failures["wrong"]
-    together = swept(plan, sweeps.in_processes(2))
-    assert set(together.failed) == {"wild"}
-    assert logged() == first
-    assert len(set(together.finished) & set(alone.finished)) == 0  # without resume, they are made anew
-
-    again = swept(plan, resume=True)
-    assert again.finished == together.finished  # with it, nothing is
-    assert sum("sweep" in run.tags for run in open_store().runs()) == 2
-    assert sweeps.unfinished_sweep(open_store(), plan) is None
-
-
-@pytest.mark.slow
-def test_ray_makes_the_same_runs(recipes, made):
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'hybridq[ray]'")
-    plan = planned(recipes, "float", "wild")
-    swept(plan, sweeps.engine("ray", 2))
-    over_ray = logged()
-    assert {name: status for name, (status, _) in over_ray.items()} == {"float": "FINISHED", "wild": "FAILED"}
-    assert over_ray == {name: made.logged[name] for name in over_ray}
-
-
 def test_without_ray_its_engine_says_what_to_install(monkeypatch):
     import sys
 
@@ -267,36 +193,6 @@ def test_a_sweep_that_is_running_is_not_run_twice(recipes):
         pytest.raises(UserError, match="running already"),
     ):
         swept(plan)
-
-
-def test_a_run_is_reproduced_to_the_last_bit_and_only_on_its_own_clips(made, at_home, clips):
-    store = open_store()
-    first, recipe = logged_recipe(store, "float")
-    schedule = sweeps.Schedule(sweeps.plan([recipe]))
-    sweeps.run_plan(store, schedule, lambda event: None, reproduces=first.id)
-    result = reproduction(store, first, schedule.finished[-1])
-    assert result.same_weights
-    assert result.again.id != first.id
-    assert "version.keras" not in result.differences()
-    assert result.to_json()["verdict"] == "the same: every weight, to the last bit"
-
-    again = (result.again.id,)
-    with sqlite3.connect(made.home / "mlruns" / "mlflow.db") as database:  # as if it had become another network
-        database.execute("UPDATE tags SET value = 'other' WHERE key = 'weights.sha256' AND run_uuid = ?", again)
-        database.execute("UPDATE latest_metrics SET value = 12 WHERE key = 'test accuracy pct' AND run_uuid = ?", again)
-    other = reproduction(store, first, result.again.id)
-    assert not other.same
-    assert "not the same" in other.verdict
-
-    clip = next(clips.glob("yes/*"))
-    clip.rename(made.home / clip.name)
-    experiment.open_audio.cache_clear()  # as in a new process
-    try:
-        with pytest.raises(UserError, match="not the clips"):
-            logged_recipe(store, "float")
-    finally:
-        (made.home / clip.name).rename(clip)
-        experiment.open_audio.cache_clear()
 
 
 def test_a_machine_that_does_not_know_the_server_makes_no_store_of_its_own(recipes, monkeypatch):

@@ -116,11 +116,12 @@ def test_a_damaged_folder_is_made_again(tmp_path: Path) -> None:
     assert _digests(_tiny(tmp_path)) == whole
 
 
+@pytest.mark.usefixtures("short_noises")
 def test_what_a_killed_run_left_is_not_used(tmp_path: Path) -> None:
     """A real one: killed once it has begun to write, its folder is cleared away by the next."""
     code = (
-        "import sys, pathlib; from hybridq.speech.audio.synthetic import make_synthetic;"
-        "make_synthetic(pathlib.Path(sys.argv[1]), 60, words=['yes'], progress=False)"
+        "import sys, pathlib; from hybridq.speech.audio import synthetic; synthetic.NOISE_SECONDS = 2;"
+        "synthetic.make_synthetic(pathlib.Path(sys.argv[1]), 60, words=['yes'], progress=False)"
     )
     child = os.posix_spawn(sys.executable, [sys.executable, "-c", code, str(tmp_path)], {**os.environ})
     parent = tmp_path / "synthetic"

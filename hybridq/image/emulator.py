@@ -71,12 +71,19 @@ class Board:
         self.symbols = symbols(elf)
         self._load(elf)
         if counting:
-            core.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
+            self.count()
         core.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
         core.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
         self._mark = self._address("board_mark") if "board_mark" in self.symbols else None
         self._costs: dict[tuple[int, int], int] = {}
         self._clear()
+
+    def count(self) -> None:
+        """Count instructions from now on."""
+        import unicorn
+
+        self._core.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
+        self._core.ctl_flush_tb()  # the blocks that it has translated know nothing of the hook
 
     def run(self, limit: float = LIMIT) -> Finished:
         """From reset until the program exits. Raises Fault, also after so many seconds."""

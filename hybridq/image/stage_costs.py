@@ -7,7 +7,8 @@ whole; only the rows that are still needed are kept, in a ring. A map that later
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import inf
 
 from hybridq.image.steps import Step
@@ -113,7 +114,11 @@ def rows_kept(steps: Sequence[Step], outputs: Iterable[str]) -> dict[str, int]:
     Each turn runs the last of the steps that can run: its inputs have the rows that it needs, and what it makes is
     wanted, by the next run of a step that reads it or outside. The emitted code does the same.
     """
-    outputs = set(outputs)
+    return dict(_rows_kept(tuple(replace(step, layer=None) for step in steps), frozenset(outputs)))
+
+
+@lru_cache(4096)  # the weights' formats do not matter: a search asks for the same maps again and again
+def _rows_kept(steps: tuple[Step, ...], outputs: frozenset[str]) -> dict[str, int]:
     done = {step.name: 0 for step in steps}
     kept = {step.name: step.rows if step.name in outputs else 1 for step in steps}
     rows = {step.name: step.rows for step in steps}

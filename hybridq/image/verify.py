@@ -112,8 +112,9 @@ def _instructions(elf: Path, hop: int, within: int) -> tuple[int, int]:
 
     `within`: those of an inference that each column brings with it, in an online network.
     """
-    board = Board(elf, counting=True)
+    board = Board(elf)
     board.run()
+    board.count()
     board.call("hybridq_push_audio", board.symbols["bench_block"].address, hop)
     column = board.instructions - within
     board.call("hybridq_classify", board.symbols["bench_logits"].address)

@@ -1,11 +1,12 @@
 """What an integer network computes. This is the definition: the C code must give the same, to the last bit.
 
 Every step is exact arithmetic on integers. Accumulators are int32 on the device; the converter makes sure that none
-overflows, so int64 here gives the same; and so does float64 in a matrix product, where it is several times faster.
+overflows, so int64 here gives the same. So do floats that hold every sum of a layer, and are several times faster.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.integer.bounds import worst_sum
 from hybridq.integer.network import (
     INT8,
     INT16,
@@ -71,38 +73,42 @@ def computed(layer: Layer, inputs: Tensors) -> Integers:
 
 @computed.register
 def _(layer: Convolution, inputs: Tensors) -> Integers:
-    rows, columns, _, _ = layer.weights.shape
-    sums = layer.bias
-    for patch, kernel in _windows(inputs[0], (rows, columns), layer, layer.weights):
-        sums = sums + product(patch, kernel)
-    return _finished(layer, sums)
+    (high, wide), (rows, columns, outputs), (down, right) = layer.weights.shape[:2], layer.shape, layer.strides
+    padded, weights = _in_floats(_padded(inputs[0], layer), layer.weights)
+    # A product takes a row of the window: its columns lie side by side, which is faster than one by one.
+    beside = np.concatenate([padded[:, :, _from(j, columns, right)] for j in range(wide)], axis=-1)
+    by_row = weights.reshape(high, -1, outputs)
+    return _finished(layer, sum(beside[:, _from(i, rows, down)] @ by_row[i] for i in range(high)))
 
 
 @computed.register
 def _(layer: Depthwise, inputs: Tensors) -> Integers:
-    rows, columns, _ = layer.weights.shape
-    sums = layer.bias
-    for patch, kernel in _windows(inputs[0], (rows, columns), layer, layer.weights):
-        sums = sums + patch * kernel
-    return _finished(layer, sums)
+    (high, wide), (rows, columns, _), (down, right) = layer.weights.shape[:2], layer.shape, layer.strides
+    padded, weights = _in_floats(_padded(inputs[0], layer), layer.weights)
+    parts = (
+        padded[:, _from(i, rows, down), _from(j, columns, right)] * weights[i, j]
+        for i in range(high)
+        for j in range(wide)
+    )
+    return _finished(layer, sum(parts))
 
 
 @computed.register
 def _(layer: Dense, inputs: Tensors) -> Integers:
     flat = inputs[0].reshape(len(inputs[0]), -1)
-    return _finished(layer, product(flat, layer.weights) + layer.bias)
+    return _finished(layer, product(flat, layer.weights))
 
 
 @computed.register
 def _(layer: MaxPool, inputs: Tensors) -> Integers:
     (x,), (rows, columns, _) = inputs, layer.shape
+    down, right = layer.strides
     parts = [
-        x[:, i : i + layer.strides[0] * rows : layer.strides[0], j : j + layer.strides[1] * columns : layer.strides[1]]
+        x[:, _from(i, rows, down), _from(j, columns, right)]
         for i in range(layer.window[0])
         for j in range(layer.window[1])
     ]
-    largest: Integers = np.max(np.stack([part[:, :rows, :columns] for part in parts]), axis=0)
-    return largest
+    return functools.reduce(np.maximum, parts)
 
 
 @computed.register
@@ -145,13 +151,15 @@ def product(values: Integers, weights: Integers) -> Integers:
 
 def requantized(accumulator: Integers, by: Requantization) -> Integers:
     """An accumulator as a stored integer: accumulator * multiplier / 2**(32 + shift), rounded half up, clipped."""
-    return np.clip(shifted(accumulator * by.multiplier, 32 + by.shift), by.low, by.high)
+    made = shifted(accumulator * by.multiplier, 32 + by.shift)
+    return np.clip(made, by.low, by.high, out=made)
 
 
 def shifted(value: Integers, by: Integers | int) -> Integers:
     """value / 2**by, rounded half up; by 0, the value."""
     half = np.where(np.asarray(by) > 0, 1 << np.maximum(np.asarray(by) - 1, 0), 0)
-    rounded: Integers = (value + half) >> by
+    rounded: Integers = value + half
+    rounded >>= by
     return rounded
 
 
@@ -163,7 +171,8 @@ def looked_up(value: Integers, table: Integers) -> Integers:
 
 def normalised(value: Integers, by: Affine) -> Integers:
     """A batch norm on stored integers."""
-    return np.clip(shifted(value * by.scale + by.offset, by.shift), *INT8)
+    made = shifted(value * by.scale + by.offset, by.shift)
+    return np.clip(made, *INT8, out=made)
 
 
 def table_of(function: Callable[[NDArray[np.float64]], NDArray[np.float64]], before: int, after: int) -> Integers:
@@ -177,21 +186,25 @@ def is_logits(by: Requantization) -> bool:
     return (by.low, by.high) == INT16
 
 
-def _finished(layer: Convolution | Depthwise | Dense, accumulator: Integers) -> Integers:
+def _finished(layer: Convolution | Depthwise | Dense, sums: NDArray[Any]) -> Integers:
+    accumulator = sums.astype(np.int64)
+    accumulator += layer.bias
     stored = requantized(accumulator, layer.out)
     if layer.table is not None:
         stored = looked_up(stored, layer.table)
     return stored if layer.affine is None else normalised(stored, layer.affine)
 
 
-def _windows(
-    x: Integers, window: tuple[int, int], layer: Convolution | Depthwise, weights: Integers
-) -> list[tuple[Integers, Integers]]:
-    """For each place in the window: the input under it, for all outputs, and the weights of that place."""
-    padded = np.pad(x, ((0, 0), *layer.pads, (0, 0)))
-    (rows, columns, _), (down, right) = layer.shape, layer.strides
-    return [
-        (padded[:, i : i + down * (rows - 1) + 1 : down, j : j + right * (columns - 1) + 1 : right], weights[i, j])
-        for i in range(window[0])
-        for j in range(window[1])
-    ]
+def _in_floats(values: Integers, weights: Integers) -> tuple[NDArray[Any], NDArray[Any]]:
+    """int8 and weights as floats in which the sums of their products are exact: those of 32 bits hold up to 2**24."""
+    kind = np.float32 if worst_sum(weights).max() <= 2**24 else np.float64
+    return values.astype(kind), weights.astype(kind)
+
+
+def _padded(x: Integers, layer: Convolution | Depthwise) -> Integers:
+    return np.pad(x, ((0, 0), *layer.pads, (0, 0)))
+
+
+def _from(start: int, count: int, stride: int) -> slice:
+    """So many places along an axis."""
+    return slice(start, start + stride * (count - 1) + 1, stride)

@@ -36,6 +36,7 @@ Fractions = Mapping[str, int]  # the fraction of each grid, by the name of its l
 COUNTERPARTS = {row.name: (row.counterpart, row.quantizers) for row in KINDS.values() if row.counterpart}
 DEFAULT_FRACTION = 4  # of a grid that was not calibrated: +-8, in steps of 1/16
 SAMPLE = 500_000  # values of a tensor that calibration looks at
+BATCH = 64  # clips that calibration takes at once
 
 
 def quantizable(model: keras.Model) -> list[str]:
@@ -68,9 +69,13 @@ def calibrated(model: keras.Model, plan: PrecisionPlan, inputs: NDArray[np.float
         return {}
     import keras
 
-    values = keras.Model(open_grids.inputs, [grid.output for grid in grids]).predict(inputs, batch_size=64, verbose=0)
-    values = values if isinstance(values, list) else [values]
-    return {grid.name: best_fraction(value) for grid, value in zip(grids, values, strict=True)}
+    # Operation by operation: the graph that `predict` makes takes longer to trace than it would run.
+    watched = keras.Model(open_grids.inputs, {grid.name: grid.output for grid in grids})
+    batches = [watched([inputs[at : at + BATCH]], training=False) for at in range(0, len(inputs), BATCH)]
+    return {
+        grid.name: best_fraction(np.concatenate([keras.ops.convert_to_numpy(batch[grid.name]) for batch in batches]))
+        for grid in grids
+    }
 
 
 def best_fraction(values: NDArray[np.float32]) -> int:

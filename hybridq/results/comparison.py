@@ -13,8 +13,10 @@ from hybridq.results.columns import COLUMNS, FIELDS, Clips, Column, Of, Row
 from hybridq.speech.audio.clips import STANDARD_WORDS, SYNTHETIC_WARNING
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
 
+NAME = 14  # characters of a line of a name, where a terminal is narrow
+GAP = 2  # characters between columns
 VALIDATION_NOTE = "Accuracy on the validation clips, by which a search chooses: not a result."
 SYNTHETIC_NOTE = SYNTHETIC_WARNING.replace("synthetic voices", "SYNTHETIC VOICES") + "."
 
@@ -155,20 +157,13 @@ class Comparison:
         return "\n".join([*loud, *lines, "", *against, *(f"- {note}" for note in self.notes())]) + "\n"
 
     def to_rich(self) -> RenderableType:
-        """The table for a terminal of 100 columns: a mean over the words finds no place beside the integers."""
-        from rich.box import SIMPLE_HEAD
+        """The table for a terminal: a mean over the words finds no place beside the integers."""
         from rich.console import Group
-        from rich.table import Table
         from rich.text import Text
 
-        grid = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         columns = _columns(self.kind & ~Of.ROOM if self.has_integers else self.kind)
-        for at, column in enumerate(columns):
-            justify: Literal["left", "right"] = "right" if at else "left"
-            grid.add_column(column.heading, justify=justify, no_wrap=at > 0, overflow="fold")
-        for row, cells in self.lines(columns):
-            name = cells[0] if row else "  published"  # by its label the column would be too wide
-            grid.add_row(*map(Text, (name, *cells[1:])), style="" if row else "dim")
+        lines = [((cells if row else ["  published", *cells[1:]]), bool(row)) for row, cells in self.lines(columns)]
+        grid = _Grid(columns, lines)  # published: by its label the column would be too wide
         loud = Text(SYNTHETIC_NOTE, style="bold yellow")
         parts: list[RenderableType] = [loud, grid, loud] if self.synthetic else [grid]
         if differences := self.differences():
@@ -176,6 +171,45 @@ class Comparison:
             parts += [Text(f"  {line}") for line in differences]
             parts.append(Text())
         return Group(*parts, *(Text(note, style="dim") for note in self.notes()))
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The columns and their cells (own: of a run, not published) as a table for a terminal of any width."""
+
+    columns: tuple[Column, ...]
+    lines: Sequence[tuple[Sequence[str], bool]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """The table, and what found no place in it: no figure is cut."""
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        shown = self._shown(options.max_width)
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for at in shown:
+            justify: Literal["left", "right"] = "right" if at else "left"
+            table.add_column(self.columns[at].heading, justify=justify, no_wrap=at > 0, overflow="fold")
+        for cells, own in self.lines:
+            table.add_row(*(Text(cells[at]) for at in shown), style="" if own else "dim")
+        yield table
+        rest = [column.heading.replace("\n", " ") for at, column in enumerate(self.columns) if at not in shown]
+        if rest:
+            yield Text(f"Too narrow for {', '.join(rest)}: --format csv has all columns.", style="dim")
+
+    def _shown(self, width: int) -> list[int]:
+        """The places of the columns that find room, names cut into lines of NAME at the shortest."""
+        needed = []
+        for at, column in enumerate(self.columns):
+            texts = (*column.heading.split("\n"), *(cells[at] for cells, _ in self.lines))
+            needed.append(max(map(len, texts)))
+        needed[0] = min(needed[0], NAME)
+        shown = list(range(len(self.columns)))
+        for at in sorted(shown, key=lambda at: self.columns[at].spare):
+            if self.columns[at].spare and sum(needed[one] + GAP for one in shown) > width:
+                shown.remove(at)
+        return shown
 
 
 def _columns(kind: Of) -> tuple[Column, ...]:
