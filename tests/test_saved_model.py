@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from traps import Traps
 
 from hybridq.errors import UserError
 from hybridq.graph.reader import read_graph
@@ -56,7 +57,8 @@ def converted_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", run)
 
 
-def test_an_exported_model_is_the_network_of_the_keras_model(exported: Path, model: Any) -> None:
+def test_an_exported_model_is_the_network_of_the_keras_model(exported: Path, model: Any, inner: Path) -> None:
+    traps = Traps(inner)
     found, expected = read_graph(exported), read_graph(model)
     assert found.name == "small.v1"
     assert [op.kind for op in found.operators if not op.known] == []
@@ -65,6 +67,7 @@ def test_an_exported_model_is_the_network_of_the_keras_model(exported: Path, mod
     reports = [profile(graph) for graph in (found, expected)]
     assert reports[0].totals == reports[1].totals
     assert reports[0].plans == reports[1].plans
+    assert not traps.sprung
 
 
 @pytest.mark.usefixtures("converted_here")

@@ -10,6 +10,7 @@ import forked
 import pytest
 from conftest import write_tones
 from dying import DEATHS, PLACES
+from traps import Traps
 
 from hybridq import sweeps
 from hybridq.errors import UserError
@@ -142,7 +143,9 @@ def test_every_engine_makes_the_same_runs_and_a_failure_stops_no_other(made, at_
     plan, alone = made.plan, made.schedule
     assert set(alone.failed) == {"wild"}
     assert "diverged" in alone.failed["wild"]
+    traps = Traps(made.home)
     assert ended(made.recipes, "--workers", "2") == 1, Path("said.txt").read_text()[-2000:]
+    assert not traps.sprung
     assert whole_runs() == made.weights
     together = [run.id for run in newest()[1] if run.status == "FINISHED"]
     assert len(together) == 3
@@ -157,7 +160,9 @@ def test_every_engine_makes_the_same_runs_and_a_failure_stops_no_other(made, at_
 def test_ray_makes_the_same_runs(made, tmp_path, move_in, monkeypatch):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'hybridq[ray]'")
     move_in(monkeypatch, tmp_path)
+    traps = Traps(tmp_path)
     swept(planned(made.home, "float", "wild"), sweeps.engine("ray", 2))
+    assert not traps.sprung
     over_ray = {run.name: run for run in newest()[1]}
     assert {name: run.status for name, run in over_ray.items()} == {"float": "FINISHED", "wild": "FAILED"}
     assert {name: run.tags.get("weights.sha256", "") for name, run in over_ray.items()} == {

@@ -10,11 +10,9 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +23,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from store_processes import child, refused
 from tracking_processes import HOME
+from traps import Traps
 
-from hybridq.errors import ENVIRONMENT, UserError
+from hybridq.errors import UserError
 from hybridq.tracking import RunView, Store, open_store
 from hybridq.tracking.guard import redacted
 from hybridq.tracking.metrics import METRICS, mlflow_name, name_from_mlflow
@@ -283,69 +282,6 @@ def test_no_message_shows_the_password_of_the_store(password: str, strange_host:
     assert "ada" not in message
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MiB; needs the right to mount."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a file system")
-    yield disk
-    while subprocess.run(["umount", "-l", disk], capture_output=True, check=False).returncode == 0:
-        pass  # the read-only mount lies on top of the first
-
-
-def test_read_only_and_full_disk_lose_nothing(
-    store: Store, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(the_store(store), small_disk / "mlruns", ignore=shutil.ignore_patterns("hybridq"))
-    store = open_store(small_disk / "mlruns")
-    (tmp_path / "best.keras").write_bytes(b"good")
-    (tmp_path / "big").mkdir()
-    (tmp_path / "big" / "best.keras").write_bytes(b"b" * 4_000_000)
-    run = store.start_run("full", params={}, tags={})
-    run.artifact(tmp_path / "best.keras")
-    run.metrics({"training loss": 1.0}, step=1)
-    with pytest.raises(UserError, match="No space left") as full, run:
-        run.artifact(tmp_path / "big" / "best.keras")
-    assert full.value.exit_code == ENVIRONMENT
-    assert store.find("full").status == "FAILED"
-    assert store.find("full").metrics == {"training loss": 1.0}
-    assert store.download(run.id, "best.keras").read_bytes() == b"good"
-    stopped = store.start_run("stopped", params={}, tags={})
-    filler = small_disk / "filler"
-    subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=4096"], capture_output=True, check=False)
-    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
-    writes: list[Callable[[], object]] = [
-        lambda: store.start_run("fuller", params={f"p{at}": "x" * 5000 for at in range(90)}, tags={}),
-        lambda: stopped.tags({f"t{at}": "x" * 5000 for at in range(90)}),
-        lambda: stopped.artifact(tmp_path / "big" / "best.keras"),
-        lambda: stopped.text("note.txt", "x" * 100_000),
-        lambda: open_store(small_disk / "another"),
-    ]
-    for write in writes:
-        with pytest.raises(UserError, match=r"(disk (failed or )?is full|No space left on device)$") as full:
-            write()
-        assert "\n" not in str(full.value)
-        assert full.value.exit_code == ENVIRONMENT
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    filler.unlink()
-    assert store.find("full").metrics == {"training loss": 1.0}
-    assert "t1" not in store.find("stopped").tags  # a batch is written whole or not at all
-    with store.resume_run(stopped.id) as again:
-        again.metrics({"training loss": 0.5}, step=2)
-        again.text("note.txt", "x" * 100_000)
-    assert store.find("stopped").status == "FINISHED"
-    assert store.find("stopped").metrics == {"training loss": 0.5}
-    assert not list(small_disk.rglob("*.part"))
-    subprocess.run(["mount", "--bind", small_disk, small_disk], check=True)
-    subprocess.run(["mount", "-o", "remount,bind,ro", small_disk], check=True)
-    assert "read-only" in refused(small_disk / "mlruns")
-    assert open_store(small_disk / "mlruns").find("full").id == run.id  # reading still works
-    assert "cannot write" in refused(small_disk / "elsewhere")
-
-
 def test_free_port_passes_over_a_taken_one() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -355,8 +291,9 @@ def test_free_port_passes_over_a_taken_one() -> None:
 
 
 @pytest.mark.slow
-def test_ui_serves_the_store(store: Store) -> None:
-    """And hybridq logs to that server, when it is named as the store."""
+def test_ui_serves_the_store(store: Store, inner: Path) -> None:
+    """And hybridq logs to that server, when it is named as the store; Python files of the folder are not run."""
+    traps = Traps(inner)
     with store.start_run("seen", params={}, tags={}):
         pass
     code = """
@@ -381,6 +318,7 @@ sys.exit(serve_ui(open_store(Path(sys.argv[1])), port=int(sys.argv[2])))
         assert store.find("over the wire").metrics == {"test accuracy %": 91.0}
         assert served.find("seen").status == "FINISHED"
         assert served.download(run.id, "note.txt").read_text() == "hello"
+        assert not traps.sprung
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
