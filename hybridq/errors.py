@@ -3,6 +3,8 @@
 import difflib
 import errno
 import re
+import signal
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -78,6 +80,25 @@ def did_you_mean(word: str, choices: Iterable[str], likeness: float = 0.5) -> st
     """The end of a message: "; did you mean 'dense'?", or "" where no choice is like the word."""
     near = nearest(word, choices, likeness=likeness)
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+@contextmanager
+def undisturbed(signals: Sequence[signal.Signals]) -> Iterator[None]:
+    """What is done in here is done whole: a signal that Python would heed comes behind it. For short work."""
+    here = threading.current_thread() is threading.main_thread()
+    heeded = {one: signal.getsignal(one) for one in signals} if here else {}
+    came: list[int] = []
+    for one, handler in heeded.items():
+        if callable(handler):
+            signal.signal(one, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for one, handler in heeded.items():
+            if callable(handler):
+                signal.signal(one, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 @contextmanager

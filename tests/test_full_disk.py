@@ -100,10 +100,7 @@ def test_a_full_disk_of_temporary_files_is_named(small_disk: Path, monkeypatch: 
 
     message = f"cannot write {small_disk}: the disk is full"
     for write in (plainly, hdf5):
-        with (
-            pytest.raises(UserError, match=f"cannot write {small_disk}: the disk is full") as full,
-            scratch() as folder,
-        ):
+        with pytest.raises(UserError, match=message) as full, scratch() as folder:
             write(folder)
         assert full.value.exit_code == ENVIRONMENT
 

@@ -156,6 +156,30 @@ with store.start_run("stopped sweep", params={}, tags={}) as sweep:
         assert (store.find(name).status, store.find(name).tags["interrupted"]) == ("KILLED", ending.name)
 
 
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
+def test_a_run_that_is_stopped_while_it_writes_is_marked(store: Store, ending: signal.Signals) -> None:
+    """SQLite's lock would be held by the statement for as long as the traceback of the interrupt is known."""
+    from sqlalchemy import Engine, event
+
+    struck = []
+
+    def interrupt(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT latest_metrics") and not struck:
+            struck.append(statement)
+            signal.raise_signal(ending)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
+    event.listen(Engine, "after_cursor_execute", interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt), store.start_run("writing", params={}, tags={}) as run:
+            run.metrics({"training loss": 1.0}, step=1)
+    finally:
+        event.remove(Engine, "after_cursor_execute", interrupt)
+        signal.signal(signal.SIGINT, before)
+    assert store.find(run.id).status == "KILLED"
+    assert store.find(run.id).metrics == {"training loss": 1.0}
+
+
 def test_runs_of_a_sweep_and_by_name(store: Store) -> None:
     with store.start_run("paper", params={}, tags={}) as sweep:
         for seed in range(2):

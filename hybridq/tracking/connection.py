@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from hybridq.errors import undisturbed
 from hybridq.paths import locked
 from hybridq.tracking.guard import quiet_mlflow, redacted
 from hybridq.tracking.local import LOCK, sqlite_file
 from hybridq.tracking.retry import Answer, patiently
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DATABASES = ("postgresql", "mysql", "mssql")
 
 
@@ -59,4 +62,11 @@ class Connection:
     def ask(self, question: Callable[[Any], Answer], wait: float | None = None) -> Answer:
         """What MLflow's client answers; it is asked again while the store is away (see `hybridq.tracking.retry`)."""
         client = self.client
-        return patiently(self.label, lambda: question(client), wait)
+        # A statement that an interrupt cuts short keeps SQLite's lock for as long as its traceback is known.
+        deferred = INTERRUPTS if self.uri.startswith("sqlite:") else ()
+
+        def asked() -> Answer:
+            with undisturbed(deferred):
+                return question(client)
+
+        return patiently(self.label, asked, wait)

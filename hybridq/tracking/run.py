@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
 from hybridq.paths import scratch
 from hybridq.speech.audio.clips import SYNTHETIC_WARNING
+from hybridq.tracking.connection import INTERRUPTS
 from hybridq.tracking.metrics import mlflow_name
 from hybridq.tracking.owner import owner_tags
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "description"
 PARAM_LIMIT, TAG_LIMIT, DIGEST_LIMIT = 6000, 8000, 36  # characters, MLflow's
 PARAMS_AT_ONCE, METRICS_AT_ONCE = 100, 1000  # per log_batch, MLflow's
-ENDINGS = (signal.SIGTERM, signal.SIGHUP)  # the second: the terminal was closed
+ENDINGS = INTERRUPTS[1:]  # but Ctrl-C; SIGHUP: the terminal was closed
 LAST_WORD_SECONDS = 2.0  # to say how a run ended, when there is no time to lose
 NOTED_PARAMS = ("data.source", "training.seed", "training.epochs", "target")
 
