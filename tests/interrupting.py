@@ -1,14 +1,10 @@
-"""A Ctrl-C in the middle of a command of `hybridq`: in a process of its own, or in this one."""
+"""A command of `hybridq` that gets a Ctrl-C in its middle."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -25,25 +21,3 @@ def interrupted(*arguments: object, cwd: Path, after: str) -> tuple[int, str]:
         process.send_signal(signal.SIGINT)
         heard += process.stdout
     return process.returncode, heard[-1].rstrip()
-
-
-@contextmanager
-def interrupting(begun: Callable[[], object]) -> Iterator[None]:
-    """This process gets a Ctrl-C as soon as `begun` says so, unless what is done in here has ended before that."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.01):
-            if begun():
-                os.kill(os.getpid(), signal.SIGINT)
-                return
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
-        signal.signal(signal.SIGINT, before)
