@@ -16,7 +16,7 @@ from hybridq.errors import UserError, did_you_mean, plain
 from hybridq.paths import open_regular
 from hybridq.settings.tree import Key, Node, Override, dotted, shown
 
-LARGEST_FILE = 200_000  # bytes; the parser takes seconds for so much, and a recipe has one or two thousand
+LARGEST_FILE = 200_000  # bytes; a recipe has one or two thousand
 MOST_VALUES = 10_000  # counted with every alias written out: stops an alias bomb
 DEEPEST = 20  # nested lists and mappings; a recipe needs four
 TOO_MANY, TOO_DEEP = f"more than {MOST_VALUES:,} values; that is no recipe", "nested too deeply"
@@ -52,8 +52,8 @@ def read_yaml(path: Path, place: str = "") -> Node:
     except UserError as error:
         if not place:
             raise
-        line = re.match(r":\d+|", str(error).removeprefix(plain(str(path))))
-        raise UserError(f"{path}{line[0] if line else ''}: cannot be read as a recipe") from None
+        at = re.match(r":\d+", str(error).removeprefix(plain(str(path))))
+        raise UserError(f"{path}{at[0] if at else ''}: cannot be read as a recipe") from None
     if node is None:
         raise UserError(f"{path}: the file is empty")
     if not isinstance(node.value, dict):
@@ -92,7 +92,7 @@ def _parse(text: str, source: str, one_place: bool) -> Node | None:
         return source if one_place else f"{source}:{line + 1}"
 
     yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = _bounded(yaml.Composer, place)
+    yaml.Scanner, yaml.Composer = _bounded(place)
     try:
         root = yaml.compose(text)  # nodes only: no object is constructed
     except UserError:
@@ -109,11 +109,22 @@ def _parse(text: str, source: str, one_place: bool) -> Node | None:
     return None if root is None else _Builder(yaml, place).build(root, root.start_mark.line, ())
 
 
-def _bounded(composer: Any, place: Any) -> Any:
-    """The parser's class that makes nodes, which stops at once where a file is too large: the rest is never read."""
+def _bounded(place: Any) -> tuple[Any, Any]:
+    """The classes of the parser that find brackets and make nodes; they stop at once where a file is too large."""
+    from ruamel.yaml.composer import Composer
+    from ruamel.yaml.scanner import Scanner
 
-    class Bounded(composer):  # type: ignore[misc]
-        nodes = around = 0  # those made; those that the next one stands in
+    class Shallow(Scanner):  # type: ignore[misc]
+        def fetch_flow_collection_start(self, *given: Any, **named: Any) -> None:
+            if self.flow_level >= DEEPEST:  # it reads far ahead, and goes through all open brackets for each
+                raise UserError(f"{place(self.reader.line)}: {TOO_DEEP}")
+            super().fetch_flow_collection_start(*given, **named)
+
+    class Bounded(Composer):  # type: ignore[misc]
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.warn_double_anchors = False  # with four lines for each
+            self.nodes = self.around = 0  # those made; those that the next one stands in
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             self.nodes += 1
@@ -125,7 +136,7 @@ def _bounded(composer: Any, place: Any) -> Any:
             self.around -= 1
             return node
 
-    return Bounded
+    return Shallow, Bounded
 
 
 class _Builder:
