@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +14,22 @@ import pytest
 from conftest import REPOSITORY, Run, Write
 from effort import within
 
+from hybridq import sweeps
 from hybridq.errors import UserError
+from hybridq.graph.reader import read_graph
+from hybridq.models import build_model, outline
+from hybridq.models.config import (
+    BCResNetConfig,
+    LMUConfig,
+    NetworkConfig,
+    ReferenceConfig,
+    SVDFConfig,
+    TCResNetConfig,
+    TENetConfig,
+)
 from hybridq.recipe import file, tree, variants
 from hybridq.recipe.file import load_recipe, load_variants
+from hybridq.runs.experiment import check_ready
 from hybridq.settings import yamlfile
 from hybridq.settings.yamlfile import to_yaml
 
@@ -167,3 +182,76 @@ def test_nothing_is_shown_of_a_file_that_is_no_recipe(secret: str, key: str, inn
         "../passwd:1: cannot be read as a recipe",
         "../passwd:2: cannot be read as a recipe",
     )
+
+
+# --------------------------------------------------------------------- what is said before anything is imported
+
+
+@pytest.fixture
+def nothing_heavy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import of what takes seconds is an error."""
+    for package in ("tensorflow", "keras", "qkeras", "mlflow"):
+        monkeypatch.setitem(sys.modules, package, None)
+
+
+BEGINNINGS = ("train", "sweep", "search --flash 80KiB", "search --trials 3", "search --space hello-edge --class S")
+
+
+@pytest.mark.usefixtures("nothing_heavy")
+@pytest.mark.parametrize("command", BEGINNINGS)
+def test_clips_that_are_not_there_are_missed_at_once(command: str, inner: Path, run: Run) -> None:
+    (inner / "base.yaml").write_text("data:\n  source: gone\n")
+    (inner / "a.yaml").write_text("extends: base.yaml\n")
+    told = f"{inner}/gone: no such folder. A data folder holds"
+    code, out, err = run(*command.split(), "a.yaml")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"hybridq: base.yaml:2: data.source: {told}")
+    _, _, err = run(*command.split(), "a.yaml", "--data", inner / "gone")
+    assert err.startswith(f"hybridq: {told}")  # the place would say the same again
+    (inner / "b.yaml").write_text("start_from: a.yaml\ndata: {source: .}\n")
+    assert run(*command.split(), "b.yaml")[2].startswith(f"hybridq: base.yaml:2: data.source: {told}")
+    assert sorted(path.name for path in inner.iterdir()) == ["a.yaml", "b.yaml", "base.yaml"]
+
+
+@pytest.mark.usefixtures("nothing_heavy")
+@pytest.mark.parametrize("command", ["profile", *BEGINNINGS])
+def test_a_precision_of_no_layer_is_seen_at_once(command: str, inner: Path, run: Run) -> None:
+    (inner / "a.yaml").write_text("name: a\nprecision:\n  'conv*': 8-bit\n  'dens_*': binary\n")
+    told = "the pattern 'dens_*' matches no layer; the nearest layer is 'dense"
+    code, out, err = run(*command.split(), "a.yaml")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"hybridq: a.yaml:4: precision: {told}")
+
+
+def test_the_other_runs_of_a_sweep_go_on(inner: Path) -> None:
+    (inner / "a.yaml").write_text("sweep:\n  data.source: [., gone, synthetic]\n")
+    plan = sweeps.plan(*sweeps.read_recipes([Path("a.yaml")]), check_ready)
+    assert [job.name for job in plan.jobs] == ["a source=", "a source=synthetic"]
+    ((name, reason),) = plan.refused.items()
+    assert name == "a source=gone"
+    assert reason.startswith(f"a.yaml:2: data.source: {inner}/gone: no such folder")
+
+
+@pytest.mark.usefixtures("nothing_heavy")
+def test_the_largest_network_costs_what_its_shapes_say(inner: Path, run: Run) -> None:
+    """Found: with its weights it took 2.9 GB."""
+    (inner / "a.yaml").write_text("model: {filters: [4096, 4096, 4096, 4096, 4096, 4096]}\n")
+    code, out, err = run("profile", "a.yaml", "--format", "json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["totals"]["parameters"] == 758_203_146
+
+
+ON_PAPER = [
+    ReferenceConfig(activation="swish"),
+    TCResNetConfig(channels=(4, 4, 8)),
+    TENetConfig(channels=(8, 8), blocks=(2, 1)),
+    BCResNetConfig(),
+    SVDFConfig(),
+    LMUConfig(),
+]
+
+
+@pytest.mark.parametrize("config", ON_PAPER, ids=lambda config: config.name)
+def test_on_paper_a_network_is_the_one_that_keras_builds(config: NetworkConfig) -> None:
+    """Its operators to the last setting, and their order, by which memory is planned; the others: test_space.py."""
+    assert outline(config, (40, 98), 3) == read_graph(build_model(config, (40, 98), 3))

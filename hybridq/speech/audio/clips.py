@@ -123,10 +123,7 @@ def open_folder(
 
     Raises UserError when there is no such folder or no clip in it.
     """
-    root = root.expanduser().absolute()
-    if not root.is_dir():
-        what = "a file, not a folder" if root.exists() else "no such folder"
-        raise UserError(f"{root}: {what}. A data folder holds {LAYOUT}; {OTHER_SOURCES}")
+    root = folder_of(root)
     try:
         words, noise, empty = _scan(root)
         official = {path: stat for name in NEGATIVES for path, stat in _recordings(root, f"{OFFICIAL_FOLDER}/{name}")}
@@ -157,6 +154,15 @@ def open_folder(
         official=tuple(_official(path, digests[path]) for path in sorted(official)),
         official_digest=_whole(f"{path}\0{digests[path]}\n" for path in sorted(official)),
     )
+
+
+def folder_of(root: Path) -> Path:
+    """The whole path of a folder of clips; UserError where there is none."""
+    root = root.expanduser().absolute()
+    if not root.is_dir():
+        what = "a file, not a folder" if root.exists() else "no such folder"
+        raise UserError(f"{root}: {what}. A data folder holds {LAYOUT}; {OTHER_SOURCES}")
+    return root
 
 
 def choose_words(audio: AudioSet, words: Literal["auto"] | Sequence[str]) -> list[str]:
