@@ -1,14 +1,16 @@
-"""Where hybridq keeps what can be made again, and the locks that let one process at a time make it."""
+"""Where hybridq keeps what can be made again, the locks that let one process at a time make it; files, opened."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from hybridq.errors import NotWritable, UserError, disk_is_full
 
@@ -20,6 +22,20 @@ def cache_root() -> Path:
         return Path(own).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base).expanduser() if base else Path.home() / ".cache") / "hybridq"
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading. OSError for what is none: a pipe or a device may have nothing to say, for ever."""
+
+    def at_once(name: str, flags: int) -> int:
+        descriptor = os.open(name, flags | os.O_NONBLOCK)  # which a file does not mind
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # a folder is refused by `open`
+            return descriptor
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a file", name)
+
+    return open(path, "rb", opener=at_once)
 
 
 @contextmanager

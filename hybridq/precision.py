@@ -11,7 +11,7 @@ A plan is data, an ordered mapping from layer-name patterns to formats (`hybridq
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -80,8 +80,10 @@ class PrecisionPlan:
         """The places of the other rules."""
         return tuple(place for place, (pattern, _) in enumerate(self.rules) if WILD & set(pattern))
 
-    def check(self, weighted: Iterable[str], every: Iterable[str] = ()) -> None:
-        """Raise UserError for the first pattern that matches no layer.
+    def check(
+        self, weighted: Iterable[str], every: Iterable[str] = (), place: Callable[[str], str] = lambda pattern: ""
+    ) -> None:
+        """Raise UserError for the first pattern that matches no layer; `place` says where each stands, if in a file.
 
         A rule is about the layers with weights; one that names outputs may be about any of `every` layer.
         """
@@ -93,8 +95,9 @@ class PrecisionPlan:
             if not any(fnmatchcase(name, pattern) for name in names):
                 near = nearest(pattern.strip("*?"), names)
                 hint = f"; the nearest layer is '{near[0]}'" if near else ""
+                where = f"{place(pattern)}: " if place(pattern) else ""
                 raise UserError(
-                    f"precision: the pattern '{pattern}' matches no layer{hint} (layers: {', '.join(names)})"
+                    f"{where}precision: the pattern '{pattern}' matches no layer{hint} (layers: {', '.join(names)})"
                 )
 
 

@@ -27,6 +27,7 @@ class Behaviour:
     block: int = 100  # bytes sent at once
     pause_s: float = 0.0  # after each block
     claimed_size: int | None = None
+    circle: bool = False  # sends whoever asks back to where it asked
     asked: list[str | None] = field(default_factory=list)  # the Range of each request
 
 
@@ -36,6 +37,11 @@ class Handler(BaseHTTPRequestHandler):
         behaviour.asked.append(self.headers["Range"])
         if behaviour.statuses:
             self.send_error(behaviour.statuses.pop(0))
+            return
+        if behaviour.circle:
+            self.send_response(302)
+            self.send_header("Location", self.path)
+            self.end_headers()
             return
         content, start = behaviour.content, 0
         same = self.headers["If-Range"] in (None, behaviour.etag)

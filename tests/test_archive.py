@@ -228,6 +228,14 @@ def test_gives_up_at_once_where_there_is_no_such_file(served: Behaviour, tmp_pat
     assert len(served.asked) == 1
 
 
+def test_a_circle_of_redirects_is_said_in_one_line(served: Behaviour, tmp_path: Path) -> None:
+    served.circle = True
+    first, second = fails(tmp_path).splitlines()
+    assert "HTTP status 302" in first
+    assert "infinite loop" in first
+    assert "--data synthetic" in second
+
+
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://no.such.host.invalid", "not an address"])
 def test_says_what_to_do_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv(SERVER_VARIABLE, address)

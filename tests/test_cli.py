@@ -94,6 +94,13 @@ def test_a_wrong_argument_is_one_plain_line(run, arguments, message):
     assert plain(err)
 
 
+@pytest.mark.parametrize("port", [0, 80_000])
+def test_a_port_that_cannot_be_is_refused(port, run):
+    code, out, err = run("ui", "--port", port)
+    assert (code, out) == (2, "")
+    assert "Invalid value for '--port'" in err
+
+
 def test_debug_shows_the_traceback(run):
     _, _, err = run("train", "none.yaml", "--debug")
     assert "Traceback" in err

@@ -109,7 +109,7 @@ def message(path: str | Path, *overrides: str) -> str:
      ":1: name: the tag tag:yaml.org,2002:python/object/apply:os.system is not allowed"),
     ("name: a\n&a x: *b\n", ":2: not valid YAML: found undefined alias 'b'"),
     ("name: &a [*a]\n", ":1: nested too deeply"),
-    ("[" * 1000, ": nested too deeply"),
+    ("[" * 1000, ":1: nested too deeply"),
     (b"name: a\ndescription: \xff\n", ":2: not text in UTF-8"),
     ("name: a\ndescription: \x01\n", ":2: not valid YAML: special characters are not allowed"),
     ("x" * 300_000, ": more than 200,000 bytes; that is no recipe"),

@@ -16,7 +16,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hybridq.errors import UserError
-from hybridq.models import build_model
+from hybridq.graph.reader import read_graph
+from hybridq.models import build_model, outline
 from hybridq.models.config import CONFIGS
 from hybridq.profiler.closed_forms import size_of
 from hybridq.profiler.hello_edge import size
@@ -54,8 +55,11 @@ def test_the_closed_forms_are_the_sizes_of_the_built_networks(
     except UserError as error:
         with pytest.raises(UserError, match=f"^{re.escape(str(error))}$"):
             size_of(config, shape, classes)
+        with pytest.raises(UserError, match=f"^{re.escape(str(error))}$"):
+            outline(config, shape, classes)
     else:
         assert size_of(config, shape, classes) == size(built)
+        assert outline(config, shape, classes) == read_graph(built)
 
 
 # ------------------------------------------------------------------------------------------- limits, sampling

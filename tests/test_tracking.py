@@ -29,7 +29,7 @@ from hybridq.errors import UserError
 from hybridq.tracking import RunView, Store, open_store
 from hybridq.tracking.guard import redacted
 from hybridq.tracking.metrics import METRICS, mlflow_name, name_from_mlflow
-from hybridq.tracking.ui import free_port
+from hybridq.tracking.ui import LAST_PORT, free_port
 
 
 @pytest.fixture(scope="session")
@@ -312,6 +312,10 @@ def test_free_port_passes_over_a_taken_one() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert port < free_port("127.0.0.1", port) < port + 20
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", LAST_PORT))
+        with pytest.raises(UserError, match="the ports 65535 to 65535 on"):
+            free_port("127.0.0.1", LAST_PORT)
 
 
 @pytest.mark.slow

@@ -84,9 +84,11 @@ def _opened(path: Path, request: Request) -> tuple[Graph, Target, PrecisionPlan 
     plan, board, counted = None, DEFAULT_TARGET, NAME
     if path.suffix in RECIPES:
         from hybridq.recipe.file import load_recipe
-        from hybridq.runs.experiment import graph_of
+        from hybridq.runs.experiment import check_plan, graph_of
 
         recipe = load_recipe(path, request.settings)
+        if not request.plan:
+            check_plan(recipe)
         graph, plan, board, counted = graph_of(recipe), recipe.plan, recipe.target, recipe.accounting
     elif request.settings:
         raise UserError("--set is for recipes")

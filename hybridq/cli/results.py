@@ -170,7 +170,7 @@ def _draw(measurement: Measurement, name: str, split: str, file: Path) -> None:
     save(decision_curves(decisions, title=name, synthetic=measurement.synthetic), file)
 
 
-def ui(port: int = 5000) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Or the next free one.")] = 5000) -> None:
     """Show the runs in MLflow's pages, on this machine only."""
     from hybridq.tracking import serve_ui
 

@@ -177,6 +177,7 @@ def search_networks(asked: Asked, options: Networks) -> HalvingResult:
     if options.class_ is None:
         raise UserError("--space needs limits: --class S, M, L or a board such as stm32l496")
     from hybridq.recipe.file import load_recipe
+    from hybridq.runs.experiment import check_ready
     from hybridq.search.networks import BASE, chosen_families, limits_of
     from hybridq.search.request import Request
     from hybridq.search.successive_halving import search_space
@@ -187,6 +188,7 @@ def search_networks(asked: Asked, options: Networks) -> HalvingResult:
         raise UserError(f"there is no {BASE} here: name the recipe whose data and training the networks get")
     check_free(asked.out)
     recipe = load_recipe(asked.recipe or BASE, asked.overrides)
+    check_ready(recipe)
     request = Request(recipe, asked.overrides, limits, asked.out, asked.command)
     return search_space(the_store(make=True), request, families, options.trials, options.epochs)
 

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,7 @@ from hybridq.errors import BAD_INPUT, RUN_FAILED, UserError
 
 if TYPE_CHECKING:
     from hybridq.recipe.schema import Recipe
+    from hybridq.sweeps import Plan
     from hybridq.tracking import Store
 
 
@@ -51,8 +53,9 @@ def train(
     loaded = _recipe(recipe, data, set_)
     if loaded.variants:
         raise UserError(f"{recipe} has a sweep section of {len(loaded.variants)} runs: use `hybridq sweep {recipe}`")
+    plan = _planned(loaded)
     store = the_store(make=True)
-    print_comparison(store, [_trained(store, loaded, resume)], OutputFormat.table)
+    print_comparison(store, [_trained(store, plan, resume)], OutputFormat.table)
 
 
 def reproduce(
@@ -70,7 +73,7 @@ def reproduce(
     store = the_store()
     first, recipe = logged_recipe(store, run, overrides_of(data, None))
     _use(threads or int(first.tags.get(THREADS, 0)))
-    result = reproduction(store, first, _trained(store, recipe, resume, reproduces=first.id))
+    result = reproduction(store, first, _trained(store, _planned(recipe), resume, reproduces=first.id))
     print_result(result, format_)
     if not result.same:
         raise typer.Exit(RUN_FAILED)
@@ -94,11 +97,13 @@ def sweep(
         raise UserError("--address is for --engine ray")
     _use(threads)
     from hybridq import sweeps
+    from hybridq.runs.experiment import check_ready
 
     overrides = overrides_of(data, set_)
-    plan = sweeps.plan(*sweeps.read_recipes(_recipe_files(recipes), overrides, _seeds(seeds)))
+    ready = partial(check_ready, clips=dry_run or not address)  # those of a cluster elsewhere may have them there
+    plan = sweeps.plan(*sweeps.read_recipes(_recipe_files(recipes), overrides, _seeds(seeds)), ready)
     if not plan.jobs:
-        raise UserError([line for reason in plan.refused.values() for line in reason.split("\n")][:2])
+        raise UserError([line for reason in dict.fromkeys(plan.refused.values()) for line in reason.split("\n")][:2])
     if dry_run:
         from hybridq.sweeps.estimate import forecast
 
@@ -150,12 +155,20 @@ def _sweep_name(paths: list[Path]) -> str:
     return f"{folder.resolve().name} sweep"
 
 
-def _trained(store: Store, recipe: Recipe, resume: bool, reproduces: str | None = None) -> str:
-    """The id of the run of one recipe, trained now after those that it needs."""
+def _planned(recipe: Recipe) -> Plan:
+    """One recipe and those that it needs; UserError where its run could not begin."""
+    from hybridq import sweeps
+    from hybridq.runs.experiment import check_ready
+
+    check_ready(recipe)
+    return sweeps.plan([recipe])
+
+
+def _trained(store: Store, plan: Plan, resume: bool, reproduces: str | None = None) -> str:
+    """The id of the run of the one recipe of a plan, trained now after those that it needs."""
     from hybridq import sweeps
 
-    recipe.check_references()
-    schedule = sweeps.Schedule(sweeps.plan([recipe]))
+    schedule = sweeps.Schedule(plan)
     with sweeps.Board(schedule) as board:
         sweeps.run_plan(store, schedule, board.tell, resume=resume, reproduces=reproduces)
     for entry in schedule.entries:

@@ -39,6 +39,7 @@ from hybridq.integer.network import (
     Memory,
     Requantization,
 )
+from hybridq.paths import open_regular
 
 SUFFIX = ".hqn"
 NETWORK = f"network{SUFFIX}"  # of a run, or of an exported folder
@@ -158,7 +159,7 @@ def _read(path: Path) -> Members:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise UserError(f"{path}: more than {LARGEST_FILE:,} bytes: no network for a microcontroller")
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             sizes = sum(entry.file_size for entry in entries)
             plain = all(entry.compress_type in PLAIN for entry in entries)

@@ -1,8 +1,8 @@
-"""What the configurations of all networks are made of."""
+"""What the configurations of all networks, and the networks, are made of."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -15,5 +15,6 @@ class NetworkConfig(Section):
     name: str = Field(description="the network, by its name in the registry")
 
 
+Layers = Any  # what a network is built of: `Input`, `Model` and layers by their names, of Keras or on paper
 Width = Annotated[int, Field(ge=1, le=4096)]
 Stride = Annotated[int, Field(ge=1, le=8)]

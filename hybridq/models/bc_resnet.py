@@ -9,13 +9,12 @@ axes alike.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
 
 if TYPE_CHECKING:
-    import keras
-
+    from hybridq.models.base import Layers
     from hybridq.models.config import BCResNetConfig
 
 BLOCKS = (2, 2, 4, 4)  # in each stage
@@ -23,20 +22,18 @@ WIDTHS = (2, 3, 4, 5)  # of the stages, in halves of config.width
 STRIDES = (1, 2, 2, 1)  # of the first block of each stage, over the coefficients
 
 
-def build(config: BCResNetConfig, shape: tuple[int, int], classes: int) -> keras.Model:
+def build(config: BCResNetConfig, shape: tuple[int, int], classes: int, layers: Layers) -> Any:
     """The network for input (coefficients, frames, 1), with softmax over the classes.
 
     Layers: conv2d; block_N_widen (in the first block of a stage), block_N_coefficients, block_N_time and
     block_N_pointwise; last_depthwise, last_pointwise, dense. Raises UserError where the coefficients do not divide into
     the bands.
     """
-    import keras
-    from keras import layers
 
-    def normed(x: keras.KerasTensor, layer: keras.Layer) -> keras.KerasTensor:
+    def normed(x: Any, layer: Any) -> Any:
         return layers.BatchNormalization(name=f"{layer.name}_norm")(layer(x))
 
-    def normed_in_bands(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    def normed_in_bands(x: Any, name: str) -> Any:
         """Batch norm with numbers of their own for each band: the bands become channels, and coefficients again."""
         rows, frames, channels = x.shape[1:]
         if rows % config.bands:
@@ -51,7 +48,7 @@ def build(config: BCResNetConfig, shape: tuple[int, int], classes: int) -> keras
         x = layers.Permute((3, 1, 2, 4), name=f"{name}_to_rows")(x)
         return layers.Reshape((rows, frames, channels), name=f"{name}_joined")(x)
 
-    def block(x: keras.KerasTensor, width: int, stride: int, dilation: int, name: str) -> keras.KerasTensor:
+    def block(x: Any, width: int, stride: int, dilation: int, name: str) -> Any:
         shortcuts = [x] if x.shape[-1] == width else []
         if not shortcuts:
             x = normed(x, layers.Conv2D(width, 1, use_bias=False, name=f"{name}_widen"))
@@ -71,7 +68,7 @@ def build(config: BCResNetConfig, shape: tuple[int, int], classes: int) -> keras
         x = layers.Add(name=f"{name}_add")([two, one, *shortcuts])
         return layers.ReLU(name=f"{name}_relu")(x)
 
-    inputs = keras.Input((*shape, 1), name="input")
+    inputs = layers.Input((*shape, 1), name="input")
     x = normed(inputs, layers.Conv2D(2 * config.width, 5, (2, 1), padding="same", use_bias=False, name="conv2d"))
     x = layers.ReLU(name="conv2d_relu")(x)
     number = 0
@@ -87,4 +84,4 @@ def build(config: BCResNetConfig, shape: tuple[int, int], classes: int) -> keras
     x = layers.ReLU(name="last_pointwise_relu")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dense(classes, activation="softmax", name="dense")(x)
-    return keras.Model(inputs, x, name="bc_resnet")
+    return layers.Model(inputs, x, name="bc_resnet")

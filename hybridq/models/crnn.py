@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybridq.models.cnn import check_size
 from hybridq.models.hello_edge import KERNEL
 
 if TYPE_CHECKING:
-    import keras
-
+    from hybridq.models.base import Layers
     from hybridq.models.hello_edge import CRNNConfig
 
 
-def build(config: CRNNConfig, shape: tuple[int, int], classes: int) -> keras.Model:
+def build(config: CRNNConfig, shape: tuple[int, int], classes: int, layers: Layers) -> Any:
     """The network for input (coefficients, frames, 1), with softmax over the classes.
 
     Layers: conv2d, gru_1, gru_2 ..., dense_1; dense is the last. Raises UserError where the convolution would leave
     nothing.
     """
-    import keras
-    from keras import layers
-
     check_size(shape, (config.strides,))
-    inputs = keras.Input((*shape, 1), name="input")
+    inputs = layers.Input((*shape, 1), name="input")
     x = layers.Conv2D(config.filters, KERNEL[::-1], config.strides[::-1], activation="relu", name="conv2d")(inputs)
     x = layers.Dropout(config.dropout, name="dropout_1")(x)
     coefficients, frames, channels = x.shape[1:]
@@ -35,4 +31,4 @@ def build(config: CRNNConfig, shape: tuple[int, int], classes: int) -> keras.Mod
     x = layers.Dense(config.dense, activation="relu", name="dense_1")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)
     x = layers.Dense(classes, activation="softmax", name="dense")(x)
-    return keras.Model(inputs, x, name="crnn")
+    return layers.Model(inputs, x, name="crnn")

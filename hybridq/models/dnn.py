@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import keras
-
+    from hybridq.models.base import Layers
     from hybridq.models.hello_edge import DNNConfig
 
 
-def build(config: DNNConfig, shape: tuple[int, int], classes: int) -> keras.Model:
+def build(config: DNNConfig, shape: tuple[int, int], classes: int, layers: Layers) -> Any:
     """The network for input (coefficients, frames, 1), with softmax over the classes.
 
     Layers: dense_1 ... for the hidden ones; dense is the last.
     """
-    import keras
-    from keras import layers
-
-    inputs = keras.Input((*shape, 1), name="input")
+    inputs = layers.Input((*shape, 1), name="input")
     x = layers.Flatten(name="flatten")(inputs)
     for number, units in enumerate(config.units, 1):
         x = layers.Dense(units, activation="relu", name=f"dense_{number}")(x)
         x = layers.Dropout(config.dropout, name=f"dropout_{number}")(x)
     x = layers.Dense(classes, activation="softmax", name="dense")(x)
-    return keras.Model(inputs, x, name="dnn")
+    return layers.Model(inputs, x, name="dnn")

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybridq.models.hello_edge import KERNEL
 
 if TYPE_CHECKING:
-    import keras
-
+    from hybridq.models.base import Layers
     from hybridq.models.hello_edge import DSCNNConfig
 
 
-def build(config: DSCNNConfig, shape: tuple[int, int], classes: int) -> keras.Model:
+def build(config: DSCNNConfig, shape: tuple[int, int], classes: int, layers: Layers) -> Any:
     """The network for input (coefficients, frames, 1), with softmax over the classes.
 
     Layers: conv2d; block_N_depthwise and block_N_pointwise; dense is the last.
     """
-    import keras
-    from keras import layers
 
-    def then(x: keras.KerasTensor, layer: keras.Layer) -> keras.KerasTensor:
+    def then(x: Any, layer: Any) -> Any:
         x = layers.BatchNormalization(name=f"{layer.name}_norm")(layer(x))
         return layers.ReLU(name=f"{layer.name}_relu")(x)
 
-    inputs = keras.Input((*shape, 1), name="input")
+    inputs = layers.Input((*shape, 1), name="input")
     first = layers.Conv2D(
         config.channels, KERNEL[::-1], config.strides[::-1], padding="same", use_bias=False, name="conv2d"
     )
@@ -36,4 +33,4 @@ def build(config: DSCNNConfig, shape: tuple[int, int], classes: int) -> keras.Mo
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)
     x = layers.Dense(classes, activation="softmax", name="dense")(x)
-    return keras.Model(inputs, x, name="ds_cnn")
+    return layers.Model(inputs, x, name="ds_cnn")

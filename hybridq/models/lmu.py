@@ -7,40 +7,36 @@ After Blouw et al., "Hardware Aware Training for Efficient Keyword Spotting on G
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
+    from hybridq.models.base import Layers
     from hybridq.models.config import LMUConfig
 
 
-def build(config: LMUConfig, shape: tuple[int, int], classes: int) -> keras.Model:
+def build(config: LMUConfig, shape: tuple[int, int], classes: int, layers: Layers) -> Any:
     """The network for input (coefficients, frames, 1), with softmax over the classes.
 
     Layers: lmu_N_encode (the signals), lmu_N_memory, lmu_N_dense; dense is the last.
     """
-    import keras
-    from keras import layers
-
-    from hybridq.models.linear_memory import LinearMemory
-
-    inputs = keras.Input((*shape, 1), name="input")
+    inputs = layers.Input((*shape, 1), name="input")
     x = layers.Permute((2, 1), name="time_first")(layers.Reshape((shape[0], -1), name="matrix")(inputs))
     count = len(config.memories)
     every = zip(config.memories, config.order, config.window, config.units, strict=True)
     for number, (memories, order, window, units) in enumerate(every, 1):
         name, whole = f"lmu_{number}", number < count
         x = layers.Conv1D(memories, 1, name=f"{name}_encode")(x)
-        x = LinearMemory(order, window, return_sequences=whole, name=f"{name}_memory")(x)
+        x = layers.LinearMemory(order, window, return_sequences=whole, name=f"{name}_memory")(x)
         settings = {"use_bias": False, "name": f"{name}_dense"}
         dense = layers.Conv1D(units, 1, **settings) if whole else layers.Dense(units, **settings)
         x = layers.BatchNormalization(name=f"{name}_norm")(dense(x))
         x = layers.Dropout(config.dropout, name=f"{name}_dropout")(layers.ReLU(name=f"{name}_relu")(x))
     x = layers.Dense(classes, activation="softmax", name="dense")(x)
-    return keras.Model(inputs, x, name="lmu")
+    return layers.Model(inputs, x, name="lmu")
 
 
 def online(model: keras.Model) -> keras.Model:

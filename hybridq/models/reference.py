@@ -7,29 +7,25 @@ published float32 row, with padding `valid` and batch norm before the pool with 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
 
 if TYPE_CHECKING:
-    import keras
-
+    from hybridq.models.base import Layers
     from hybridq.models.config import ReferenceConfig
 
 POOLED = (1, 3)  # a 2x2 max-pool follows these convolutions
 
 
-def build(config: ReferenceConfig, shape: tuple[int, int], classes: int) -> keras.Model:
+def build(config: ReferenceConfig, shape: tuple[int, int], classes: int, layers: Layers) -> Any:
     """The network for input (coefficients, frames, 1), with softmax over the classes.
 
     The layers bear Keras' own default names (conv2d, conv2d_1, ..., dense_2): precision plans match on them.
     Raises UserError where the maps would shrink to nothing.
     """
-    import keras
-    from keras import layers
-
     _check_size(config, shape)
-    inputs = x = keras.Input((*shape, 1), name="input")
+    inputs = x = layers.Input((*shape, 1), name="input")
     last = len(config.filters) - 1
     for i, filters in enumerate(config.filters):
         name = _numbered("conv2d", i)
@@ -50,7 +46,7 @@ def build(config: ReferenceConfig, shape: tuple[int, int], classes: int) -> kera
     x = layers.Dense(config.dense[1], activation=config.activation, name="dense_1")(x)
     x = layers.BatchNormalization(name=_numbered("batch_normalization", last + 1))(x)
     x = layers.Dense(classes, activation="softmax", name="dense_2")(x)
-    return keras.Model(inputs, x, name="reference")
+    return layers.Model(inputs, x, name="reference")
 
 
 def _numbered(kind: str, i: int) -> str:

@@ -7,29 +7,25 @@ with a projection behind each layer but the last.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
 
 if TYPE_CHECKING:
-    import keras
-
+    from hybridq.models.base import Layers
     from hybridq.models.config import SVDFConfig
 
 
-def build(config: SVDFConfig, shape: tuple[int, int], classes: int) -> keras.Model:
+def build(config: SVDFConfig, shape: tuple[int, int], classes: int, layers: Layers) -> Any:
     """The network for input (coefficients, frames, 1), with softmax over the classes.
 
     Layers: svdf_N_features, svdf_N_time and svdf_N_project; dense is the last. They see images of one row, as QKeras
     has no depthwise convolution of a sequence. Raises UserError where the filters leave no frame.
     """
-    import keras
-    from keras import layers
-
     coefficients, frames = shape
     if frames < sum(config.memory) - len(config.memory) + 1:
         raise UserError(f"model: {frames} frames are too few for this network's memory")
-    inputs = keras.Input((*shape, 1), name="input")
+    inputs = layers.Input((*shape, 1), name="input")
     x = layers.Permute((2, 1), name="time_first")(layers.Reshape(shape, name="matrix")(inputs))
     x = layers.Reshape((1, frames, coefficients), name="row")(x)
     for number, (units, memory) in enumerate(zip(config.units, config.memory, strict=True), 1):
@@ -40,4 +36,4 @@ def build(config: SVDFConfig, shape: tuple[int, int], classes: int) -> keras.Mod
             x = layers.Conv2D(config.projections[number - 1], 1, name=f"{name}_project")(x)
     x = layers.Dropout(config.dropout, name="dropout")(layers.Flatten(name="flatten")(x))
     x = layers.Dense(classes, activation="softmax", name="dense")(x)
-    return keras.Model(inputs, x, name="svdf")
+    return layers.Model(inputs, x, name="svdf")

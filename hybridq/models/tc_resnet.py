@@ -8,26 +8,22 @@ generalises well, and so a good teacher for the reference network.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import keras
-
+    from hybridq.models.base import Layers
     from hybridq.models.config import TCResNetConfig
 
 
-def build(config: TCResNetConfig, shape: tuple[int, int], classes: int) -> keras.Model:
+def build(config: TCResNetConfig, shape: tuple[int, int], classes: int, layers: Layers) -> Any:
     """The network for input (coefficients, frames, 1), with softmax over the classes.
 
     Layers: conv1d for the first convolution, conv1d_1 ... in the order of the blocks; a shortcut's convolution is
     called conv1d_N_shortcut, after the one beside which it stands; dense is the last.
     """
-    import keras
-    from keras import layers
-
     count = 0
 
-    def convolution(x: keras.KerasTensor, channels: int, length: int, stride: int, name: str) -> keras.KerasTensor:
+    def convolution(x: Any, channels: int, length: int, stride: int, name: str) -> Any:
         x = layers.Conv1D(channels, length, stride, padding="same", use_bias=False, name=name)(x)
         return layers.BatchNormalization(name=f"{name}_norm")(x)
 
@@ -36,7 +32,7 @@ def build(config: TCResNetConfig, shape: tuple[int, int], classes: int) -> keras
         count += 1
         return f"conv1d_{count}"
 
-    inputs = keras.Input((*shape, 1), name="input")
+    inputs = layers.Input((*shape, 1), name="input")
     x = layers.Permute((2, 1), name="time_first")(layers.Reshape(shape, name="matrix")(inputs))
     x = layers.ReLU(name="conv1d_relu")(convolution(x, config.channels[0], 3, 1, "conv1d"))
     for before, channels in zip(config.channels, config.channels[1:], strict=False):
@@ -52,4 +48,4 @@ def build(config: TCResNetConfig, shape: tuple[int, int], classes: int) -> keras
     x = layers.GlobalAveragePooling1D(name="average")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)
     x = layers.Dense(classes, activation="softmax", name="dense")(x)
-    return keras.Model(inputs, x, name="tc_resnet")
+    return layers.Model(inputs, x, name="tc_resnet")

@@ -8,33 +8,30 @@ a sum of several lengths; here it is one filter.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import keras
-
+    from hybridq.models.base import Layers
     from hybridq.models.config import TENetConfig
 
 
-def build(config: TENetConfig, shape: tuple[int, int], classes: int) -> keras.Model:
+def build(config: TENetConfig, shape: tuple[int, int], classes: int, layers: Layers) -> Any:
     """The network for input (coefficients, frames, 1), with softmax over the classes.
 
     Layers: first; block_N_expand, block_N_depthwise, block_N_project, and block_N_shortcut in the first block of each
     stage; dense is the last. The blocks see images of one row, as QKeras has no depthwise convolution of a sequence.
     """
-    import keras
-    from keras import layers
 
-    def normed(x: keras.KerasTensor, convolution: keras.Layer) -> keras.KerasTensor:
+    def normed(x: Any, convolution: Any) -> Any:
         return layers.BatchNormalization(name=f"{convolution.name}_norm")(convolution(x))
 
-    def pointwise(x: keras.KerasTensor, channels: int, name: str, stride: int = 1) -> keras.KerasTensor:
+    def pointwise(x: Any, channels: int, name: str, stride: int = 1) -> Any:
         return normed(x, layers.Conv2D(channels, 1, strides=stride, use_bias=False, name=name))
 
-    def relu(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    def relu(x: Any, name: str) -> Any:
         return layers.ReLU(name=f"{name}_relu")(x)
 
-    inputs = keras.Input((*shape, 1), name="input")
+    inputs = layers.Input((*shape, 1), name="input")
     x = layers.Permute((2, 1), name="time_first")(layers.Reshape(shape, name="matrix")(inputs))
     x = normed(x, layers.Conv1D(config.first, 3, padding="same", use_bias=False, name="first"))
     x = layers.Reshape((1, shape[1], config.first), name="row")(relu(x, "first"))
@@ -53,4 +50,4 @@ def build(config: TENetConfig, shape: tuple[int, int], classes: int) -> keras.Mo
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(config.dropout, name="dropout")(x)
     x = layers.Dense(classes, activation="softmax", name="dense")(x)
-    return keras.Model(inputs, x, name="tenet")
+    return layers.Model(inputs, x, name="tenet")

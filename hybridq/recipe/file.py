@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,15 @@ from hybridq.errors import UserError
 from hybridq.models.config import DEFAULT_NETWORK, NetworkConfig, ReferenceConfig, config_type
 from hybridq.precision import PrecisionPlan
 from hybridq.recipe.schema import REFERENCES, Recipe
-from hybridq.recipe.tree import read_tree, recipe_path, refuse_circle, with_setting
+from hybridq.recipe.tree import Files, check_trail, recipe_path, with_setting
 from hybridq.recipe.variants import variants_of
 from hybridq.settings.tree import Key, Node, Override, node_of
-from hybridq.settings.validation import Fault, check, keys, refuse
+from hybridq.settings.validation import MOST_EXPLAINED, Fault, check, keys, refuse
 from hybridq.settings.yamlfile import parse_override
 
 SHARED = ("data", "features")  # settings of these reach the start recipe and the teacher too
+MOST_NEEDED = 100  # recipes that must be trained before one, those included that they need themselves
+MOST_OF_A_SWEEP = 20_000  # of all its runs together, those that several need counted for each
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = (), variant: Sequence[Override] = ()) -> Recipe:
@@ -27,15 +31,21 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), variant: Sequen
     networks that agree. `variant` are the settings of one of the recipe's own `variants`, which hold where no override
     speaks. Raises UserError naming the file and line (or the setting), the key and the nearest valid one.
     """
-    settings = [*variant, *(parse_override(text) for text in overrides)]
-    tree = read_tree(Path(path), (), "")
-    return _build(tree.without("sweep") if variant else tree, Path(path), settings, (Path(path),))
+    return _loaded(Path(path), overrides, variant, Files())
 
 
 def load_variants(path: Path, overrides: Sequence[str] = ()) -> list[Recipe]:
     """The recipe of each run that the `sweep` section of a file asks for; the one recipe of a file without."""
-    recipe = load_recipe(path, overrides)
-    return [load_recipe(path, overrides, variant) for variant in recipe.variants] or [recipe]
+    files = Files()
+    recipe = _loaded(path, overrides, (), files)
+    recipes, count = [], 0
+    for variant in recipe.variants:
+        recipes.append(_loaded(path, overrides, variant, files))
+        count += len(recipes[-1].needed)
+        if count > MOST_OF_A_SWEEP:
+            where = recipe.where("sweep")
+            raise UserError(f"{where}: sweep: its runs need more than {MOST_OF_A_SWEEP:,} recipes to be trained first")
+    return recipes or [recipe]
 
 
 def linked(recipes: Sequence[Recipe]) -> list[Recipe]:
@@ -61,31 +71,57 @@ def linked(recipes: Sequence[Recipe]) -> list[Recipe]:
 
 def recipe_of(resolved: Mapping[str, Any]) -> Recipe:
     """The recipe of `Recipe.resolved()`."""
-    return _build(node_of(resolved, "the resolved recipe"), Path(), [], ())
+    return _Making(Files()).recipe(node_of(resolved, "the resolved recipe"), Path(), [], ())
 
 
 def varied(recipe: Recipe, settings: Sequence[Override]) -> Recipe:
     """The recipe with other values, whatever the command line said of them; UserError as `load_recipe` raises it."""
-    return _build(node_of(recipe.resolved(), str(recipe.path)), recipe.path, list(settings), ())
+    return _Making(Files()).recipe(node_of(recipe.resolved(), str(recipe.path)), recipe.path, list(settings), ())
 
 
-def _build(tree: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
-    """The recipe that a tree describes, with the recipes that it refers to."""
-    for setting in settings:
-        tree = with_setting(tree, setting)
-    name = tree.get("name") or Node(path.stem, tree.place)
-    tree, variants = tree.having(name=name), variants_of(tree.get("sweep"), str(name.plain()))
-    references = {}
-    for key in REFERENCES:
-        node = tree.get(key)
-        if node and node.value is not None:
-            handed = [part for setting in settings for part in _for_reference(key, setting)]
-            others = [_reference(key, one, path, [*handed, *seed], trail) for one, seed in _members(key, node)]
-            references[key] = tuple(others)
-            tree = tree.having(**{key: Node(", ".join(other.name for other in others), node.place)})
-    recipe = _validated(tree)
-    places = {key: tree.where(("search", key)) for key in recipe.search or {}}
-    return recipe.read_from(path, references, variants, places)
+def _loaded(path: Path, overrides: Sequence[str], variant: Sequence[Override], files: Files) -> Recipe:
+    settings = [*variant, *(parse_override(text) for text in overrides)]
+    tree = files.tree(path)
+    return _Making(files).recipe(tree.without("sweep") if variant else tree, path, settings, (path,))
+
+
+@dataclass
+class _Making:
+    """Makes one recipe and those that it needs, which are bounded: a few short files may name millions."""
+
+    files: Files
+    needed: int = 0
+
+    def recipe(self, tree: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
+        """The recipe that a tree describes, with the recipes that it refers to."""
+        for setting in settings:
+            tree = with_setting(tree, setting)
+        name = tree.get("name") or Node(path.stem, tree.place)
+        tree, variants = tree.having(name=name), variants_of(tree.get("sweep"), str(name.plain()))
+        references = {}
+        for key in REFERENCES:
+            node = tree.get(key)
+            if node and node.value is not None:
+                handed = [part for setting in settings for part in _for_reference(key, setting)]
+                others = [self.reference(key, one, path, [*handed, *seed], trail) for one, seed in _members(key, node)]
+                references[key] = tuple(others)
+                tree = tree.having(**{key: Node(", ".join(other.name for other in others), node.place)})
+        return _validated(tree).read_from(path, references, variants, tree)
+
+    def reference(self, key: str, node: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
+        """The recipe that `start_from` or `teacher` names or, in a resolved recipe, holds."""
+        here = f"{node.place}: {key}"
+        self.needed += 1
+        if self.needed > MOST_NEEDED:
+            raise UserError(f"{here}: more than {MOST_NEEDED} recipes would have to be trained first")
+        if isinstance(node.value, dict):
+            return self.recipe(node, path, settings, trail)
+        other_path = Path(recipe_path(node, (key,)))
+        check_trail(trail, other_path, here)
+        other = self.recipe(self.files.tree(other_path, (), here), other_path, settings, (*trail, other_path))
+        if other.variants:
+            raise UserError(f"{here}: {other_path} has a sweep section: name a recipe of one run")
+        return other
 
 
 def _members(key: str, node: Node) -> Iterator[tuple[Node, list[Override]]]:
@@ -108,19 +144,6 @@ def _members(key: str, node: Node) -> Iterator[tuple[Node, list[Override]]]:
             yield recipe, [Override(("training", "seed"), seed)]
 
 
-def _reference(key: str, node: Node, path: Path, settings: list[Override], trail: tuple[Path, ...]) -> Recipe:
-    """The recipe that `start_from` or `teacher` names or, in a resolved recipe, holds."""
-    if isinstance(node.value, dict):
-        return _build(node, path, settings, trail)
-    other_path = Path(recipe_path(node, (key,)))
-    here = f"{node.place}: {key}"
-    refuse_circle(trail, other_path, here)
-    other = _build(read_tree(other_path, (), here), other_path, settings, (*trail, other_path))
-    if other.variants:
-        raise UserError(f"{here}: {other_path} has a sweep section: name a recipe of one run")
-    return other
-
-
 def _for_reference(key: str, setting: Override) -> list[Override]:
     """What of a setting applies to the start recipe or the teacher too."""
     if setting.key[0] in SHARED or (setting.key[0], key) == ("model", "start_from"):
@@ -132,7 +155,7 @@ def _for_reference(key: str, setting: Override) -> list[Override]:
 def _validated(tree: Node) -> Recipe:
     """The tree as a Recipe, without path and references; raises UserError with the first faults."""
     data = tree.plain()
-    faults = _precision_faults(tree)
+    faults = list(islice(_precision_faults(tree), MOST_EXPLAINED))
     if faults or data.get("precision", {}) is None:
         data["precision"] = {}
     known = list(keys(Recipe))
@@ -164,10 +187,9 @@ def _network_keys(kind: type[NetworkConfig]) -> list[Key]:
     return [("model", *key) for key in keys(kind) if key != ("name",)]
 
 
-def _precision_faults(tree: Node) -> list[Fault]:
+def _precision_faults(tree: Node) -> Iterator[Fault]:
     """What is wrong with the precision plan, rule by rule, so that each fault has its own line."""
     section = tree.get("precision")
-    faults = []
     for pattern, rule in (section.mapping if section else {}).items():
         for part, node in (rule.mapping or {"": rule}).items():
             try:
@@ -176,5 +198,4 @@ def _precision_faults(tree: Node) -> list[Fault]:
                 key = ("precision", pattern, part) if part else ("precision", pattern)
                 message = str(error).removeprefix(f"precision.{pattern}")
                 message = message.removeprefix(f".{part or 'weights'}").removeprefix(": ")
-                faults.append(Fault(key, node.place, message))
-    return faults
+                yield Fault(key, node.place, message)

@@ -28,7 +28,7 @@ from hybridq.precision import PrecisionPlan
 from hybridq.profiler import accounting, targets
 from hybridq.recipe.sections import Published, SearchAxis
 from hybridq.settings.section import Section
-from hybridq.settings.tree import Key, Override, dotted, shown
+from hybridq.settings.tree import Key, Node, Override, dotted, shown
 from hybridq.settings.validation import fault
 from hybridq.speech.settings import (
     SOURCES,
@@ -104,7 +104,7 @@ class Recipe(Section):
     )
 
     _path: Path = PrivateAttr(default=Path())
-    _search_places: Mapping[str, str] = PrivateAttr(default={})
+    _tree: Node = PrivateAttr(default=Node({}, ""))
     _variants: Sequence[Sequence[Override]] = PrivateAttr(default=())
     _references: Mapping[str, tuple[Recipe, ...]] = PrivateAttr(default={})
 
@@ -113,11 +113,11 @@ class Recipe(Section):
         path: Path,
         references: Mapping[str, tuple[Recipe, ...]],
         variants: Sequence[Sequence[Override]],
-        search_places: Mapping[str, str],
+        tree: Node,
     ) -> Recipe:
-        """A copy that knows its file, and what of it became other recipes, runs and places: see the properties."""
+        """A copy that knows its file, the places in it, and what of it became other recipes and runs."""
         placed = self.with_references(references)
-        placed._path, placed._variants, placed._search_places = path, variants, search_places
+        placed._path, placed._variants, placed._tree = path, variants, tree
         return placed
 
     def with_references(self, references: Mapping[str, tuple[Recipe, ...]]) -> Recipe:
@@ -160,10 +160,9 @@ class Recipe(Section):
         """The settings of each run that its `sweep` section asks for; none without one."""
         return self._variants
 
-    @property
-    def search_places(self) -> Mapping[str, str]:
-        """File and line of each key of its `search` section."""
-        return self._search_places
+    def where(self, *key: str) -> str:
+        """File and line of a key, or of the deepest section on the way to it that is given."""
+        return self._tree.where(key)
 
     @property
     def parent(self) -> Recipe | None:
@@ -176,10 +175,15 @@ class Recipe(Section):
         return self._references.get("teacher", ())
 
     @property
+    def needed(self) -> list[Recipe]:
+        """All recipes that must be trained first, those included that they need themselves; several times, as named."""
+        others = [other for several in self._references.values() for other in several]
+        return [one for other in others for one in (other, *other.needed)]
+
+    @property
     def hears_voices(self) -> bool:
         """Whether synthetic voices are in its training, or in that of a network it starts from or is taught by."""
-        others = [other for several in self._references.values() for other in several]
-        return self.training.synthetic_voices > 0 or any(other.hears_voices for other in others)
+        return any(recipe.training.synthetic_voices > 0 for recipe in (self, *self.needed))
 
     @property
     def plan(self) -> PrecisionPlan:

@@ -4,36 +4,57 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hybridq.errors import UserError
 from hybridq.models.config import DEFAULT_NETWORK
 from hybridq.recipe.schema import REFERENCES, SECTIONS
 from hybridq.settings.tree import Key, Node, Override, dotted, merge, shown
-from hybridq.settings.yamlfile import read_yaml
+from hybridq.settings.yamlfile import MOST_VALUES, read_yaml
 from hybridq.speech.settings import SOURCES
 
 OWN = ("name", "description", "sweep", "search")  # what `extends` does not hand on
 
 
-def read_tree(path: Path, trail: tuple[Path, ...], place: str) -> Node:
-    """The tree of a file laid upon that of the file it extends; paths in it open from the current folder.
+LONGEST_CHAIN = 8  # files, each of which names the next: so deep a recipe can still be written out whole
+MOST_READ = 3 * MOST_VALUES  # of all files that one recipe leads to
 
-    `trail` are the files that are being read, `place` is where this one is asked for. Raises UserError where it cannot
-    be read, or extends one of them.
-    """
-    tree = _paths_resolved(read_yaml(path, place), path)
-    for key, node in tree.mapping.items():
-        if key in (*SECTIONS, "decision") and node.value is None:  # all its lines are commented out: it says nothing
-            tree = tree.having(**{key: Node({}, node.place)})
-    extends = tree.get("extends")
-    tree = tree.without("extends")
-    if extends is None or extends.value is None:
-        return tree
-    base_path = Path(_resolved(recipe_path(extends, ("extends",)), path))
-    here = f"{extends.place}: extends"
-    refuse_circle((*trail, path), base_path, here)
-    return _laid_upon(read_tree(base_path, (*trail, path), here).without(*OWN), tree)
+
+@dataclass
+class Files:
+    """The files that a recipe leads to: each is read once, however often it is named, and together they are bounded."""
+
+    trees: dict[Path, Node] = field(default_factory=dict)
+    values: int = 0
+
+    def tree(self, path: Path, trail: tuple[Path, ...] = (), place: str = "") -> Node:
+        """The tree of a file laid upon that of the file it extends; paths in it open from the current folder.
+
+        `trail` are the files that are being read, `place` is where this one is asked for. Raises UserError where it
+        cannot be read, or extends one of them.
+        """
+        if path not in self.trees:
+            self.trees[path] = self._read(path, trail, place)
+        return self.trees[path]
+
+    def _read(self, path: Path, trail: tuple[Path, ...], place: str) -> Node:
+        tree = read_yaml(path, place)
+        self.values += tree.count
+        if self.values > MOST_READ:
+            raise UserError(f"{place}: with {path} there are more than {MOST_READ:,} values; that is no recipe")
+        tree = _paths_resolved(tree, path)
+        for key, node in tree.mapping.items():
+            if key in (*SECTIONS, "decision") and node.value is None:  # all its lines are commented out: it is silent
+                tree = tree.having(**{key: Node({}, node.place)})
+        extends = tree.get("extends")
+        tree = tree.without("extends")
+        if extends is None or extends.value is None:
+            return tree
+        base_path = Path(_resolved(recipe_path(extends, ("extends",)), path))
+        here = f"{extends.place}: extends"
+        check_trail((*trail, path), base_path, here)
+        return _laid_upon(self.tree(base_path, (*trail, path), here).without(*OWN), tree)
 
 
 def _paths_resolved(tree: Node, path: Path) -> Node:
@@ -115,13 +136,18 @@ def recipe_path(node: Node, key: Key) -> str:
     return node.value
 
 
-def refuse_circle(trail: Sequence[Path], path: Path, here: str) -> None:
-    """Raise UserError, with the chain "a.yaml -> b.yaml -> a.yaml", if `path` is among the files being read."""
+def check_trail(trail: Sequence[Path], path: Path, here: str) -> None:
+    """Raise UserError where `path` is among the files being read, or these are too many.
+
+    A circle is told as the chain "a.yaml -> b.yaml -> a.yaml".
+    """
     real = [os.path.realpath(one) for one in trail]
     if os.path.realpath(path) in real:
         start = real.index(os.path.realpath(path))
         chain = " -> ".join(str(one) for one in (*trail[start:], path))
         raise UserError(f"{here}: goes in a circle: {chain}")
+    if len(trail) > LONGEST_CHAIN:
+        raise UserError(f"{here}: more than {LONGEST_CHAIN} files in a row, each named by the one before")
 
 
 def _resolved(text: str, file: Path) -> str:

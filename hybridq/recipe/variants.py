@@ -35,6 +35,7 @@ def variants_of(section: Node | None, name: str) -> list[list[Override]]:
     if isinstance(section.value, dict):
         runs = _grid(section)
     elif isinstance(section.value, list):
+        _check_count(section.place, len(section.value), "runs")
         runs = [_settings(item) for item in section.value]
     else:
         raise UserError(f"{section.place}: sweep: must be a mapping or a list (is {shown(section.plain())})")
@@ -52,9 +53,13 @@ def _grid(section: Node) -> list[list[Override]]:
         count = 1
         for axis in axes:
             count *= len(axis)
-        if count > MOST_RUNS:
-            raise UserError(f"{values.place}: sweep: {count:,} combinations; at most {MOST_RUNS:,} runs")
+        _check_count(values.place, count, "combinations")
     return [list(run) for run in itertools.product(*axes)] if axes else []
+
+
+def _check_count(place: str, count: int, of: str) -> None:
+    if count > MOST_RUNS:
+        raise UserError(f"{place}: sweep: {count:,} {of}; at most {MOST_RUNS:,} runs")
 
 
 def _settings(item: Node) -> list[Override]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import NotWritable, UserError
+from hybridq.paths import open_regular
 from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ def check_free(option: str, path: Path) -> None:
     if path.suffix.lower() not in MAKER:
         raise UserError(f"{option} {path}: a picture is written as {', '.join(MAKER)}")
     try:
-        ours = MADE_BY.encode() in path.read_bytes()
+        with open_regular(path) as file:
+            ours = MADE_BY.encode() in file.read()
     except FileNotFoundError:
         if not path.parent.is_dir():
             raise UserError(f"{option} {path}: there is no folder {path.parent}") from None

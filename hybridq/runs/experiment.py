@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from hybridq.backend.tensorflow import load_tensorflow
 from hybridq.data.task import Floats
-from hybridq.graph.reader import Graph, read_graph
-from hybridq.models import build_model
+from hybridq.errors import UserError
+from hybridq.graph.operators import Graph
+from hybridq.models import build_model, outline
 from hybridq.paths import cache_root
 from hybridq.quantize.model import calibrated, copy_weights, quantize
 from hybridq.speech.audio import (
     UNKNOWN,
     AudioSet,
+    check_source,
     choose_other_words,
     choose_words,
     open_folder,
@@ -107,7 +109,36 @@ def calibration_clips(data: Dataset, normalisation: Normalisation | None = None)
 def graph_of(recipe: Recipe) -> Graph:
     """The operators of a recipe's network, float32 and untrained. `words: auto` counts as ten."""
     words = 10 if recipe.data.words == "auto" else len(recipe.data.words)
-    return read_graph(build_model(recipe.model, FrontEnd.of(recipe.features).shape, words + len(recipe.data.negatives)))
+    return outline(recipe.model, FrontEnd.of(recipe.features).shape, words + len(recipe.data.negatives))
+
+
+def check_ready(recipe: Recipe, clips: bool = True) -> None:
+    """Raise UserError, with the line of the recipe, where no run of it could begin; TensorFlow is not needed for that.
+
+    So it is where a precision is for no layer or, of a recipe that it needs, features or data do not go together; and,
+    if `clips` must be on this machine, where their folder is not there.
+    """
+    recipe.check_references()
+    for one in (recipe, *recipe.needed):
+        check_plan(one)
+        if clips:
+            _check_clips(one)
+
+
+def check_plan(recipe: Recipe) -> None:
+    """Raise UserError, with the line of the recipe, for a precision that is for no layer."""
+    graph = graph_of(recipe)
+    weighted, every = (op.name for op in graph.weighted), (op.name for op in graph.operators)
+    recipe.plan.check(weighted, every, lambda pattern: recipe.where("precision", pattern))
+
+
+def _check_clips(recipe: Recipe) -> None:
+    try:
+        check_source(recipe.data.source)
+    except UserError as error:
+        place = recipe.where("data", "source")
+        # one of the command line is in the message already
+        raise UserError(str(error) if place.startswith("--") else f"{place}: data.source: {error}") from None
 
 
 def run_name(recipe: Recipe) -> str:

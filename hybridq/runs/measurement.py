@@ -144,7 +144,7 @@ def measured_on(trained: Trained, source: str | None, split: str, threshold: flo
     Words that the data set lacks are left out of the count. `threshold` stands for the network's own. Raises UserError
     where it has none of them.
     """
-    own = trained.bundle.recipe["data"] if trained.bundle else {}
+    own = trained.bundle.recipe.get("data", {}) if trained.bundle else {}
     if not (source or own):
         raise UserError(
             f"{trained.name}: an integer network does not say what it was trained on; --data names the clips"

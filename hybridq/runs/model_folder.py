@@ -15,17 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.backend.tensorflow import load_qkeras
 from hybridq.errors import UserError
+from hybridq.graph.keras.file import saved_config, short
 from hybridq.integer.description import Description, Rejection
+from hybridq.precision import PrecisionPlan
 from hybridq.speech.audio import NEGATIVES
 from hybridq.speech.mfcc import FrontEnd
 from hybridq.speech.normalisation import Normalisation
-from hybridq.speech.settings import DecisionSettings
+from hybridq.speech.settings import DataSettings, DecisionSettings
 
 if TYPE_CHECKING:
     import keras
 
 MODEL, ABOUT = "model.keras", "hybridq.json"
 SCHEMA = 1
+CODE = ("Lambda", "__lambda__", "TFSMLayer")  # the last runs a program that lies elsewhere
+PACKAGES = ("keras", "qkeras", "hybridq", "builtins")  # whose classes a saved model may have
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class Bundle:
 
     @cached_property
     def model(self) -> keras.Model:
-        """The Keras model, for evaluation; read when it is first asked for, and then once."""
+        """The Keras model, for evaluation; read when it is first asked for, and then once. Raises UserError."""
+        _check_classes(self.folder / MODEL)
         load_qkeras()  # registers the quantized layers
         import keras
 
@@ -72,7 +77,14 @@ class Bundle:
         import hybridq.models.projected_lstm
         import hybridq.quantize.quantizers  # noqa: F401  (and the quantizers of our own)
 
-        return keras.models.load_model(self.folder / MODEL, compile=False)
+        try:
+            return keras.models.load_model(self.folder / MODEL, compile=False)
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever Keras trips over
+            _, _, reason = str(error).rpartition("Exception encountered: ")  # behind the description of a layer
+            reason = short(reason.strip().partition("\n")[0] or type(error).__name__)
+            raise UserError(f"{self.folder / MODEL}: Keras cannot build the model ({reason})") from error
 
 
 def save_bundle(
@@ -116,12 +128,12 @@ def load_bundle(path: Path) -> Bundle:
             tuple(map(str, about["labels"])),
             FrontEnd(**about["front_end"]),
             Normalisation(**{k: tuple(v) for k, v in about["normalisation"].items()}),
-            about["recipe"],
+            _checked(about["recipe"]),
             about["model_sha256"],
             tuple(map(str, about.get("unknown_words", ()))),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder / ABOUT}: not a readable description of a network ({error!r})") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{folder / ABOUT}: not a readable description of a network ({short(repr(error))})") from error
     if _digest(folder / MODEL) != bundle.digest:
         raise UserError(f"{folder / MODEL}: not the file that {ABOUT} describes (its SHA-256 differs)")
     return bundle
@@ -133,6 +145,31 @@ def weights_digest(model: keras.Model) -> str:
     for weight in model.get_weights():
         whole.update(str((weight.dtype, weight.shape)).encode() + weight.tobytes())
     return whole.hexdigest()
+
+
+def _checked(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A resolved recipe; ValueError or UserError for sections that cannot be those of one."""
+    DataSettings.model_validate(recipe.get("data", {}))
+    DecisionSettings.model_validate(recipe.get("decision", {}))
+    PrecisionPlan.from_data(recipe.get("precision", {}))
+    return recipe
+
+
+def _check_classes(path: Path) -> None:
+    """Raise UserError for a layer that is code, or anything of a class that is not known: no code of a file is run."""
+    left = [(saved_config(path), "")]
+    while left:
+        part, name = left.pop()
+        if isinstance(part, dict) and "class_name" in part:
+            kind, module, config = part["class_name"], part.get("module"), part.get("config")
+            name = str(config.get("name") or name) if isinstance(config, dict) else name
+            foreign = module is not None and str(module).partition(".")[0] not in PACKAGES
+            if kind in CODE or foreign:
+                what = f"{module}.{config if kind == 'function' else kind}" if foreign else str(kind).strip("_")
+                where = f"{path}: layer '{name}'" if name else f"{path}: it"
+                raise UserError(short(f"{where} holds code, {what}, and hybridq runs none that comes with a model"))
+        if isinstance(part, dict | list):
+            left += [(inside, name) for inside in (part.values() if isinstance(part, dict) else part)]
 
 
 def _digest(path: Path) -> str:

@@ -86,7 +86,7 @@ def axes_of(recipe: Recipe) -> list[Axis]:
     if not recipe.search:
         raise UserError(f"{recipe.path}: --trials needs a search section: keys, and which values of each to try")
     every = recipe.model_dump(mode="json")
-    axes = [Axis(key, recipe.search_places[key], axis, _at(every, key)) for key, axis in recipe.search.items()]
+    axes = [Axis(key, recipe.where("search", key), axis, _at(every, key)) for key, axis in recipe.search.items()]
     for axis in axes:
         axis.check()
     return axes

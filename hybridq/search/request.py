@@ -9,6 +9,7 @@ from pathlib import Path
 from hybridq.profiler.targets import Target, custom_target, target
 from hybridq.recipe.file import load_recipe
 from hybridq.recipe.schema import Recipe
+from hybridq.runs.experiment import check_ready
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Request:
         limits: tuple[str | None, str | None, str | None] = (None, None, None),
         command: str = "",
     ) -> Request:
-        """`limits` are flash, RAM and MACC as text; None: that of the recipe's board. UserError as `load_recipe`'s."""
+        """`limits` are flash, RAM and MACC as text; None: that of the recipe's board. UserError as of `train`."""
         recipe = load_recipe(path, overrides)
+        check_ready(recipe)
         flash, ram, macc = limits
         return cls(recipe, overrides, custom_target(flash, ram, target(recipe.target), macc), out, command)

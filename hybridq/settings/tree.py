@@ -25,6 +25,12 @@ class Node:
         """The children of a mapping; empty for anything else."""
         return self.value if isinstance(self.value, dict) else {}
 
+    @property
+    def count(self) -> int:
+        """How many values there are, lists and mappings and what is in them."""
+        children = self.value if isinstance(self.value, list) else self.mapping.values()
+        return 1 + sum(child.count for child in children)
+
     def plain(self) -> Any:
         """The value as ordinary dicts, lists and scalars."""
         if isinstance(self.value, dict):

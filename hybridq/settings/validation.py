@@ -12,6 +12,7 @@ from hybridq.errors import UserError, did_you_mean
 from hybridq.settings.tree import Key, Node, dotted, shown
 
 Model = TypeVar("Model", bound=BaseModel)
+MOST_EXPLAINED = 50  # faults of a file: two are told, and the search for what was meant takes its time for each
 
 
 class Fault(NamedTuple):
@@ -46,7 +47,8 @@ def check(model: type[Model], data: Any, tree: Node, known: Sequence[Key], at: K
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        return [_explain(details, model, tree, known, at) for details in error.errors(include_url=False)]
+        faults = error.errors(include_url=False)[:MOST_EXPLAINED]
+        return [_explain(details, model, tree, known, at) for details in faults]
 
 
 def keys(model: type[BaseModel]) -> Iterator[Key]:

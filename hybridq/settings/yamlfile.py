@@ -12,22 +12,27 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hybridq.errors import UserError, did_you_mean
+from hybridq.errors import UserError, did_you_mean, plain
+from hybridq.paths import open_regular
 from hybridq.settings.tree import Key, Node, Override, dotted, shown
 
-LARGEST_FILE = 200_000  # bytes; the parser takes seconds for so much, and a recipe has one or two thousand
+LARGEST_FILE = 200_000  # bytes; a recipe has one or two thousand
 MOST_VALUES = 10_000  # counted with every alias written out: stops an alias bomb
 DEEPEST = 20  # nested lists and mappings; a recipe needs four
+TOO_MANY, TOO_DEEP = f"more than {MOST_VALUES:,} values; that is no recipe", "nested too deeply"
 
 
 # ---------------------------------------------------------------------------------------------- reading
 
 
 def read_yaml(path: Path, place: str = "") -> Node:
-    """Read a file whose top is a mapping; `place` says where it is asked for, should it be missing."""
+    """Read a file whose top is a mapping; `place` says where another file asks for it, "" where the user does.
+
+    Nothing is quoted of what another file asks for and is no mapping: it may be meant for nobody's eyes.
+    """
     asked = f"{place}: " if place else ""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             raw = file.read(LARGEST_FILE + 1)
     except IsADirectoryError:
         raise UserError(f"{asked}{path} is a folder, not a YAML file") from None
@@ -42,11 +47,18 @@ def read_yaml(path: Path, place: str = "") -> Node:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UserError(f"{path}:{line}: not text in UTF-8") from None
-    node = _parse(text, str(path), one_place=False)
+    try:
+        node = _parse(text, str(path), one_place=False)
+    except UserError as error:
+        if not place:
+            raise
+        at = re.match(r":\d+", str(error).removeprefix(plain(str(path))))
+        raise UserError(f"{path}{at[0] if at else ''}: cannot be read as a recipe") from None
     if node is None:
         raise UserError(f"{path}: the file is empty")
     if not isinstance(node.value, dict):
-        raise UserError(f"{node.place}: must be a mapping, 'key: value' on each line (is {shown(node.plain())})")
+        given = "" if place else f" (is {shown(node.plain())})"
+        raise UserError(f"{node.place}: must be a mapping, 'key: value' on each line{given}")
     return node
 
 
@@ -58,7 +70,7 @@ def parse_override(text: str) -> Override:
     if not equals or not all(parts):
         raise UserError(f"{place}: write KEY=VALUE, for example --set training.epochs=3")
     if len(parts) > DEEPEST:
-        raise UserError(f"{place}: nested too deeply")
+        raise UserError(f"{place}: {TOO_DEEP}")
     return Override(tuple(parts), _parse(value, place, one_place=True) or Node(None, place))
 
 
@@ -80,8 +92,11 @@ def _parse(text: str, source: str, one_place: bool) -> Node | None:
         return source if one_place else f"{source}:{line + 1}"
 
     yaml = YAML(typ="safe", pure=True)
+    yaml.Scanner, yaml.Composer = _bounded(place)
     try:
         root = yaml.compose(text)  # nodes only: no object is constructed
+    except UserError:
+        raise
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         why = " ".join(str(error.problem or error.context or error).split())
@@ -89,11 +104,39 @@ def _parse(text: str, source: str, one_place: bool) -> Node | None:
     except YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0))
         raise UserError(f"{place(line)}: not valid YAML: {getattr(error, 'reason', error)}") from None
-    except RecursionError:
-        raise UserError(f"{source}: nested too deeply") from None
     except Exception as error:  # the parser has its own slips on malformed text: e.g. a bad %YAML line
         raise UserError(f"{source}: not valid YAML: {error}") from None
     return None if root is None else _Builder(yaml, place).build(root, root.start_mark.line, ())
+
+
+def _bounded(place: Any) -> tuple[Any, Any]:
+    """The classes of the parser that find brackets and make nodes; they stop at once where a file is too large."""
+    from ruamel.yaml.composer import Composer
+    from ruamel.yaml.scanner import Scanner
+
+    class Shallow(Scanner):  # type: ignore[misc]
+        def fetch_flow_collection_start(self, *given: Any, **named: Any) -> None:
+            if self.flow_level >= DEEPEST:  # it reads far ahead, and goes through all open brackets for each
+                raise UserError(f"{place(self.reader.line)}: {TOO_DEEP}")
+            super().fetch_flow_collection_start(*given, **named)
+
+    class Bounded(Composer):  # type: ignore[misc]
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.warn_double_anchors = False  # with four lines for each
+            self.nodes = self.around = 0  # those made; those that the next one stands in
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            self.nodes += 1
+            if self.nodes > MOST_VALUES or self.around > DEEPEST:
+                line = place(self.parser.peek_event().start_mark.line)
+                raise UserError(f"{line}: {TOO_MANY if self.nodes > MOST_VALUES else TOO_DEEP}")
+            self.around += 1
+            node = super().compose_node(parent, index)
+            self.around -= 1
+            return node
+
+    return Shallow, Bounded
 
 
 class _Builder:
@@ -119,9 +162,9 @@ class _Builder:
         where = f"{self.place(line)}: {dotted(key) + ': ' if key else ''}"
         self.count += 1
         if self.count > MOST_VALUES:
-            raise UserError(f"{where}more than {MOST_VALUES:,} values; that is no recipe")
+            raise UserError(f"{where}{TOO_MANY}")
         if len(key) > DEEPEST:
-            raise UserError(f"{self.place(line)}: nested too deeply")
+            raise UserError(f"{self.place(line)}: {TOO_DEEP}")
         tag = str(node.tag)
         kind = tag.removeprefix("tag:yaml.org,2002:")
         if isinstance(node.value, str):

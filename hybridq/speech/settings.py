@@ -7,6 +7,7 @@ The unit of a number stands last in its description, in parentheses: docs/recipe
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -76,7 +77,7 @@ class DataSettings(Section):
                 raise fault(f"a word must be text (is {shown(word)}); put it in quotes")
             if not word or word.startswith(("_", ".")) or "/" in word or "\\" in word or plain(word) != word:
                 raise fault(f"{shown(word)} is not a word: words are names of folders")
-        twice = [word for word in value if value.count(word) > 1]
+        twice = [word for word, count in Counter(value).items() if count > 1]
         if twice:
             raise fault(f"{shown(twice[0])} stands there twice")
         if len(value) < least:
@@ -85,8 +86,11 @@ class DataSettings(Section):
 
     @model_validator(mode="after")
     def _apart(self) -> DataSettings:
-        both = [word for word in self.unknown_words if word in self.words] if self.unknown_words != "auto" else []
-        if both and self.words != "auto":
+        if "auto" in (self.words, self.unknown_words):
+            return self
+        words = set(self.words)
+        both = [word for word in self.unknown_words if word in words]
+        if both:
             raise fault(f"{shown(both[0])} is one of data.words: it cannot be unknown", "unknown_words", "words")
         return self
 

@@ -40,7 +40,7 @@ def evaluate(trained: Trained, settings: DecisionSettings, request: Request) -> 
     if request.keep:
         check_empty(request.keep)
     mine = spotter(trained)
-    own = trained.bundle.recipe["data"] if trained.bundle else {}
+    own = trained.bundle.recipe.get("data", {}) if trained.bundle else {}
     source = request.source or own.get("source")
     if not source:
         raise UserError(f"{trained.name}: an integer network does not say what it was trained on; --data names clips")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,10 +62,14 @@ def read_recipes(
     return linked(recipes), refused
 
 
-def plan(recipes: Sequence[Recipe], refused: dict[str, str] | None = None) -> Plan:
+def plan(
+    recipes: Sequence[Recipe],
+    refused: dict[str, str] | None = None,
+    check: Callable[[Recipe], None] = Recipe.check_references,
+) -> Plan:
     """The jobs for these recipes; a recipe that one of them needs, and that is not among them, is added.
 
-    A recipe that does not go together with one that it needs is refused.
+    A recipe of which `check` raises UserError is refused: as it is, one that does not go together with what it needs.
     """
     jobs: dict[str, Job] = {}
     equal: dict[str, str] = {}
@@ -81,7 +85,7 @@ def plan(recipes: Sequence[Recipe], refused: dict[str, str] | None = None) -> Pl
 
     for recipe in recipes:
         try:
-            recipe.check_references()
+            check(recipe)
         except UserError as error:
             refusals[run_name(recipe)] = str(error)
             continue

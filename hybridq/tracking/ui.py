@@ -16,6 +16,7 @@ from hybridq.tracking.local import ARTIFACTS, address, sqlite_file
 from hybridq.tracking.store import Store
 
 TRIES = 20
+LAST_PORT = 65_535
 START_SECONDS = 120.0
 # No usage reports, no job runners: they serve language-model features that hybridq has no use for.
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -72,7 +73,8 @@ def serve_ui(store: Store, host: str = "127.0.0.1", port: int = 5000) -> int:
 
 def free_port(host: str, port: int) -> int:
     """The first port from `port` on at which nobody listens; raises UserError if twenty are taken."""
-    for candidate in range(port, port + TRIES):
+    last = min(port + TRIES - 1, LAST_PORT)
+    for candidate in range(port, last + 1):
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -80,7 +82,7 @@ def free_port(host: str, port: int) -> int:
             except OSError:
                 continue
             return candidate
-    raise UserError(f"the ports {port} to {port + TRIES - 1} on {host} are all taken", ENVIRONMENT)
+    raise UserError(f"the ports {port} to {last} on {host} are all taken", ENVIRONMENT)
 
 
 def _page(store: Store) -> str:

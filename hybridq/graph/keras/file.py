@@ -45,7 +45,7 @@ sys.stdout.buffer.write(text[:{largest}])
 """
 
 
-def short(error: Exception) -> str:
+def short(error: Exception | str) -> str:
     """The message of an error, cut to a line that a person reads: it may quote what the file says."""
     text = str(error)
     return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "..."

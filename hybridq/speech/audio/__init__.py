@@ -25,6 +25,7 @@ from hybridq.speech.audio.clips import (
     Clip,
     choose_other_words,
     choose_words,
+    existing_folder,
     open_folder,
     speaker_split,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "Recording",
     "WordCount",
     "check",
+    "check_source",
     "choose_other_words",
     "choose_words",
     "decode",
@@ -85,6 +87,12 @@ def open_source(
             download_test_set(source, cache, progress=progress)
         return open_folder(root, cache, name=f"Speech Commands {source}", progress=progress, checking=checking)
     return open_folder(Path(source), cache, progress=progress, checking=checking)
+
+
+def check_source(source: str) -> None:
+    """Raise UserError for a folder that is not there; what is made or downloaded will be there."""
+    if source != "synthetic" and source not in ARCHIVES:
+        existing_folder(source)
 
 
 def is_here(source: str, *, voices: int = 240, negatives: bool = False, cache: Path | None = None) -> bool:

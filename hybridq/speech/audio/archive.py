@@ -214,7 +214,8 @@ def _opened(url: str, headers: dict[str, str], part: Path) -> Iterator[http.clie
             raise _Broken("the server has nothing to go on with") from error
         if error.code >= 500 or error.code in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS):
             raise _Broken(f"HTTP status {error.code}") from error
-        raise _no_use(url, f"HTTP status {error.code} {error.reason}") from error
+        reason, _, _ = str(error.reason).partition("\n")  # of a circle of redirects Python has three lines
+        raise _no_use(url, f"HTTP status {error.code} {reason}") from error
     except urllib.error.URLError as error:
         raise _Unreachable(getattr(error.reason, "strerror", None) or str(error.reason)) from error
     except (OSError, http.client.HTTPException) as error:

@@ -135,7 +135,7 @@ def open_folder(
 
     Raises UserError when there is no such folder or no clip in it, and unless `checking` for such a list or folder.
     """
-    root = folder_of(root)
+    root = existing_folder(root)
     try:
         if not root.is_dir():
             what = "a file, not a folder" if root.exists() else "no such folder"
@@ -176,6 +176,15 @@ def open_folder(
         official=tuple(_official(path, digests[path]) for path in sorted(official)),
         official_digest=_whole(f"{path}\0{digests[path]}\n" for path in sorted(official)),
     )
+
+
+def existing_folder(root: str | Path) -> Path:
+    """A data folder by its whole path. Raises UserError where there is none, or its path cannot be written down."""
+    whole = folder_of(root)
+    if not whole.is_dir():
+        what = "a file, not a folder" if whole.exists() else "no such folder"
+        raise UserError(f"{whole}: {what}. A data folder holds {LAYOUT}; {OTHER_SOURCES}")
+    return whole
 
 
 def _told(left_out: Sequence[LeftOut]) -> str:
