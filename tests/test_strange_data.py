@@ -1,7 +1,6 @@
 """Data folders of an unlucky or hostile world: links to nothing, pipes, strange names, headers that lie, long files."""
 
 import io
-import logging
 import os
 import struct
 import tracemalloc
@@ -17,6 +16,7 @@ from hybridq.errors import UserError
 from hybridq.speech.audio import check, choose_words, fit, open_folder, read_clip, reading
 from hybridq.speech.audio.reading import int16, read_clips, survey
 from hybridq.speech.mfcc import FrontEnd
+from hybridq.streaming import sources
 from hybridq.streaming.sources import from_file
 from hybridq.sweeps import Board, Schedule, plan
 
@@ -294,8 +294,9 @@ def test_what_is_no_file_is_not_waited_for(run, tmp_path: Path, kind: str) -> No
     assert err == f"hybridq: {path}: a pipe or a device; a WAV, FLAC or OGG file is needed\n"
 
 
-def test_a_recording_with_any_name_is_heard(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_recording_with_any_name_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(sources.log, "warning", lambda text, *values: lines.append(text % values))
     path = write(tmp_path / raw(b"caf\xe9.wav"), tone(2000))
-    with caplog.at_level(logging.WARNING):
-        assert sum(map(len, from_file(path, FrontEnd()))) == 2000
-    assert "the network answers first after" in caplog.text
+    assert sum(map(len, from_file(path, FrontEnd()))) == 2000
+    assert any("the network answers first after" in line for line in lines)
