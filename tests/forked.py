@@ -5,6 +5,7 @@ A module by itself: the copy imports the one that its function is in, and a test
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -31,7 +32,8 @@ def start(*arguments: str, killed: str = "") -> BaseProcess:
     """
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload(["preloaded", "forked"])
-    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))):  # it imports by that path alone
+    only = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}  # it imports by that path
+    with patch.dict(os.environ, only), contextlib.chdir("/"):
         forkserver.ensure_running()
     process = forks.Process(target=_command, args=(killed, arguments))
     process.start()

@@ -272,7 +272,7 @@ def test_a_full_disk_is_said_in_one_line(served: Behaviour, tmp_path: Path) -> N
     part.parent.mkdir(parents=True)
     part.symlink_to("/dev/full")
     message = fails(tmp_path)
-    assert "No space left" in message
+    assert "the disk is full" in message
     assert "\n" not in message
 
 

@@ -139,10 +139,11 @@ def test_how_a_run_ends(store: Store, error: BaseException, status: str, tag: tu
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
 def test_a_signal_to_end_marks_the_run_and_its_sweep(store: Store, ending: signal.Signals) -> None:
     code = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from hybridq.tracking import open_store
 store = open_store(Path(sys.argv[1]))
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it
 with store.start_run("stopped sweep", params={}, tags={}) as sweep:
     with store.start_run("stopped", params={}, tags={}, parent=sweep.id) as run:
         print("ready", flush=True)

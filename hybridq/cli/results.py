@@ -64,6 +64,10 @@ def compare(
     format_: Output = OutputFormat.table,
 ) -> None:
     """Print runs side by side, beside the published figures."""
+    if pareto:
+        from hybridq.results.drawing import check_free
+
+        check_free("--pareto", pareto)
     store = the_store()
     if diff:
         if len(runs or ()) != 2 or filter_ or sort or each or pareto:
@@ -73,11 +77,9 @@ def compare(
         print_result(run_diff(store, *(runs or ())), format_)
         return
     from hybridq.results.compare import newest, table
-    from hybridq.results.drawing import check_free, save
+    from hybridq.results.drawing import save
     from hybridq.results.query import filtered
 
-    if pareto:
-        check_free("--pareto", pareto)
     chosen = filtered(store.runs(ids_or_names=runs or ()), filter_ or ())
     comparison = table(chosen if runs else newest(chosen), sort=sort, each=each)
     print_result(comparison, format_)
