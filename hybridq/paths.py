@@ -79,6 +79,25 @@ def scratch() -> Iterator[Path]:
         raise NotWritable(tempfile.gettempdir(), OSError(str(error))) from error
 
 
+def check_free(option: str, path: Path, mark: str, whose: str) -> None:
+    """Raise UserError where a file cannot be written because of what is there: no folder, or a file without a mark.
+
+    option: the one that names the file; mark: text that only files of ours hold; whose: what those are, all for the
+    message "--out a.yaml: is there already, and is not the work of a search".
+    """
+    try:
+        with open_regular(path) as file:
+            ours = mark.encode() in file.read()
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise UserError(f"{option} {path}: there is no folder {path.parent}") from None
+        return
+    except OSError:
+        ours = False
+    if not ours:
+        raise UserError(f"{option} {path}: is there already, and is {whose}; name another file")
+
+
 def _opened(file: Path) -> IO[str]:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import pytest
 from conftest import REPOSITORY
 
 from hybridq.errors import UserError
-from hybridq.results.drawing import check_free, empty_figure, save
+from hybridq.results.drawing import check_picture, empty_figure, save
 
 RECIPE = REPOSITORY / "recipes" / "quickstart" / "int8.yaml"
 
@@ -13,11 +13,11 @@ RECIPE = REPOSITORY / "recipes" / "quickstart" / "int8.yaml"
 def test_a_picture_is_drawn_anew_over_its_own_alone(name, tmp_path):
     file = tmp_path / name
     for _ in range(2):
-        check_free("--picture", file)
+        check_picture("--picture", file)
         save(empty_figure(1, 1), file)
     file.write_bytes(b"a holiday")
     with pytest.raises(UserError, match=f"--picture .*{name}: is there already, and is no picture of hybridq's"):
-        check_free("--picture", file)
+        check_picture("--picture", file)
 
 
 @pytest.mark.parametrize("uri", ["", "sqlite:///runs.db"], ids=["default", "a database"])

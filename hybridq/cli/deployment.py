@@ -18,7 +18,7 @@ def export(
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     tflite: Annotated[bool, typer.Option("--tflite", help="Also write network.tflite, for LiteRT.")] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Also over files of these names that no export wrote, or you changed.")
+        bool, typer.Option("--overwrite", help="Replace files of the same names, yours or changed by you.")
     ] = False,
 ) -> None:
     """Write a trained network as C99 for a microcontroller, with its weights packed, and how to build it."""
@@ -38,13 +38,13 @@ def verify(
     emulated: Annotated[int | None, typer.Option(min=1, help="Of these, on the emulated board; else all.")] = None,
     compiler: Annotated[str | None, typer.Option(help="zig or gcc; else the first that is installed.")] = None,
     changed: Annotated[
-        bool, typer.Option("--changed", help="Also C that `hybridq export` did not write, which then runs here.")
+        bool, typer.Option("--changed", help="Run it here even if the C is not as `export` wrote it.")
     ] = False,
     format_: TableOrJson = OutputFormat.table,
 ) -> None:
-    """Build an exported network, run it on this machine and on an emulated Cortex-M4, compare both with its integers.
+    """Build an exported network, run it here and on an emulated Cortex-M4, and compare both with the integer network.
 
-    The C of the folder runs on this machine as any program does, so C that is not as `export` writes it is refused.
+    The C in the folder runs on this machine like any program. If it is not as `export` writes it, it is refused.
     """
     from hybridq.runs.record_image import record
     from hybridq.runs.verify import verify as check

@@ -65,9 +65,9 @@ def compare(
 ) -> None:
     """Print runs side by side, beside the published figures."""
     if pareto:
-        from hybridq.results.drawing import check_free
+        from hybridq.results.drawing import check_picture
 
-        check_free("--pareto", pareto)
+        check_picture("--pareto", pareto)
     store = the_store()
     if diff:
         if len(runs or ()) != 2 or filter_ or sort or each or pareto:
@@ -145,13 +145,13 @@ def evaluate(
 ) -> None:
     """Measure a trained network on the clips of a data set: by Keras and, if quantized, in integers as on a device."""
     from hybridq.cli.console import measurement_table
-    from hybridq.results.drawing import check_free
+    from hybridq.results.drawing import check_picture
     from hybridq.runs.load_network import find_trained, is_path
     from hybridq.runs.measurement import measured_on
 
     table_or_json("evaluate", format_)
     if picture:
-        check_free("--picture", picture)
+        check_picture("--picture", picture)
     trained = find_trained(run_or_model, None if is_path(run_or_model) else the_store())
     result = measured_on(trained, source_of(data), split.value, threshold)
     if picture:
@@ -172,7 +172,7 @@ def _draw(measurement: Measurement, name: str, split: str, file: Path) -> None:
     save(decision_curves(decisions, title=name, synthetic=measurement.synthetic), file)
 
 
-def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Or the next free one.")] = 5000) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port; if taken, the next free one.")] = 5000) -> None:
     """Show the runs in MLflow's pages, on this machine only."""
     from hybridq.tracking import serve_ui
 

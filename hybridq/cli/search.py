@@ -147,10 +147,10 @@ def search_plans(asked: Asked, options: Plans) -> PlansResult:
         raise UserError("which? --flash 80KiB: the most accurate; --drop 0.5: the smallest; --trials 30: other values")
     from hybridq.search import plan_search
     from hybridq.search.request import Request
-    from hybridq.search.write_recipe import check_free
+    from hybridq.search.write_recipe import check_out
     from hybridq.sweeps import engine
 
-    check_free(asked.out)
+    check_out(asked.out)
     request = Request.of(recipe, asked.overrides, asked.out, _limits(options), asked.command)
     who = engine("local", options.workers)
     return plan_search.search_plans(
@@ -163,9 +163,9 @@ def search_trials(asked: Asked, options: Trials) -> TrialsResult:
     recipe = _recipe(asked)
     from hybridq.search.request import Request
     from hybridq.search.trials import search_values
-    from hybridq.search.write_recipe import check_free
+    from hybridq.search.write_recipe import check_out
 
-    check_free(asked.out)
+    check_out(asked.out)
     request = Request.of(recipe, asked.overrides, asked.out, _limits(options), asked.command)
     return search_values(the_store(make=True), request, options.trials, options.epochs)
 
@@ -181,12 +181,12 @@ def search_networks(asked: Asked, options: Networks) -> HalvingResult:
     from hybridq.search.networks import BASE, chosen_families, limits_of
     from hybridq.search.request import Request
     from hybridq.search.successive_halving import search_space
-    from hybridq.search.write_recipe import check_free
+    from hybridq.search.write_recipe import check_out
 
     families, limits = chosen_families(options.family), limits_of(options.class_)
     if asked.recipe is None and not Path(BASE).exists():
         raise UserError(f"there is no {BASE} here: name the recipe whose data and training the networks get")
-    check_free(asked.out)
+    check_out(asked.out)
     recipe = load_recipe(asked.recipe or BASE, asked.overrides)
     check_ready(recipe)
     request = Request(recipe, asked.overrides, limits, asked.out, asked.command)

@@ -105,7 +105,7 @@ def stream_eval(
 ) -> None:
     """Measure a network on long audio: false alarms per hour, missed commands, latency; logged to its run."""
     from hybridq.cli.console import console
-    from hybridq.results.drawing import check_free, save
+    from hybridq.results.drawing import check_picture, save
     from hybridq.runs.load_network import find_trained, is_path
     from hybridq.streaming.evaluation import evaluate, record
     from hybridq.streaming.result import Request
@@ -114,7 +114,7 @@ def stream_eval(
 
     table_or_json("stream-eval", format_)
     if picture:
-        check_free("--picture", picture)
+        check_picture("--picture", picture)
     store = None if is_path(run_or_model) else the_store()
     trained = find_trained(run_or_model, store)
     settings = settings_of(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import NotWritable, UserError
-from hybridq.paths import open_regular
+from hybridq.paths import check_free
 from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 
 if TYPE_CHECKING:
@@ -111,28 +111,18 @@ def _pushed_down(boxes: Sequence[Box]) -> list[float]:
     return moves
 
 
-def check_free(option: str, path: Path) -> None:
+def check_picture(option: str, path: Path) -> None:
     """Raise UserError for a file that `save` cannot write, or that is there already and not from it.
 
     option: the one that names it, for the message.
     """
     if path.suffix.lower() not in MAKER:
         raise UserError(f"{option} {path}: a picture is written as {', '.join(MAKER)}")
-    try:
-        with open_regular(path) as file:
-            ours = MADE_BY.encode() in file.read()
-    except FileNotFoundError:
-        if not path.parent.is_dir():
-            raise UserError(f"{option} {path}: there is no folder {path.parent}") from None
-        return
-    except OSError as error:
-        raise NotWritable(path, error) from error
-    if not ours:
-        raise UserError(f"{option} {path}: is there already, and is no picture of hybridq's; name another file")
+    check_free(option, path, MADE_BY, "no picture of hybridq's")
 
 
 def save(fig: Figure, path: Path) -> None:
-    """Write a picture for whose file there was `check_free`. Raises NotWritable."""
+    """Write a picture for whose file there was `check_picture`. Raises NotWritable."""
     try:
         fig.savefig(path, metadata={MAKER[path.suffix.lower()]: MADE_BY})
     except OSError as error:

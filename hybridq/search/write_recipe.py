@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import NotWritable, UserError
-from hybridq.paths import open_regular
+from hybridq.paths import check_free
 from hybridq.recipe.schema import REFERENCES
 from hybridq.settings.tree import Override, dotted
 from hybridq.settings.yamlfile import parse_override, to_yaml
@@ -20,19 +20,9 @@ if TYPE_CHECKING:
 MARK = "# Written by hybridq search, which may write it anew."
 
 
-def check_free(path: Path) -> None:
+def check_out(path: Path) -> None:
     """Raise UserError where there is a file that no search has written, or no folder for one."""
-    try:
-        with open_regular(path) as file:
-            ours = file.readline(len(MARK) + 1).rstrip(b"\n") == MARK.encode()
-    except FileNotFoundError:
-        ours = path.parent.is_dir()
-        if not ours:
-            raise UserError(f"--out {path}: there is no folder {path.parent}") from None
-    except OSError:
-        ours = False
-    if not ours:
-        raise UserError(f"--out {path}: is there already, and is not the work of a search")
+    check_free("--out", path, MARK, "not the work of a search")
 
 
 def write_recipe(request: Request, winner: Recipe, settings: Sequence[Override], description: str) -> str:

@@ -90,7 +90,7 @@ def graph_behind(trained: Trained) -> Graph | None:
 def check_empty(folder: Path) -> None:
     """Raise UserError where the folder of --keep holds files: those of the same names would be lost."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"--keep {folder}: is not empty; name a new folder")
+        raise UserError(f"--keep {folder}: is not empty; name a new or empty folder")
 
 
 def keep(made: Scene, folder: Path) -> None:

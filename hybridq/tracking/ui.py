@@ -12,6 +12,7 @@ import urllib.request
 
 from hybridq.backend.startup import sealed
 from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError
+from hybridq.tracking.connection import INTERRUPTS
 from hybridq.tracking.local import ARTIFACTS, address, sqlite_file
 from hybridq.tracking.store import Store
 
@@ -42,8 +43,7 @@ def serve_ui(store: Store, host: str = "127.0.0.1", port: int = 5000) -> int:
     place = {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_REGISTRY_STORE_URI": uri}
     # SIGTERM and SIGHUP as Ctrl-C, or the server would outlive this process; Ctrl-C itself, since background jobs
     # ignore it.
-    endings = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    old = {number: signal.signal(number, signal.default_int_handler) for number in endings}
+    old = {number: signal.signal(number, signal.default_int_handler) for number in INTERRUPTS}
     # In a folder of its own: uvicorn imports modules of the current folder, whatever Python is told.
     with tempfile.TemporaryFile() as output, tempfile.TemporaryDirectory(prefix="hybridq-") as elsewhere:
         # Its own session: Ctrl-C reaches this process alone, which then ends the server in good order.
