@@ -25,7 +25,8 @@ body { margin: 1.5rem 0; padding: 0 1rem; color: #1a1a1a; background: #ffffff; }
 .hybridq { margin: 0 auto; }
 h1 { margin-bottom: 0.2rem; }
 h2 { margin: 2.2rem 0 0.3rem; border-bottom: 2px solid #0072b2; }
-th { vertical-align: bottom; }
+.hybridq th { vertical-align: bottom; white-space: normal; }
+.hybridq td.text { white-space: normal; }
 td, .bar { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 td.figure { text-align: right; white-space: nowrap; }
 .wide tr td:first-child { white-space: nowrap; }
@@ -64,7 +65,8 @@ def plain_table(headings: Cells, rows: Sequence[Cells]) -> Markup:
     """A table of text, the first column its keys."""
     lines = []
     for key, *texts in rows:
-        lines.append(element("tr", element("td", key, class_="key"), *(element("td", text) for text in texts)))
+        cells = (element("td", text, class_="text") for text in texts)
+        lines.append(element("tr", element("td", key, class_="key"), *cells))
     return table(headings, lines, numbers=False)
 
 

@@ -13,6 +13,7 @@ from hybridq.results.drawing import BLUE, COLOURS, ORANGE, empty_figure, titled
 from hybridq.settings.units import to_kib
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
@@ -58,6 +59,14 @@ def confusion(counts: ArrayLike, words: Sequence[str], *, title: str, synthetic:
     return fig
 
 
+def _count_epochs(axes: Axes) -> None:
+    """Label the axis of epochs, with whole numbers also where there is one."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
 def learning_curves(epochs: Sequence[Epoch], *, title: str, synthetic: bool) -> Figure:
     """Accuracy and loss over the epochs, training and validation; the epoch that was kept is marked."""
     from matplotlib.ticker import MaxNLocator
@@ -79,7 +88,7 @@ def learning_curves(epochs: Sequence[Epoch], *, title: str, synthetic: bool) -> 
         if best:
             value, mark = getattr(best, names[1]), f"kept: epoch {best.epoch}"
             axes.plot(best.epoch, value, "o", mfc="none", ms=10, color="black", label=mark)
-        axes.set_xlabel("epoch")
+        _count_epochs(axes)
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
@@ -106,7 +115,7 @@ def curves_together(curves: Mapping[str, Sequence[Curve]], *, title: str, synthe
         top.set_ylim(max(values) - ZOOM, max(values) + ZOOM / 16)
     for axes, name in ((whole, "all"), (top, f"the last {ZOOM:g} points")):
         axes.set_title(name, fontsize=10)
-        axes.set_xlabel("epoch")
+        _count_epochs(axes)
         axes.set_ylabel("validation accuracy, %")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)

@@ -32,18 +32,25 @@ STYLE = """
 .hybridq tr.same { opacity: 0.65; }
 .hybridq tr.added td:first-child, .hybridq tr.removed td:first-child, .hybridq tr.changed td:first-child,
 .hybridq tr.unknown td { font-weight: 700; }
-.hybridq .wide { overflow-x: auto; }
+/* What is wider than the page scrolls, with a shadow at the edge behind which there is more. */
+.hybridq .wide, .hybridq figure { overflow-x: auto; background:
+  linear-gradient(to right, Canvas 1.5rem, transparent 3rem) left / 3rem 100% no-repeat local,
+  linear-gradient(to left, Canvas 1.5rem, transparent 3rem) right / 3rem 100% no-repeat local,
+  linear-gradient(to right, rgb(128 128 128 / 0.5), transparent) left / 0.8rem 100% no-repeat scroll,
+  linear-gradient(to left, rgb(128 128 128 / 0.5), transparent) right / 0.8rem 100% no-repeat scroll; }
 .hybridq .verdict, .hybridq .warning { border-left: 0.3rem solid #00875f; padding-left: 0.6rem; font-weight: 600; }
 .hybridq .warning { border-left-color: #c85200; }
 .hybridq figure { margin: 1rem 0 1.5rem; }
 .hybridq figcaption { font-weight: 600; margin-bottom: 0.4rem; }
 .hybridq svg { vertical-align: middle; }
-.hybridq figure svg { width: 100%; height: auto; max-width: 960px; }
+.hybridq figure svg { width: 100%; height: auto; min-width: 640px; max-width: 960px; }
 .hybridq text { fill: currentColor; font-size: 12px; font-family: system-ui, sans-serif; }
+@media (max-width: 600px) { .hybridq td.name { min-width: 7rem; } }
 @media print {
   .hybridq { font-size: 9px; max-width: none; }
   .hybridq th, .hybridq td { padding: 0.1rem 0.25rem; }
-  .hybridq .wide { overflow: visible; }
+  .hybridq .wide, .hybridq figure { overflow: visible; background: none; }
+  .hybridq figure svg { min-width: 0; }
   .hybridq tr, .hybridq figure { break-inside: avoid; }
 }
 """
