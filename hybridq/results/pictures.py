@@ -98,8 +98,6 @@ def learning_curves(epochs: Sequence[Epoch], *, title: str, synthetic: bool) -> 
 
 def curves_together(curves: Mapping[str, Sequence[Curve]], *, title: str, synthetic: bool) -> Figure:
     """Validation accuracy over the epochs: by network, a curve (epoch, percent) for each seed; right, the top of it."""
-    from matplotlib.ticker import MaxNLocator
-
     fig = empty_figure(9.0, 4.2)
     fig.suptitle(titled(title, synthetic))
     whole, top = fig.subplots(1, 2)
@@ -117,7 +115,6 @@ def curves_together(curves: Mapping[str, Sequence[Curve]], *, title: str, synthe
         axes.set_title(name, fontsize=10)
         _count_epochs(axes)
         axes.set_ylabel("validation accuracy, %")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     fig.legend(*whole.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=3, fontsize=9)
     return fig

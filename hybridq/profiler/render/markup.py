@@ -15,6 +15,7 @@ from hybridq.profiler.render.table import Bar, Note, Sheet
 # Each has a contrast of 3:1 or more against white and against the near-black of dark pages.
 COLOURS = {str(one): one.row.colour for one in Format}
 COLOURS |= {"fine": COLOURS["8-bit"], "exceeded": COLOURS["binary"]}
+# What is wider than the page scrolls, with a shadow at the edge behind which there is more.
 # Notebooks have styles of their own for tables, headings and lists: what matters is said here, whatever they say.
 STYLE = """
 .hybridq { font: 14px/1.45 system-ui, sans-serif; max-width: 72rem; font-variant-numeric: tabular-nums; }
@@ -26,13 +27,12 @@ STYLE = """
   border-bottom: 1px solid rgb(128 128 128 / 0.35); max-width: none; white-space: nowrap; }
 .hybridq table .name, .hybridq table .text { text-align: left; }
 .hybridq table .number { text-align: right; }
-.hybridq td.name { overflow-wrap: anywhere; white-space: normal; min-width: 12.5rem; }
+.hybridq td.name { overflow-wrap: anywhere; white-space: normal; min-width: min(12.5rem, 30vw); }
 .hybridq td svg { max-width: none; }
 .hybridq tr.dominant td.name { font-weight: 700; }
 .hybridq tr.same { opacity: 0.65; }
 .hybridq tr.added td:first-child, .hybridq tr.removed td:first-child, .hybridq tr.changed td:first-child,
 .hybridq tr.unknown td { font-weight: 700; }
-/* What is wider than the page scrolls, with a shadow at the edge behind which there is more. */
 .hybridq .wide, .hybridq figure { overflow-x: auto; background:
   linear-gradient(to right, Canvas 1.5rem, transparent 3rem) left / 3rem 100% no-repeat local,
   linear-gradient(to left, Canvas 1.5rem, transparent 3rem) right / 3rem 100% no-repeat local,
@@ -45,7 +45,6 @@ STYLE = """
 .hybridq svg { vertical-align: middle; }
 .hybridq figure svg { width: 100%; height: auto; min-width: 640px; max-width: 960px; }
 .hybridq text { fill: currentColor; font-size: 12px; font-family: system-ui, sans-serif; }
-@media (max-width: 600px) { .hybridq td.name { min-width: 7rem; } }
 @media print {
   .hybridq { font-size: 9px; max-width: none; }
   .hybridq th, .hybridq td { padding: 0.1rem 0.25rem; }
