@@ -1,4 +1,4 @@
-"""Comparing runs: from plain run views, and by the command from a real store."""
+"""Comparing runs: the table, from plain run views."""
 
 from __future__ import annotations
 
@@ -7,31 +7,16 @@ import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
-from hypothesis import given
-from hypothesis import strategies as st
-from logged_runs import log
 from rich.console import Console
 
 from hybridq.errors import UserError
 from hybridq.results.compare import newest, table
 from hybridq.results.comparison import STANDARD_WORDS, Comparison
-from hybridq.results.diff import differing
 from hybridq.results.query import filtered
-from hybridq.tracking import RunView, open_store
-
-plain_trees = st.dictionaries(
-    st.text("abc", min_size=1),
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text("xyz"),
-        lambda inside: st.lists(inside) | st.dictionaries(st.text("abc", min_size=1), inside, min_size=1),
-        max_leaves=6,
-    ),
-)
+from hybridq.tracking import RunView
 
 FIGURES = {  # network: accuracy, flash KiB, flash by the published rule KiB, RAM KiB, MACC M, published row
     "fp32": (92.4, 2173.2, 2173.2, 149.2, 20.5, ("FP32", "94", "2.12", "149.2", "20.5")),
@@ -226,56 +211,6 @@ def test_each_run_has_a_line_with_its_id_seed_and_minutes() -> None:
     assert comparison.to_markdown().count("\n| fp32 |") == 4
 
 
-@pytest.mark.parametrize(
-    ("conditions", "kept"),
-    [
-        (["flash KiB<100"], {"hybrid"}),
-        (["flash<126", "accuracy >= 92.1"], {"int8"}),
-        (["recipe=hybrid"], {"hybrid"}),
-        (["recipe!=hybrid", "RAM <= 127.5"], {"int8"}),
-        (["data=Speech Commands v0.02"], set(FIGURES)),
-        (["data=synthetic"], set()),
-        (["training.epochs=40.0", "status=FINISHED"], set(FIGURES)),
-        (["epochs==3"], set()),
-        (["Name = int8"], {"int8"}),
-        (["training minutes>0"], set()),
-    ],
-)
-def test_runs_are_filtered_by_metrics_parameters_and_tags(conditions: list[str], kept: set[str]) -> None:
-    assert {run.name for run in filtered([view(name) for name in FIGURES], conditions)} == kept
-
-
-@pytest.mark.parametrize(
-    ("condition", "message"),
-    [
-        ("flsh KiB<100", "no column 'flsh KiB'; the nearest: flash KiB"),
-        ("training.epoch=3", "no column 'training.epoch'; the nearest: training.epochs"),
-        ("flash KiB", "as in 'flash KiB<100'"),
-        ("flash<small", "'small' is not a number"),
-        ("<3", "as in 'flash KiB<100'"),
-    ],
-)
-def test_a_filter_that_cannot_be_read_is_explained(condition: str, message: str) -> None:
-    with pytest.raises(UserError, match=r"^--filter") as error:
-        filtered([view("fp32")], [condition])
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_a_short_name_that_two_parameters_share_is_not_guessed() -> None:
-    run = view("fp32", params={"training.rate": "1", "features.rate": "2"})
-    with pytest.raises(UserError, match=r"may be training\.rate or features\.rate"):
-        filtered([run], ["rate=1"])
-
-
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=8), st.floats(0, 100))
-def test_a_filter_and_its_opposite_share_the_runs_out(values: list[float], bound: float) -> None:
-    runs = [view("fp32", id=str(at), metrics={"flash KiB": value}) for at, value in enumerate(values)]
-    below, rest = filtered(runs, [f"flash<{bound!r}"]), filtered(runs, [f"flash>={bound!r}"])
-    assert {run.id for run in below}.isdisjoint(run.id for run in rest)
-    assert len(below) + len(rest) == len(runs)
-
-
 def test_a_run_that_never_got_so_far_is_named_whatever_the_filter() -> None:
     failed = view("int8", metrics={}, status="FAILED", tags={"failure": "out of memory"})
     running = view("hybrid", 1, metrics={}, status="RUNNING")
@@ -304,87 +239,6 @@ def test_the_place_of_the_data_makes_no_other_row_where_the_data_is_known() -> N
         "fp32, data Speech Commands v0.02",
         "fp32, data mine",
     }
-
-
-@pytest.fixture(scope="module")
-def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store: a sweep of two networks with two seeds, one of them failed."""
-    root = tmp_path_factory.mktemp("logged")
-    store = open_store(root / "mlruns")
-    with store.start_run("paper sweep", params={}, tags={}) as sweep:
-        for seed in (0, 1):
-            log(store, "fp32", seed, parent=sweep.id)
-        log(store, "hybrid", 0, parent=sweep.id)
-        log(store, "hybrid", 1, parent=sweep.id, failure="the loss became NaN in epoch 3")
-    return root
-
-
-@pytest.fixture
-def compare(logged: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> Run:
-    """The command, run there."""
-    monkeypatch.chdir(logged)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-    return lambda *arguments: run("compare", *arguments)
-
-
-def test_the_command_filters_sorts_and_names_what_failed(compare: Run) -> None:
-    code, out, _ = compare("paper sweep", "--sort", "flash", "--format", "json")
-    found = json.loads(out)
-    assert code == 0
-    assert [(row["network"], row["seeds"]) for row in found["rows"]] == [("hybrid", ["0"]), ("fp32", ["0", "1"])]
-    assert found["left_out"] == ["hybrid seed 1 (failed: the loss became NaN in epoch 3)"]
-    assert "1 run without a result: hybrid seed 1 (failed" in " ".join(compare()[1].split())
-    code, out, _ = compare(
-        "--each", "--filter", "recipe=fp32", "--filter", "seed=1", "--sort", "-minutes", "--format", "csv"
-    )
-    (line,) = csv.DictReader(io.StringIO(out))
-    assert (line["network"], line["seeds"], line["minutes"]) == ("fp32", "1", "3.5")
-    code, out, err = compare("--sort", "flahs")
-    assert (code, out) == (2, "")
-    assert err.strip() == "hybridq: --sort flahs: no column 'flahs'; the nearest: flash, flash KiB, flash share %"
-
-
-def test_the_command_says_what_differs_between_two_runs(compare: Run, logged: Path) -> None:
-    code, out, _ = compare("--diff", "fp32", "hybrid", "--format", "json")
-    assert code == 0
-    found = json.loads(out)
-    recipe = {line["key"]: (line["left"], line["right"]) for line in found["lines"] if line["section"] == "recipe"}
-    assert recipe["precision.dense*"] == ("-", "weights binary")
-    assert recipe["start_from"] == ("-", "fp32")
-    assert recipe["training.epochs"][0] != recipe["training.epochs"][1]
-    assert not {"training.seed", "data.source"} & set(recipe)
-    figures = {line["key"]: (line["left"], line["right"]) for line in found["lines"] if line["section"] == "figures"}
-    assert figures["test accuracy %"] == ("93.0", "95.0")
-    assert figures["RAM KiB"] == ("130.7", "130.7")  # figures are shown where they are the same, too
-    assert not [line for line in found["lines"] if line["section"] == "made with"]
-    for format_ in ("table", "csv", "markdown"):
-        assert "weights binary" in compare("--diff", "fp32", "hybrid", "--format", format_)[1]
-    # Two seeds of one recipe, one of them failed: the reference's seed is told apart from the recipe's own.
-    rows = compare("--diff", "hybrid", "hybrid seed 1", "--format", "csv")[1]
-    assert "figures,test accuracy %,95.0,-" in rows
-    for arguments in (["--diff", "fp32"], ["--diff", "fp32", "hybrid", "--each"], ["--diff"]):
-        code, _, err = compare(*arguments)
-        assert code == 2
-        assert "--diff takes two runs" in err
-    assert "no run 'int8'" in compare("--diff", "fp32", "int8")[2]
-
-
-@given(plain_trees, plain_trees)
-def test_equal_recipes_differ_in_nothing_and_a_difference_is_seen_from_both_sides(one: Any, other: Any) -> None:
-    assert differing([one, one]) == []
-    there, back = differing([one, other]), differing([other, one])
-    assert {(key, right, left) for key, (left, right) in there} == {(key, left, right) for key, (left, right) in back}
-    assert bool(there) == (_without_none(one) != _without_none(other))
-
-
-def _without_none(tree: Any) -> Any:
-    """A key that is null and one that is not there mean the same in a recipe."""
-    return (
-        {key: _without_none(value) for key, value in tree.items() if value is not None}
-        if isinstance(tree, dict)
-        else tree
-    )
 
 
 def trial(network: str, accuracy: float, minutes: int) -> RunView:

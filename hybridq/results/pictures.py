@@ -69,8 +69,6 @@ def _count_epochs(axes: Axes) -> None:
 
 def learning_curves(epochs: Sequence[Epoch], *, title: str, synthetic: bool) -> Figure:
     """Accuracy and loss over the epochs, training and validation; the epoch that was kept is marked."""
-    from matplotlib.ticker import MaxNLocator
-
     fig = empty_figure(9.0, 3.8)
     fig.suptitle(titled(title, synthetic))
     steps = [epoch.epoch for epoch in epochs]
@@ -90,7 +88,6 @@ def learning_curves(epochs: Sequence[Epoch], *, title: str, synthetic: bool) -> 
             axes.plot(best.epoch, value, "o", mfc="none", ms=10, color="black", label=mark)
         _count_epochs(axes)
         axes.set_ylabel(label)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     return fig
