@@ -5,7 +5,9 @@ READY := $(VENV)/ready
 # The files of the quick tests: 90 seconds of processor time in all.
 QUICK := $(patsubst %,tests/test_%.py,decision deploy_plan docs features graph keras_layers knapsack model_files packing \
 	precision profiler quantize recipe recipe_faults targets)
-ONE_THREAD := OPENBLAS_NUM_THREADS=1 HYBRIDQ_THREADS=1
+# One thread each of BLAS, as in the command line, and of TensorFlow. What Python compiles is kept, whatever the environment
+# says: the processes of the tests, and the hundreds that these start, would compile hybridq and the tests anew.
+PYTEST := OPENBLAS_NUM_THREADS=1 HYBRIDQ_THREADS=1 PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest
 
 .PHONY: demo lint test check clean
 
@@ -19,11 +21,12 @@ lint: $(READY)  ## run the linter, the type checker and the contracts of who may
 	$(VENV)/bin/lint-imports
 
 test: lint  ## the same and all tests
-	@# three processes on two cores: tests wait too; one thread each of BLAS, as in the command line, and of TensorFlow
-	$(ONE_THREAD) $(VENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@# collected by one process first, whose compiled tests the others take; three on two cores, for tests wait too
+	@$(PYTEST) --collect-only -qq >/dev/null || true
+	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder
 
 check: lint  ## the same and the quick tests, in three minutes
-	$(ONE_THREAD) $(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not slow" $(QUICK)
+	$(PYTEST) -n 2 --dist loadfile -m "not slow" $(QUICK)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed (PYTHON=python3.11 make ...); this is %d.%d" % v)'

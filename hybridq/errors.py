@@ -8,11 +8,11 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-OK = 0
 RUN_FAILED = 1
 BAD_INPUT = 2
 ENVIRONMENT = 3
 INTERRUPTED = 130
+LONGEST_LINE = 200  # characters of what somebody else says: it may quote a whole file
 # What would move the cursor, end the line or turn the text around; and a byte that was not UTF-8, as Python keeps it.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -56,7 +56,14 @@ class NotWritable(UserError):
 
 def plain_os_error(error: OSError) -> str:
     """An error of the system that nobody foresaw, as a line: the file where it is known, and what is wrong."""
-    return plain(f"{error.filename or 'the system'}: {error.strerror or error}")
+    place = error.filename or ("the output" if disk_is_full(error) else "the system")
+    return plain(f"{place}: {error.strerror or error}")
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, cut to a line of at most 200 characters; its kind where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0][:LONGEST_LINE] if text else type(error).__name__
 
 
 def disk_is_full(error: BaseException) -> bool:

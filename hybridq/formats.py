@@ -2,8 +2,8 @@
 
 A row says which integers there are, how Keras trains numbers of the format, how they lie in flash, and which kernels
 compute with them. Readers ask the row; where it has nothing for them a rule decides (`Format.stored`). A new format is
-a row here, a quantizer in `hybridq.quantize.quantizers` where QKeras has none, and a kernel where it shall have one of
-its own.
+a row here, a quantizer in `hybridq.quantization.quantizers` where QKeras has none, and a kernel where it shall have one
+of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Quantizer:
-    """How Keras trains numbers of a format: a class of `hybridq.quantize.quantizers`, which bears QKeras' name."""
+    """How Keras trains numbers of a format: a class of `hybridq.quantization.quantizers`, which bears QKeras' name."""
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)

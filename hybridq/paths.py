@@ -1,18 +1,23 @@
-"""Where hybridq keeps what can be made again, the locks that let one process at a time make it; files, opened."""
+"""Where what can be made again is kept, the locks that let one process at a time make it; files and zips, opened."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import os
 import stat
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from hybridq.errors import NotWritable, UserError, disk_is_full
+from hybridq.errors import NotWritable, UserError, disk_is_full, first_line
+
+PLAIN_MEMBERS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of a zip: other ways of packing inflate without a bound
+LONGEST_CHECKED = 10_000_000  # bytes of a file that is looked through for the mark that it is ours
 
 
 def cache_root() -> Path:
@@ -36,6 +41,28 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         raise OSError(errno.EINVAL, "not a file", name)
 
     return open(path, "rb", opener=at_once)
+
+
+@contextmanager
+def open_zip(
+    path: Path, kind: str, opened: Callable[[Path], BinaryIO | io.RawIOBase] = open_regular
+) -> Iterator[zipfile.ZipFile]:
+    """A zip, open for reading; `kind` is what it should be, as "a .keras file", for messages.
+
+    Raises UserError, beginning with the path, for one that is not there or is damaged, also where that shows only when
+    its members are read.
+    """
+    try:
+        with opened(path) as file, zipfile.ZipFile(file) as archive:
+            yield archive
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+    except Exception as error:  # a damaged archive raises whatever its reader trips over: struct.error, zlib.error
+        raise UserError(f"{path}: damaged, or not {kind} ({first_line(error)})") from None
 
 
 @contextmanager
@@ -87,7 +114,7 @@ def check_free(option: str, path: Path, mark: str, whose: str) -> None:
     """
     try:
         with open_regular(path) as file:
-            ours = mark.encode() in file.read()
+            ours = mark.encode() in file.read(LONGEST_CHECKED)
     except FileNotFoundError:
         if not path.parent.is_dir():
             raise UserError(f"{option} {path}: there is no folder {path.parent}") from None

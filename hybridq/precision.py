@@ -23,13 +23,14 @@ from hybridq.formats import Format
 
 @dataclass(frozen=True)
 class LayerPrecision:
-    """The precisions of one layer; what a plan does not mention stays float32."""
+    """The precisions of one layer; what a plan does not mention stays as it is, float32 in a float network."""
 
     weights: Format = Format.FLOAT32
     bias: Format = Format.FLOAT32
     outputs: Format = Format.FLOAT32
 
 
+FLOATS = LayerPrecision()
 WILD = frozenset("*?[")  # what makes a pattern of a name
 PARTS = ("weights", "bias", "outputs")
 
@@ -45,18 +46,37 @@ class PrecisionPlan:
         """Read a plan from plain data; raises UserError for an unknown part or precision."""
         return cls(tuple((str(pattern), _parts(str(pattern), value)) for pattern, value in data.items()))
 
+    @classmethod
+    def of_any(cls, plan: PrecisionPlan | Mapping[str, Any]) -> PrecisionPlan:
+        """A plan itself, or the plan of plain data; raises UserError as `from_data`, and for what is neither."""
+        if isinstance(plan, PrecisionPlan):
+            return plan
+        if not isinstance(plan, Mapping):
+            raise UserError(
+                f"plan: must map patterns of layer names to precisions, and is a {type(plan).__name__}: "
+                '{"conv*": "8-bit", "dense*": "binary", "*": {"outputs": "8-bit"}} is one'
+            )
+        return cls.from_data(plan)
+
     def to_data(self) -> dict[str, dict[str, str]]:
         """The plan as plain data, the form a recipe resolves to."""
         return {pattern: {part: p.value for part, p in parts} for pattern, parts in self.rules}
 
-    def of(self, layer: str) -> LayerPrecision:
-        """The precisions of the layer of that name."""
-        precision = LayerPrecision()
-        for place in sorted((*self._of_one.get(layer, ()), *self._of_many)):
-            pattern, parts = self.rules[place]
-            if fnmatchcase(layer, pattern):
-                precision = replace(precision, **dict(parts))
-        return precision
+    def of(self, layer: str, own: LayerPrecision = FLOATS) -> LayerPrecision:
+        """The precisions of the layer of that name; what no rule mentions stays as `own`."""
+        known = self._found.setdefault(layer, {})
+        if own not in known:
+            precision = own
+            for place in sorted((*self._of_one.get(layer, ()), *self._of_many)):
+                pattern, parts = self.rules[place]
+                if fnmatchcase(layer, pattern):
+                    precision = replace(precision, **dict(parts))
+            known[own] = precision
+        return known[own]
+
+    def names(self, layer: str) -> bool:
+        """Whether a rule is about this layer alone."""
+        return layer in self._of_one
 
     def narrowed(self, weights: Mapping[str, Format]) -> PrecisionPlan:
         """The plan with the weights of these layers as given; each has the last word, in place of a rule of its own."""
@@ -66,6 +86,11 @@ class PrecisionPlan:
             own = {part: getattr(self.of(layer), part) for part, _ in rules.pop(pattern, ())}
             rules[pattern] = tuple((own | {"weights": precision}).items())
         return PrecisionPlan(tuple(rules.items()))
+
+    @cached_property
+    def _found(self) -> dict[str, dict[LayerPrecision, LayerPrecision]]:
+        """What was found for a layer: a report asks dozens of times for each."""
+        return {}
 
     @cached_property
     def _of_one(self) -> dict[str, list[int]]:

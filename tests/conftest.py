@@ -1,9 +1,11 @@
 """Fixtures shared by all tests."""
 
 import hashlib
+import os
+import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 from hybridq.backend.startup import spare_imports
+from hybridq.tracking import Store, open_store
 
 spare_imports()  # as the command does: memory and time of each process of the tests
 # The machine may be busy with something else, so no deadline. The same examples every time, so that no change passes or
@@ -24,7 +27,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 Write = Callable[..., Path]
 Run = Callable[..., tuple[int, str, str]]
 MoveIn = Callable[..., None]
-LONGEST = tuple(f"tests/test_{name}.py" for name in ("sweep_engines", "cli", "tracking_servers"))
+LONGEST = tuple(f"tests/test_{name}.py" for name in ("sweep_engines", "cli", "train_command", "tracking_servers"))
 REAL_CLIPS = REPOSITORY.parent / "shared" / "data" / "gsc"
 
 
@@ -142,12 +145,16 @@ def answers(model: Any, inputs: Any) -> Any:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """The same: exit status, standard output, standard error."""
+    """Run `hybridq` with these arguments, in this process: exit status, standard output, standard error.
+
+    Nothing that a test does may end in what nobody foresaw.
+    """
 
     def captured(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()  # of commands before
         code = command(*arguments)
         said = capsys.readouterr()
+        assert not re.search(r"unexpected \w*(Error|Exception)", said.out + said.err), said
         return code, said.out, said.err
 
     return captured
@@ -173,3 +180,37 @@ def inner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture(scope="session", params=["host", "sanitized", "zig", "gcc"])
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """What the C kernels run on, built once: one of `kernel_machines`."""
+    from kernel_machines import Emulated, Host, Sanitized
+    from network_runs import has_sanitizers
+
+    from hybridq.image import toolchain
+
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "host":
+        if toolchain.host() is None:
+            pytest.skip("no C compiler")
+        yield Host(folder)
+    elif request.param == "sanitized":
+        if not has_sanitizers():
+            pytest.skip("no gcc with AddressSanitizer")
+        sanitized = Sanitized(folder)
+        yield sanitized
+        sanitized.close()
+    else:
+        pytest.importorskip("elftools", reason="needs pip install hybridq[deploy]")
+        pytest.importorskip("unicorn", reason="needs pip install hybridq[deploy]")
+        if request.param not in toolchain.cortex_m4():
+            pytest.skip(f"{request.param} for the Cortex-M4 is not installed")
+        yield Emulated(folder, toolchain.cortex_m4()[request.param])
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """One store for many tests: its making costs a second or two."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    return open_store(tmp_path_factory.mktemp("project") / "mlruns")

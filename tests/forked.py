@@ -33,15 +33,18 @@ def start(*arguments: str, killed: str = "") -> BaseProcess:
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload(["preloaded", "forked"])
     only = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}  # it imports by that path
+    environment = {**os.environ, **only}  # the server has that of its start
     with patch.dict(os.environ, only), contextlib.chdir("/"):
         forkserver.ensure_running()
-    process = forks.Process(target=_command, args=(killed, arguments))
+    process = forks.Process(target=_command, args=(killed, arguments, environment))
     process.start()
     return process
 
 
-def _command(killed: str, arguments: tuple[str, ...]) -> None:
+def _command(killed: str, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
     assert "preloaded" in sys.modules  # of which Python says nothing where it cannot be imported
+    os.environ.clear()
+    os.environ.update(environment)
     os.setsid()
     with open("said.txt", "ab") as said:
         for descriptor in (1, 2):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
 
 import numpy as np
-from hypothesis import strategies as st
 
 from hybridq.formats import INTEGERS, Format
 from hybridq.integer import scaling
 from hybridq.integer.checks import check
 from hybridq.integer.description import Description
+from hybridq.integer.map_arithmetic import places_inside
+from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import (
     INT8,
     INT16,
-    LOWEST_SHIFT,
+    NO_PADS,
     Add,
     Affine,
     AveragePool,
@@ -26,6 +26,7 @@ from hybridq.integer.network import (
     Layer,
     MaxPool,
     Memory,
+    Pads,
     Requantization,
     Shape,
 )
@@ -51,8 +52,8 @@ class Made:
         self.layers: list[Layer] = []
         self.shapes: dict[str, Shape] = {"input": shape}
 
-    def network(self, **about: object) -> IntegerNetwork:
-        found = IntegerNetwork("input", self.shape, 4, tuple(self.layers), Description.from_plain(about))
+    def network(self, outputs: tuple[str, ...] = (), **about: object) -> IntegerNetwork:
+        found = IntegerNetwork("input", self.shape, 4, tuple(self.layers), Description.from_plain(about), outputs)
         check(found)
         return found
 
@@ -66,14 +67,19 @@ class Made:
         width: Format = Format.INT8,
         depthwise: bool = False,
         behind: int = 0,
+        dilation: tuple[int, int] = (1, 1),
+        multiplier: int = 1,
+        wide: bool = False,
     ) -> str:
         *size, inputs = self.shapes[source]
-        outputs = inputs if depthwise else outputs
+        outputs = inputs * multiplier if depthwise else outputs
         places = [
-            (n + sum(pad) - k) // stride + 1 for n, pad, k, stride in zip(size, pads, window, strides, strict=True)
+            (n + sum(pad) - (k - 1) * apart - 1) // stride + 1
+            for n, pad, k, stride, apart in zip(size, pads, window, strides, dilation, strict=True)
         ]
-        weights = self._weights((*window, inputs) if depthwise else (*window, inputs, outputs), width)
-        fields = {"strides": strides, "pads": pads, **self._finish(weights, width, behind)}
+        weights = self._weights((*window, outputs) if depthwise else (*window, inputs, outputs), width)
+        fields = {"strides": strides, "pads": pads, **self._finish(weights, width, 0 if wide else behind, wide)}
+        fields |= {"dilation": dilation} | ({"depth_multiplier": multiplier} if depthwise else {})
         return self._add(
             (Depthwise if depthwise else Convolution)(self._name(), (source,), (*places, outputs), 0, **fields)
         )
@@ -82,16 +88,29 @@ class Made:
         self, source: str, outputs: int, width: Format = Format.INT8, logits: bool = False, behind: int = 0
     ) -> str:
         weights = self._weights((int(np.prod(self.shapes[source])), outputs), width)
-        fields = self._finish(weights, width, 0 if logits else behind)
-        if logits:
-            out = fields["out"]
-            fields["out"] = Requantization(out.multiplier, np.maximum(out.shift - 5, 0), *INT16)
+        fields = self._finish(weights, width, 0 if logits else behind, logits)
         return self._add(Dense(self._name(), (source,), (outputs,), 0, **fields))
 
-    def max_pool(self, source: str, window: tuple[int, int] = (2, 2), strides: tuple[int, int] = (2, 2)) -> str:
+    def max_pool(
+        self,
+        source: str,
+        window: tuple[int, int] = (2, 2),
+        strides: tuple[int, int] = (2, 2),
+        pads: Pads = NO_PADS,
+    ) -> str:
+        shape = self._pooled(source, window, strides, pads)
+        return self._add(MaxPool(self._name(), (source,), shape, 0, window, strides, pads))
+
+    def mean(self, source: str, window: tuple[int, int], strides: tuple[int, int], pads: Pads) -> str:
+        shape = self._pooled(source, window, strides, pads)
+        pool = WindowMean(self._name(), (source,), shape, 0, window, strides, pads)
+        places = tuple(int(n) for n in np.unique(places_inside(pool, self.shapes[source])))
+        return self._add(replace(pool, places=places, out=_scaling(2.0 / np.sqrt(np.array(places)))))
+
+    def _pooled(self, source: str, window: tuple[int, int], strides: tuple[int, int], pads: Pads) -> Shape:
         *size, channels = self.shapes[source]
-        places = [(n - k) // stride + 1 for n, k, stride in zip(size, window, strides, strict=True)]
-        return self._add(MaxPool(self._name(), (source,), (*places, channels), 0, window, strides))
+        moved = zip(size, pads, window, strides, strict=True)
+        return (*((n + sum(pad) - k) // stride + 1 for n, pad, k, stride in moved), channels)
 
     def average(self, source: str) -> str:
         shape = self.shapes[source]
@@ -99,12 +118,41 @@ class Made:
         channels = shape[-1:] if self.random.integers(2) else (1, 1, *shape[-1:])
         return self._add(AveragePool(self._name(), (source,), channels, 0, _scaling(np.array([scale]))))
 
-    def add(self, a: str, b: str) -> str:
-        scales = tuple(map(int, self.random.integers(1, 200, 2)))
+    def add(self, *sources: str, sign: int = 1) -> str:
+        """Their sum, or with a sign of -1 the rest less the last."""
+        scales = [int(scale) for scale in self.random.integers(1, 200, len(sources))]
+        scales[-1] *= sign
         low = int(self.random.choice([-128, 0]))
+        shape = self.shapes[sources[0]]
+        return self._add(Add(self._name(), sources, shape, 0, tuple(scales), int(self.random.integers(0, 9)), low, 127))
+
+    def multiply(self, a: str, b: str) -> str:
+        shift = int(self.random.integers(4, 9))
         return self._add(
-            Add(self._name(), (a, b), self.shapes[a], 0, scales, int(self.random.integers(0, 9)), low, 127)
+            Multiply(self._name(), (a, b), self.shapes[a], 0, 1, shift, int(self.random.choice([-128, 0])))
         )
+
+    def concatenate(self, *sources: str) -> str:
+        channels = sum(self.shapes[name][-1] for name in sources)
+        shifts = tuple(map(int, self.random.integers(-2, 3, len(sources))))
+        return self._add(Concatenate(self._name(), sources, (*self.shapes[sources[0]][:-1], channels), 0, shifts))
+
+    def upsample(self, source: str, factors: tuple[int, int], zeros: bool) -> str:
+        (rows, columns, channels), (down, right) = self.shapes[source], factors
+        return self._add(Upsample(self._name(), (source,), (rows * down, columns * right, channels), 0, factors, zeros))
+
+    def pad(self, source: str, pads: Pads) -> str:
+        *size, channels = self.shapes[source]
+        made = (n + sum(pad) for n, pad in zip(size, pads, strict=True))
+        return self._add(Pad(self._name(), (source,), (*made, channels), 0, pads))
+
+    def reshape(self, source: str, shape: Shape) -> str:
+        return self._add(Reshape(self._name(), (source,), shape, 0))
+
+    def prelu(self, source: str) -> str:
+        shape = self.shapes[source]
+        slopes, shifts = self.random.integers(-128, 128, shape[-1]), tuple(map(int, self.random.integers(-1, 2, 2)))
+        return self._add(PReLU(self._name(), (source,), shape, 0, slopes, (shifts[0], shifts[1] + 7)))
 
     def memory(self, source: str, order: int, window: float, last: bool = False) -> str:
         """With the matrix of a Legendre memory; `last`: only the states of the last frame leave it."""
@@ -126,13 +174,16 @@ class Made:
     def _weights(self, shape: Shape, width: Format) -> np.ndarray:
         return self.random.choice(list(width.row.integers), shape)
 
-    def _finish(self, weights: np.ndarray, width: Format, behind: int) -> dict[str, object]:
-        """`behind`: bit 0 for a table, bit 1 for a batch norm, bit 2 for a ReLU6."""
+    def _finish(self, weights: np.ndarray, width: Format, behind: int, wide: bool) -> dict[str, object]:
+        """`behind`: bit 0 for a table, bit 1 for a batch norm, bit 2 for a ReLU6; wide: int16 that leave."""
         channels = weights.shape[-1]
         spread = 74 * np.sqrt((weights.reshape(-1, channels) ** 2).sum(0)) + 1
         found: dict[str, object] = {"weights": weights, "width": width}
         found["bias"] = (self.random.standard_normal(channels) * spread).astype(np.int64)
         found["out"] = _scaling(60 / spread, *(RELU6 if behind & 4 else INT8))
+        if wide:
+            out = found["out"]
+            found["out"] = Requantization(out.multiplier, np.maximum(out.shift - 5, 0), *INT16)
         if behind & 1:
             found["table"] = self.random.integers(-128, 128, 256)
         if behind & 2:
@@ -180,78 +231,4 @@ def everything() -> IntegerNetwork:
     for width in INTEGERS:
         flat, mean = made.dense(flat, 9, width, behind=2), made.dense(mean, 9, width, behind=1)
     made.dense(made.add(flat, mean), 5, Format.TERNARY, logits=True)
-    return made.network()
-
-
-def averaged(layer: AveragePool, before: int, after: int, places: int) -> AveragePool:
-    """The mean of so many places from one fraction to another, as a converter makes it."""
-    scale = np.array([2.0 ** (after - before) / places])
-    out = scaling.requantization(layer.name, scale, layer.out.low, layer.out.high, LOWEST_SHIFT)
-    return replace(layer, fraction=after, out=out)
-
-
-def on_grids(network: IntegerNetwork, seed: int) -> IntegerNetwork:
-    """The same layers with random fractions, whose sums and means have the scales between them.
-
-    None is refused: by up to 4 bits, any mean may be finer than what it reads, and no two fractions are more than 12
-    apart.
-    """
-    random = np.random.default_rng(seed)
-    fractions, shapes = {network.input_name: network.input_fraction}, network.shapes
-    layers: list[Layer] = []
-    for layer in network.layers:
-        before = [fractions[name] for name in layer.inputs]
-        fraction = int(random.integers(1, 7))
-        if isinstance(layer, MaxPool):
-            fraction = before[0]
-        elif isinstance(layer, AveragePool):
-            fraction = int(np.clip(before[0] + random.integers(-2, 5), -6, 6))
-            layer = averaged(layer, before[0], fraction, prod(shapes[layer.inputs[0]][:-1]))
-        elif isinstance(layer, Add):
-            scales, shift = scaling.sum_scales(layer.name, (before[0], before[1]), fraction)
-            layer = replace(layer, scales=scales, shift=shift)
-        layers.append(replace(layer, fraction=fraction))
-        fractions[layer.name] = fraction
-    found = replace(network, layers=tuple(layers))
-    check(found)
-    return found
-
-
-@st.composite
-def networks(draw: st.DrawFn) -> IntegerNetwork:
-    """Up to ten layers of all kinds; many of one shape, so that there are sums of what lies far apart."""
-    shape = (draw(st.integers(1, 20)), draw(st.integers(1, 12)), draw(st.integers(1, 5)))
-    made = Made(draw(st.sampled_from([shape, shape, shape, (shape[0],)])), draw(st.integers(0, 2**32 - 1)))
-    small = st.integers(1, 3)
-    for _ in range(draw(st.integers(0, 10))):
-        names = list(made.shapes)
-        source = draw(st.sampled_from([names[-1], names[-1], draw(st.sampled_from(names))]))
-        alike = [name for name in names if made.shapes[name] == made.shapes[source]]
-        kinds = ["dense", "add", "add"]
-        if len(made.shapes[source]) == 3:
-            kinds = ["same", "same", "conv", "conv", "depthwise", "pool", "average", *kinds]
-        kind, width, behind = draw(st.sampled_from(kinds)), draw(st.sampled_from(INTEGERS)), draw(st.integers(0, 7))
-        rows, columns = made.shapes[source][:2] if len(made.shapes[source]) == 3 else (1, 1)
-        if kind == "add":
-            made.add(source, draw(st.sampled_from(alike)))
-        elif kind == "same":
-            window = draw(st.sampled_from([(3, 3), (1, 3), (5, 1), (1, 1)]))
-            pads = tuple((k // 2, k // 2) for k in window)
-            made.conv(source, made.shapes[source][-1], window, (1, 1), pads, width, behind=behind)
-        elif kind in ("conv", "depthwise"):
-            (above, below), (left, right) = ((draw(st.integers(0, 4)), draw(st.integers(0, 4))) for _ in range(2))
-            window = (
-                draw(st.integers(1, min(5, rows + above + below))),
-                draw(st.integers(1, min(5, columns + left + right))),
-            )
-            strides, pads = (draw(small), draw(small)), ((above, below), (left, right))
-            made.conv(source, draw(st.integers(1, 9)), window, strides, pads, width, kind == "depthwise", behind)
-        elif kind == "pool":
-            window = draw(st.integers(1, min(3, rows))), draw(st.integers(1, min(3, columns)))
-            made.max_pool(source, window, (draw(small), draw(small)))
-        elif kind == "average":
-            made.average(source)
-        else:
-            made.dense(source, draw(st.integers(1, 20)), width, behind=behind)
-    made.dense(list(made.shapes)[-1], draw(st.integers(1, 12)), draw(st.sampled_from(INTEGERS)), logits=True)
     return made.network()

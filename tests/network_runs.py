@@ -15,11 +15,12 @@ import pytest
 from hybridq.image import emulator, toolchain
 from hybridq.image.emit import emit
 from hybridq.image.memory_plan import plan
-from hybridq.integer.arithmetic import logits
+from hybridq.image.outputs import outputs_of
+from hybridq.integer.arithmetic import outputs
 from hybridq.integer.network import IntegerNetwork
 
 CHECKS = "address,undefined,float-cast-overflow,float-divide-by-zero"
-SANITIZERS = (f"-fsanitize={CHECKS}", "-fno-sanitize-recover=all", "-O1", "-g")
+SANITIZERS = (f"-fsanitize={CHECKS}", "-fno-sanitize-recover=all", "-O1")
 PORTABLE = "-U__ARM_FEATURE_DSP"  # the kernels in plain C, also where there is SIMD
 
 # A program prints its numbers with `say`, here and on the board.
@@ -39,7 +40,8 @@ static void say(int32_t number)
 }
 #endif
 """
-# Prints the logits and the class for each of the inputs. The arena holds junk at first, then what the run before left.
+# Prints the outputs, and the class where there are logits, for each of the inputs. The arena holds junk at first, then
+# what the run before left.
 # Several networks are in one program: the names that they share bear a number.
 PROGRAM = """
 #define hybridq_run_network run_network_NUMBER
@@ -59,15 +61,11 @@ void hybridq_input_row(uint32_t row, int8_t to[HYBRIDQ_INPUT_ROW_BYTES])
 void main_NUMBER(void);
 void main_NUMBER(void)
 {
-    int16_t logits[HYBRIDQ_CLASSES];
     __builtin_memset(arena, 0x5a, sizeof arena);
     for (uint32_t clip = 0; clip < CLIPS; clip++) {
         input = inputs[clip];
-        hybridq_run_network(arena, logits);
-        for (uint32_t k = 0; k < HYBRIDQ_CLASSES; k++) {
-            say(logits[k]);
-        }
-        say((int32_t)hq_argmax(logits, HYBRIDQ_CLASSES));
+        hybridq_run_network(arena, OUTPUTS);
+        SAY_OUTPUTS
     }
 }
 """
@@ -86,14 +84,14 @@ class Machine:
         compiler.build(sorted(toolchain.SOURCES.glob("*.c")), self.kernels, ("-r", "-nostdlib", *flags))
 
     def answers(self, network: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
-        """The logits (clips, classes) and behind them the class, (clips, classes + 1) in all."""
+        """All outputs (clips, numbers), and behind logits the class."""
         return self.all_answers([(network, inputs)])[0]
 
     def all_answers(self, cases: Sequence[tuple[IntegerNetwork, np.ndarray]]) -> list[np.ndarray]:
         """The answers of several networks to their inputs, by one program."""
         with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
             said = self.said([*written(cases, Path(place)), self.kernels], Path(place))
-        shapes = [(len(inputs), network.layers[-1].shape[-1] + 1) for network, inputs in cases]
+        shapes = [(len(inputs), len(expected(network, inputs[:1])[0])) for network, inputs in cases]
         ends = np.cumsum([rows * columns for rows, columns in shapes])
         assert len(said) == ends[-1]
         return [part.reshape(shape) for part, shape in zip(np.split(said, ends[:-1]), shapes, strict=True)]
@@ -134,8 +132,9 @@ def machine(name: str) -> Machine:
 
 def expected(network: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
     """What every machine should answer."""
-    wanted = logits(network, inputs)
-    return np.column_stack([wanted, wanted.argmax(1)])
+    wanted = np.concatenate([one.reshape(len(inputs), -1).astype(np.int64) for one in outputs(network, inputs)], axis=1)
+    has_class = "logits" in [one.name for one in outputs_of(network).values()]
+    return np.column_stack([wanted, wanted.argmax(1)]) if has_class else wanted
 
 
 def written(cases: Sequence[tuple[IntegerNetwork, np.ndarray]], folder: Path) -> list[Path]:
@@ -147,7 +146,7 @@ def written(cases: Sequence[tuple[IntegerNetwork, np.ndarray]], folder: Path) ->
         + "    return 0;\n}\n"
     }
     for number, (network, inputs) in enumerate(cases):
-        sources[f"run_{number}.c"] = PROGRAM.replace("NUMBER", str(number))
+        sources[f"run_{number}.c"] = _program(network).replace("NUMBER", str(number))
         clips = constants("int8_t", "inputs", inputs.reshape(len(inputs), -1))
         texts = {"inputs.h": f"#define CLIPS {len(inputs)}\n{clips}", **emit(network, plan(network))}
         (folder / str(number)).mkdir()
@@ -156,6 +155,15 @@ def written(cases: Sequence[tuple[IntegerNetwork, np.ndarray]], folder: Path) ->
     for name, text in sources.items():
         (folder / name).write_text(text)
     return [folder / name for name in sources]
+
+
+def _program(network: IntegerNetwork) -> str:
+    made = outputs_of(network).values()
+    said = "".join(f"for (uint32_t k = 0; k < {one.size}; k++) {{ say({one.name}[k]); }}\n" for one in made)
+    said += "".join(f"say((int32_t)hq_argmax({one.name}, {one.size}));\n" for one in made if one.name == "logits")
+    arrays = "".join(f"static {one.parameter};\n" for one in made)
+    program = PROGRAM.replace("SAY_OUTPUTS", said).replace("OUTPUTS", ", ".join(one.name for one in made))
+    return program.replace("void main_NUMBER(void);", f"{arrays}void main_NUMBER(void);")
 
 
 def constants(kind: str, name: str, rows: np.ndarray) -> str:

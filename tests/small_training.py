@@ -9,7 +9,7 @@ from typing import Any
 from conftest import write_tones
 
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize.model import quantize
+from hybridq.quantization.model import quantize
 
 
 def two_words(root: Path) -> Any:
@@ -32,7 +32,7 @@ class Notes:
     def begin(self, epochs: int) -> None:
         pass
 
-    def batch(self, epoch: int, share: float, accuracy: float) -> None:
+    def batch(self, epoch: int, share: float) -> None:
         self.shares.append(epoch - 1 + share)
 
     def epoch(self, row: Any) -> None:

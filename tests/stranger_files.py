@@ -202,3 +202,12 @@ def watched(folder: Path, files: Iterator[Path]) -> list[str]:
 def listing(folder: Path) -> list[tuple[str, int, int]]:
     """Every file and folder with its size and time, the folder's neighbours included."""
     return sorted((str(p), p.lstat().st_size, p.lstat().st_mtime_ns) for p in folder.parent.rglob("*"))
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """Models inside a model, as deep as that."""
+    saved = description()
+    for i in range(depth):
+        layers = [{"class_name": "Sequential", "config": saved["config"], "name": f"m{i}"}]
+        saved = {"class_name": "Sequential", "config": {"name": f"m{i}", "layers": layers}}
+    return saved

@@ -1,8 +1,10 @@
-"""What a team shares, for real: a PostgreSQL cluster and an MLflow server on it that asks for a password."""
+"""What a team shares, for real: a PostgreSQL cluster, an MLflow server on it that asks for a password, an S3 store for
+files, and two machines that Ray makes one of."""
 
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import pwd
 import shutil
@@ -13,17 +15,21 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from hybridq.tracking.ui import free_port
 
+PROGRAM = Path(__file__).with_name("mlflow_server.py")
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+BUCKET = "files-of-the-team"
+KEYS = {"AWS_ACCESS_KEY_ID": "key-of-the-files", "AWS_SECRET_ACCESS_KEY": "secret-of-the-files"}
 USER, DATABASE_PASSWORD, ADMIN_PASSWORD = "hybridq", "pass-of-the-database", "pass-of-the-admin"
 AUTH = """[mlflow]
 default_permission = EDIT
@@ -71,12 +77,20 @@ class Database:
 
 
 class Server:
-    """`mlflow server` with two workers."""
+    """`mlflow server` with two workers, as a copy of a process that has imported MLflow.
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    Files go to a folder, or to the place `files` (`s3://...`) by its `keys`.
+    """
+
+    def __init__(
+        self, database: Database, folder: Path, files: str = "", keys: Mapping[str, str] | None = None
+    ) -> None:
         self._database = database
         self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
+        self._files = files or str(folder / "artifacts")
+        self._keys = dict(keys or {})
+        self._origin: subprocess.Popen[str] | None = None
+        self._first: psutil.Process | None = None
         self.port = free_port("127.0.0.1", 5750)
         self.uri = f"http://127.0.0.1:{self.port}"
         (folder / "auth.ini").write_text(AUTH.format(users=database.uri("users")))
@@ -86,10 +100,10 @@ class Server:
         return (self._folder / "server.log").read_text()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--workers", "2"]
-        command += ["--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--backend-store-uri", self._database.uri("runs"), "--serve-artifacts"]
-        command += ["--artifacts-destination", str(self._folder / "artifacts")]
+        words = ["server", "--app-name", "basic-auth", "--workers", "2"]
+        words += ["--host", "127.0.0.1", "--port", str(self.port)]
+        words += ["--backend-store-uri", self._database.uri("runs"), "--serve-artifacts"]
+        words += ["--artifacts-destination", self._files]
         secrets = {
             "PGPASSWORD": DATABASE_PASSWORD,
             "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN_PASSWORD,
@@ -98,8 +112,17 @@ class Server:
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
-        with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(command, env=os.environ | secrets, stdout=log, stderr=log)
+        if self._origin is None:
+            with (self._folder / "server.log").open("ab") as log:
+                self._origin = subprocess.Popen(
+                    [sys.executable, str(PROGRAM), *words],
+                    env=os.environ | secrets | self._keys,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                )  # fmt: skip
+        assert self._origin.stdin
+        assert self._origin.stdout
+        print(json.dumps(words), file=self._origin.stdin, flush=True)
+        self._first = psutil.Process(int(self._origin.stdout.readline()))
 
     def wait(self) -> None:
         end = time.monotonic() + 60
@@ -112,17 +135,23 @@ class Server:
         raise AssertionError(self.log[-2000:])
 
     def processes(self) -> list[psutil.Process]:
-        assert self._process is not None
-        first = psutil.Process(self._process.pid)
-        return [first, *first.children(recursive=True)]
+        assert self._first is not None
+        return [self._first, *self._first.children(recursive=True)]
 
     def kill(self) -> None:
         """All of it at once, as if the machine were switched off."""
-        if self._process is not None:
-            for process in self.processes():
+        if self._first is not None:
+            killed = self.processes()
+            for process in killed:
                 process.send_signal(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+            psutil.wait_procs(killed)
+            self._first = None
+
+    def end(self) -> None:
+        """Also the process that its are copies of."""
+        self.kill()
+        if self._origin is not None:
+            self._origin.communicate()
 
 
 @contextmanager
@@ -144,6 +173,60 @@ def postgres() -> Iterator[Database]:
         if database:
             database.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Files:
+    """An S3 store with one bucket: who may write has its `keys`."""
+
+    def __init__(self, address: str) -> None:
+        import boto3
+
+        region = {"AWS_DEFAULT_REGION": "us-east-1"}
+        self.keys = KEYS | region | {"MLFLOW_S3_ENDPOINT_URL": address}
+        self._client = boto3.client(
+            "s3",
+            endpoint_url=address,
+            region_name=region["AWS_DEFAULT_REGION"],
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+        )
+        self._client.create_bucket(Bucket=BUCKET)
+
+    def of(self, run: str) -> set[str]:
+        """The files of a run, by their paths among its artifacts."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+        return {key.partition(f"{run}/artifacts/")[2] for key in keys if f"{run}/artifacts/" in key}
+
+
+@contextmanager
+def s3_store() -> Iterator[Files]:
+    """A running S3 store; skips the test where there is none to run."""
+    server = pytest.importorskip("moto.server", reason="needs an S3 store: pip install 'moto[server]'")
+    store = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    store.start()
+    try:
+        host, port = store.get_host_and_port()
+        yield Files(f"http://{host}:{port}")
+    finally:
+        store.stop()
+
+
+@contextmanager
+def two_nodes() -> Iterator[Any]:
+    """A Ray cluster of two nodes that make a run each; a sweep begins on the first, and the other may be lost."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'hybridq[ray]'")
+    from ray.cluster_utils import Cluster
+
+    with chdir("/"):  # nodes import what is in the folder that they are started in
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        with chdir("/"):
+            cluster.add_node(num_cpus=1)
+            cluster.wait_for_nodes()
+        yield cluster
+    finally:
+        cluster.shutdown()
 
 
 def _ordinary_user() -> str:

@@ -60,12 +60,25 @@ def test_versions_are_found_by_name():
     assert not accounting("x-cube-ai:5.2").dense_bias
     assert accounting("x-cube-ai:6.1").dense_bias
     assert not accounting("x-cube-ai:8.1:time").in_place
+    assert accounting("x-cube-ai:2.1:ram").label == "x-cube-ai core 2.1, optimised for RAM"
     assert [accounting(f"x-cube-ai:{'.'.join(map(str, row.version))}") for row in VERSIONS] == list(VERSIONS)
 
 
-@pytest.mark.parametrize("name", ["", "x-cube", "x-cube-ai:0.9", "x-cube-ai:8.x", "x-cube-ai:8:fast", "packed:1"])
+@pytest.mark.parametrize(
+    ("number", "core"),
+    [("9.0", "1.0"), ("9.1", "1.1"), ("10.0", "2.0"), ("10.2", "2.2"), ("11", "3.0"), ("12.0", "4.0")],
+)
+def test_x_cube_ai_has_core_inside_from_9_0_on(number, core):
+    assert accounting(f"x-cube-ai:{number}") == accounting(f"x-cube-ai:{core}")
+    assert accounting(f"x-cube-ai:{number}").label == f"x-cube-ai core {core}"
+
+
+UNKNOWN = ["0.9", "8.x", "8:fast", "8.2", "2.3", "4.1", "10.3", "12.1", "13"]
+
+
+@pytest.mark.parametrize("name", ["", "x-cube", "packed:1", *(f"x-cube-ai:{number}" for number in UNKNOWN)])
 def test_other_names_are_refused(name):
-    with pytest.raises(UserError, match="is not an accounting; known are packed, x-cube-ai"):
+    with pytest.raises(UserError, match="is not an accounting; known are packed, tflm, x-cube-ai"):
         accounting(name)
 
 

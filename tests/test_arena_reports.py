@@ -157,7 +157,7 @@ def yoloface() -> Graph:
     ("graph", "version", "reported", "off"),
     [
         (mobilenet_v2(), "2.1", 119_216, 0),
-        (mobilenet_v2(), "8.1", 129_536, -10_320),
+        (mobilenet_v2(), "8.1", 129_536, +1_780),
         (resnet(), "8.0", 46_880, 0),
         (yoloface(), "8.1", 103_248, -9_072),
     ],
@@ -168,6 +168,7 @@ def test_how_far_networks_that_branch_are_from_reports(graph: Graph, version: st
     found = ram(graph, merge(graph, rules), rules=rules)
     assert found.activations - reported == off
     assert "branches" in found.planner
+    assert (found.least or 0) <= reported <= (found.most or 0)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +210,15 @@ def test_an_8_bit_depthwise_convolution_pads_apart() -> None:
 
 @pytest.mark.parametrize(
     ("channels", "version", "apart"),
-    [(16, "2.2", True), (16, "9.0", True), (16, "8.1", False), (16, "2.2:time", False), (3, "2.2", False)],
+    [
+        (16, "2.2", True),
+        (16, "9.0", True),
+        (16, "8.1", True),
+        (16, "8.0", False),
+        (16, "2.2:time", False),
+        (16, "2.2:ram", False),
+        (3, "2.2", False),
+    ],
 )
 def test_which_8_bit_convolutions_pad_apart(channels: int, version: str, apart: bool) -> None:
     network = Network((8, 8, channels))

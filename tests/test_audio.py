@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from audio_files import RATE, assert_plain, fill, speakers_of, tone, write
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from hybridq.errors import UserError
 from hybridq.speech.audio import (
@@ -34,34 +32,6 @@ def cache(tmp_path: Path) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
-
-
-names = st.text(st.characters(codec="utf-8", exclude_characters="/\\_.\0"), min_size=1, max_size=12)
-
-
-@given(speaker=names, take=st.integers(0, 99), word=names, suffix=st.sampled_from([".wav", ".flac", ".OGG"]))
-def test_only_the_speaker_decides_the_split(speaker: str, take: int, word: str, suffix: str) -> None:
-    split = speaker_split(f"{speaker}_nohash_0.wav")
-    assert speaker_split(f"{word}/{speaker}_nohash_{take}{suffix}") == split
-    assert speaker_split(f"{speaker}{suffix}") == split
-
-
-@given(speaker=names, less=st.integers(0, 50), more=st.integers(0, 50), testing=st.integers(0, 50))
-def test_a_larger_validation_share_keeps_who_was_in_it(speaker: str, less: int, more: int, testing: int) -> None:
-    less, more = sorted((less, more))
-    if speaker_split(speaker, less, testing) == "validation":
-        assert speaker_split(speaker, more, testing) == "validation"
-    assert speaker_split(speaker, 0, 0) == "training"
-    assert speaker_split(speaker, 100, 0) == "validation"
-
-
-@settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**32))
-def test_the_shares_are_about_those_asked_for(seed: int) -> None:
-    speakers = np.random.default_rng(seed).integers(0, 2**32, 2000)
-    splits = [speaker_split(f"{speaker:08x}_nohash_0.wav") for speaker in speakers]
-    for split, share in (("training", 0.8), ("validation", 0.1), ("test", 0.1)):
-        assert abs(splits.count(split) / 2000 - share) < 0.05
 
 
 def test_opens_a_folder_and_leaves_out_what_is_no_clip(folder: Path, cache: Path) -> None:

@@ -1,16 +1,19 @@
 """Sound files: what is read, resampled and refused."""
 
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from audio_files import RATE, assert_plain, tone, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridq.errors import UserError
-from hybridq.speech.audio import fit, read_clip, read_exact
+from hybridq.speech.audio import fit, read_clip, read_exact, reading
+from hybridq.speech.audio.reading import int16, read_clips, survey
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
@@ -132,3 +135,56 @@ def test_read_exact_pads_a_short_clip_at_both_sides(tmp_path: Path) -> None:
     assert not wave[:3500].any()
     assert not wave[-3500:].any()
     assert wave[3500:-3500].any()
+
+
+@pytest.mark.parametrize("rate", [1_000, 768_000])
+def test_the_slowest_and_the_fastest_rate_are_read(tmp_path: Path, rate: int) -> None:
+    assert len(read_clip(write(tmp_path / "a.wav", tone(rate // 10, rate, hz=50), rate))) == RATE // 10
+
+
+@pytest.mark.parametrize("samples", [0, 20_000, 2**36 - 1])
+def test_a_flac_that_lies_about_its_length_takes_no_memory_for_it(tmp_path: Path, samples: int) -> None:
+    path = write(tmp_path / "a.flac")
+    content = bytearray(path.read_bytes())
+    content[21] = content[21] & 0xF0 | samples >> 32  # STREAMINFO: 36 bits
+    content[22:26] = struct.pack(">I", samples & 0xFFFFFFFF)
+    path.write_bytes(content)
+    for read in (read_clip, survey, lambda one: read_clips([one], RATE, RATE)):
+        with pytest.raises(UserError) as caught:
+            read(path)
+        assert_plain(caught.value, path)
+
+
+def test_a_recording_larger_than_memory_can_be_checked_and_trained_on(tmp_path: Path) -> None:
+    path = write(tmp_path / "long.wav")
+    with open(path, "r+b") as file:  # nine minutes of zeros, which take no place on the disk
+        size = 44 + 2 * 540 * RATE
+        file.write(b"RIFF" + struct.pack("<I", size - 8))
+        file.seek(40)
+        file.write(struct.pack("<I", size - 44))
+        file.truncate(size)
+    tracemalloc.start()
+    try:
+        assert survey(path).length == 540 * RATE
+        assert read_clips([path], RATE, RATE).shape == (1, RATE)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < size  # decoded whole it is twice that
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+def test_a_file_is_the_same_in_blocks(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (RATE, 2))
+    path = write(tmp_path / f"a{suffix}", noise)
+    whole = soundfile.read(path, dtype="float32")[0]
+    monkeypatch.setattr(reading, "BLOCK", 5000)
+    np.testing.assert_array_equal(reading.decode(path).samples, whole)
+    assert survey(path) == reading.Survey(RATE, 2, RATE, float(np.abs(whole).max()), False)
+
+
+@pytest.mark.parametrize("samples", [60 * RATE + 1, 61 * RATE])
+def test_of_a_long_recording_the_middle_is_the_clip(tmp_path: Path, samples: int) -> None:
+    path = write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, samples))
+    for wanted in (RATE, RATE + 1):
+        np.testing.assert_array_equal(read_clips([path], RATE, wanted)[0], int16(fit(read_clip(path), wanted)))

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
+import hybridq
 from hybridq.errors import plain_interrupts
 from hybridq.runs.log import EpochLog
-from hybridq.speech.audio import synthetic
 from hybridq.tracking import open_store
-from hybridq.tracking.run import Run, Terminated
+from hybridq.tracking.run import Terminated
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAPER = REPOSITORY / "recipes" / "paper"
@@ -26,12 +25,6 @@ QUICKSTART = REPOSITORY / "recipes" / "quickstart"
 def home(move_in, monkeypatch, tmp_path):
     """Each test in a folder with an empty store."""
     move_in(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def no_pictures(monkeypatch):
-    """Runs without the pictures that take long to draw; those of the quickstart are looked for."""
-    monkeypatch.setattr(Run, "figure", lambda *_: None)
 
 
 def plain(err):
@@ -118,22 +111,6 @@ def test_clips_that_cannot_be_read_are_named_and_fail_the_run_alone(run, folder,
     assert "1 faults" in out
 
 
-@pytest.mark.usefixtures("no_pictures")
-def test_eight_kilohertz_stereo_and_short_clips_are_taken(run, folder):
-    stereo = np.zeros((8000, 2)) + 0.1
-    soundfile.write(folder / "yes" / "abcdef01_nohash_0.wav", stereo, 8000)
-    code, out, _ = run("data", "check", "--data", folder)
-    assert code == 0
-    assert "note" in out
-    code, out, _ = run("data", "info", "--data", folder)
-    assert code == 0
-    assert "yes" in out
-    small = ("--set", "training.epochs=1", "--set", "model={name: dnn, units: [4]}")
-    code, _, err = run("train", PAPER / "fp32.yaml", "--data", folder, *small)
-    assert code == 0, err
-    assert "1 of them were not mono at 16000 Hz" in err
-
-
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -161,7 +138,7 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(run, folder, tmp_path):
 def test_ctrl_c_says_how_to_go_on(run, folder, tmp_path, monkeypatch):
     """In the midst of an epoch, in this process; `test_stream_commands.py` has one of its own that gets a Ctrl-C."""
 
-    def interrupt(self, epoch, share, accuracy):
+    def interrupt(self, epoch, share):
         if epoch == 3:
             signal.raise_signal(signal.SIGINT)
 
@@ -183,56 +160,6 @@ def test_an_interrupt_in_compiled_code_is_an_interrupt():
         raise SystemError("<built-in method> returned a result with an exception set") from Terminated()
     with pytest.raises(SystemError), plain_interrupts():
         raise SystemError("of another cause")
-
-
-@pytest.mark.usefixtures("no_pictures")
-def test_a_teacher_is_trained_first_and_may_be_another_network(run, folder, tmp_path):
-    words = 'data: {words: ["yes", "no"]}\ntraining: {epochs: 1}\n'
-    (tmp_path / "teacher.yaml").write_text(f"{words}model: {{name: dnn, units: [8]}}\n")
-    small = "model: {name: dnn, units: [4, 4]}\n"
-    (tmp_path / "pupil.yaml").write_text(f"{words}{small}teacher: teacher.yaml\nprecision: {{dense_1: binary}}\n")
-    code, _, err = run("train", "pupil.yaml", "--data", folder)
-    assert code == 0, err
-    assert err.index("teacher epoch 1/1") < err.index("pupil epoch 1/1")
-    rows = {row["network"] for row in json.loads(run("compare", "teacher", "pupil", "--format", "json")[1])["rows"]}
-    assert rows == {"teacher", "pupil"}
-    assert run("train", "pupil.yaml", "--data", folder, "--resume")[2].count("epoch 1/1") == 0
-
-    # What a pupil learns from it is not looked at from here on: only the teachers are trained.
-    both = "teacher={recipe: teacher.yaml, seeds: [0, 1]}"
-    untrained = ("--data", folder, "--set", "training.epochs=0")
-    code, _, err = run("sweep", "pupil.yaml", *untrained, "--set", both, "--seeds", "0,1")
-    assert code == 0, err
-    rows = json.loads(run("compare", "teacher", "pupil", "--format", "json")[1])["rows"]
-    runs = {row["network"]: len(row["runs"]) for row in rows}  # no teacher is trained twice
-    both = "pupil, teacher teacher (seeds 0, 1), epochs 0"
-    assert runs == {"teacher": 2, "pupil, teacher teacher, epochs 1": 1, both: 2}
-
-    code, _, err = run("train", "pupil.yaml", *untrained, "--set", "data.balance=false")
-    assert code == 0, err
-    assert "teacher epoch 1/1" in err  # settings of the data reach the teacher: it is trained anew
-    (tmp_path / "teacher.yaml").write_text(f"{words}features: {{coefficients: 30}}\n")
-    code, _, err = run("train", "pupil.yaml", "--data", folder)
-    assert code == 2
-    assert "needs the same features and the same data" in err
-
-
-@pytest.mark.usefixtures("no_pictures")
-def test_synthetic_voices_in_training_are_said_in_every_table(run, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(synthetic, "NOISE_SECONDS", 2)  # most of the work for few voices
-    small = "training: {epochs: 1}\nmodel: {name: dnn, units: [4, 4]}\n"
-    (tmp_path / "helped.yaml").write_text(f'{small}data: {{words: ["yes", "no"]}}\n')
-    voices = ("--set", "training.synthetic_voices=3", "--set", "training.synthetic_share=0.5")
-    assert run("train", "helped.yaml", "--data", folder, "--set", "training.epochs=0")[0] == 0
-    code, _, err = run("train", "helped.yaml", "--data", folder, *voices)
-    assert code == 0, err
-    code, out, _ = run("compare", "helped", "--format", "json")
-    found = json.loads(out)
-    assert not found["synthetic"]  # it is a result all the same
-    assert [row["helped"] for row in found["rows"]].count(True) == 1
-    assert any(
-        note.startswith("With synthetic voices in training, not in the test: helped, ") for note in found["notes"]
-    )
 
 
 def test_profile_prints_the_published_figures(run):
@@ -260,7 +187,7 @@ def test_the_quickstart_from_beginning_to_end(run, tmp_path):
     few = ["--set", "data.voices=3", "--set", "training.epochs=1"]
     code, out, _ = run("sweep", QUICKSTART, *few)
     assert code == 0
-    assert "SYNTHETIC VOICES" in out
+    assert "SYNTHETIC DATA" in out
     assert "published" in out
 
     code, out, _ = run("compare", "--format", "json")
@@ -275,7 +202,7 @@ def test_the_quickstart_from_beginning_to_end(run, tmp_path):
     found = json.loads(out)
     assert code == 0
     assert found["accuracy"] == pytest.approx(rows["quick-hybrid"]["accuracy"])
-    assert np.sum(found["confusion"]) == found["clips"]
+    assert np.sum(found["confusion"]) == found["examples"]
     low, high = found["interval"]
     assert low <= found["accuracy"] <= high
 
@@ -297,7 +224,7 @@ def test_the_quickstart_from_beginning_to_end(run, tmp_path):
     for where in (model, alone.parent.rename(tmp_path / "float") / alone.name):
         code, out, _ = run("evaluate", where, "--data", few_words, "--split", "all", "--format", "json")
         assert code == 0
-        assert json.loads(out)["clips"] == count > 2
+        assert json.loads(out)["examples"] == count > 2
     (model / "model.keras").write_bytes(b"another model")
     code, _, err = run("evaluate", model, "--data", few_words, "--split", "all")
     assert code == 2
@@ -308,3 +235,7 @@ def test_the_quickstart_from_beginning_to_end(run, tmp_path):
     assert code == 0
     assert err.count("trained already") == 3
     assert "quick-hybrid" in out
+
+
+def test_the_version_is_the_packages(run):
+    assert run("--version") == (0, f"hybridq {hybridq.__version__}\n", "")

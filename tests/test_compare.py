@@ -138,8 +138,8 @@ def test_other_settings_are_another_row_and_newest_picks_one() -> None:
 
 def test_synthetic_voices_are_said_loudly_everywhere() -> None:
     comparison = table([view("fp32", tags={"data.synthetic": "true", "data.name": "synthetic"})])
-    assert "SYNTHETIC VOICES" in printed(comparison)
-    assert "SYNTHETIC VOICES" in comparison.to_markdown()
+    assert "SYNTHETIC DATA" in printed(comparison)
+    assert "SYNTHETIC DATA" in comparison.to_markdown()
     assert comparison.to_json()["synthetic"]
     assert "SYNTHETIC" in comparison.to_json()["notes"][0]
     assert next(csv.DictReader(io.StringIO(comparison.to_csv())))["synthetic"] == "True"

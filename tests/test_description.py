@@ -23,6 +23,7 @@ PLAIN = {
     "normalisation": {"mean": [0, -1.5], "deviation": [1.0, 2.0]},
     "name": "",
     "model_sha256": "00ff",
+    "task": "regress",
 }
 
 
@@ -51,10 +52,10 @@ def test_the_entries_have_types() -> None:
 
 
 def test_what_a_later_version_says_is_kept_with_the_digest(tmp_path: Path) -> None:
-    later = network(PLAIN | {"task": {"kind": "images", "sizes": [[96, 96], None]}})
+    later = network(PLAIN | {"camera": {"kind": "images", "sizes": [[96, 96], None]}})
     written = save_network(later, tmp_path / "a.hqn")
     read = load_network(tmp_path / "a.hqn")
-    assert read.description.other == {"task": {"kind": "images", "sizes": [[96, 96], None]}}
+    assert read.description.other == {"camera": {"kind": "images", "sizes": [[96, 96], None]}}
     assert save_network(read, tmp_path / "b.hqn") == digest(read) == written
 
 
@@ -79,6 +80,8 @@ def test_what_a_later_version_says_is_kept_with_the_digest(tmp_path: Path) -> No
         ({"normalisation": {"mean": [float("inf")]}}, "its normalisation: not 1 to"),
         ({"normalisation": {}}, "its normalisation: not 1 to 100 names with a list of numbers"),
         ({"name": 7}, "its name: 7 is no text"),
+        ({"task": "dance"}, "its task: 'dance' is none of classify, regress, reconstruct"),
+        ({"task": {"kind": "images"}}, "its task: {'kind': 'images'} is none of"),
     ],
 )
 def test_a_hostile_entry_is_named(change: dict[str, Any], message: str) -> None:

@@ -79,7 +79,11 @@ def test_the_recipes_shown_load(tmp_path: Path) -> None:
     for path, text in shown.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
-    plain, big, narrow = (load_recipe(tmp_path / path) for path in shown)
+    pictures = tmp_path / "recipes" / "mine" / "resnet.keras"
+    recipes = {recipe.name: recipe for recipe in (load_recipe(tmp_path / path) for path in shown)}
+    assert recipes["exercises"].data.place.endswith("mine/exercises.npz")
+    assert recipes["pictures"].model.keras == str(pictures)
+    plain, big, narrow = (recipes[name] for name in ("float", "big", "narrow"))
     assert (plain.name, big.name, narrow.name) == ("float", "big", "narrow")
     assert narrow.parent is not None
     assert (narrow.parent.digest(), narrow.tutors[0].digest()) == (plain.digest(), big.digest())

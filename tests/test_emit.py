@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from network_builds import Made, everything, networks, reference, some_inputs
+from network_builds import Made, everything, reference, some_inputs
+from network_draws import networks
 from network_runs import expected, machine
 
 from hybridq.errors import UserError
@@ -70,7 +71,7 @@ def test_the_text_is_the_same_each_time_and_only_what_is_used_is_there(network: 
     assert all(text.isascii() for text in files.values())
     kinds = {type(layer).__name__ for layer in network.layers}
     assert ("hq_add(" in files["network.c"]) <= ("Add" in kinds)
-    assert ("hq_pool.c" in kernel_files(network, plan(network))) <= bool(kinds & {"MaxPool", "AveragePool"})
+    assert ("hq_pool.c" in kernel_files(plan(network))) <= bool(kinds & {"MaxPool", "AveragePool", "WindowMean"})
 
 
 LABELS = """
@@ -102,7 +103,7 @@ def test_labels_are_any_text(tmp_path: Path) -> None:
     for name, text in {**emit(network, plan(network)), "main.c": LABELS}.items():
         (tmp_path / name).write_text(text)
     sources = [tmp_path / "network.c", tmp_path / "main.c"]
-    kernels = [toolchain.SOURCES / name for name in kernel_files(network, plan(network)) if name.endswith(".c")]
+    kernels = [toolchain.SOURCES / name for name in kernel_files(plan(network)) if name.endswith(".c")]
     program = compiler.build([*sources, *kernels], tmp_path / "program", (f"-I{tmp_path}",))
     assert subprocess.run([program], capture_output=True, check=True).stdout.decode().split("\0")[:-1] == labels
 

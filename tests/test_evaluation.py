@@ -10,10 +10,10 @@ from hybridq.training.evaluation import Evaluation, wilson
 
 def test_accuracies_of_a_small_confusion():
     result = Evaluation(("yes", "no", "up"), np.array([[8, 2, 0], [0, 1, 0], [0, 0, 0]]))
-    assert result.clips == 11
+    assert result.examples == 11
     assert result.accuracy == pytest.approx(100 * 9 / 11)
-    assert result.mean_word_accuracy == pytest.approx(90)  # "up" has no clips and does not count
-    assert result.word_accuracy == {"yes": 80.0, "no": 100.0}
+    assert result.mean_class_accuracy == pytest.approx(90)  # "up" has no clips and does not count
+    assert result.class_accuracy == {"yes": 80.0, "no": 100.0}
     assert result.to_json()["confusion"] == [[8, 2, 0], [0, 1, 0], [0, 0, 0]]
 
 

@@ -17,13 +17,12 @@ from hybridq.errors import UserError
 from hybridq.formats import Format
 from hybridq.image import emulator, machines, toolchain
 from hybridq.image.export import SOURCES
-from hybridq.image.export import export as export_network
 from hybridq.integer.arithmetic import logits
 from hybridq.integer.artefact import save_network
 from hybridq.integer.network import IntegerNetwork
 from hybridq.runs.export import export
 from hybridq.runs.load_network import chain_of
-from hybridq.runs.verify import hostile_sounds, verify
+from hybridq.runs.verify import Examples, hostile_sounds, verify
 
 pytest.importorskip("elftools", reason="needs pip install hybridq[deploy]")
 pytest.importorskip("unicorn", reason="needs pip install hybridq[deploy]")
@@ -62,9 +61,9 @@ def compiler(request: pytest.FixtureRequest) -> str:
 def test_the_reference_network_fits_and_is_exact(compiler: str, tmp_path: Path) -> None:
     """Under the published 0.076 MiB of weights alone, with all else; under 24 KB of RAM, the stack included."""
     folder = exported(reference(**ABOUT), tmp_path)
-    found = verify(folder, emulated=1, compiler=compiler)
+    found = verify(folder, Examples(emulated=1), compiler=compiler)
     assert found.exact
-    assert (found.host.sounds, found.board.sounds) == (16, 1)
+    assert (found.host.examples, found.board.examples) == (16, 1)
     assert sum(found.flash.values()) < 79_691
     assert sum(found.ram.values()) < 24 * 1024
     assert found.stack_bytes < 500 < found.ram["stack"]
@@ -91,12 +90,14 @@ def test_plans_of_one_width_are_exact(width: Format, tmp_path: Path) -> None:
     assert toolchain.sizes(elf).ram < 24 * 1024
     sounds = hostile_sounds(chain_of(network)[0])[::2]
     host, board = machines.Host(folder / SOURCES), machines.CortexM4(elf)
-    on_host = [host.hear([sound], network.input_shape, len(LABELS)) for sound in sounds]
-    inputs, answers, places = map(np.stack, zip(*on_host, strict=True))
+    on_host = [host.hear([sound], network) for sound in sounds]
+    inputs, answers, places = map(
+        np.stack, zip(*((read, said, place) for read, (said,), place in on_host), strict=True)
+    )
     wanted = logits(network, inputs)
     assert np.array_equal(answers, wanted)
     assert np.array_equal(places, wanted.argmax(1))
-    for ours, theirs in zip(on_host[-1], board.hear([sounds[-1]], network.input_shape, len(LABELS)), strict=True):
+    for ours, theirs in zip(on_host[-1], board.hear([sounds[-1]], network), strict=True):
         assert np.array_equal(ours, theirs)
 
 
@@ -141,7 +142,7 @@ def test_a_wrong_weight_is_found(compiler: str, tmp_path: Path) -> None:
     constants.write_text(re.sub(r"(weights\[\d+\] = \{\n    0x)..", r"\g<1>77", constants.read_text(), count=2))
     with pytest.raises(UserError, match=r"src/network_constants.h is not as .* export again, or .* --changed"):
         verify(folder, compiler=compiler)
-    found = verify(folder, emulated=2, compiler=compiler, changed=True)
+    found = verify(folder, Examples(emulated=2), compiler=compiler, changed=True)
     assert not found.exact
     assert found.host.differing > 0 < found.board.differing
 
@@ -167,35 +168,11 @@ def test_too_little_ram_is_said_with_what_is_kept(compiler: str, tmp_path: Path)
         verify(folder, compiler=compiler)
 
 
-def test_networks_that_do_not_say_what_they_hear(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not say what it hears"):
-        exported(small(), tmp_path)
+def test_what_hears_something_else_than_its_front_end_makes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="2 outputs and 10 labels"):
         exported(small(**ABOUT), tmp_path)
     with pytest.raises(UserError, match="nothing exported here"):
         verify(tmp_path)
-
-
-def test_a_network_without_a_front_end_is_c_to_call(tmp_path: Path) -> None:
-    """Of images, say: what it reads is the program's, and there is no word of sound."""
-    if toolchain.host() is None:
-        pytest.skip("no compiler for this machine")
-    network = small()
-    build = export_network(network, tmp_path)
-    names = {path.name for folder in ("src", "board") for path in (tmp_path / folder).iterdir()}
-    assert {"network.c", "network.h", "hq_conv.c", "startup.c"} <= names
-    assert not [name for name in names if "mfcc" in name or name in ("hybridq.c", "main.c")]
-    readme = (tmp_path / "README.md").read_text()
-    assert "A network as C99" in readme
-    assert f"value * 2**{network.input_fraction} of" in readme
-    assert f"{build['arena_bytes']:,} bytes of static memory" in readme
-    usage = re.findall(r"```c\n(.*?)```", readme, re.S)[0].replace("/*", "*to = (int8_t)row; /*")
-    declarations, _, calls = usage.partition("int16_t logits")
-    program = f"{declarations}\nint main(void)\n{{\nint16_t logits{calls}return logits[0] == logits[1];\n}}\n"
-    (tmp_path / "main.c").write_text(program)
-    sources = [*sorted((tmp_path / "src").glob("*.c")), tmp_path / "main.c"]
-    built = toolchain.host().build(sources, tmp_path / "program", (f"-I{tmp_path / 'src'}",))
-    subprocess.run([built], check=True)
 
 
 def test_the_commands(run: Run, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from conftest import command
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from network_builds import Made, averaged, networks, on_grids, reference, some_inputs
+from network_builds import Made, reference, some_inputs
+from network_draws import averaged, networks, on_grids
 
 from hybridq.errors import UserError
 from hybridq.formats import Format

@@ -26,8 +26,8 @@ from hybridq.profiler import profile
 from hybridq.profiler.accounting import accounting
 from hybridq.profiler.render.html import fragment
 from hybridq.profiler.suggest import suggest
-from hybridq.quantize.graph import quantized_graph
-from hybridq.quantize.model import calibrated, quantize
+from hybridq.quantization.graph import quantized_graph
+from hybridq.quantization.model import calibrated, quantize
 
 TRAINED = [one for one in Format if one.row.kernel]
 LAYERS = ("conv2d", "depthwise", "dense")
@@ -134,7 +134,7 @@ def test_an_image_has_the_format(quantized: tuple[Format, Any], tmp_path: Path) 
     assert {name: constants_bytes(made[name]) for name in LAYERS} == {name: sizes[name] for name in LAYERS}
     plan = memory_plan(integers)
     assert f"hq_dense_{one.kernels.name}(" in emit(integers, plan)["network.c"]
-    assert set(kernel_files(integers, plan)) <= {path.name for path in SOURCES.iterdir()}
+    assert set(kernel_files(plan)) <= {path.name for path in SOURCES.iterdir()}
     logits = arithmetic.logits(integers, arithmetic.quantized(clips(), integers.input_fraction))
     assert np.mean(logits.argmax(1) == answers(network, clips()).argmax(1)) > 0.9
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MoveIn
+from conftest import REPOSITORY, MoveIn
 from store_processes import refused
 
 from hybridq.data.cache import cached
@@ -109,3 +110,11 @@ def test_a_full_cache_is_a_full_disk(small_disk: Path) -> None:
     with pytest.raises(UserError, match=r"cannot write .*: the disk is full") as full:
         cached(small_disk / "features.npy", lambda: np.ones(1_000_000, np.float32))
     assert full.value.exit_code == ENVIRONMENT
+
+
+def test_output_to_a_full_disk_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    with open("/dev/full", "w") as full:
+        recipe = REPOSITORY / "recipes" / "paper" / "fp32.yaml"
+        command = [sys.executable, "-m", "hybridq", "profile", str(recipe)]
+        assert subprocess.run(command, stdout=full, check=False).returncode == ENVIRONMENT
+    assert capfd.readouterr().err == "hybridq: the output: No space left on device\n"

@@ -82,3 +82,28 @@ def test_open_shapes_and_other_objects_are_refused() -> None:
 def test_a_graph_is_its_own_reading() -> None:
     graph = Graph("empty", (), ())
     assert read_graph(graph) is graph
+
+
+def test_operations_along_axes_and_on_each_value() -> None:
+    """Those of Keras 3 are read as TensorFlow's in a file of Keras 2; one that takes the batch too is not."""
+    import keras
+    from keras import ops
+
+    inputs = keras.Input((9, 4))
+    ends = [
+        ops.mean(inputs, axis=1),
+        ops.max(inputs, axis=2, keepdims=True),
+        ops.sum(inputs, axis=(1, 2)),
+        ops.sqrt(inputs),
+        inputs / 3.0,
+        ops.mean(inputs),
+    ]
+    graph = read_graph(keras.Model(inputs, ends))
+    assert {op.kind: op.output_shape for op in graph.operators[1:]} == {
+        "Mean": (4,),
+        "Max": (9, 1),
+        "Sum": (1,),
+        "Sqrt": (9, 4),
+        "TrueDivide": (9, 4),
+        "unknown: Mean over the batch": (),
+    }

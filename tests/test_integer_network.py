@@ -13,13 +13,13 @@ from hybridq.integer.arithmetic import classes, computed, every_tensor, quantize
 from hybridq.integer.artefact import digest, load_network, save_network
 from hybridq.integer.checks import check
 from hybridq.integer.convert import settle
-from hybridq.integer.fusion import chains_of
+from hybridq.integer.figures import chains_of
 from hybridq.integer.lowering import integer_network
 from hybridq.integer.network import Add, AveragePool, Convolution, MaxPool, Requantization, Weighted
 from hybridq.models import build_model
 from hybridq.models.config import TCResNetConfig, TENetConfig
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize.model import calibrated, quantize
+from hybridq.quantization.model import calibrated, quantize
 
 WIDTHS = st.sampled_from(["8-bit", "4-bit", "ternary", "binary"])
 FUNCTIONS = st.sampled_from(

@@ -8,7 +8,7 @@ from effort import within
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridq.search.knapsack import Option, best_choices
+from hybridq.searching.knapsack import Option, best_choices
 
 # Eighths are added exactly, so that no order of summing decides what fits.
 numbers = st.integers(-80, 400).map(lambda n: n / 8)

@@ -9,7 +9,7 @@ from small_training import Notes, small_network, two_words
 
 from hybridq.errors import UserError
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize.model import quantize
+from hybridq.quantization.model import quantize
 from hybridq.training.fit import train
 from hybridq.training.latent_clipping import clipped_latents, latent_bound, latents
 from hybridq.training.settings import TrainingSettings

@@ -16,7 +16,7 @@ from hybridq.models.legendre import reach, step, zero_order_hold
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
 from hybridq.profiler.kbits import kbits
-from hybridq.quantize.model import quantize
+from hybridq.quantization.model import quantize
 from hybridq.recipe.file import load_recipe
 from hybridq.runs.experiment import graph_of
 from hybridq.runs.load_network import Trained

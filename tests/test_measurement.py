@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from conftest import answers, command, write_tones
 
@@ -12,10 +13,12 @@ from hybridq.integer.arithmetic import classes, quantized
 from hybridq.integer.artefact import digest, load_network
 from hybridq.integer.convert import convert
 from hybridq.integer.network import Convolution, Dense
-from hybridq.quantize.model import DEFAULT_FRACTION, is_grid
+from hybridq.profiler import profile
+from hybridq.quantization.model import DEFAULT_FRACTION, is_grid
 from hybridq.recipe.file import load_recipe
-from hybridq.runs.experiment import open_dataset
+from hybridq.runs.measurement import BATCH, outputs
 from hybridq.runs.model_folder import load_bundle
+from hybridq.runs.sources import open_dataset
 from hybridq.tracking import open_store
 from hybridq.tracking.metrics import METRICS
 from hybridq.tracking.run import Run
@@ -115,6 +118,13 @@ def test_a_recipe_trained_on_grids_is_heard_alike_by_both_networks(laboratory):
     }
     # The grids were laid by the float parent, not left where an untrained network has them.
     assert {layer.activation.fraction for layer in model.layers if is_grid(layer)} != {DEFAULT_FRACTION}
+
+
+def test_one_batch_and_several_have_the_same_outputs(laboratory):
+    store = open_store(laboratory / "mlruns")
+    model = load_bundle(store.download(store.find("grids").id, "model")).model
+    several = np.random.default_rng(0).standard_normal((BATCH + 2, *model.input_shape[1:])).astype(np.float32)
+    np.testing.assert_allclose(outputs(model, several[-9:]), outputs(model, several)[-9:], rtol=1e-5, atol=1e-6)
 
 
 def test_a_network_of_quantized_weights_keeps_its_own_and_has_the_integers_beside(laboratory):
@@ -241,8 +251,9 @@ def test_what_verify_measures_stands_in_the_run_beside_the_estimates(laboratory,
     for what, total in (("flash", "flash_bytes"), ("RAM", "ram_bytes")):
         more = sizes[f"{what}, together"] - found["estimate"][total]
         assert metrics[f"image {what} beyond estimate KiB"] * 1024 == more
-    report = open_store(laboratory / "mlruns").download(after.id, "profile.json")
-    assert found["estimate"]["macc"] == json.loads(report.read_text())["totals"]["macc"]
+    model = open_store(laboratory / "mlruns").download(after.id, "model") / "model.keras"
+    report = profile(model, plan=load_recipe(laboratory / "grids.yaml").plan, accounting="packed")
+    assert found["estimate"]["macc"] == report.totals.macc
     assert command("verify", image, "--emulated", 1) == 0
     assert "estimated   difference" in capsys.readouterr().out
 

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from hybridq.errors import UserError
 from hybridq.recipe.file import load_recipe
-from hybridq.runs.experiment import open_dataset
+from hybridq.runs.sources import open_dataset
 from hybridq.speech.audio import choose_other_words, open_folder
 from hybridq.speech.audio.everyday import EVERYDAY_WORDS
 from hybridq.speech.audio.negatives import Negatives, commands_of, present, selection

@@ -25,10 +25,10 @@ from hybridq.integer.online import Streams, frame_by_frame, is_online
 from hybridq.models import build_model
 from hybridq.models.config import LMUConfig
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize.model import calibrated, quantize
+from hybridq.quantization.model import calibrated, quantize
 from hybridq.runs.export import export
 from hybridq.runs.load_network import Trained, chain_of
-from hybridq.runs.verify import verify
+from hybridq.runs.verify import Examples, verify
 from hybridq.speech.decision import softmax
 from hybridq.streaming import listening
 
@@ -106,9 +106,9 @@ def test_an_image_is_exact_and_hears_every_column_once(tmp_path: Path) -> None:
     save_network(network, tmp_path / "trained.hqn")
     build = export(str(tmp_path / "trained.hqn"), tmp_path / "out")
     assert [layer["macc"] for layer in build["layers"]] == [50, 60, 120, 32, 168, 216, 27]  # of a frame
-    found = verify(tmp_path / "out", emulated=2)
+    found = verify(tmp_path / "out", Examples(emulated=2))
     assert found.exact
-    assert (found.host.sounds, found.board.sounds) == (16, 2)
+    assert (found.host.examples, found.board.examples) == (16, 2)
     assert found.ram["states of the memories"] == 2 * (5 * 4 + 4 * 8)
     assert found.ram["FIFO of columns"] == 10
     assert 0 < sum(layer.instructions for layer in found.layers) <= found.classify_instructions < 5000

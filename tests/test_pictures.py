@@ -20,7 +20,7 @@ from hybridq.results.compare import table
 from hybridq.results.comparison import Comparison
 from hybridq.results.pareto import front
 from hybridq.results.scatter import frontier, memory_over_operations
-from hybridq.search.sensitivity import Change, Score, Sensitivity, picture
+from hybridq.searching.sensitivity import Change, Score, Sensitivity, picture
 from hybridq.speech.decision import decisions, softmax
 
 WORDS = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"]
@@ -107,7 +107,7 @@ def test_pictures_are_drawn_and_say_when_the_voices_are_synthetic(kind: str) -> 
         figure.savefig(out, dpi=60)
         assert out.getvalue().startswith(b"\x89PNG")
         assert len(out.getvalue()) > 5000
-        assert ("synthetic voices" in texts(figure)) is synthetic
+        assert ("synthetic data" in texts(figure)) is synthetic
 
 
 def test_pictures_hold_the_figures() -> None:
@@ -129,7 +129,7 @@ def test_curves_of_several_runs_stand_together() -> None:
     figure.savefig(io.BytesIO())
     assert "fp32 (2 seeds)" in texts(figure)
     assert "int8\n" in texts(figure) + "\n"
-    assert "synthetic voices" in texts(figure)
+    assert "synthetic data" in texts(figure)
     whole, top = figure.axes
     assert len(whole.lines) == 3
     assert top.get_ylim()[0] == pytest.approx(89 - pictures.ZOOM)
@@ -177,5 +177,5 @@ def test_the_sensitivities_are_drawn_and_a_missing_one_is_left_blank() -> None:
     figure = picture(found)
     figure.savefig(io.BytesIO())
     shown = texts(figure)
-    for expected in ("+0.250", "-0.010", "+3.10", "2.0", "conv2d", "4-bit", "after 1 epoch;", "synthetic voices"):
+    for expected in ("+0.250", "-0.010", "+3.10", "2.0", "conv2d", "4-bit", "after 1 epoch;", "synthetic data"):
         assert expected in shown

@@ -15,16 +15,16 @@ from hybridq.formats import Format
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler.targets import custom_target
 from hybridq.recipe.file import load_recipe
-from hybridq.search.plan_space import Space
-from hybridq.search.plans import check, within_drop, within_flash
-from hybridq.search.sensitivity import Change, Score, Sensitivity
+from hybridq.searching.plan_space import RecipeSpace, Space
+from hybridq.searching.plans import check, within_drop, within_flash
+from hybridq.searching.sensitivity import Change, Score, Sensitivity
 
 INT8 = Path(__file__).resolve().parent.parent / "recipes" / "deploy" / "int8.yaml"
 
 
 @pytest.fixture(scope="module")
 def space() -> Space:
-    return Space.of(load_recipe(INT8))
+    return RecipeSpace.of(load_recipe(INT8))
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +103,8 @@ def test_a_plan_is_told_by_a_character_a_layer(space: Space) -> None:
 def test_a_change_is_of_the_weights_of_that_layer_alone(space: Space, order: list[str], changed: set[str]) -> None:
     rules = {pattern: {"weights": "8-bit"} for pattern in order}
     rules["*"], rules["dense_1"] = {"outputs": "8-bit"}, {"weights": "8-bit", "bias": "4-bit", "outputs": "4-bit"}
-    recipe = space.recipe.model_copy(update={"precision": rules})
-    other = Space(recipe, space.graph)
+    other = replace(space, base=PrecisionPlan.from_data(rules))
     plan = PrecisionPlan.from_data(other.plan(dict.fromkeys(changed, Format.BINARY)).to_data())
     for layer in other.layers:
-        own = recipe.plan.of(layer)
+        own = other.base.of(layer)
         assert plan.of(layer) == (replace(own, weights=Format.BINARY) if layer in changed else own)

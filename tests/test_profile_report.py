@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
+from tflite_builds import SMALL
 
 from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import PrecisionPlan
@@ -23,6 +24,7 @@ from hybridq.profiler import profile, render, target
 from hybridq.profiler.accounting import VERSIONS, Accounting
 from hybridq.profiler.diff import Diff
 from hybridq.profiler.render.words import listed
+from hybridq.profiler.report import Held
 from hybridq.profiler.result import Result
 from hybridq.profiler.suggest import suggest
 from hybridq.profiler.targets import custom_target
@@ -79,12 +81,13 @@ def keys_of(data: object, path: str = "") -> set[str]:
 
 @pytest.mark.parametrize("page", [GUIDE, ROOT / "README.md"])
 def test_what_is_said_of_python_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"```python\n(import hybridq\n.*?)```", page.read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    (code,) = [block for block in blocks if "report = hybridq.profile(" in block]
     exec(code, {"model": network(100, 50, 10)})
     assert "small on STM32L496" in capsys.readouterr().out
 
 
-def test_the_guide_documents_each_key_of_the_json() -> None:
+def test_the_guide_documents_each_key_of_the_json(tmp_path: Path) -> None:
     documented = set()
     for row in table_below("JSON"):
         for key in re.findall(r"`([^`]+)`", row["key"]):
@@ -93,9 +96,15 @@ def test_the_guide_documents_each_key_of_the_json() -> None:
     odd = Operator("odd", "unknown: Odd", ("dense_1",), ((10,),), (1,))
     plan = PrecisionPlan.from_data({"dense_0": {"weights": "8-bit", "outputs": "8-bit"}})
     reports = [
-        replace(profile(graph, custom_target("5KiB"), plan=plan), stored_wider=(("dense_0", "6-bit", "8-bit"),)),
+        replace(
+            profile(graph, custom_target("5KiB"), plan=plan),
+            stored_wider=(("dense_0", "6-bit", "8-bit"),),
+            file=Held(10, ("dense_0",), ()),
+        ),
         profile(Graph("odd", (*graph.operators, odd), ("odd",)), target("hello-edge-small")),
     ]
+    (tmp_path / "small.tflite").write_bytes(SMALL)
+    reports.append(profile(tmp_path / "small.tflite", accounting="tflm"))
     # the names of plans are data, not keys
     found = {key for report in reports for key in keys_of(report.to_json()) if not key.startswith("plans.")}
     assert found == documented
@@ -112,11 +121,16 @@ def test_the_guide_s_table_of_versions_is_that_of_the_code() -> None:
         "edge padded": "edge_padded",
         "bias of a dense layer counts": "dense_bias",
         "MACC of ELU": "elu",
+        "of float ReLU6": "relu6",
         "of 8-bit ReLU6": "int8_relu6",
         "of 8-bit softmax": "int8_softmax",
+        "clipped results twice": "unclipped",
+        "clipping: around the fullest step": "around_clipping",
+        "branching: around it": "around_branching",
     }
     by_version = {"version", "core", *columns.values()}
-    assert {field.name for field in fields(Accounting)} - by_version == {"in_place", "own"}  # not a matter of version
+    of_any_version = {"in_place", "copies", "own", "tflm"}
+    assert {field.name for field in fields(Accounting)} - by_version == of_any_version
     words = {True: "yes", False: "no"}
     assert said == [
         {"version": f"`x-cube-ai:{'.'.join(map(str, rules.version))}`" + " (Core)" * rules.core}

@@ -16,7 +16,7 @@ from hybridq.models.config import ReferenceConfig, TCResNetConfig, TENetConfig
 from hybridq.models.hello_edge import CRNNConfig, GRUConfig, LSTMConfig
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
-from hybridq.quantize.model import (
+from hybridq.quantization.model import (
     best_fraction,
     calibrated,
     copy_weights,
@@ -135,7 +135,7 @@ def test_bias_and_outputs_are_quantized_where_the_plan_says():
 def test_a_grid_rounds_halves_up_clips_to_int8_and_passes_gradients_inside(values, fraction):
     import tensorflow as tf
 
-    from hybridq.quantize.quantizers import Grid
+    from hybridq.quantization.quantizers import Grid
 
     def gone_through(x):
         with tf.GradientTape() as tape:

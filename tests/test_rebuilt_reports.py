@@ -13,12 +13,7 @@ from typing import Any
 
 import pytest
 
-from hybridq.formats import Format
-from hybridq.graph.reader import Operator
-from hybridq.precision import LayerPrecision
 from hybridq.profiler import profile
-from hybridq.profiler.accounting import accounting
-from hybridq.profiler.count.macc import macc
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -294,18 +289,3 @@ def test_layers_in_a_wrapper_count_by_the_version(version: str, each: int) -> No
     from keras import layers
 
     assert totals(chain((7, 4), layers.TimeDistributed(layers.Dense(3))), version)[0] == 7 * each
-
-
-def test_8_bit_layers_count_by_the_version() -> None:
-    int8 = LayerPrecision(Format.INT8, Format.FLOAT32, Format.INT8)
-    softmax = Operator("s", "Softmax", ("in",), ((10,),), (10,), {"activation": "softmax"}, precision=int8)
-    assert [macc(softmax, accounting(f"x-cube-ai:{version}")) for version in ("5.2", "6.0", "8.1")] == [190, 190, 150]
-
-
-def test_zeros_of_equal_lstms_are_stored_once() -> None:
-    from keras import layers
-
-    lstms = [layers.LSTM(units, return_sequences=True) for units in (8, 8, 6)]
-    rows = profile(chain((5, 8), *lstms), accounting="x-cube-ai:2.2").rows
-    numbers = [4 * 8 * (8 + 8 + 1), 4 * 8 * (8 + 8 + 1), 4 * 6 * (8 + 6 + 1)]
-    assert [row.weights_bytes for row in rows] == [4 * (numbers[0] + 3 * 8), 4 * numbers[1], 4 * (numbers[2] + 3 * 6)]

@@ -139,7 +139,7 @@ def test_refused(write: Write, text: str | bytes, expected: str) -> None:
         ("target: stm32l469", "'stm32l469' is not a known target; did you mean 'stm32l496'?"),
         (
             "accounting: x-cube-ai:0.9",
-            "'x-cube-ai:0.9' is not an accounting; known are packed, x-cube-ai (the newest), ",
+            "'x-cube-ai:0.9' is not an accounting; known are packed, tflm, x-cube-ai (the newest) and x-cube-ai: ",
         ),
     ],
 )

@@ -81,7 +81,7 @@ def test_the_run_has_the_rates_the_curve_and_where_the_clips_come_from(laborator
     assert logged["labels"] == LABELS
     assert any("1 more are of no, commands here" in note for note in logged["notes"])
     assert logged["decision"]["rates"]["false accepts"]["clips"] == 5
-    assert np.sum(logged["confusion"]) == logged["clips"]  # of the four classes, by the largest output
+    assert np.sum(logged["confusion"]) == logged["examples"]  # of the four classes, by the largest output
     curve = logged["decision"]["curve"]
     assert curve[0]["threshold"] == 0
     assert curve[-1]["false accepts"] <= curve[0]["false accepts"]

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from hybridq.errors import UserError
 from hybridq.recipe.file import load_recipe
-from hybridq.search.axes import axes_of, settings_of
-from hybridq.search.plan_search import search_plans
-from hybridq.search.plan_space import Space
-from hybridq.search.request import Request
+from hybridq.searching.axes import axes_of, settings_of
+from hybridq.searching.plan_search import search_plans
+from hybridq.searching.plan_space import RecipeSpace
+from hybridq.searching.request import Request
 from hybridq.settings.tree import Override
 from hybridq.sweeps import Crew, Schedule, in_process
 from hybridq.tracking import RunView, open_store
@@ -80,7 +80,7 @@ def test_a_search_that_was_stopped_goes_on_and_its_winner_is_a_recipe(
     before = [view.id for view in trials()]
     assert len(before) == 2
 
-    flash = Space.of(request.recipe).flash({}) - 20  # no plan as it is
+    flash = RecipeSpace.of(request.recipe).flash({}) - 20  # no plan as it is
     search = ("search", "narrow.yaml", "--best", "1", "--tune-epochs", "0", "--format", "json")
     code, out, err = run(*search, "--flash", str(flash))
     assert code == 0, err

@@ -14,14 +14,14 @@ from network_runs import expected, machine
 from hybridq.integer import arithmetic
 from hybridq.integer.checks import check
 from hybridq.integer.convert import settle
-from hybridq.integer.fusion import chains_of
+from hybridq.integer.figures import chains_of
 from hybridq.integer.lowering import integer_network
 from hybridq.integer.network import IntegerNetwork
 from hybridq.models import build_model
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import profile
-from hybridq.quantize.model import calibrated, quantize
-from hybridq.quantize.steps import FUNCTION
+from hybridq.quantization.model import calibrated, quantize
+from hybridq.quantization.steps import FUNCTION
 from hybridq.recipe.file import load_recipe
 from hybridq.tflite.convert import tflite
 

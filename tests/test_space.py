@@ -23,8 +23,8 @@ from hybridq.profiler.closed_forms import size_of
 from hybridq.profiler.hello_edge import size
 from hybridq.profiler.targets import target
 from hybridq.recipe.file import load_recipe
-from hybridq.search.networks import FAMILIES, Sample, draw, limits_of, sample, shares
-from hybridq.search.successive_halving import _Stopper, rungs_of
+from hybridq.searching.networks import FAMILIES, Sample, draw, limits_of, sample, shares
+from hybridq.searching.successive_halving import _Stopper, rungs_of
 from hybridq.speech.settings import FeatureSettings
 from hybridq.tracking import RunView, open_store
 from hybridq.training.history import Epoch

@@ -73,8 +73,8 @@ def test_only_dense_layers_of_4_bits_with_many_zeros_are_sparse() -> None:
 def test_the_c_has_the_one_kernel_that_it_needs() -> None:
     network = pruned(200, 30, 0.1)
     planned = plan(network)
-    assert "hq_dense_sparse.c" in kernel_files(network, planned)
-    assert "hq_dense_s4.c" not in kernel_files(network, planned)
+    assert "hq_dense_sparse.c" in kernel_files(planned)
+    assert "hq_dense_s4.c" not in kernel_files(planned)
     assert "4 bits, without zeros" in emit(network, planned)["network_constants.h"]
 
 

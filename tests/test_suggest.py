@@ -134,7 +134,9 @@ def test_what_is_not_costed_is_named() -> None:
     odd = Operator("odd", "unknown: Odd", ("a",), ((1,),), (1,))
     found = suggested(Graph("odd", (*network.operators, odd), ("odd",)), 1000)
     assert found.not_costed == ("odd (unknown: Odd)",)
-    assert "Not costed, nothing of them is counted: odd (unknown: Odd)" in repr(found)
+    assert "Not costed, only what the model stores of them is counted: odd (unknown: Odd)" in repr(found)
+    assert "Takes at least 125 B of 1000 B of flash with 1 layer to binary, before 3.9 KiB; 1 layer not" in repr(found)
+    assert found.fits is None
 
 
 @given(

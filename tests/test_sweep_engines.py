@@ -1,20 +1,24 @@
-"""Engines of sweeps: all make the same runs, to the last bit, and so does a sweep that is killed and started again."""
+"""Engines of sweeps: all make the same runs, to the last bit, also where a process or a machine is killed."""
 
 import json
+import shutil
 import signal
 import sqlite3
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import forked
+import psutil
 import pytest
 from conftest import write_tones
 from dying import DEATHS, PLACES
+from team import ADMIN_PASSWORD, BUCKET, KEYS, Server, postgres, s3_store, two_nodes
 from traps import Traps
 
 from hybridq import sweeps
 from hybridq.errors import UserError
-from hybridq.runs import experiment
+from hybridq.runs.clips import open_audio
 from hybridq.runs.reproduce import logged_recipe, reproduction
 from hybridq.tracking import RunView, open_store
 
@@ -108,8 +112,11 @@ def newest() -> tuple[RunView, list[RunView]]:
     return sweep, store.runs(sweep=sweep.id)
 
 
-def whole_runs() -> dict[str, str]:
-    """Every run of the newest sweep is there once, with all that belongs to it; the digests of their weights."""
+def whole_runs(files_of=None) -> dict[str, str]:
+    """Every run of the newest sweep is there once, with all that belongs to it; the digests of their weights.
+
+    files_of: gives the paths of a run's artifacts; without it they lie in the store of the current folder.
+    """
     store = open_store()
     sweep, runs = newest()
     assert sweep.status == "FINISHED"
@@ -126,13 +133,17 @@ def whole_runs() -> dict[str, str]:
         history = store.client.get_metric_history(run.id, "training/validation loss")
         assert [entry.step for entry in history] == list(range(1, EPOCHS + 1)), run.name
         assert len(store.client.get_metric_history(run.id, "test accuracy pct")) == 1
-        home = Path("mlruns") / "artifacts" / "hybridq" / run.id / "artifacts"
-        there = {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()}
+        there = (files_of or files_here)(run.id)
         assert there >= ARTIFACTS
         assert not [name for name in there if name.endswith(".part")]
     left = {path.name for path in Path("mlruns", "checkpoints").iterdir()}  # no lock, no checkpoint of what finished
     assert left <= {run.tags["fingerprint"][:16] for run in runs if run.name == "wild"}
     return {run.name: run.tags.get("weights.sha256", "") for run in runs}
+
+
+def files_here(run: str) -> set[str]:
+    home = Path("mlruns") / "artifacts" / "hybridq" / run / "artifacts"
+    return {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()}
 
 
 def deaths() -> set[str]:
@@ -157,17 +168,57 @@ def test_every_engine_makes_the_same_runs_and_a_failure_stops_no_other(made, at_
     assert sweeps.unfinished_sweep(open_store(), plan) is None
 
 
-def test_ray_makes_the_same_runs(made, tmp_path, move_in, monkeypatch):
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'hybridq[ray]'")
-    move_in(monkeypatch, tmp_path)
+def test_a_machine_that_is_lost_loses_no_run(made, team, tmp_path, monkeypatch):
+    """What it trained is lost with it, checkpoints too: the other machine makes the run anew, as the same run."""
+    server, files = team
+    move_out(monkeypatch, tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", ADMIN_PASSWORD)
     traps = Traps(tmp_path)
-    swept(planned(made.home, "float", "wild"), sweeps.engine("ray", 2))
+    with two_nodes() as cluster:
+        process = forked.start(
+            "sweep", *made.recipes, "--engine", "ray", "--workers", "2", "--address", cluster.address
+        )
+        (second,) = cluster.worker_nodes
+        lost = trained_on(second, process)
+        cluster.remove_node(second, allow_graceful=False)
+        shutil.rmtree(Path("mlruns") / "checkpoints" / lost.tags["fingerprint"][:16], ignore_errors=True)
+        process.join(600)
+    said = Path("said.txt").read_text()
+    assert process.exitcode == 1, said[-2000:]
+    assert "it goes on in another process" in said
+    assert not [secret for secret in (*KEYS.values(), ADMIN_PASSWORD) if secret in said]
     assert not traps.sprung
-    over_ray = {run.name: run for run in newest()[1]}
-    assert {name: run.status for name, run in over_ray.items()} == {"float": "FINISHED", "wild": "FAILED"}
-    assert {name: run.tags.get("weights.sha256", "") for name, run in over_ray.items()} == {
-        name: made.weights[name] for name in over_ray
-    }
+    assert whole_runs(files.of) == made.weights
+    (again,) = [run for run in newest()[1] if run.id == lost.id]
+    assert again.tags["process.id"] != lost.tags["process.id"]
+
+
+@pytest.fixture
+def team(tmp_path):
+    """A tracking server on PostgreSQL, and the S3 store where it keeps files: its clients have no key to that."""
+    (tmp_path / "server").mkdir()
+    with s3_store() as files, postgres() as database:
+        server = Server(database, tmp_path / "server", f"s3://{BUCKET}", files.keys)
+        try:
+            server.start()
+            server.wait()
+            yield server, files
+        finally:
+            server.end()
+
+
+def trained_on(node, process) -> RunView:
+    """A run of which that node has trained an epoch, and not logged all, as soon as there is one."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    while process.is_alive():
+        for run in open_store().runs():
+            begun = run.status == "RUNNING" and "training loss" in run.metrics
+            if begun and int(run.tags["process.id"]) in {child.pid for child in raylet.children(recursive=True)}:
+                return run
+        time.sleep(0.1)
+    raise AssertionError("no run was trained there: " + Path("said.txt").read_text()[-2000:])
 
 
 def test_a_run_is_reproduced_to_the_last_bit_and_only_on_its_own_clips(made, at_home, clips):
@@ -191,13 +242,13 @@ def test_a_run_is_reproduced_to_the_last_bit_and_only_on_its_own_clips(made, at_
 
     clip = next(clips.glob("yes/*"))
     clip.rename(made.home / clip.name)
-    experiment.open_audio.cache_clear()  # as in a new process
+    open_audio.cache_clear()  # as in a new process
     try:
         with pytest.raises(UserError, match="not the clips"):
             logged_recipe(store, "float")
     finally:
         (made.home / clip.name).rename(clip)
-        experiment.open_audio.cache_clear()
+        open_audio.cache_clear()
 
 
 def test_a_sweep_survives_a_kill_at_each_place(made, tmp_path, monkeypatch):

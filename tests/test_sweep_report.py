@@ -105,8 +105,8 @@ def test_synthetic_voices_are_said_loudly(store: Store) -> None:
     with store.start_run("quick", params={}, tags={}) as run:
         log(store, "hybrid", parent=run.id, synthetic=True)
     html = sweep_report(store, run.id, {})
-    assert "SYNTHETIC VOICES" in Page(html).text
-    assert '<p class="loud">SYNTHETIC VOICES' in html
+    assert "SYNTHETIC DATA" in Page(html).text
+    assert '<p class="loud">SYNTHETIC DATA' in html
 
 
 def test_what_a_run_lacks_is_said_and_the_rest_is_shown(store: Store) -> None:

@@ -56,7 +56,7 @@ def started(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Ite
         server.start()
         yield server
     finally:
-        server.kill()
+        server.end()
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ from hybridq.errors import UserError
 from hybridq.models import build_model
 from hybridq.models.hello_edge import DNNConfig
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize.model import quantize
-from hybridq.training.fit import learning_rate, train, validate
+from hybridq.quantization.model import quantize
+from hybridq.training.fit import learning_rate, train
 from hybridq.training.history import Epoch, History
 from hybridq.training.settings import PruneSettings, TrainingSettings
+from hybridq.training.tasks import validate
 
 SETTINGS = TrainingSettings(epochs=3, batch=16, average=0.9, warmup_epochs=1)
 BARE = TrainingSettings(epochs=4, batch=8, learning_rate=1e-2)  # without an average
@@ -121,7 +122,7 @@ def test_no_epochs_leave_the_weights_as_they_are(data, tmp_path):
     found = validate(model, data)
     inputs, labels = data.inputs("validation")
     right = answers(model, inputs)[np.arange(len(labels)), labels]
-    assert found["cross_entropy"] == pytest.approx(-np.log(right).mean(), rel=1e-4)  # of labels not smoothed
+    assert found.error == pytest.approx(-np.log(right).mean(), rel=1e-4)  # of labels not smoothed
 
 
 def test_a_loss_that_is_no_number_stops_with_a_reason(data, tmp_path):

@@ -61,19 +61,44 @@ class Writer:
             self.graph.tensors[index].quantization = quantization
         return index
 
+    def sparse(self, *shape: int, kept: int) -> int:
+        """int8 weights of which only so many are there, row by row, with their places."""
+        index = self.constant(np.zeros(kept, np.int8), scales=1)
+        self.graph.tensors[index].shape = list(shape)
+        rows, places = SCHEMA.DimensionMetadataT(), SCHEMA.DimensionMetadataT()
+        rows.denseSize, places.format = shape[0], 1
+        places.arraySegmentsType, places.arraySegments = 1, SCHEMA.Int32VectorT()
+        places.arraySegments.values = [0] * shape[0] + [kept]
+        places.arrayIndicesType, places.arrayIndices = 2, SCHEMA.Uint16VectorT()
+        places.arrayIndices.values = [0] * kept
+        sparsity = SCHEMA.SparsityParametersT()
+        sparsity.traversalOrder, sparsity.dimMetadata = [0, 1], [rows, places]
+        self.graph.tensors[index].sparsity = sparsity
+        return index
+
     def weights(self, *shape: int, kind: Any = np.float32, **more: Any) -> int:
         return self.constant(np.zeros(shape, kind), **more)
 
     def add(
-        self, name: str, inputs: Sequence[int], *shape: int, options: dict[str, Any] | None = None, **of: Any
+        self,
+        name: str,
+        inputs: Sequence[int],
+        *shape: int,
+        options: dict[str, Any] | None = None,
+        outputs: Sequence[int] | None = None,
+        **of: Any,
     ) -> int:
-        """An operator with one output of that shape; `options` are fields of its table of the schema."""
+        """An operator with one output of that shape, or with those `outputs`; -1 where it has none.
+
+        `options` are fields of its table of the schema.
+        """
         code, operator = SCHEMA.OperatorCodeT(), SCHEMA.OperatorT()
         code.builtinCode = getattr(SCHEMA.BuiltinOperator, name)
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
         self.model.operatorCodes.append(code)
         operator.opcodeIndex = len(self.model.operatorCodes) - 1
-        operator.inputs, operator.outputs = list(inputs), [self.tensor(shape, **of)]
+        operator.inputs = list(inputs)
+        operator.outputs = [self.tensor(shape, **of)] if outputs is None else list(outputs)
         if options:
             table = dict(options)
             kind = table.pop("table")
@@ -83,8 +108,8 @@ class Writer:
                 assert hasattr(operator.builtinOptions, key)
                 setattr(operator.builtinOptions, key, value)
         self.graph.operators.append(operator)
-        self.graph.outputs = list(operator.outputs)
-        return int(operator.outputs[0])
+        self.graph.outputs = list(operator.outputs) or self.graph.outputs
+        return int(operator.outputs[0]) if operator.outputs else -1
 
     def bytes(self) -> bytes:
         import flatbuffers
@@ -142,3 +167,36 @@ def small() -> bytes:
 
 
 SMALL = small()
+
+
+def keeping() -> bytes:
+    """A network with states: of a variable, which is read and written, and of SVDF; with sparse weights and a split."""
+    writer = Writer()
+    source = writer.input(1, 3, 8, kind="INT8")
+    handle = writer.add("VAR_HANDLE", [], kind="RESOURCE", options={"table": "VarHandleOptions", "sharedName": "kept"})
+    writer.graph.tensors[handle].shape = []
+    kept = writer.add("READ_VARIABLE", [handle], 1, 2, 8, kind="INT8")
+    joined = writer.add(
+        "CONCATENATION", [kept, source], 1, 5, 8, kind="INT8", options={"table": "ConcatenationOptions", "axis": 1}
+    )
+    ends = [writer.constant(np.int32(values)) for values in ([0, 3, 0], [1, 5, 8], [1, 1, 1])]
+    last = writer.add("STRIDED_SLICE", [joined, *ends], 1, 2, 8, kind="INT8")
+    writer.add("ASSIGN_VARIABLE", [handle, last], outputs=())
+    axis, sizes = writer.constant(np.int32(2)), writer.constant(np.int32([6, 2]))
+    parts = [writer.tensor((1, 5, 6), "INT8"), writer.tensor((1, 5, 2), "INT8")]
+    writer.add("SPLIT_V", [joined, sizes, axis], outputs=parts)
+    flat = writer.add("RESHAPE", [parts[0], writer.constant(np.int32([1, 30]))], 1, 30, kind="INT8")
+    state = writer.tensor((1, 4 * 7), "INT16")
+    writer.graph.tensors[state].isVariable = True
+    weights = [writer.weights(4, 30, kind=np.int8, scales=1), writer.weights(4, 7, kind=np.int8, scales=1)]
+    options = {"table": "SVDFOptions", "rank": 2, "fusedActivationFunction": 1}
+    bias = writer.weights(2, kind=np.int32, scales=1)
+    filtered = writer.add("SVDF", [flat, *weights, bias, state], 1, 2, kind="INT8", options=options)
+    dense = writer.tensor((6, 2), "INT8")
+    writer.add("DENSIFY", [writer.sparse(6, 2, kept=5)], outputs=[dense])
+    answer = writer.add("FULLY_CONNECTED", [filtered, dense, -1], 1, 6, kind="INT8")
+    writer.add("LOG_SOFTMAX", [answer], 1, 6, kind="INT8")
+    return writer.bytes()
+
+
+KEEPING = keeping()

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from hybridq.models import build_model
 from hybridq.models.config import CONFIGS
 from hybridq.profiler.hello_edge import size
-from hybridq.search.networks import FAMILIES, Network, draw
+from hybridq.searching.networks import FAMILIES, Network, draw
 from hybridq.speech.settings import FeatureSettings
 
 CLASSES, TURNS = 12, 5

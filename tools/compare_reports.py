@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hybridq.errors import UserError
 from hybridq.profiler import profile
+from hybridq.profiler.accounting import MODES
 
 FIGURES = {"macc": "macc", "weights": "weights_ro", "activations": "activations_rw", "RAM": "ram_total"}
 OURS = {"macc": "macc", "weights": "weights_bytes", "activations": "activations_bytes", "RAM": "ram_bytes"}
@@ -42,7 +43,8 @@ def main() -> None:
 def accounting(pair: dict[str, str]) -> str:
     """The name of the rules by which a report counts."""
     version = ".".join(pair["version"].lstrip("v").split(".")[:2])
-    return f"x-cube-ai:{version}" + (":time" if pair["optimization"] == "time" else "")
+    mode = pair["optimization"]
+    return f"x-cube-ai:{version}" + (f":{mode}" if mode in MODES else "")
 
 
 if __name__ == "__main__":

@@ -17,13 +17,18 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from hybridq.data.settings import OWN_DATA, LayersAugment, OwnData  # noqa: E402
 from hybridq.formats import Format  # noqa: E402
 from hybridq.models.config import CONFIGS  # noqa: E402
+from hybridq.models.own import OWN_NETWORKS  # noqa: E402
 from hybridq.precision import PARTS  # noqa: E402
 from hybridq.profiler.targets import TARGETS  # noqa: E402
-from hybridq.quantize.model import COUNTERPARTS  # noqa: E402
+from hybridq.quantization.model import COUNTERPARTS  # noqa: E402
 from hybridq.recipe.schema import Recipe  # noqa: E402
+from hybridq.recipe.sections import TrainingSection  # noqa: E402
+from hybridq.settings.section import Section  # noqa: E402
 from hybridq.settings.units import to_kib  # noqa: E402
+from hybridq.speech.settings import DataSettings  # noqa: E402
 
 PAGE = ROOT / "docs" / "recipes.md"
 MARK = "<!-- Below this line the page is written by tools/document_recipes.py. -->\n"
@@ -85,13 +90,44 @@ def _described(name: str, schema: Schema, definitions: Schema) -> Iterator[str]:
     yield from section(name, schema, definitions)
 
 
+def data() -> Iterator[str]:
+    """The forms of `data`: clips of words, and data of the user's own."""
+    yield f"Clips of words, with the keys of the first table, or data of your own: {_codes(OWN_DATA, 'or')} says where."
+    yield "#### clips of words"
+    yield from _of_class("data", DataSettings)
+    shared = OwnData.model_json_schema()
+    yield "#### data of your own"
+    yield from _described("data", shared, shared.get("$defs", {}))
+    for place, kind in OWN_DATA.items():
+        schema = kind.model_json_schema()
+        own = {key: field for key, field in schema["properties"].items() if field != shared["properties"].get(key)}
+        yield f"#### data.{place}"
+        yield from _described("data", schema | {"properties": own}, schema.get("$defs", {}))
+
+
+def training() -> Iterator[str]:
+    """The keys of `training`, and what differs where the data is no sound."""
+    yield from _of_class("training", TrainingSection)
+    yield "#### training.augment of data of your own"
+    yield "There `training` has no `synthetic_` keys, and `augment` has this one alone:"
+    yield from _of_class("training.augment", LayersAugment)
+
+
+def _of_class(name: str, kind: type[Section]) -> Iterator[str]:
+    schema = kind.model_json_schema()
+    yield from _described(name, schema, schema.get("$defs", {}))
+
+
 def networks() -> Iterator[str]:
     """The keys of `model`, network by network."""
-    yield f"`model.name` is one of {_codes(CONFIGS)}; it decides which other keys there are."
-    for name, config in CONFIGS.items():
-        schema = config.model_json_schema()
+    own = _codes((f"model.{key}" for key in OWN_NETWORKS), "or")
+    yield (
+        f"`model.name` is one of {_codes(CONFIGS)}; it decides which other keys there are. Of a network of your own"
+        f" {own} says where it is."
+    )
+    for name, config in (CONFIGS | OWN_NETWORKS).items():
         yield f"#### {name}"
-        yield from _described("model", schema, schema.get("$defs", {}))
+        yield from _of_class("model", config)
 
 
 def precision() -> Iterator[str]:
@@ -119,7 +155,13 @@ def boards() -> Iterator[str]:
 
 
 # What JSON Schema cannot say of a key.
-OWN: dict[str, Callable[[], Iterator[str]]] = {"model": networks, "precision": precision, "target": boards}
+OWN: dict[str, Callable[[], Iterator[str]]] = {
+    "data": data,
+    "model": networks,
+    "precision": precision,
+    "training": training,
+    "target": boards,
+}
 
 # ------------------------------------------------------------------------------------------------- one key
 

@@ -24,14 +24,14 @@ from hybridq.integer.convert import convert, settle  # noqa: E402
 from hybridq.models import build_model  # noqa: E402
 from hybridq.profiler.estimates import POWER  # noqa: E402
 from hybridq.profiler.kbits import kbits  # noqa: E402
-from hybridq.quantize.model import calibrated, quantize  # noqa: E402
+from hybridq.quantization.model import calibrated, quantize  # noqa: E402
 from hybridq.recipe.file import load_recipe  # noqa: E402
 from hybridq.recipe.schema import Recipe  # noqa: E402
 from hybridq.runs.experiment import graph_of  # noqa: E402
 from hybridq.runs.export import export  # noqa: E402
 from hybridq.runs.model_folder import save_bundle  # noqa: E402
 from hybridq.runs.verification import Verification  # noqa: E402
-from hybridq.runs.verify import verify  # noqa: E402
+from hybridq.runs.verify import Examples, verify  # noqa: E402
 from hybridq.speech.mfcc import FrontEnd  # noqa: E402
 from hybridq.speech.normalisation import Normalisation  # noqa: E402
 from hybridq.training.pruning import masked_kernels  # noqa: E402
@@ -111,7 +111,7 @@ def measured(recipe: Recipe) -> Device:
         file = Path(place) / "network.hqn"
         save_network(convert(bundle.model, bundle.description), file)
         export(str(file), Path(place) / "out")
-        found = verify(Path(place) / "out", emulated=1)
+        found = verify(Path(place) / "out", Examples(emulated=1))
     assert found.exact, f"{recipe.name}: the image does not compute what its network computes"
     return Device(recipe, found, end)
 

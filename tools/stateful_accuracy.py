@@ -21,8 +21,9 @@ from hybridq.integer.arithmetic import logits, quantized  # noqa: E402
 from hybridq.integer.network import IntegerNetwork, Integers  # noqa: E402
 from hybridq.integer.online import Streams, is_online  # noqa: E402
 from hybridq.recipe.file import recipe_of  # noqa: E402
-from hybridq.runs.experiment import open_audio, open_dataset  # noqa: E402
+from hybridq.runs.clips import open_audio  # noqa: E402
 from hybridq.runs.load_network import Trained, chain_of, find_trained  # noqa: E402
+from hybridq.runs.sources import open_dataset  # noqa: E402
 from hybridq.speech.audio.negatives import commands_of  # noqa: E402
 from hybridq.speech.dataset import Dataset  # noqa: E402
 from hybridq.tracking import open_store  # noqa: E402

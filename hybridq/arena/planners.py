@@ -1,17 +1,14 @@
 """Where tensors lie in an arena, on sizes and lifetimes alone.
 
-What is alive at the same step never overlaps, but for what a step reads and the result it writes over it. `overlapped`
-finds what X-CUBE-AI's published reports say of networks without branches.
+What is alive at the same step never overlaps, but for what a step reads and the result it writes over it.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
-
-MOST_OVERLAPS = 50  # that are tried, beside those that cost nothing
 
 
 class Lifetime(NamedTuple):
@@ -46,28 +43,6 @@ def scratch_name(step: str) -> str:
 Groups = Iterable[Sequence[Lifetime]]
 
 
-def overlapped(groups: Callable[[frozenset[int]], Groups], choices: Iterable[int], steps: int) -> Layout:
-    """`first_fit` with steps that write over what they read, taken one after the other: always the fullest step.
-
-    `groups` are those to place when the steps given do so, `choices` the steps that can. Where the fullest step is no
-    choice, it is one at which the arena ends, for there may be gaps below; and without such a step it is done.
-    """
-    left = set(choices)
-    taken: frozenset[int] = frozenset()
-    best = first_fit(groups(taken), steps)
-    for _ in range(MOST_OVERLAPS):
-        at_top = {i for one in best.lifetimes if one.end == best.bytes for i in range(one.first, one.last + 1)}
-        step = next((i for i in (best.peak, *sorted(at_top)) if i in left), None)
-        if step is None:
-            break
-        left.remove(step)
-        more = taken | {step}
-        layout = first_fit(groups(more), steps)
-        if layout.bytes <= best.bytes:
-            taken, best = more, layout
-    return best
-
-
 def first_fit(groups: Groups, steps: int) -> Layout:
     """Each group in turn as low as it fits: in the order that makes the arena smallest of those tried.
 
@@ -87,18 +62,81 @@ def first_fit(groups: Groups, steps: int) -> Layout:
     if max(crowd.values(), default=0) <= 2:
         brief = [block for block in blocks if block[0].first >= block[-1].last]
         tries.append(_placed([*lasting, *brief], max(_taken(tries[0], steps))))
-    placed = min(tries, key=_top)
+    return _layout(min(tries, key=_top), steps)
+
+
+def largest_first(groups: Groups, steps: int) -> Layout:
+    """Each group in turn as low as it fits, the largest first."""
+    blocks = [block for group in groups if (block := _block(group))]
+    return _layout(_placed(sorted(blocks, key=lambda block: (-_top(block), block[0].first))), steps)
+
+
+def in_order(groups: Groups, steps: int) -> Layout:
+    """Each group in turn as low as it fits, in the order given."""
+    return _layout(_placed(block for group in groups if (block := _block(group))), steps)
+
+
+def around_fullest(groups: Groups, steps: int) -> Layout:
+    """What is alive at the fullest step first, then what comes later in order of time, then what was before, backwards.
+
+    Each as low as it fits, but for what was before: as high as it fits below the top of the others. So X-CUBE-AI lays
+    networks of 8-bit layers that clip their results, as their generated code shows.
+    """
+    blocks = [block for group in groups if (block := _block(group))]
+    needs = needed(blocks, steps)
+    peak = needs.index(max(needs))
+    alive = [block for block in blocks if any(one.first <= peak <= one.last for one in block)]
+    others = [block for block in blocks if block not in alive]
+    after = sorted((block for block in others if _first(block) > peak), key=_first)
+    before = sorted(
+        (block for block in others if _first(block) < peak), key=lambda block: (-_last(block), -_top(block))
+    )
+    placed = _placed([*alive, *after])
+    return _layout([*placed, *_placed(before, _top(placed), placed, high=True)], steps)
+
+
+def needed(groups: Groups, steps: int) -> list[int]:
+    """The bytes that each step needs wherever the groups lie: no plan has a smaller arena than the largest of them."""
+    apart = (_taken(block, steps) for group in groups if (block := _block(group)))
+    return [sum(each) for each in zip(*apart, [0] * max(steps, 1), strict=True)]
+
+
+def _layout(placed: Sequence[Lifetime], steps: int) -> Layout:
     taken = _taken(placed, steps)
     return Layout(_top(placed), taken.index(max(taken)), tuple(sorted(placed, key=_age)))
 
 
-def _placed(blocks: Iterable[Sequence[Lifetime]], room: int = 0) -> list[Lifetime]:
-    """The tensors of each block in turn, as low as it fits beside those before.
+def lowest_fit(wanted: Iterable[Lifetime], fixed: Iterable[Lifetime] = ()) -> tuple[Lifetime, ...]:
+    """Each tensor in turn as low as it fits beside those before; `fixed` lie where they are, before all others.
 
-    With a room: what does not fit at its bottom lies as high in it as it fits.
+    Tensors that are alive at no step (from -1 to -1) meet each other alone.
+    """
+    placed = list(fixed)
+    there: defaultdict[int, list[Lifetime]] = defaultdict(list)
+    for one in placed:
+        for step in range(one.first, one.last + 1):
+            there[step].append(one)
+    for one in wanted:
+        steps = range(one.first, one.last + 1)
+        barred = {(other.offset - one.bytes, other.end) for step in steps for other in there[step] if other.bytes}
+        placed.append(one._replace(offset=_lowest(barred)))
+        for step in steps:
+            there[step].append(placed[-1])
+    return tuple(placed)
+
+
+def _placed(
+    blocks: Iterable[Sequence[Lifetime]], room: int = 0, beside: Iterable[Lifetime] = (), high: bool = False
+) -> list[Lifetime]:
+    """The tensors of each block in turn, as low as it fits beside those before and `beside` those placed already.
+
+    With a room: what does not fit at its bottom lies as high in it as it fits; all of it with `high`.
     """
     placed: list[Lifetime] = []
     there: defaultdict[int, list[Lifetime]] = defaultdict(list)  # by step: of thousands of layers few meet
+    for other in beside:
+        for step in range(other.first, other.last + 1):
+            there[step].append(other)
     for block in blocks:
         barred = {
             (other.offset - one.end, other.end - one.offset)
@@ -107,9 +145,9 @@ def _placed(blocks: Iterable[Sequence[Lifetime]], room: int = 0) -> list[Lifetim
             for other in there[step]
         }
         offset, free = _lowest(barred), room - _top(block)
-        high = free - _lowest((free - above, free - below) for below, above in barred)
-        if offset and high >= 0:
-            offset = high
+        highest = free - _lowest((free - above, free - below) for below, above in barred)
+        if (offset or high) and highest >= 0:
+            offset = highest
         for one in block:
             placed.append(one._replace(offset=offset + one.offset))
             for step in range(one.first, one.last + 1):
@@ -121,6 +159,14 @@ def _block(group: Sequence[Lifetime]) -> list[Lifetime]:
     """The tensors of a group that have bytes, the lowest at 0."""
     lowest = min((one.offset for one in group if one.bytes), default=0)
     return [one._replace(offset=one.offset - lowest) for one in group if one.bytes]
+
+
+def _first(block: Iterable[Lifetime]) -> int:
+    return min(one.first for one in block)
+
+
+def _last(block: Iterable[Lifetime]) -> int:
+    return max(one.last for one in block)
 
 
 def _age(one: Lifetime) -> tuple[int, int, str]:

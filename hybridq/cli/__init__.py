@@ -5,7 +5,7 @@ training.py    `train`, `reproduce`, `sweep`
 search.py      `search`
 results.py     `compare`, `profile`, `evaluate`, `ui`; profiling.py: what `profile` asks for
 streaming.py   `listen`, `stream-eval`
-deployment.py  `export`, `verify`
+deployment.py  `quantize`, `export`, `verify`
 options.py     what several commands share; console.py: tables for a terminal
 """
 
@@ -23,7 +23,7 @@ import typer
 
 from hybridq.backend.startup import spare_imports
 from hybridq.cli import data, deployment, results, search, streaming, training
-from hybridq.errors import ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError, plain, plain_os_error
+from hybridq.errors import ENVIRONMENT, INTERRUPTED, RUN_FAILED, UserError, first_line, plain, plain_os_error
 
 app = typer.Typer(
     add_completion=False,
@@ -42,6 +42,7 @@ COMMANDS = (
     results.evaluate,
     streaming.listen,
     streaming.stream_eval,
+    deployment.quantize,
     deployment.export,
     deployment.verify,
     results.ui,
@@ -50,8 +51,19 @@ for command in COMMANDS:
     app.command()(command)
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        from hybridq import __version__
+
+        print(f"hybridq {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Hybrid binary/8-bit quantization of small neural networks: train, measure, compare."""
@@ -74,9 +86,10 @@ def main() -> None:
         _fail(f"interrupted{hint}", INTERRUPTED, debug)
     except OSError as error:
         _fail(plain_os_error(error), ENVIRONMENT, debug)
+    except MemoryError as error:
+        _fail(f"not enough memory{f' ({plain(str(error))})' if str(error) else ''}", ENVIRONMENT, debug)
     except Exception as error:
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        _fail(f"unexpected {type(error).__name__}: {plain(text)} (--debug shows where)", RUN_FAILED, debug)
+        _fail(f"unexpected {type(error).__name__}: {plain(first_line(error))} (--debug shows where)", RUN_FAILED, debug)
 
 
 class _PlainLine(logging.Formatter):

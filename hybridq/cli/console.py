@@ -9,15 +9,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from hybridq.data.task import CLIPS, SYNTHETIC_WARNING
 from hybridq.errors import plain
 from hybridq.speech.audio import SILENCE, SPLITS, AudioSet, info
-from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 from hybridq.speech.decision import FALSE_ACCEPTS, FALSE_REJECTS, WRONG
+from hybridq.training.evaluation import Approximation
 
 if TYPE_CHECKING:
     from hybridq.runs.measurement import Measurement
     from hybridq.speech.decision import Decisions
-    from hybridq.training.evaluation import Evaluation
+    from hybridq.training.evaluation import Result
 
 WIDTH = 100
 FALSE_ACCEPTS_OFFERED = (10.0, 5.0, 2.0, 1.0)  # percent, for which thresholds are shown
@@ -44,15 +45,26 @@ def console() -> Console:
 def measurement_table(measurement: Measurement, name: str, split: str) -> None:
     """Print a measurement: the accuracy, of which network; each word's, and the words it is most often taken for."""
     result, out = measurement.result, console()
+    examples = f"{split} {measurement.unit}".strip()
     which = f" ({measurement.counts})" if measurement.integer else ""
+    clips = measurement.unit == CLIPS
+    words, taken_for = ("words", "most often heard as") if clips else ("classes", "most often taken for")
+    if isinstance(result, Approximation):
+        line = f"{name}{which}: {_in_words(result)}, {result.examples} {examples}"
+        out.print(line, highlight=False, soft_wrap=True)
+        for line in _networks(measurement):
+            out.print(f"  {line}", highlight=False, soft_wrap=True)
+        return
     out.print(
-        f"{name}{which}: {_accuracy(result)} of {result.clips} {split} clips; mean of the words "
-        f"{result.mean_word_accuracy:.1f} %",
+        f"{name}{which}: {_in_words(result)} of {result.examples} {examples}; mean of the {words} "
+        f"{result.mean_class_accuracy:.1f} %",
         highlight=False,
     )
     for line in _networks(measurement):
         out.print(f"  {line}", highlight=False, soft_wrap=True)
-    rows = Table("word", "clips", "accuracy %", "most often heard as", box=SIMPLE_HEAD, pad_edge=False)
+    rows = Table(
+        words[:-1] if clips else "class", measurement.unit, "accuracy %", taken_for, box=SIMPLE_HEAD, pad_edge=False
+    )
     for i, word in enumerate(result.labels):
         counts = result.confusion[i].copy()
         total, right = int(counts.sum()), int(counts[i])
@@ -60,9 +72,9 @@ def measurement_table(measurement: Measurement, name: str, split: str) -> None:
         wrong = [f"{result.labels[j]} ({counts[j]})" for j in counts.argsort()[::-1][:3] if counts[j]]
         rows.add_row(word, str(total), f"{100 * right / total:.1f}" if total else "-", ", ".join(wrong))
     out.print(rows)
+    for note in measurement.notes if measurement.decisions or not clips else ():
+        out.print(note, highlight=False, soft_wrap=True)
     if measurement.decisions:
-        for note in measurement.notes:
-            out.print(note, highlight=False, soft_wrap=True)
         _decisions_table(out, measurement.decisions, measurement.threshold, split)
 
 
@@ -87,15 +99,21 @@ def _decisions_table(out: Console, decisions: Decisions, threshold: float, split
 def _networks(measurement: Measurement) -> Iterator[str]:
     """Of a quantized network: each of its two forms, and how they compare."""
     if measurement.integer:
-        yield f"integer network: {_accuracy(measurement.integer)}, SHA-256 {measurement.digest}"
+        yield f"integer network: {_in_words(measurement.integer)}, SHA-256 {measurement.digest}"
         if measurement.keras:
-            alike = f"it hears {measurement.agreement:.2f} % of the clips alike"
-            yield f"Keras model: {_accuracy(measurement.keras)}; {alike}"
+            verb = "hears" if measurement.unit == CLIPS else "takes"
+            share = measurement.agreement
+            alike = "" if share is None else f"; it {verb} {share:.2f} % of the {measurement.unit} alike"
+            yield f"Keras model: {_in_words(measurement.keras)}{alike}"
     elif measurement.lacking:
         yield f"there is no integer network: {measurement.lacking}"
 
 
-def _accuracy(of: Evaluation) -> str:
+def _in_words(of: Result) -> str:
+    if isinstance(of, Approximation):
+        auc = "" if of.auc is None else f", anomaly AUC {of.auc:.4f}"
+        errors = f"squared error {of.squared_error:.5g}, absolute error {of.absolute_error:.5g}"
+        return f"R2 {of.r2:.2f} %, {errors}{auc}"
     low, high = of.interval
     return f"{of.accuracy:.1f} % (95 % interval {low:.1f} to {high:.1f})"
 

@@ -25,7 +25,15 @@ class OutputFormat(str, Enum):
 
 Data = Annotated[
     str | None,
-    typer.Option("--data", metavar="PATH|synthetic|v0.01|v0.02", help="The clips; else the recipe's own."),
+    typer.Option("--data", metavar="PATH|synthetic|v0.01|v0.02", help="Where the data is; else as the recipe says."),
+]
+Inputs = Annotated[
+    str | None,
+    typer.Option("--inputs", metavar="X.npy", help="Samples as the model reads them; or X.npz, X.npz:NAME."),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option("--labels", metavar="Y.npy", help="Their classes, or the numbers to answer with."),
 ]
 Settings = Annotated[
     list[str] | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,18 +10,22 @@ from typing import TYPE_CHECKING
 from hybridq.cli.options import print_json
 from hybridq.errors import UserError
 from hybridq.formats import Format
+from hybridq.graph.inputs import InputShapes
 from hybridq.graph.reader import Graph, read_graph
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import render
 from hybridq.profiler.accounting import NAME, Accounting, accounting
-from hybridq.profiler.profiling import profile, standard_plans
+from hybridq.profiler.profiling import dense_but_last, profile
 from hybridq.profiler.report import Profile
 from hybridq.profiler.result import Result
 from hybridq.profiler.targets import DEFAULT_TARGET, Target, custom_target, target
+from hybridq.quantization.decomposition import check_names
+from hybridq.recipe.plan_text import read_plan
 
 if TYPE_CHECKING:
     from hybridq.profiler.diff import Diff
     from hybridq.profiler.suggest import Suggestion
+    from hybridq.profiler.tflm.setup import Setup
 
 RECIPES = (".yaml", ".yml")
 
@@ -35,6 +40,7 @@ class Request:
     accounting: str | None = None
     plan: str | None = None
     settings: tuple[str, ...] = ()
+    input_shapes: tuple[str, ...] = ()
 
     def board(self, default: str) -> Target:
         """The target by its name, with the limits that were given by hand."""
@@ -53,16 +59,20 @@ def side_by_side(path: Path, other: Path, request: Request) -> Diff:
     return Diff(report(path, request), report(other, request))
 
 
-def suggestion(path: Path, request: Request, to: str) -> Suggestion:
-    """The fewest layers to narrow so that the network fits the flash: see `suggest`."""
+def suggestion(path: Path, request: Request, to: str) -> Suggestion | Setup:
+    """The fewest layers to narrow so that the network fits the flash: see `suggest`; tflm: a program's lines."""
     from hybridq.profiler.suggest import suggest
 
     narrow = [precision.value for precision in Format if precision is not Format.FLOAT32]
     if to not in narrow:
         raise UserError(f"--to: '{to}' is not one of {', '.join(narrow)}")
     graph, board, start, rules = _opened(path, request)
+    if rules.tflm:
+        from hybridq.profiler.tflm.setup import setup
+
+        return setup(graph, board)
     if start:
-        start.check((op.name for op in graph.weighted), (op.name for op in graph.operators))
+        check_names(graph, start)
     return suggest(graph, board.flash_bytes, Format(to), start, rules=rules)
 
 
@@ -86,6 +96,8 @@ def _opened(path: Path, request: Request) -> tuple[Graph, Target, PrecisionPlan 
         from hybridq.recipe.file import load_recipe
         from hybridq.runs.experiment import check_plan, graph_of
 
+        if request.input_shapes:
+            raise UserError("--input-shape is for model files; a recipe says its own")
         recipe = load_recipe(path, request.settings)
         if not request.plan:
             check_plan(recipe)
@@ -93,27 +105,9 @@ def _opened(path: Path, request: Request) -> tuple[Graph, Target, PrecisionPlan 
     elif request.settings:
         raise UserError("--set is for recipes")
     else:
-        graph = read_graph(path)
+        graph = read_graph(path, InputShapes.of_texts(request.input_shapes))
     if request.plan:
-        plan = _plan(request.plan, graph)
+        plan = read_plan(request.plan, graph)
+        if request.plan == "hybrid" and not dense_but_last(graph):
+            print(f"--plan hybrid {render.NOTHING_TO_NARROW}", file=sys.stderr)
     return graph, request.board(board), plan, accounting(request.accounting or counted)
-
-
-def _plan(text: str, graph: Graph) -> PrecisionPlan:
-    """The standard plan of that name, or the `precision` section of that YAML file, or the file itself as a plan."""
-    standard = standard_plans(graph)
-    if text in standard:
-        return standard[text]
-    if Path(text).suffix not in RECIPES:
-        raise UserError(f"--plan {text}: not one of {', '.join(standard)}, nor a YAML file")
-    from hybridq.settings.yamlfile import read_yaml
-
-    data = read_yaml(Path(text)).plain()
-    if "extends" in data:
-        from hybridq.recipe.file import load_recipe
-
-        return load_recipe(Path(text)).plan
-    given = data.get("precision", {} if "model" in data or "training" in data else data)
-    if not isinstance(given, dict):
-        raise UserError(f"{text}: precision must map layer names to precisions")
-    return PrecisionPlan.from_data(given)

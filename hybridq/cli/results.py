@@ -11,6 +11,8 @@ import typer
 
 from hybridq.cli.options import (
     Data,
+    Inputs,
+    Labels,
     Output,
     OutputFormat,
     Settings,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from hybridq.profiler import Profile
     from hybridq.profiler.diff import Diff
     from hybridq.profiler.suggest import Suggestion
+    from hybridq.profiler.tflm.setup import Setup
     from hybridq.runs.measurement import Measurement
 
 
@@ -97,9 +100,18 @@ def profile(
     ram: Annotated[str | None, typer.Option(help="RAM to fit into, e.g. 320KiB; in place of a board's.")] = None,
     accounting: Annotated[
         str | None,
-        typer.Option(help="x-cube-ai (the newest), x-cube-ai:8.1, x-cube-ai:2.2 (Core), packed (our image)."),
+        typer.Option(help="x-cube-ai (the newest), x-cube-ai:8.1, x-cube-ai:2.2 (Core), packed (our image), tflm."),
     ] = None,
-    plan: Annotated[str | None, typer.Option(help="What if: int8, hybrid, or a YAML file with a plan.")] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option(help="What if: int8 (weights and tensors), int8-weights, hybrid, a YAML file, 'dense*: binary'."),
+    ] = None,
+    input_shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input-shape", metavar="96x96x3", help="Of an input that the file leaves open; or NAME=96x96x3."
+        ),
+    ] = None,
     suggest: Annotated[bool, typer.Option("--suggest", help="The fewest layers to narrow to fit the flash.")] = False,
     to: Annotated[
         str | None, typer.Option(help="What --suggest narrows them to: binary (the default), ternary, 4-bit, 8-bit.")
@@ -112,8 +124,8 @@ def profile(
     """Print where flash, RAM and MACC go, layer by layer: of a recipe, a .keras, .h5 or .tflite file, a SavedModel."""
     from hybridq.cli import profiling as command
 
-    request = command.Request(target, flash, ram, accounting, plan, tuple(set_ or ()))
-    result: Profile | Diff | Suggestion
+    request = command.Request(target, flash, ram, accounting, plan, tuple(set_ or ()), tuple(input_shape or ()))
+    result: Profile | Diff | Suggestion | Setup
     if suggest and diff:
         raise UserError("--suggest and --diff: ask for one of them")
     if to and not suggest:
@@ -130,8 +142,13 @@ def profile(
 
 
 def evaluate(
-    run_or_model: Annotated[str, typer.Argument(help="A run, a model's folder, a .hqn file, or pretrained:NAME.")],
+    run_or_model: Annotated[
+        str, typer.Argument(help="A run, a model's folder, a .hqn, .keras or .h5 file, or pretrained:NAME.")
+    ],
     data: Data = None,
+    inputs: Inputs = None,
+    labels: Labels = None,
+    batch: Annotated[int, typer.Option(min=1, help="Of --inputs, so many samples at a time.")] = 256,
     split: SplitName = SplitName.test,
     threshold: Annotated[
         float | None,
@@ -143,7 +160,10 @@ def evaluate(
     ] = None,
     format_: TableOrJson = OutputFormat.table,
 ) -> None:
-    """Measure a trained network on the clips of a data set: by Keras and, if quantized, in integers as on a device."""
+    """Measure a trained network on a data set: by Keras and, if quantized, in integers as on a device.
+
+    The data set is the one that it was trained on, --data, or the samples of --inputs.
+    """
     from hybridq.cli.console import measurement_table
     from hybridq.results.drawing import check_picture
     from hybridq.runs.load_network import find_trained, is_path
@@ -152,14 +172,23 @@ def evaluate(
     table_or_json("evaluate", format_)
     if picture:
         check_picture("--picture", picture)
+    if labels and not inputs:
+        raise UserError(f"--labels {labels}: what --inputs stands for, which is not given")
+    if inputs and (data or picture or threshold is not None):
+        raise UserError("--inputs: --data, --threshold and --picture do not go with it")
     trained = find_trained(run_or_model, None if is_path(run_or_model) else the_store())
-    result = measured_on(trained, source_of(data), split.value, threshold)
+    if inputs:
+        from hybridq.runs.measure_samples import measured_samples
+
+        result, of = measured_samples(trained, inputs, labels, batch), ""
+    else:
+        result, of = measured_on(trained, source_of(data), split.value, threshold), split.value
     if picture:
         _draw(result, trained.name, split.value, picture)
     if format_ is OutputFormat.json:
         print_json(result.to_json())
     else:
-        measurement_table(result, trained.name, split.value)
+        measurement_table(result, trained.name, of)
 
 
 def _draw(measurement: Measurement, name: str, split: str, file: Path) -> None:

@@ -25,9 +25,9 @@ from hybridq.cli.options import (
 from hybridq.errors import INTERRUPTED, UserError
 
 if TYPE_CHECKING:
-    from hybridq.search.halving_result import HalvingResult
-    from hybridq.search.plan_search import PlansResult
-    from hybridq.search.trials import TrialsResult
+    from hybridq.searching.halving_result import HalvingResult
+    from hybridq.searching.plan_search import PlansResult
+    from hybridq.searching.trials import TrialsResult
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def search(
 ) -> None:
     """Find which layers may be narrower, better sizes and training values, or a network for a class of sizes.
 
-    The same command goes on after a stop. It chooses by validation clips; nothing looks at test clips.
+    The same command goes on after a stop. It chooses by validation data; nothing looks at test data.
     """
     given = locals()  # all options, by name
     table_or_json("search", format_)
@@ -145,9 +145,9 @@ def search_plans(asked: Asked, options: Plans) -> PlansResult:
     recipe = _recipe(asked)
     if options.flash is None and options.drop is None:
         raise UserError("which? --flash 80KiB: the most accurate; --drop 0.5: the smallest; --trials 30: other values")
-    from hybridq.search import plan_search
-    from hybridq.search.request import Request
-    from hybridq.search.write_recipe import check_out
+    from hybridq.searching import plan_search
+    from hybridq.searching.request import Request
+    from hybridq.searching.write_recipe import check_out
     from hybridq.sweeps import engine
 
     check_out(asked.out)
@@ -161,9 +161,9 @@ def search_plans(asked: Asked, options: Plans) -> PlansResult:
 def search_trials(asked: Asked, options: Trials) -> TrialsResult:
     """The trials of the recipe's `search` section; UserError as `Request.of` raises it."""
     recipe = _recipe(asked)
-    from hybridq.search.request import Request
-    from hybridq.search.trials import search_values
-    from hybridq.search.write_recipe import check_out
+    from hybridq.searching.request import Request
+    from hybridq.searching.trials import search_values
+    from hybridq.searching.write_recipe import check_out
 
     check_out(asked.out)
     request = Request.of(recipe, asked.overrides, asked.out, _limits(options), asked.command)
@@ -178,10 +178,10 @@ def search_networks(asked: Asked, options: Networks) -> HalvingResult:
         raise UserError("--space needs limits: --class S, M, L or a board such as stm32l496")
     from hybridq.recipe.file import load_recipe
     from hybridq.runs.experiment import check_ready
-    from hybridq.search.networks import BASE, chosen_families, limits_of
-    from hybridq.search.request import Request
-    from hybridq.search.successive_halving import search_space
-    from hybridq.search.write_recipe import check_out
+    from hybridq.searching.networks import BASE, chosen_families, limits_of
+    from hybridq.searching.request import Request
+    from hybridq.searching.successive_halving import search_space
+    from hybridq.searching.write_recipe import check_out
 
     families, limits = chosen_families(options.family), limits_of(options.class_)
     if asked.recipe is None and not Path(BASE).exists():

@@ -64,9 +64,9 @@ def listen(
     settings = settings_of(
         trained, threshold=threshold, every=every, smoothing_ms=smoothing_ms, refractory_ms=refractory_ms
     )
+    mine = spotter(trained)
     if not settings.threshold:
         print("threshold 0: whatever is said counts as a command; --threshold 0.9 asks for more", file=sys.stderr)
-    mine = spotter(trained)
     end = mine.front_end
     if file:
         blocks = sources.from_file(file, end, paced)

@@ -65,7 +65,7 @@ def reproduce(
     threads: Threads = None,
     format_: TableOrJson = OutputFormat.table,
 ) -> None:
-    """Train a logged run again, from its recipe on the same clips, and say whether the result is the same."""
+    """Train a logged run again, from its recipe on the same data, and say whether the result is the same."""
     from hybridq.runs.reproduce import logged_recipe, reproduction
     from hybridq.runs.run_recipe import THREADS
 

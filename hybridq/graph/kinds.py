@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Form(Enum):
-    """What a layer is in the network of integers; `quantize.steps` says what runs with it as one step."""
+    """What a layer is in the network of integers; `quantization.steps` says what runs with it as one step."""
 
     NONE = "none"
     INPUT = "input"
@@ -22,10 +22,14 @@ class Form(Enum):
     MEAN = "mean"
     LARGEST = "largest"
     SUM = "sum"
+    PRODUCT = "product"
+    JOINED = "joined"  # side by side along the channels
+    MOVED = "moved"  # values of the tensor that it reads at other places, on the grid of that
+    SLOPES = "slopes"  # by channel, of what is below 0
     MEMORY = "memory"
     VIEW = "view"  # the tensor that it reads, in another shape
     NOTHING = "nothing"
-    ANSWER = "answer"  # as the last layer nothing: it leaves the largest the largest
+    ANSWER = "answer"  # as the last layer nothing: answers are made of what leaves the network, outside
 
 
 class Over(Enum):
@@ -86,12 +90,13 @@ FUNCTIONS = {row.name: row for row in (
     Function("exponential", 10, assumed=True, operation=False),
     Function("silu", 11, assumed=True),
     Function("gelu", 11, assumed=True, tflite="GELU"),
-    Function("log_softmax", 15, assumed=True),
+    Function("log_softmax", 15, assumed=True, tflite="LOG_SOFTMAX"),
     Function("softplus", 20, assumed=True),
     Function("log_sigmoid", 20, assumed=True),
     Function("mish", 31, assumed=True, operation=False),
     Function("hard_tanh", 1, assumed=True),
     Function("softsign", 2, assumed=True),
+    Function("sign", 1, assumed=True, operation=False),  # 1 at 0, as binary networks have it; Keras' operation has 0
     Function("hard_sigmoid", 3, assumed=True),
     Function("hard_silu", 4, assumed=True, tflite="HARD_SWISH"),
 )}
@@ -104,6 +109,8 @@ JOINS: dict[str, Any] = {"elementwise": True, "keeps_precision": True, "over": O
 NORMS: dict[str, Any] = {"assumed": True, "keeps_precision": True, "over": Over.FIRST}
 MOVES: dict[str, Any] = {"macc": 0, "keeps_precision": True}
 POOLS: dict[str, Any] = {"keeps_precision": True, "over": Over.INPUT}
+EACH: dict[str, Any] = {"assumed": True, "elementwise": True, "keeps_precision": True}
+FLOATING: dict[str, Any] = {"macc": 10, **EACH}  # as an exponential
 MEMORY_CELL = "hybridq.models.projected_lstm.QProjectedLSTM"
 # Layers that do nothing at inference; RandomCrop is none of them: what it does then differs from what it says.
 UNCHANGED = (
@@ -127,8 +134,9 @@ KINDS = {row.name: row for row in (
               quantizers=DEPTHWISE, tflite=("DEPTHWISE_CONV_2D",)),
     LayerKind("SeparableConv1D", "separable", 1, assumed=True),
     LayerKind("SeparableConv2D", "separable", 2, assumed=True),
-    LayerKind("Conv1DTranspose", "transposed", 1, assumed=True),
-    LayerKind("Conv2DTranspose", "transposed", 2, assumed=True, tflite=("TRANSPOSE_CONV",)),
+    LayerKind("Conv1DTranspose", "transposed", 1, assumed=True, form=Form.WEIGHTS),
+    LayerKind("Conv2DTranspose", "transposed", 2, assumed=True, form=Form.WEIGHTS,
+              counterpart="qkeras.QConv2DTranspose", quantizers=KERNEL, tflite=("TRANSPOSE_CONV",)),
     LayerKind("Conv3DTranspose", "transposed", 3, assumed=True),
     LayerKind("Dense", "dense", form=Form.WEIGHTS, counterpart="qkeras.QDense", quantizers=KERNEL,
               tflite=("FULLY_CONNECTED",)),
@@ -141,6 +149,7 @@ KINDS = {row.name: row for row in (
     LayerKind("SimpleRNN", "recurrent", assumed=True),
     LayerKind("ProjectedLSTM", "projected_lstm", assumed=True, counterpart=MEMORY_CELL, quantizers=RECURRENT),
     LayerKind("LinearMemory", "linear_memory", assumed=True, form=Form.MEMORY),
+    LayerKind("SVDF", "svdf", assumed=True, tflite=("SVDF",)),
     LayerKind("ConvLSTM1D", "convolutional_lstm", 1, assumed=True),
     LayerKind("ConvLSTM2D", "convolutional_lstm", 2, assumed=True),
     LayerKind("ConvLSTM3D", "convolutional_lstm", 3, assumed=True),
@@ -155,7 +164,7 @@ KINDS = {row.name: row for row in (
     LayerKind("ReLU", "activation", elementwise=True, form=Form.BEHIND, **ACTS),
     LayerKind("ELU", "activation", elementwise=True, form=Form.BEHIND, **ACTS),
     LayerKind("LeakyReLU", "activation", elementwise=True, form=Form.BEHIND, **ACTS),
-    LayerKind("PReLU", "prelu", elementwise=True, tflite=("PRELU",), **ACTS),
+    LayerKind("PReLU", "prelu", elementwise=True, form=Form.SLOPES, tflite=("PRELU",), **ACTS),
     LayerKind("Softmax", "activation", form=Form.ANSWER, **ACTS),
     # --- scales and offsets; the MACC: one for each mean, mean of squares, scale, offset
     LayerKind("BatchNormalization", "batch_norm", macc=2, elementwise=True, keeps_precision=True, over=Over.INPUT,
@@ -163,22 +172,46 @@ KINDS = {row.name: row for row in (
     LayerKind("LayerNormalization", "layer_norm", macc=4, **NORMS),
     LayerKind("GroupNormalization", "group_norm", macc=4, **NORMS),
     LayerKind("RMSNormalization", "rms_norm", macc=2, **NORMS),
-    LayerKind("UnitNormalization", "unit_norm", macc=2, **NORMS),
-    LayerKind("Normalization", "normalization", macc=2, elementwise=True, **NORMS),
-    LayerKind("Rescaling", "rescaling", macc=2, elementwise=True, **NORMS),
+    LayerKind("UnitNormalization", "unit_norm", macc=2, tflite=("L2_NORMALIZATION",), **NORMS),
+    LayerKind("Normalization", "normalization", macc=2, elementwise=True, form=Form.BEHIND, **NORMS),
+    LayerKind("Rescaling", "rescaling", macc=2, elementwise=True, form=Form.BEHIND, **NORMS),
     LayerKind("LayerScale", "layer_scale", macc=1, assumed=True, elementwise=True),
     LayerKind("Quantize", "requantization", macc=2, elementwise=True, tflite=("CAST", "QUANTIZE")),
     LayerKind("Dequantize", "requantization", macc=2, elementwise=True, tflite=("DEQUANTIZE",)),
     # --- several inputs
     LayerKind("Add", "merge", form=Form.SUM, tflite=("ADD",), **JOINS),
-    LayerKind("Subtract", "merge", assumed=True, tflite=("SUB",), **JOINS),
-    LayerKind("Multiply", "merge", tflite=("MUL",), **JOINS),
+    LayerKind("Subtract", "merge", assumed=True, form=Form.SUM, tflite=("SUB",), **JOINS),
+    LayerKind("Multiply", "merge", form=Form.PRODUCT, tflite=("MUL",), **JOINS),
     LayerKind("Minimum", "merge", tflite=("MINIMUM",), **JOINS),
     LayerKind("Maximum", "merge", assumed=True, tflite=("MAXIMUM",), **JOINS),
+    LayerKind("Divide", "merge", assumed=True, tflite=("DIV",), **JOINS),
+    LayerKind("TrueDivide", "merge", assumed=True, **JOINS),
+    LayerKind("SquaredDifference", "merge", assumed=True, tflite=("SQUARED_DIFFERENCE",), **JOINS),
+    LayerKind("Power", "merge", macc=10, assumed=True, tflite=("POW",), **JOINS),
     LayerKind("Average", "average", assumed=True, **JOINS),
     LayerKind("CustomScaleLayer", "merge", macc=2, assumed=True, elementwise=True),  # of InceptionResNetV2: a + f * b
     LayerKind("Dot", "dot", assumed=True),
-    LayerKind("Concatenate", "concatenation", tflite=("CONCATENATION",), **MOVES),
+    LayerKind("Matmul", "matmul", assumed=True, tflite=("BATCH_MATMUL",)),
+    LayerKind("Concatenate", "concatenation", form=Form.JOINED, tflite=("CONCATENATION",), **MOVES),
+    LayerKind("Stack", "stack", tflite=("PACK",), **MOVES),
+    # --- operations on each value
+    LayerKind("Abs", "unary", macc=1, tflite=("ABS",), **EACH),
+    LayerKind("Absolute", "unary", macc=1, **EACH),
+    LayerKind("Negative", "unary", macc=1, tflite=("NEG",), **EACH),
+    LayerKind("Square", "unary", macc=1, tflite=("SQUARE",), **EACH),
+    LayerKind("Floor", "unary", macc=1, tflite=("FLOOR",), **EACH),
+    LayerKind("Round", "unary", macc=1, tflite=("ROUND",), **EACH),
+    LayerKind("Clip", "unary", macc=1, tflite=("RELU_N1_TO_1", "RELU_0_TO_1"), **EACH),
+    LayerKind("Sqrt", "unary", tflite=("SQRT",), **FLOATING),
+    LayerKind("Rsqrt", "unary", tflite=("RSQRT",), **FLOATING),
+    LayerKind("Exp", "unary", tflite=("EXP",), **FLOATING),
+    LayerKind("Log", "unary", tflite=("LOG",), **FLOATING),
+    # --- along some axes
+    LayerKind("Mean", "reduction", assumed=True, keeps_precision=True, tflite=("MEAN",)),
+    LayerKind("Sum", "reduction", assumed=True, keeps_precision=True, tflite=("SUM",)),
+    LayerKind("Max", "reduction", assumed=True, keeps_precision=True, tflite=("REDUCE_MAX",)),
+    LayerKind("Min", "reduction", assumed=True, keeps_precision=True, tflite=("REDUCE_MIN",)),
+    LayerKind("Prod", "reduction", assumed=True, keeps_precision=True, tflite=("REDUCE_PROD",)),
     # --- masks
     LayerKind("Masking", "masking", **NORMS),
     LayerKind("NotEqual", "comparison", assumed=True),
@@ -187,14 +220,14 @@ KINDS = {row.name: row for row in (
     LayerKind("MaxPooling1D", "pool", 1, form=Form.LARGEST, **POOLS),
     LayerKind("MaxPooling2D", "pool", 2, form=Form.LARGEST, tflite=("MAX_POOL_2D",), **POOLS),
     LayerKind("MaxPooling3D", "pool", 3, assumed=True),
-    LayerKind("AveragePooling1D", "pool", 1, **POOLS),
-    LayerKind("AveragePooling2D", "pool", 2, tflite=("AVERAGE_POOL_2D",), **POOLS),
+    LayerKind("AveragePooling1D", "pool", 1, form=Form.MEAN, **POOLS),
+    LayerKind("AveragePooling2D", "pool", 2, form=Form.MEAN, tflite=("AVERAGE_POOL_2D",), **POOLS),
     LayerKind("AveragePooling3D", "pool", 3, assumed=True),
-    LayerKind("GlobalMaxPooling1D", "global_pool", 1, keeps_precision=True, form=Form.LARGEST, tflite=("REDUCE_MAX",)),
-    LayerKind("GlobalMaxPooling2D", "global_pool", 2, keeps_precision=True, form=Form.LARGEST, tflite=("REDUCE_MAX",)),
+    LayerKind("GlobalMaxPooling1D", "global_pool", 1, keeps_precision=True, form=Form.LARGEST),
+    LayerKind("GlobalMaxPooling2D", "global_pool", 2, keeps_precision=True, form=Form.LARGEST),
     LayerKind("GlobalMaxPooling3D", "global_pool", 3, assumed=True, keeps_precision=True),
-    LayerKind("GlobalAveragePooling1D", "global_pool", 1, keeps_precision=True, form=Form.MEAN, tflite=("MEAN",)),
-    LayerKind("GlobalAveragePooling2D", "global_pool", 2, keeps_precision=True, form=Form.MEAN, tflite=("MEAN",)),
+    LayerKind("GlobalAveragePooling1D", "global_pool", 1, keeps_precision=True, form=Form.MEAN),
+    LayerKind("GlobalAveragePooling2D", "global_pool", 2, keeps_precision=True, form=Form.MEAN),
     LayerKind("GlobalAveragePooling3D", "global_pool", 3, assumed=True, keeps_precision=True),
     *(LayerKind(f"Adaptive{of}Pooling{n}D", "adaptive_pool", n, assumed=True) for of in ("Max", "Average")
       for n in (1, 2, 3)),
@@ -203,14 +236,24 @@ KINDS = {row.name: row for row in (
     LayerKind("Reshape", "reshape", macc=0, form=Form.VIEW, tflite=("RESHAPE", "EXPAND_DIMS", "SQUEEZE")),
     LayerKind("Permute", "permutation", keeps_precision=True, form=Form.VIEW, tflite=("TRANSPOSE",)),
     LayerKind("RepeatVector", "repetition", **MOVES),
-    LayerKind("ZeroPadding1D", "padding", 1, tflite=("PAD", "PADV2"), **MOVES),
-    LayerKind("ZeroPadding2D", "padding", 2, tflite=("PAD", "PADV2"), **MOVES),
+    LayerKind("ZeroPadding1D", "padding", 1, form=Form.MOVED, tflite=("PAD", "PADV2"), **MOVES),
+    LayerKind("ZeroPadding2D", "padding", 2, form=Form.MOVED, tflite=("PAD", "PADV2"), **MOVES),
     LayerKind("ZeroPadding3D", "padding", 3, **MOVES),
-    *(LayerKind(f"Cropping{n}D", "cropping", n, **MOVES) for n in (1, 2, 3)),
-    *(LayerKind(f"UpSampling{n}D", "up_sampling", n, keeps_precision=True) for n in (1, 2, 3)),
+    *(LayerKind(f"Cropping{n}D", "cropping", n, form=Form.MOVED, **MOVES) for n in (1, 2)),
+    LayerKind("Cropping3D", "cropping", 3, **MOVES),
+    *(LayerKind(f"UpSampling{n}D", "up_sampling", n, keeps_precision=True, form=Form.MOVED) for n in (1, 2)),
+    LayerKind("UpSampling3D", "up_sampling", 3, keeps_precision=True),
     LayerKind("Resizing", "resizing", tflite=("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")),
     LayerKind("CenterCrop", "center_crop", macc=0),
     LayerKind("Slice", "slice", macc=0, tflite=("SLICE", "STRIDED_SLICE")),
+    LayerKind("Split", "split", tflite=("SPLIT", "SPLIT_V", "UNPACK"), **MOVES),
+    LayerKind("Pad", "pad", **MOVES),  # of any axis
+    LayerKind("Tile", "tile", tflite=("TILE",), **MOVES),
+    LayerKind("Shape", "shape", macc=0),
+    LayerKind("Constant", "constant", macc=0),  # an output that no input decides
+    # --- states, kept from one run to the next
+    LayerKind("ReadVariable", "variable", macc=0, tflite=("READ_VARIABLE",)),
+    LayerKind("AssignVariable", "assignment", macc=0, tflite=("ASSIGN_VARIABLE",)),
     LayerKind("SpaceToBatch", "space_to_batch", tflite=("SPACE_TO_BATCH_ND",)),
     LayerKind("BatchToSpace", "batch_to_space", tflite=("BATCH_TO_SPACE_ND",)),
     *(LayerKind(name, "unchanged", macc=0, elementwise=True, form=Form.NOTHING) for name in UNCHANGED),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,16 @@ from hybridq.precision import LayerPrecision
 Shape = tuple[int, ...]  # without the batch, channels last
 
 MOST_OPERATORS = 5_000  # beyond these a file is damaged or hostile, not a network for a microcontroller
+
+
+ARRAYS = "arrays"  # the attribute of a layer without a rule whose numbers its arrays tell: how many arrays
+FILE_BYTES = "file_bytes"  # what its arrays take in the model's file, where that is not what their numbers take
+USE = re.compile(r":[1-9]\d*$")  # behind the name of a layer that was called before
+
+
+def layer_of(name: str) -> str:
+    """The name of the Keras layer that an operator is a call of: "conv:1" is the second call of "conv"."""
+    return USE.sub("", name)
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,11 @@ class Operator:
         """Whether there is a rule for this kind of layer."""
         return not self.kind.startswith("unknown")
 
+    @property
+    def counted(self) -> bool:
+        """Whether the numbers that it stores are known: by a rule, or by the arrays of its file."""
+        return self.known or ARRAYS in self.attributes
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -57,6 +73,7 @@ class Graph:
     name: str
     operators: tuple[Operator, ...]
     outputs: tuple[str, ...]
+    file: str = ""  # the path of the `.tflite` file that it was read from
 
     @property
     def weighted(self) -> tuple[Operator, ...]:

@@ -4,7 +4,7 @@ A SavedModel is a graph of TensorFlow's operations, not a list of layers, so Ten
 `.tflite` file of it. Unlike all other model files it therefore needs TensorFlow, which takes seconds, and TensorFlow
 loads it, which restores its variables and runs its initialisers, in a process of its own. A recurrent layer comes out
 as a loop, which has no rule: the `.keras` or `.h5` file of the same model says more. The folder of `model.save(folder)`
-in Keras 2 describes its layers beside the graph; see `model_files.folder_config`, only the rest of them comes here.
+in Keras 2 describes its layers beside the graph; see `keras.file.folder_config`, only the rest of them comes here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hybridq.backend.startup import sealed
 from hybridq.errors import UserError
+from hybridq.graph.inputs import NONE_GIVEN, InputShapes
 from hybridq.graph.operators import Graph, Operator
 from hybridq.graph.tflite.reader import read_tflite
 from hybridq.paths import scratch
@@ -42,8 +43,10 @@ with open(sys.argv[2], "wb") as file:
 """
 
 
-def read_saved_model(path: Path) -> Graph:
+def read_saved_model(path: Path, given: InputShapes = NONE_GIVEN) -> Graph:
     """The network that a SavedModel serves by default, its batch left open or 1; the graph has the folder's name.
+
+    `given` are the shapes of inputs that it leaves open.
 
     Operators are those of TensorFlow Lite, with its names. Raises UserError for a folder that holds no SavedModel, for
     a damaged one and for one that takes more than five minutes.
@@ -54,7 +57,7 @@ def read_saved_model(path: Path) -> Graph:
         converted = folder / f"{path.resolve().name}.tflite"
         _convert(path, converted)
         try:
-            graph = read_tflite(converted)
+            graph = read_tflite(converted, given)
         except UserError as error:  # its message names the temporary file
             raise UserError(f"{path}: {str(error).removeprefix(f'{converted}: ')}") from None
     return replace(graph, operators=tuple(map(_undecided, graph.operators)))

@@ -17,8 +17,10 @@ from hybridq.image import toolchain
 from hybridq.image.constants import constants_bytes
 from hybridq.image.emit import emit, kernel_files
 from hybridq.image.folder import strangers, write
-from hybridq.image.front_end import FrontEnd
+from hybridq.image.front_end import Interface
+from hybridq.image.inference import Inference
 from hybridq.image.memory_plan import Map, Plan, plan
+from hybridq.image.tensors import check_labels
 from hybridq.integer.artefact import NETWORK, digest, network_file
 from hybridq.integer.checks import check
 from hybridq.integer.network import IntegerNetwork, Layer, Memory, Weighted
@@ -30,7 +32,9 @@ TFLITE = "network.tflite"
 
 README = """# {name}
 
-{what}
+{title} as C99, made by `hybridq export`: `src/` is what a program needs, `board/` a start-up, a linker script
+and a small `main.c` for the STM32L496 (Cortex-M4F). `network.hqn` is the integer network, of digest
+{digest}.
 
 ```c
 {usage}
@@ -44,45 +48,23 @@ arm-none-eabi-gcc -std=c99 -mcpu=cortex-m4 -mthumb -mfpu=fpv4-sp-d16 -mfloat-abi
   -nostdlib -Wl,-T,board/stm32l496.ld -Wl,--gc-sections -o image.elf
 ```
 
-{check}The tensors take
-{arena:,} bytes of static memory, the weights and tables of the layers {constants:,} bytes of flash;
-`build.json` says where they go.
+or let `hybridq verify` of this folder build it, run it in an emulator, and compare every output with the integer
+network.
+
+{notes}The tensors take {arena:,} bytes of static memory, the weights and tables of the layers {constants:,} bytes of
+flash; `build.json` says where they go.
 """
-WITH_FRONT_END = """\
-{title} as C99, made by `hybridq export`: `src/` is what a program needs, `board/` a start-up, a linker script
-and a small `main.c` for the STM32L496 (Cortex-M4F). `network.hqn` is the integer network, of digest
-{digest}."""
-WITHOUT_FRONT_END = """\
-A network as C99, made by `hybridq export`: `src/` is what a program needs, `board/` a start-up and a linker script
-for the STM32L496 (Cortex-M4F); `main` and what the network reads are yours. `network.hqn` is the integer network, of
-digest
-{digest}."""
-CHECK_CHAIN = """\
-or let `hybridq verify` of this folder build it, run it in an emulator, and compare every logit with the integer
-network. Keep `-ffp-contract=off`: with it the front end gives the same bits everywhere. """
-USE_NETWORK = """\
-#include "network.h"
-
-static int8_t arena[HYBRIDQ_ARENA_BYTES] __attribute__((aligned(4)));
-
-void hybridq_input_row(uint32_t row, int8_t to[HYBRIDQ_INPUT_ROW_BYTES])
-{
-    /* value * 2**@ of the row's columns and channels, in C order, rounded to int8 */
-}
-
-int16_t logits[HYBRIDQ_CLASSES];
-hybridq_run_network(arena, logits);"""
 
 
 def export(
     network: IntegerNetwork,
     folder: Path,
-    front_end: FrontEnd | None = None,
+    front_end: Interface | None = None,
     origin: Mapping[str, Any] | None = None,
     with_tflite: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Write a network as C, with the front end that makes its input where it has one; returns what build.json says.
+    """Write a network as C, with the front end that makes its input, or without; returns what build.json says.
 
     origin: what build.json says besides, of where the network is from; with_tflite: as a `.tflite` file too; overwrite:
     also over files of these names that no export wrote, or that were changed since. Other files stay as they are.
@@ -91,19 +73,22 @@ def export(
     NotWritable.
     """
     check(network)
+    check_labels(network)
     planned = plan(on_device(network))
     build = _planned(network, planned) | dict(origin or {})
-    files = _sources(network, planned, front_end)
-    files |= {NETWORK: network_file(network), "README.md": _readme(network, front_end, build).encode()}
+    interface = front_end or Inference(network)
+    files = _sources(network, planned, interface)
+    files |= {NETWORK: network_file(network), "README.md": _readme(network, interface, build).encode()}
     if with_tflite:
         files[TFLITE] = tflite(network)
     write(folder, files, BUILD, build, overwrite)
     return build
 
 
-def not_exported(folder: Path, network: IntegerNetwork, front_end: FrontEnd | None = None) -> list[str]:
+def not_exported(folder: Path, network: IntegerNetwork, front_end: Interface | None = None) -> list[str]:
     """The paths in an exported folder whose C is not what this version writes of the network: all that it would run."""
-    return strangers(folder, _sources(network, plan(on_device(network)), front_end), (SOURCES, BOARD))
+    written = _sources(network, plan(on_device(network)), front_end or Inference(network))
+    return strangers(folder, written, (SOURCES, BOARD))
 
 
 def macc_of(layer: Layer) -> int:
@@ -115,26 +100,25 @@ def macc_of(layer: Layer) -> int:
     return int(np.prod(layer.shape[:-1], dtype=np.int64)) * layer.weights.size
 
 
-def _sources(network: IntegerNetwork, planned: Plan, front_end: FrontEnd | None) -> dict[str, bytes]:
+def _sources(network: IntegerNetwork, planned: Plan, interface: Interface) -> dict[str, bytes]:
     """The C, by its paths in the folder."""
     device = on_device(network)
-    sources = emit(device, planned, front_end.defines if front_end else {})
-    sources |= {name: (toolchain.SOURCES / name).read_text() for name in kernel_files(device, planned)}
+    sources = emit(device, planned, interface.defines)
+    sources |= {name: (toolchain.SOURCES / name).read_text() for name in kernel_files(planned)}
+    sources |= interface.sources
     board = {file.name: file.read_text() for file in sorted(toolchain.BOARD.iterdir())}
-    if front_end:
-        sources |= front_end.sources
-        board["main.c"] = front_end.program
+    board["main.c"] = interface.program
     rooms = {SOURCES: sources, BOARD: board}
     return {f"{room}/{name}": text.encode() for room, texts in rooms.items() for name, text in texts.items()}
 
 
-def _readme(network: IntegerNetwork, front_end: FrontEnd | None, build: Mapping[str, Any]) -> str:
-    what = WITH_FRONT_END if front_end else WITHOUT_FRONT_END
+def _readme(network: IntegerNetwork, interface: Interface, build: Mapping[str, Any]) -> str:
     return README.format(
         name=network.description.name or "network",
-        what=what.format(title=front_end.title if front_end else "", digest=build["digest"]),
-        usage=front_end.usage if front_end else USE_NETWORK.replace("@", str(network.input_fraction)),
-        check=CHECK_CHAIN if front_end else "",
+        title=interface.title,
+        digest=build["digest"],
+        usage=interface.usage,
+        notes=interface.notes,
         arena=build["arena_bytes"],
         constants=sum(layer["constants_bytes"] for layer in build["layers"]),
     )

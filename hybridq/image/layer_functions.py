@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import singledispatchmethod
+from math import prod
 from string import Template
 
 from hybridq.image.memory_plan import Map, Stage
+from hybridq.image.outputs import Output
+from hybridq.image.packing import is_gathered
 from hybridq.image.sparse import is_sparse
 from hybridq.image.steps import Step
-from hybridq.integer.arithmetic import is_logits
+from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import (
     Add,
     AveragePool,
@@ -22,6 +25,7 @@ from hybridq.integer.network import (
     Layer,
     MaxPool,
     Memory,
+    Shape,
     Weighted,
 )
 
@@ -35,19 +39,25 @@ $body}
 class LayerFunctions:
     """Writes the function of one run of a layer: a row, of a dense layer its whole result.
 
-    ids: the names in C of the network's input and of its layers, in their order; maps: where their tensors lie.
+    ids: the names in C of the network's input and of its layers, in their order; maps: where their tensors lie;
+    outputs: what leaves the network, by the names of the layers; shapes: of all tensors.
     """
 
-    def __init__(self, ids: Mapping[str, str], maps: Mapping[str, Map]) -> None:
-        self.ids, self.maps = ids, maps
+    def __init__(
+        self,
+        ids: Mapping[str, str],
+        maps: Mapping[str, Map],
+        outputs: Mapping[str, Output],
+        shapes: Mapping[str, Shape],
+    ) -> None:
+        self.ids, self.maps, self.outputs, self.shapes = ids, maps, outputs, shapes
         self.marks = {name: number for number, name in enumerate(ids)}
 
     def text(self, stage: Stage, step: Step) -> str:
-        """`<id>_run`; a dense layer's has no row, that of the last one has the logits for a parameter."""
-        is_dense = isinstance(step.layer, Dense)
-        makes_logits = isinstance(step.layer, Dense) and is_logits(step.layer.out)
-        parameters = ["int8_t *arena", *([] if is_dense else ["uint32_t row"]), *(["int16_t *logits"] * makes_logits)]
-        body = [f"HQ_MARK({self.marks[step.name]});", *self._body(step.layer, stage, step)]
+        """`<id>_run`; a dense layer's has no row, that of an output has the output for a parameter."""
+        parameters = ["int8_t *arena", *([] if isinstance(step.layer, Dense) else ["uint32_t row"])]
+        parameters += [self.outputs[step.name].pointer] if step.leaves else []
+        body = [f"HQ_MARK({self.marks[step.name]});", *self._body(step.layer, stage, step), *self._leaving(step)]
         return LAYER_C.substitute(name=self.ids[step.name], parameters=", ".join(parameters), body=indented(body))
 
     @singledispatchmethod
@@ -58,14 +68,35 @@ class LayerFunctions:
 
     @_body.register
     def _(self, layer: Convolution, stage: Stage, step: Step) -> list[str]:
+        if is_gathered(layer):
+            return self._gathered(layer, stage, step)
         kind, scratch = layer.width.kernels.name, f"arena + {stage.scratch.offset}"
         call = f"hq_conv_{kind}_row(&{self.ids[layer.name]}, rows, out, {scratch});"
         return [*self._window(step), self._out(layer), call, *self._behind(layer, layer.shape[1])]
 
     @_body.register
     def _(self, layer: Depthwise, stage: Stage, step: Step) -> list[str]:
+        if is_gathered(layer):
+            return self._gathered(layer, stage, step)
         call = f"hq_depthwise_row(&{self.ids[layer.name]}, rows, out);"
         return [*self._window(step), self._out(layer), call, *self._behind(layer, layer.shape[1])]
+
+    def _gathered(self, layer: Convolution | Depthwise, stage: Stage, step: Step) -> list[str]:
+        """A convolution position by position: the sums of a dense layer, or of each channel, and what these become."""
+        name, (_, columns, outputs), scratch = self.ids[layer.name], layer.shape, stage.scratch.offset
+        start = [f"int32_t *const sums = (int32_t *)(void *)(arena + {scratch});"]
+        sums = [f"hq_window_sums(&{name}_window, &{name}, rows, column, sums);"]
+        if isinstance(layer, Convolution):
+            start.append(f"int8_t *const window = arena + {scratch + 4 * outputs};")
+            sums = [f"hq_window_gather(&{name}_window, rows, column, window);"]
+            sums.append(f"hq_dense_{layer.width.kernels.name}(&{name}, window, sums);")
+        if layer.is_wide:
+            made = [f"hq_dense_out_s16(&{name}, sums, {self._place(layer)} + column * {outputs});"]
+        else:
+            start.append(self._out(layer))
+            made = [f"hq_dense_out_s8(&{name}, sums, out + column * {outputs});"]
+        loop = [f"for (uint32_t column = 0; column < {columns}; column++) {{", *(f"    {x}" for x in sums + made), "}"]
+        return [*self._window(step), *start, *loop, *self._behind(layer, columns)]
 
     @_body.register
     def _(self, layer: Dense, stage: Stage, step: Step) -> list[str]:
@@ -77,15 +108,62 @@ class LayerFunctions:
         ]
         if layer.out.doublings:
             lines.append(f"hq_dense_doubled(&{name}, {layer.out.doublings}, sums);")
-        if is_logits(layer.out):
-            return [*lines, f"hq_dense_out_s16(&{name}, sums, logits);"]
-        out = f"int8_t *const out = {self._row(layer.name, '0')};"
+        if layer.is_wide:
+            return [*lines, f"hq_dense_out_s16(&{name}, sums, {self.outputs[layer.name].name});"]
+        out = f"int8_t *const out = {self._place(layer, '0')};"
         return [*lines, out, f"hq_dense_out_s8(&{name}, sums, out);", *self._behind(layer, 1)]
 
     @_body.register
     def _(self, layer: MaxPool, stage: Stage, step: Step) -> list[str]:
-        call = f"hq_maxpool_row(&{self.ids[layer.name]}, rows, {self._row(layer.name)});"
+        call = f"hq_maxpool_row(&{self.ids[layer.name]}, rows, {self._place(layer)});"
+        if any(map(any, layer.pads)):
+            name, columns = self.ids[layer.name], layer.shape[1]
+            call = f"hq_maxpool_padded_row(&{name}, rows, {columns}, {self._place(layer)});"
         return [*self._window(step), call]
+
+    @_body.register
+    def _(self, layer: WindowMean, stage: Stage, step: Step) -> list[str]:
+        sums = f"int32_t *const sums = (int32_t *)(void *)(arena + {stage.scratch.offset});"
+        call = f"hq_mean_row(&{self.ids[layer.name]}, rows, {layer.shape[1]}, sums, {self._place(layer)});"
+        return [*self._window(step), sums, call]
+
+    @_body.register
+    def _(self, layer: Multiply, stage: Stage, step: Step) -> list[str]:
+        a, b = map(self._row, layer.inputs)
+        return [f"hq_multiply(&{self.ids[layer.name]}, {a}, {b}, {self._place(layer)});"]
+
+    @_body.register
+    def _(self, layer: Concatenate, stage: Stage, step: Step) -> list[str]:
+        name, lines, before = self.ids[layer.name], [self._out(layer)], 0
+        for number, source in enumerate(layer.inputs):
+            lines.append(f"hq_join(&{name}_{number}, {self._row(source)}, {f'out + {before}' if before else 'out'});")
+            before += self.shapes[source][-1]
+        return lines
+
+    @_body.register
+    def _(self, layer: Upsample, stage: Stage, step: Step) -> list[str]:
+        (_, columns, channels), (down, right) = self.shapes[layer.inputs[0]], layer.factors
+        read = self._row(layer.inputs[0], "row" if down == 1 else f"row / {down}")
+        if layer.zeros and down > 1:
+            read = f"row % {down} ? 0 : {read}"
+        kernel = "hq_spread_row" if layer.zeros else "hq_upsample_row"
+        return [f"{kernel}({read}, {columns}, {channels}, {right}, {self._place(layer)});"]
+
+    @_body.register
+    def _(self, layer: Pad, stage: Stage, step: Step) -> list[str]:
+        (_, columns, channels), (_, (left, _)) = self.shapes[layer.inputs[0]], layer.pads
+        call = f"hq_pad_row(rows[0], {columns}, {channels}, {left}, {layer.shape[1]}, {self._place(layer)});"
+        return [*self._window(step), call]
+
+    @_body.register
+    def _(self, layer: Reshape, stage: Stage, step: Step) -> list[str]:
+        start, size = self._row(layer.inputs[0], "0"), step.row_bytes
+        return [f"__builtin_memcpy({self._place(layer)}, {start} + row * {size}, {size});"]
+
+    @_body.register
+    def _(self, layer: PReLU, stage: Stage, step: Step) -> list[str]:
+        read, columns = self._row(layer.inputs[0]), step.row_bytes // layer.shape[-1]
+        return [f"hq_prelu_row(&{self.ids[layer.name]}, {read}, {columns}, {self._place(layer)});"]
 
     @_body.register
     def _(self, layer: AveragePool, stage: Stage, step: Step) -> list[str]:
@@ -98,29 +176,53 @@ class LayerFunctions:
             "}",
             f"hq_sum_row({self._row(layer.inputs[0])}, {columns}, {channels}, sums);",
             f"if (row == {step.runs - 1}) {{",
-            f"    hq_average_s8(&{self.ids[layer.name]}, sums, {channels}, {self._row(layer.name, '0')});",
+            f"    hq_average_s8(&{self.ids[layer.name]}, sums, {channels}, {self._place(layer, '0')});",
+            *(f"    {line}" for line in self._copied(step, "0")),
             "}",
         ]
 
     @_body.register
     def _(self, layer: Add, stage: Stage, step: Step) -> list[str]:
-        a, b = map(self._row, layer.inputs)
-        return [f"hq_add(&{self.ids[layer.name]}, {a}, {b}, {step.row_bytes}, {self._row(layer.name)});"]
+        rows = list(map(self._row, layer.inputs))
+        if len(rows) > 2:
+            start = f"const int8_t *const inputs[{len(rows)}] = {{{', '.join(rows)}}};"
+            return [start, f"hq_add_many(&{self.ids[layer.name]}, inputs, {step.row_bytes}, {self._place(layer)});"]
+        a, b = rows
+        return [f"hq_add(&{self.ids[layer.name]}, {a}, {b}, {step.row_bytes}, {self._place(layer)});"]
 
     @_body.register
     def _(self, layer: Memory, stage: Stage, step: Step) -> list[str]:
-        name, read, out = self.ids[layer.name], self._row(layer.inputs[0]), self._row(layer.name)
+        name, read, out = self.ids[layer.name], self._row(layer.inputs[0]), self._place(layer)
         return [f"hq_memory_s16(&{name}, {read}, {name}_states, {out});"]
 
     def _row(self, name: str, row: str = "row") -> str:
         return f"hq_row(arena, &{self.ids[name]}_map, {row})"
 
+    def _place(self, layer: Layer, row: str = "row") -> str:
+        """Where a row of a layer's result goes: into the arena, or straight to the output that nobody else reads."""
+        if layer.name in self.maps:
+            return self._row(layer.name, row)
+        start = self.outputs[layer.name].name
+        return start if row == "0" else f"{start} + {row} * {prod(layer.shape[1:])}"
+
     def _out(self, layer: Layer) -> str:
-        return f"int8_t *const out = {self._row(layer.name)};"
+        return f"int8_t *const out = {self._place(layer)};"
+
+    def _leaving(self, step: Step) -> list[str]:
+        """A copy of the row for the output, where other layers read it too."""
+        if isinstance(step.layer, AveragePool):
+            return []  # it makes one in its last run alone
+        return self._copied(step, "0" if isinstance(step.layer, Dense) or step.rows == 1 else "row")
+
+    def _copied(self, step: Step, row: str) -> list[str]:
+        if not step.leaves or step.outside:
+            return []
+        to = self.outputs[step.name].name + ("" if row == "0" else f" + {row} * {step.row_bytes}")
+        return [f"__builtin_memcpy({to}, {self._row(step.name, row)}, {step.row_bytes});"]
 
     def _window(self, step: Step) -> list[str]:
         first = "row" if step.stride == 1 else f"row * {step.stride}"
-        first += f" - {step.before}" if step.before else ""
+        first += f" - {step.before}" if step.before > 0 else f" + {-step.before}" if step.before else ""
         return [
             f"const int8_t *rows[{step.window}];",
             f"hq_rows(arena, &{self.ids[step.inputs[0]]}_map, {first}, {step.window}, rows);",

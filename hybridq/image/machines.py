@@ -1,4 +1,4 @@
-"""An exported network with its front end as something to call: on this machine, or on the Cortex-M4 in the emulator."""
+"""An exported network as something to call: on this machine, or on the Cortex-M4 in the emulator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +15,33 @@ from hybridq.errors import ENVIRONMENT, UserError
 from hybridq.image import toolchain
 from hybridq.image.emulator import Board
 from hybridq.image.front_end import Samples
-from hybridq.integer.network import Shape
+from hybridq.image.tensors import Tensor, classes_of, input_of, tensors_of
+from hybridq.integer.arithmetic import Outputs
+from hybridq.integer.network import IntegerNetwork
+from hybridq.integer.online import is_online
 
 # The front end gives the same bits everywhere only where no product and sum are fused.
 FLAGS = ("-ffp-contract=off",)
 # The loader knows a library by its inode, which a new file may have from a deleted one: none is deleted before the end.
 _LIBRARIES = tempfile.TemporaryDirectory(prefix="hybridq-")
 Pieces = Sequence[Samples]  # of one sound
-Heard = tuple[NDArray[np.int8], NDArray[np.int16], int]
+Frames = Sequence[NDArray[np.int8]]  # of one example: the whole of it, or what an online network reads one by one
+Answer = tuple[NDArray[np.int8], list[Outputs], int | None]
 
 
 class Machine(Protocol):
-    """Hears sounds with an exported network."""
+    """Runs an exported network, `device`: that of a frame where it is online.
 
-    def hear(self, pieces: Pieces, shape: Shape, classes: int) -> Heard:
-        """From a fresh start, what the network reads and says.
+    From a fresh start it answers what the network has read, frame behind frame along the columns (rows, columns,
+    channels); what it says at the end, output by output; and the class that this is, None where it is none.
+    """
 
-        That is what it reads after each piece of sound, of `shape` (rows, columns, channels), one behind the other
-        along the columns; its logits (classes,) and its class after the last piece.
-        """
+    def hear(self, pieces: Pieces, device: IntegerNetwork) -> Answer:
+        """Of the pieces of a sound, with a front end."""
+        ...
+
+    def infer(self, frames: Frames, device: IntegerNetwork) -> Answer:
+        """Of integers, without one."""
         ...
 
 
@@ -44,21 +52,31 @@ class Host:
         compiler = toolchain.host()
         if compiler is None:
             raise UserError("no C compiler for this machine: install gcc or clang", ENVIRONMENT)
-        output = Path(tempfile.mkdtemp(dir=_LIBRARIES.name)) / "spotter.so"
+        output = Path(tempfile.mkdtemp(dir=_LIBRARIES.name)) / "network.so"
         flags = ("-O2", "-shared", "-fPIC", *FLAGS)
         self._library = ctypes.CDLL(str(compiler.build(_c_files(sources), output, flags)))
 
-    def hear(self, pieces: Pieces, shape: Shape, classes: int) -> Heard:
+    def hear(self, pieces: Pieces, device: IntegerNetwork) -> Answer:
         """See Machine."""
-        library, read, logits = self._library, [], np.zeros(classes, np.int16)
+        library, read, logits = self._library, [], _room(tensors_of(device)[0])
         library.hybridq_init()
         for piece in pieces:
-            sound, matrix = np.ascontiguousarray(piece, np.int16), np.zeros(shape[:2], np.int8)
+            sound, matrix = np.ascontiguousarray(piece, np.int16), np.zeros(device.input_shape[:2], np.int8)
             library.hybridq_push_audio(_pointer(sound), ctypes.c_size_t(len(sound)))
             for number, row in enumerate(matrix):
                 library.hybridq_input_row(ctypes.c_uint32(number), _pointer(row))
-            read.append(matrix.reshape(shape))
-        return np.concatenate(read, axis=1), logits, int(library.hybridq_classify(_pointer(logits)))
+            read.append(matrix.reshape(device.input_shape))
+        return np.concatenate(read, axis=1), [logits], int(library.hybridq_classify(_pointer(logits)))
+
+    def infer(self, frames: Frames, device: IntegerNetwork) -> Answer:
+        """See Machine."""
+        library, outputs = self._library, [_room(one) for one in tensors_of(device)]
+        if is_online(device):
+            library.hybridq_reset()
+        for frame in frames:
+            library.hybridq_infer(_pointer(np.ascontiguousarray(frame, np.int8)), *map(_pointer, outputs))
+        class_number = int(library.hybridq_class(_pointer(outputs[0]))) if classes_of(device) else None
+        return _joined(frames), outputs, class_number
 
 
 class CortexM4:
@@ -69,7 +87,7 @@ class CortexM4:
         self.board.run()  # sets the variables
         self.stack_bytes = self.board.stack_bytes
 
-    def hear(self, pieces: Pieces, shape: Shape, classes: int) -> Heard:
+    def hear(self, pieces: Pieces, device: IntegerNetwork) -> Answer:
         """See Machine."""
         board, read = self.board, []
         room = board.free
@@ -77,14 +95,31 @@ class CortexM4:
         for sound in pieces:
             board.write(room, np.asarray(sound, "<i2").tobytes())
             self._call("hybridq_push_audio", room, len(sound))
-            matrix = np.zeros(shape[:2], np.int8)
+            matrix = np.zeros(device.input_shape[:2], np.int8)
             for number in range(len(matrix)):
                 self._call("hybridq_input_row", number, room)
                 matrix[number] = np.frombuffer(board.read(room, matrix.shape[1]), np.int8)
-            read.append(matrix.reshape(shape))
+            read.append(matrix.reshape(device.input_shape))
         answer = self._call("hybridq_classify", room)
-        logits = np.frombuffer(board.read(room, 2 * classes), "<i2").astype(np.int16)
-        return np.concatenate(read, axis=1), logits, answer
+        return np.concatenate(read, axis=1), [self._read(tensors_of(device)[0], room)], answer
+
+    def infer(self, frames: Frames, device: IntegerNetwork) -> Answer:
+        """See Machine. The tensors are those of the program: nothing else need fit beside them."""
+        board, reads, makes = self.board, input_of(device), tensors_of(device)
+        places = [board.symbols[f"bench_{one.argument}"].address for one in (reads, *makes)]
+        if is_online(device):
+            self._call("hybridq_reset")
+        for frame in frames:
+            board.write(places[0], np.asarray(frame, np.int8).tobytes())
+            self._call("hybridq_infer", *places)
+        outputs = [self._read(one, at) for one, at in zip(makes, places[1:], strict=True)]
+        class_number = self._call("hybridq_class", places[1]) if classes_of(device) else None
+        return _joined(frames), outputs, class_number
+
+    def _read(self, tensor: Tensor, address: int) -> Outputs:
+        content = self.board.read(address, tensor.size * tensor.dtype.itemsize)
+        read = np.frombuffer(content, tensor.dtype).reshape(tensor.shape)
+        return read.astype(np.int8) if tensor.bits == 8 else read.astype(np.int16)
 
     def _call(self, function: str, *arguments: int) -> int:
         result = self.board.call(function, *arguments)
@@ -102,5 +137,13 @@ def _c_files(sources: Path) -> list[Path]:
     return sorted(sources.resolve().glob("*.c"))
 
 
-def _pointer(array: NDArray[np.int8] | NDArray[np.int16]) -> ctypes.c_void_p:
+def _room(tensor: Tensor) -> Outputs:
+    return np.zeros(tensor.shape, np.int8) if tensor.bits == 8 else np.zeros(tensor.shape, np.int16)
+
+
+def _joined(frames: Frames) -> NDArray[np.int8]:
+    return frames[0] if len(frames) == 1 else np.concatenate(frames, axis=1)
+
+
+def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)

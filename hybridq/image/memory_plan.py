@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hybridq.arena.planners import Lifetime, first_fit
-from hybridq.image.packing import scratch_bytes
+from hybridq.image.packing import is_gathered, scratch_bytes
 from hybridq.image.stage_costs import TILE, StageCosts, cuts_of, rounded_up
 from hybridq.image.steps import Step, steps_of
 from hybridq.integer.network import Convolution, IntegerNetwork
@@ -43,7 +43,7 @@ class Map(Buffer):
 
 @dataclass(frozen=True)
 class Stage:
-    """Layers that run together, row by row; `outputs` are those of them that later stages read."""
+    """Layers that run together, row by row; `outputs` are those that later stages read, or that leave the network."""
 
     steps: tuple[Step, ...]
     outputs: tuple[Step, ...]
@@ -54,7 +54,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """The stages in their order, the tensors by name, and the bytes of the arena. The logits lie outside."""
+    """The stages in their order, the tensors by name, and the bytes of the arena.
+
+    What leaves the network and is read by no layer lies outside.
+    """
 
     stages: tuple[Stage, ...]
     maps: Mapping[str, Map]
@@ -68,7 +71,7 @@ class Plan:
 
 
 def plan(network: IntegerNetwork) -> Plan:
-    """The plan of a network that `checks.check` accepts. Layers that the answer does not depend on are left out."""
+    """The plan of a network that `checks.check` accepts. Layers that no output depends on are left out."""
     steps = steps_of(network)
     costs = StageCosts(steps)
     cuts = cuts_of(costs, len(steps))
@@ -78,18 +81,21 @@ def plan(network: IntegerNetwork) -> Plan:
     for number, (first, end) in enumerate(cuts):
         inside, parts = tuple(steps[first:end]), costs.parts(first, end)
         room = parts.scratch + most - costs.bytes(first, end)
-        tiles = {step.name: _tile(step.layer, room) for step in inside if isinstance(step.layer, Convolution)}
+        convolutions = {step.name: step.layer for step in inside if isinstance(step.layer, Convolution)}
+        tiles = {name: _tile(layer, room) for name, layer in convolutions.items() if not is_gathered(layer)}
         scratch = max(rounded_up(step.scratch(tiles.get(step.name, TILE))) for step in inside)
         stages.append(
             Stage(
                 steps=inside,
-                outputs=tuple(step for step in inside if costs.last[step.name] >= end),
+                outputs=tuple(step for step in inside if step.leaves or costs.last[step.name] >= end),
                 tiles=tiles,
                 scratch=Buffer(f"scratch {number + 1}", scratch, number, number),
                 sums=Buffer(f"sums {number + 1}", parts.sums, number, number),
             )
         )
-        for step in inside if end < len(steps) else inside[:-1]:  # the last step of all makes the logits
+        for step in inside:
+            if step.outside:
+                continue
             kept = parts.kept[step.name]
             last = next(k for k, (_, stop) in enumerate(cuts) if costs.last[step.name] < stop)
             size = rounded_up(kept * step.row_bytes)

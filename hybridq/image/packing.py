@@ -16,6 +16,8 @@ and the matrix is packed by the format of its weights; missing rows are zeros:
                     bytes of the inputs 4 t to 4 t + 3, and leaves the next bits on top.
     ternary         as 1 bit, with two rows in place of one: the weights that are 1, then those that are -1
 
+The weights of a convolution whose windows are gathered one by one are packed as those of a dense layer that reads them.
+
 How, a format's row says (`bytes_for`, `planes`); one that has neither is packed as the next wider one that has.
 
 Depthwise weights (rows, columns, channels) are a byte each, in this order, whatever their width. The matrix of memories
@@ -31,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.formats import Format, Row
-from hybridq.integer.network import Convolution, Depthwise, Integers, Shape, Weighted
+from hybridq.integer.network import Convolution, Depthwise, Integers, Shape, Weighted, Windowed
 
 _T, _I = np.arange(8)[:, None], np.arange(4)[None, :]
 _BIT = (8 * _I + 7 - _T).astype(np.uint32)  # of weight 4 t + i, as [t, i]
@@ -40,6 +42,20 @@ _BIT = (8 * _I + 7 - _T).astype(np.uint32)  # of weight 4 t + i, as [t, i]
 def stored_format(layer: Weighted) -> Format:
     """The format in which a layer's weights are packed: its own, or the next wider one that has kernels there."""
     return Format.INT8 if isinstance(layer, Depthwise) else layer.width.stored
+
+
+def is_gathered(layer: Weighted) -> bool:
+    """Whether a convolution's windows are gathered, or summed, one by one: by small kernels, not the fastest."""
+    if isinstance(layer, Depthwise) and layer.depth_multiplier > 1:
+        return True
+    return isinstance(layer, Windowed) and (layer.is_wide or max(layer.dilation) > 1)
+
+
+def packed_shape(layer: Weighted) -> Shape:
+    """The shape in which a layer's weights are packed."""
+    gathered = isinstance(layer, Convolution) and is_gathered(layer)
+    shape = layer.weights.shape
+    return (prod(shape[:-1]), shape[-1]) if gathered else shape
 
 
 def pack(weights: Integers, width: Format) -> bytes:
@@ -110,8 +126,14 @@ def packed_bias(layer: Weighted) -> NDArray[np.int32]:
 
 
 def scratch_bytes(layer: Convolution, tile: int) -> int:
-    """What its kernel needs of scratch where a strip serves `tile` columns of the output (at least 2, or all)."""
-    rows, columns, inputs, _ = layer.weights.shape
+    """What its kernel needs of scratch where a strip serves `tile` columns of the output (at least 2, or all).
+
+    Of a gathered one the sums of a position, and its window.
+    """
+    rows, columns, inputs, outputs = layer.weights.shape
+    if is_gathered(layer):
+        gathered: int = 4 * outputs + _up(rows * columns * inputs, 4)
+        return gathered
     strip: int = ((tile - 1) * layer.strides[1] + columns) * _up(rows * inputs, 4)
     return layer.width.kernels.strip_bytes * strip
 

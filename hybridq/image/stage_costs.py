@@ -33,15 +33,16 @@ class StageCosts:
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = steps
         self.whole = {step.name: rounded_up(step.rows * step.row_bytes) for step in steps}
-        self.whole[steps[-1].name] = 0  # the logits
+        self.whole |= {step.name: 0 for step in steps if step.outside}
         self.last = {step.name: number for number, step in enumerate(steps)}  # the last step that reads it
         for number, step in enumerate(steps):
             self.last.update(dict.fromkeys(step.inputs, number))
-        self.last[steps[-1].name] = len(steps)
+        self.last |= {step.name: len(steps) for step in steps if step.outside}
         self._scratch = [rounded_up(step.scratch(TILE)) for step in steps]
         made = {step.name: step for step in steps}
         self._window = {step.name: 0 for step in steps}  # bytes of the rows that one run of a reader needs at once
-        runs = {steps[-1].name: steps[-1].runs}  # that the answer depends on: with wide strides some rows go unread
+        # That the outputs depend on: with wide strides some rows go unread.
+        runs = {step.name: step.runs for step in steps if step.leaves}
         for step in reversed(steps):
             for source in (made[name] for name in step.inputs):
                 read = [(step.oldest(run), step.needs(run, source.rows)) for run in range(runs[step.name])]
@@ -109,10 +110,10 @@ def cuts_of(costs: StageCosts, count: int) -> list[tuple[int, int]]:
 
 
 def rows_kept(steps: Sequence[Step], outputs: Iterable[str]) -> dict[str, int]:
-    """How many rows of each map a stage must keep, found by running it; the outputs are kept whole.
+    """How many rows of each map a stage must keep, found by running it; `outputs` are kept whole.
 
     Each turn runs the last of the steps that can run: its inputs have the rows that it needs, and what it makes is
-    wanted, by the next run of a step that reads it or outside. The emitted code does the same.
+    wanted, by the next run of a step that reads it, by a later stage or outside. The emitted code does the same.
     """
     return dict(_rows_kept(tuple(replace(step, layer=None) for step in steps), frozenset(outputs)))
 
@@ -125,7 +126,7 @@ def _rows_kept(steps: tuple[Step, ...], outputs: frozenset[str]) -> dict[str, in
     readers = {step.name: [other for other in steps if step.name in other.inputs] for step in steps}
 
     def wanted(step: Step) -> bool:
-        return step.name in outputs or any(
+        return step.name in whole or any(
             done[reader.name] < reader.runs and done[step.name] < reader.needs(done[reader.name], step.rows)
             for reader in readers[step.name]
         )
@@ -133,8 +134,9 @@ def _rows_kept(steps: tuple[Step, ...], outputs: frozenset[str]) -> dict[str, in
     def ready(step: Step) -> bool:
         return all(done[name] >= step.needs(done[step.name], rows[name]) for name in step.inputs if name in done)
 
+    whole = {step.name for step in steps if step.leaves or step.name in outputs}  # of which all rows are made
     backwards = steps[::-1]
-    while any(done[step.name] < step.runs for step in steps if step.name in outputs):
+    while any(done[step.name] < step.runs for step in steps if step.name in whole):
         step = next(one for one in backwards if done[one.name] < one.runs and ready(one) and wanted(one))
         if step.name not in outputs:
             going_on = [one.oldest(done[one.name]) for one in readers[step.name] if done[one.name] < one.runs]

@@ -5,10 +5,11 @@ The network's input counts as a first layer, whose rows the caller hands over on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
-from hybridq.image.packing import scratch_bytes
+from hybridq.image.packing import is_gathered, scratch_bytes
+from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import (
     Add,
     AveragePool,
@@ -27,7 +28,7 @@ class Step:
     """A layer as the planner sees it: it runs a number of times, each time on a window of rows of its inputs.
 
     Run r reads the rows r * stride - before to r * stride - before + window - 1 of those that there are. It makes row
-    r; a global average makes its one row in its last run.
+    r; a global average makes its one row in its last run. Where `repeats` runs read the same rows, r counts these.
     """
 
     name: str
@@ -37,22 +38,29 @@ class Step:
     row_bytes: int
     window: int = 1
     stride: int = 1
-    before: int = 0
+    before: int = 0  # below 0 where rows are left out at the top
+    repeats: int = 1
     layer: Layer | None = None  # None: the network's input
+    leaves: bool = False  # its result leaves the network
+    outside: bool = False  # and nobody else reads it, so that it never lies in the arena
 
     def needs(self, run: int, rows: int) -> int:
         """How many rows must be there for a run, of an input of so many rows."""
-        return min(max(run * self.stride - self.before + self.window, 0), rows)
+        return min(max(run // self.repeats * self.stride - self.before + self.window, 0), rows)
 
     def oldest(self, run: int) -> int:
         """The first row that a run still reads."""
-        return max(run * self.stride - self.before, 0)
+        return max(run // self.repeats * self.stride - self.before, 0)
 
     def scratch(self, tile: int) -> int:
         """Bytes that it works in during a run."""
         if isinstance(self.layer, Convolution):
             return scratch_bytes(self.layer, min(tile, self.layer.shape[1]))
-        return 4 * self.layer.shape[-1] if isinstance(self.layer, Dense) else 0
+        gathered = isinstance(self.layer, Depthwise) and is_gathered(self.layer)
+        if gathered or isinstance(self.layer, Dense | WindowMean):
+            assert self.layer is not None
+            return 4 * self.layer.shape[-1]
+        return 0
 
     @property
     def sums(self) -> int:
@@ -66,31 +74,40 @@ class Step:
 
 
 def steps_of(network: IntegerNetwork) -> list[Step]:
-    """The input and the layers that the last one depends on, in running order."""
-    needed = {network.layers[-1].name}
+    """The input and the layers that the outputs depend on, in running order."""
+    needed, read = set(network.outputs), set[str]()
     for layer in reversed(network.layers):
         if layer.name in needed:
             needed.update(layer.inputs)
+            read.update(layer.inputs)
     shapes = network.shapes
     rows, row_bytes = _rows(network.input_shape)
     steps = [Step(network.input_name, (), rows, rows, row_bytes)]
-    return steps + [_step(layer, shapes[layer.inputs[0]]) for layer in network.layers if layer.name in needed]
+    steps += [_step(layer, shapes[layer.inputs[0]]) for layer in network.layers if layer.name in needed]
+    leaving = set(network.outputs)
+    return [replace(one, leaves=one.name in leaving, outside=one.name in leaving - read) for one in steps]
 
 
 def _step(layer: Layer, read: tuple[int, ...]) -> Step:
     rows, row_bytes = _rows(layer.shape)
-    runs, window, stride, before = rows, 1, 1, 0
+    runs, window, stride, before, repeats = rows, 1, 1, 0, 1
     if isinstance(layer, Convolution | Depthwise):
-        window, stride, before = layer.weights.shape[0], layer.strides[0], layer.pads[0][0]
-    elif isinstance(layer, MaxPool):
-        window, stride = layer.window[0], layer.strides[0]
+        window, stride, before = layer.reach[0], layer.strides[0], layer.pads[0][0]
+    elif isinstance(layer, MaxPool | WindowMean):
+        window, stride, before = layer.window[0], layer.strides[0], layer.pads[0][0]
     elif isinstance(layer, AveragePool):
         runs = _rows(read)[0]
     elif isinstance(layer, Dense):
         window = _rows(read)[0]
-    elif not isinstance(layer, Add | Memory):
+    elif isinstance(layer, Reshape):
+        window, stride = _rows(read)[0], 0
+    elif isinstance(layer, Upsample):
+        repeats = layer.factors[0]
+    elif isinstance(layer, Pad):
+        before = layer.pads[0][0]
+    elif not isinstance(layer, Add | Memory | Multiply | Concatenate | PReLU):
         raise NotImplementedError(type(layer).__name__)
-    return Step(layer.name, layer.inputs, runs, rows, row_bytes, window, stride, before, layer)
+    return Step(layer.name, layer.inputs, runs, rows, row_bytes, window, stride, before, repeats, layer)
 
 
 def _rows(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -8,7 +8,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 STATES = "states of the memories"
-CODE, WEIGHTS, TENSORS = "code", "weights and tables of the network", "tensors (the front end works there too)"
+CODE, WEIGHTS, TENSORS = "code", "weights and tables of the network", "tensors"
+SHARED = f"{TENSORS} (the front end works there too)"
 FLASH, RAM, STACK = "flash, together", "RAM, together", "deepest stack"
 GROUPS = ("Convolution", "Binary dense")  # kinds of layers whose instructions per MACC are said together
 
@@ -31,23 +32,23 @@ class LayerCount:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Sounds, and of these how many had another input, other logits or another class than they should."""
+    """Examples, and of these how many had another input, another output or another class than they should."""
 
-    sounds: int
+    examples: int
     differing: int
 
     @classmethod
     def of(cls, same: NDArray[Any]) -> Agreement:
-        """From whether each sound (sounds,) had what it should."""
+        """From whether each example (n,) had what it should."""
         return cls(len(same), int((~same).sum()))
 
     @property
     def percent(self) -> float:
-        """Of the sounds, those that had what they should."""
-        return 100 * (self.sounds - self.differing) / self.sounds
+        """Of the examples, those that had what they should."""
+        return 100 * (self.examples - self.differing) / self.examples
 
     def __str__(self) -> str:
-        return f"{self.sounds - self.differing} of {self.sounds}"
+        return f"{self.examples - self.differing} of {self.examples}"
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ class ImageFigures:
     flash: dict[str, int]  # bytes by purpose
     ram: dict[str, int]
     stack_bytes: int
-    column_instructions: int
-    classify_instructions: int
+    column_instructions: int | None  # of the front end; None without one
+    classify_instructions: int  # of an inference
     layers: tuple[LayerCount, ...]
-    host: Agreement  # logits on this machine against the integer network
-    board: Agreement  # input, logits and class in the emulator against those on this machine and of the network
+    host: Agreement  # outputs and class on this machine against the integer network
+    board: Agreement  # input, outputs and class in the emulator against those on this machine and of the network
 
     @property
     def exact(self) -> bool:

@@ -1,16 +1,18 @@
 """Build an exported folder, run it, and compare all that it computes with the integer network.
 
-Every sound is heard by the C on this machine and by the image for the Cortex-M4 in the emulator. Both must make one
-input of it, and of that the integer network's logits, to the last bit.
+Every example is given to the C on this machine and to the image for the Cortex-M4 in the emulator: to a front end
+sounds, to a network by itself its input. Both must make one input of a sound, and of any input what the integer network
+makes of it, to the last bit.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +23,11 @@ from hybridq.image import machines, toolchain
 from hybridq.image.constants import constants_bytes
 from hybridq.image.emulator import RAM, Board
 from hybridq.image.export import SOURCES, macc_of
-from hybridq.image.front_end import FrontEnd, Samples
+from hybridq.image.front_end import FrontEnd, Interface, Samples
+from hybridq.image.inference import Inference
 from hybridq.image.memory_plan import Plan, plan
-from hybridq.image.verification import CODE, STATES, TENSORS, WEIGHTS, Agreement, ImageFigures, LayerCount
+from hybridq.image.tensors import tensors_of
+from hybridq.image.verification import CODE, SHARED, STATES, TENSORS, WEIGHTS, Agreement, ImageFigures, LayerCount
 from hybridq.integer import arithmetic
 from hybridq.integer.artefact import digest
 from hybridq.integer.network import Dense, IntegerNetwork
@@ -38,33 +42,38 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]  
 def verify(
     folder: Path,
     network: IntegerNetwork,
-    front_end: FrontEnd,
-    sounds: Samples,
+    front_end: FrontEnd | None,
+    examples: Samples | NDArray[np.int8],
     emulated: NDArray[np.int64],
     compiler: str | None,
     progress: Progress,
-) -> tuple[ImageFigures, NDArray[np.int64]]:
-    """Build and check what `export` wrote of a network and its front end.
+) -> tuple[ImageFigures, list[arithmetic.Outputs]]:
+    """Build and check what `export` wrote of a network, with its front end where it has one.
 
-    sounds (sounds, samples): what this machine hears; emulated: the positions of those that the board hears too;
-    compiler: zig or gcc, None for the first that is installed. Returns the figures, and the classes (sounds,) that the
-    network makes of what the C front end heard. Raises UserError where the image does not fit, saying which layers
-    take most.
+    examples: what this machine is given, sounds (n, samples), or without a front end inputs (n, *input_shape);
+    emulated: the positions of those that the board is given too; compiler: zig or gcc, None for the first that is
+    installed. Returns the figures, and what the network makes of the examples as the C read them, output by output.
+    Raises UserError where the image does not fit, saying which layers take most.
     """
-    device = on_device(network)
-    online = is_online(network)
+    device, online = on_device(network), is_online(network)
+    interface: Interface = front_end or Inference(network)
     chosen = toolchain.a_cortex_m4_compiler(compiler)
     with scratch() as place:
         elf = _built(chosen, folder, place / "image.elf", device)
         layers = _counted(machines.image(chosen, folder, place / "marked.elf", MARKED), device)
-        column, classify = _instructions(elf, front_end.hop, sum(one.instructions for one in layers) if online else 0)
-        flash, ram = _flash(elf, front_end), _ram(elf, front_end)
+        if front_end:
+            within = sum(one.instructions for one in layers) if online else 0
+            column, inference = _column_and_inference(elf, front_end.hop, within)
+        else:
+            column, inference = None, _inference(elf, device)
+        flash, ram = _flash(elf, interface), _ram(elf, interface, front_end is not None)
         host, board = machines.Host(folder / SOURCES), machines.CortexM4(elf)
-        pieces = [front_end.columns(sound) if online else [sound] for sound in sounds]
-        on_host = _heard(host, device, pieces, progress("hearing clips on this machine", len(pieces)))
+        what = "clips" if front_end else "samples"
+        pieces = [_pieces(example, front_end, online) for example in examples]
+        on_host = _answers(host, device, front_end, pieces, progress(f"{what} on this machine", len(pieces)))
         few = [pieces[position] for position in emulated]
-        on_board = _heard(board, device, few, progress("hearing clips on the emulated board", len(few)))
-    wanted = arithmetic.logits(network, on_host.inputs)
+        on_board = _answers(board, device, front_end, few, progress(f"{what} on the emulated board", len(few)))
+    wanted = arithmetic.outputs(network, on_host.inputs)
     figures = ImageFigures(
         digest=digest(network),
         compiler=chosen.name,
@@ -72,12 +81,12 @@ def verify(
         ram=ram,
         stack_bytes=board.stack_bytes,
         column_instructions=column,
-        classify_instructions=classify,
+        classify_instructions=inference,
         layers=layers,
         host=on_host.agreement(on_host.inputs, wanted),
-        board=on_board.agreement(on_host.inputs[emulated], wanted[emulated]),
+        board=on_board.agreement(on_host.inputs[emulated], [output[emulated] for output in wanted]),
     )
-    return figures, wanted.argmax(1)
+    return figures, wanted
 
 
 def advice(network: IntegerNetwork, planned: Plan, flash: bool) -> str:
@@ -107,7 +116,17 @@ def _built(compiler: toolchain.Compiler, folder: Path, elf: Path, network: Integ
 # ------------------------------------------------------------------------------------------------- figures
 
 
-def _instructions(elf: Path, hop: int, within: int) -> tuple[int, int]:
+def _inference(elf: Path, network: IntegerNetwork) -> int:
+    """Instructions of an inference; it does not depend on the input."""
+    board = Board(elf)
+    board.run()
+    board.count()
+    names = ("input", *(one.argument for one in tensors_of(network)))
+    board.call("hybridq_infer", *(board.symbols[f"bench_{name}"].address for name in names))
+    return board.instructions
+
+
+def _column_and_inference(elf: Path, hop: int, within: int) -> tuple[int, int]:
     """Instructions of a column of the front end, and of an inference. Neither depends on the sound.
 
     `within`: those of an inference that each column brings with it, in an online network.
@@ -134,26 +153,27 @@ def _counted(elf: Path, network: IntegerNetwork) -> tuple[LayerCount, ...]:
     return tuple(layers)
 
 
-def _flash(elf: Path, front_end: FrontEnd) -> dict[str, int]:
-    """Flash by purpose: the linker's sections, of the constants those of the network and of the front end apart."""
+def _flash(elf: Path, interface: Interface) -> dict[str, int]:
+    """Flash by purpose: the linker's sections, of the constants those of the network and around it apart."""
     sizes, symbols = toolchain.sizes(elf), toolchain.symbols(elf)
     constants = {name: one.bytes for name, one in symbols.items() if not one.is_function and one.address < RAM}
     of_network = sum(count for name, count in constants.items() if name.startswith("l") and name[1:2].isdigit())
-    of_front_end = front_end.flash(constants)
+    around = interface.flash(constants)
     return {
         CODE: sizes.code,
         WEIGHTS: of_network,
-        **of_front_end,
-        "other constants": sizes.constants - of_network - sum(of_front_end.values()),
+        **around,
+        "other constants": sizes.constants - of_network - sum(around.values()),
         "initial values of variables": sizes.initialized,
     }
 
 
-def _ram(elf: Path, front_end: FrontEnd) -> dict[str, int]:
-    """RAM by purpose."""
+def _ram(elf: Path, interface: Interface, shared: bool) -> dict[str, int]:
+    """RAM by purpose; `shared`: a front end works where the tensors lie."""
     sizes, variables = toolchain.sizes(elf), {name: one.bytes for name, one in toolchain.symbols(elf).items()}
     states = sum(count for name, count in variables.items() if re.fullmatch(r"l\d+\w*_states", name))
-    known = {TENSORS: variables["memory"], **({STATES: states} if states else {}), **front_end.ram(variables)}
+    tensors = {SHARED: variables["memory"]} if shared else {TENSORS: variables["arena"]}
+    known = {**tensors, **({STATES: states} if states else {}), **interface.ram(variables)}
     others = sizes.initialized + sizes.zeroed - sum(known.values())
     return known | {"other variables": others, "stack": sizes.stack}
 
@@ -162,29 +182,52 @@ def _ram(elf: Path, front_end: FrontEnd) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """What a machine made of sounds: inputs (sounds, *shape), logits (sounds, classes), classes (sounds,)."""
+class _Answers:
+    """What a machine made of examples: inputs (n, *shape), each output (n, *its shape), classes (n,) if it has any."""
 
     inputs: NDArray[np.int8]
-    logits: NDArray[np.int16]
-    classes: NDArray[np.int64]
+    outputs: list[arithmetic.Outputs]
+    classes: NDArray[np.int64] | None
 
-    def agreement(self, inputs: NDArray[np.int8], logits: NDArray[np.int16]) -> Agreement:
+    def agreement(self, inputs: NDArray[np.int8], outputs: list[arithmetic.Outputs]) -> Agreement:
         """With what it should have made of them."""
-        same_input = (self.inputs == inputs).all((1, 2, 3))
-        return Agreement.of(same_input & (self.logits == logits).all(1) & (self.classes == logits.argmax(1)))
+        same = _alike(self.inputs, inputs)
+        for mine, wanted in zip(self.outputs, outputs, strict=True):
+            same &= _alike(mine, wanted)
+        if self.classes is not None:
+            same &= self.classes == arithmetic.classes_in(outputs[0])
+        return Agreement.of(same)
 
 
-def _heard(
+def _alike(mine: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.bool_]:
+    """Of each example, whether all is equal."""
+    alike: NDArray[np.bool_] = (mine.reshape(len(mine), -1) == wanted.reshape(len(wanted), -1)).all(1)
+    return alike
+
+
+def _pieces(example: NDArray[Any], front_end: FrontEnd | None, online: bool) -> Sequence[NDArray[Any]]:
+    """What is given at once: all, or to an online network frame by frame."""
+    if not online:
+        return [example]
+    return front_end.columns(example) if front_end else np.split(example, example.shape[1], axis=1)
+
+
+def _answers(
     machine: machines.Machine,
     device: IntegerNetwork,
-    sounds: list[list[Samples]],
+    front_end: FrontEnd | None,
+    examples: Sequence[Sequence[NDArray[Any]]],
     progress: AbstractContextManager[Callable[[int], None]],
-) -> _Heard:
-    heard = []
+) -> _Answers:
+    made = []
+    ask = machine.hear if front_end else machine.infer
     with progress as done:
-        for pieces in sounds:
-            heard.append(machine.hear(pieces, device.input_shape, device.layers[-1].shape[-1]))
-            done(len(heard))
-    inputs, logits, classes = zip(*heard, strict=True)
-    return _Heard(np.stack(inputs), np.stack(logits), np.array(classes))
+        for pieces in examples:
+            made.append(ask(pieces, device))
+            done(len(made))
+    inputs, outputs, classes = zip(*made, strict=True)
+    return _Answers(
+        np.stack(inputs),
+        [np.stack(output) for output in zip(*outputs, strict=True)],
+        None if classes[0] is None else np.array(classes),
+    )

@@ -1,10 +1,15 @@
 """The network of integers: data, what it computes, its file, and the way to it from a trained Keras network.
 
-network.py      the integer network as data; description.py: what it is of, besides what it computes
-checks.py       whether it holds together; bounds.py: how far its sums can go
-arithmetic.py   what it computes: the one definition, in numpy, that all C code must equal to the last bit
+network.py      the integer network as data, and its layers; maps.py: those that pool, join and move
+description.py  what it is of, besides what it computes
+checks.py       whether it holds together; map_checks.py of maps; bounds.py: how far its sums can go
+arithmetic.py   what it computes: the one definition, in numpy, that all C code must equal to the last bit;
+                map_arithmetic.py of maps
+answers.py      what its outputs are in real numbers
 online.py       the same, frame by frame, where there are memories
 artefact.py     the file that it travels in
-convert.py      from a trained Keras network: fusion.py what runs as one layer, skeleton.py these layers without and
-                lowering.py with their values, weights.py their weights, scaling.py their multipliers and shifts
+convert.py      from a trained Keras network: fusion.py what runs as one layer, figures.py with the figures of its Keras
+                layers, skeleton.py layers of the integer network without and lowering.py with their values
+                (map_skeleton.py and map_lowering.py of maps), weights.py their weights, scaling.py their multipliers
+                and shifts
 """

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from functools import singledispatch
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.integer.bounds import worst_sum
+from hybridq.integer.map_arithmetic import Tensors, every, window_parts
+from hybridq.integer.map_arithmetic import computed as computed
+from hybridq.integer.map_arithmetic import requantized as requantized
+from hybridq.integer.map_arithmetic import shifted as shifted
 from hybridq.integer.network import (
     INT8,
     INT16,
@@ -26,28 +29,42 @@ from hybridq.integer.network import (
     Depthwise,
     IntegerNetwork,
     Integers,
-    Layer,
     MaxPool,
     Memory,
-    Requantization,
 )
 
-Tensors = tuple[Integers, ...]  # what a layer reads, each (clips, *shape)
+Outputs = NDArray[np.int8] | NDArray[np.int16]
 BATCH = 32  # clips at a time: the tensors of all would fill the memory
 
 
+def outputs(network: IntegerNetwork, inputs: NDArray[np.int8]) -> list[Outputs]:
+    """What leaves the network for inputs (examples, *input_shape), output by output: (examples, *shape of the layer).
+
+    int16 or int8, as the layer makes it; it stands for integer * 2**-fraction of the layer.
+    """
+    batches = [every_tensor(network, inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH)]
+    results: list[Outputs] = []
+    for layer in network.results:
+        joined = np.concatenate([batch[layer.name] for batch in batches])
+        results.append(joined.astype(np.int16) if layer.is_wide else joined.astype(np.int8))
+    return results
+
+
 def logits(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int16]:
-    """The logits (clips, classes) for inputs (clips, *input_shape)."""
-    last = network.layers[-1].name
-    parts = [every_tensor(network, inputs[at : at + BATCH])[last] for at in range(0, len(inputs), BATCH)]
-    joined: NDArray[np.int16] = np.concatenate(parts).astype(np.int16)
-    return joined
+    """The first output (clips, classes) for inputs (clips, *input_shape), of a network that tells classes apart."""
+    return outputs(network, inputs)[0].astype(np.int16)
 
 
 def classes(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int64]:
-    """The class of each clip: the first of its largest logits."""
-    largest: NDArray[np.int64] = np.argmax(logits(network, inputs), axis=1)
-    return largest
+    """The class of each example, of a network that tells classes apart."""
+    return classes_in(outputs(network, inputs)[0])
+
+
+def classes_in(output: NDArray[Any]) -> NDArray[np.int64]:
+    """The classes (n,) that an output (n, *shape) says: the first of the largest numbers; of one, whether it is > 0."""
+    scores = output.reshape(len(output), -1)
+    first: NDArray[np.int64] = scores.argmax(1) if scores.shape[1] > 1 else (scores[:, 0] > 0).astype(np.int64)
+    return first
 
 
 def every_tensor(network: IntegerNetwork, inputs: NDArray[np.int8]) -> dict[str, Integers]:
@@ -65,28 +82,25 @@ def quantized(values: NDArray[Any], fraction: int) -> NDArray[np.int8]:
     return integers
 
 
-@singledispatch
-def computed(layer: Layer, inputs: Tensors) -> Integers:
-    """What a layer makes of its inputs, each (clips, *shape)."""
-    raise NotImplementedError(type(layer).__name__)
-
-
 @computed.register
 def _(layer: Convolution, inputs: Tensors) -> Integers:
     (high, wide), (rows, columns, outputs), (down, right) = layer.weights.shape[:2], layer.shape, layer.strides
     padded, weights = _in_floats(_padded(inputs[0], layer), layer.weights)
+    apart, beside_by = layer.dilation
     # A product takes a row of the window: its columns lie side by side, which is faster than one by one.
-    beside = np.concatenate([padded[:, :, _from(j, columns, right)] for j in range(wide)], axis=-1)
+    beside = np.concatenate([padded[:, :, every(j * beside_by, columns, right)] for j in range(wide)], axis=-1)
     by_row = weights.reshape(high, -1, outputs)
-    return _finished(layer, sum(beside[:, _from(i, rows, down)] @ by_row[i] for i in range(high)))
+    return _finished(layer, sum(beside[:, every(i * apart, rows, down)] @ by_row[i] for i in range(high)))
 
 
 @computed.register
 def _(layer: Depthwise, inputs: Tensors) -> Integers:
     (high, wide), (rows, columns, _), (down, right) = layer.weights.shape[:2], layer.shape, layer.strides
-    padded, weights = _in_floats(_padded(inputs[0], layer), layer.weights)
+    repeated = np.repeat(inputs[0], layer.depth_multiplier, axis=-1)
+    padded, weights = _in_floats(_padded(repeated, layer), layer.weights)
+    apart, beside_by = layer.dilation
     parts = (
-        padded[:, _from(i, rows, down), _from(j, columns, right)] * weights[i, j]
+        padded[:, every(i * apart, rows, down), every(j * beside_by, columns, right)] * weights[i, j]
         for i in range(high)
         for j in range(wide)
     )
@@ -101,13 +115,7 @@ def _(layer: Dense, inputs: Tensors) -> Integers:
 
 @computed.register
 def _(layer: MaxPool, inputs: Tensors) -> Integers:
-    (x,), (rows, columns, _) = inputs, layer.shape
-    down, right = layer.strides
-    parts = [
-        x[:, _from(i, rows, down), _from(j, columns, right)]
-        for i in range(layer.window[0])
-        for j in range(layer.window[1])
-    ]
+    parts = window_parts(inputs[0], layer.window, layer.strides, layer.pads, layer.shape, INT8[0])
     return functools.reduce(np.maximum, parts)
 
 
@@ -119,8 +127,10 @@ def _(layer: AveragePool, inputs: Tensors) -> Integers:
 
 @computed.register
 def _(layer: Add, inputs: Tensors) -> Integers:
-    a, b = inputs
-    return np.clip(shifted(a * layer.scales[0] + b * layer.scales[1], layer.shift), layer.low, layer.high)
+    total = functools.reduce(
+        np.add, (x.reshape(-1, *layer.shape) * scale for x, scale in zip(inputs, layer.scales, strict=True))
+    )
+    return np.clip(shifted(total, layer.shift), layer.low, layer.high)
 
 
 @computed.register
@@ -149,20 +159,6 @@ def product(values: Integers, weights: Integers) -> Integers:
     return sums
 
 
-def requantized(accumulator: Integers, by: Requantization) -> Integers:
-    """An accumulator as a stored integer: accumulator * multiplier / 2**(32 + shift), rounded half up, clipped."""
-    made = shifted(accumulator * by.multiplier, 32 + by.shift)
-    return np.clip(made, by.low, by.high, out=made)
-
-
-def shifted(value: Integers, by: Integers | int) -> Integers:
-    """value / 2**by, rounded half up; by 0, the value."""
-    half = np.where(np.asarray(by) > 0, 1 << np.maximum(np.asarray(by) - 1, 0), 0)
-    rounded: Integers = value + half
-    rounded >>= by
-    return rounded
-
-
 def looked_up(value: Integers, table: Integers) -> Integers:
     """An exact function of int8: the table's entry for each value, -128 first."""
     entries: Integers = table[value + 128]
@@ -179,11 +175,6 @@ def table_of(function: Callable[[NDArray[np.float64]], NDArray[np.float64]], bef
     """A nonlinearity as 256 int8, from the fraction of what it reads to that of what it makes."""
     values = np.arange(-128, 128, dtype=np.float64) * 2.0**-before
     return quantized(function(values), after).astype(np.int64)
-
-
-def is_logits(by: Requantization) -> bool:
-    """Whether it makes the int16 of a last layer."""
-    return (by.low, by.high) == INT16
 
 
 def _finished(layer: Convolution | Depthwise | Dense, sums: NDArray[Any]) -> Integers:
@@ -203,8 +194,3 @@ def _in_floats(values: Integers, weights: Integers) -> tuple[NDArray[Any], NDArr
 
 def _padded(x: Integers, layer: Convolution | Depthwise) -> Integers:
     return np.pad(x, ((0, 0), *layer.pads, (0, 0)))
-
-
-def _from(start: int, count: int, stride: int) -> slice:
-    """So many places along an axis."""
-    return slice(start, start + stride * (count - 1) + 1, stride)

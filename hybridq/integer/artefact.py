@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from hybridq.errors import NotWritable, UserError
 from hybridq.formats import Format
 from hybridq.integer.checks import check
 from hybridq.integer.description import Description
+from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import (
     Add,
     Affine,
@@ -39,26 +40,31 @@ from hybridq.integer.network import (
     Memory,
     Requantization,
 )
-from hybridq.paths import open_regular
+from hybridq.paths import PLAIN_MEMBERS, open_regular, open_zip
 
 SUFFIX = ".hqn"
 NETWORK = f"network{SUFFIX}"  # of a run, or of an exported folder
 DESCRIPTION = "network.json"  # the member that says what the others are
 SCHEMA = 2
 KINDS: dict[str, type[Layer]] = {
-    kind.__name__: kind for kind in (Convolution, Depthwise, Dense, MaxPool, AveragePool, Add, Memory)
+    kind.__name__: kind
+    for kind in (
+        *(Convolution, Depthwise, Dense, MaxPool, AveragePool, Add, Memory),
+        *(WindowMean, Multiply, Concatenate, Upsample, Pad, Reshape, PReLU),
+    )
 }
 DTYPES = {
-    **dict.fromkeys(("weights", "table", "out.shift"), "int8"),
+    **dict.fromkeys(("weights", "table", "out.shift", "slopes"), "int8"),
     "matrix": "int16",
     **dict.fromkeys(("bias", "out.multiplier", "affine.bias", "affine.multiplier"), "int32"),
 }
+# Fields that earlier files lack: left out where they are what they were.
+LATER = {(Convolution, "dilation"), (Depthwise, "dilation"), (Depthwise, "depth_multiplier"), (MaxPool, "pads")}
 LARGEST_FILE = 64 * 2**20  # bytes, also of the members together
 LARGEST_DESCRIPTION = 4 * 2**20
 MOST_LAYERS = 1_000
 MOST_MEMBERS = 1 + MOST_LAYERS * len(DTYPES)
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the time that every member bears
-PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 
 Members = dict[str, bytes]
@@ -84,7 +90,7 @@ def save_network(network: IntegerNetwork, path: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
-        raise NotWritable(path.parent, error) from error
+        raise NotWritable(path, error) from error
     return digest(network)
 
 
@@ -133,6 +139,8 @@ def _members(network: IntegerNetwork) -> Members:
         ],
         "about": network.description.to_plain(),
     }
+    if network.outputs != (network.layers[-1].name,):
+        plain["outputs"] = list(network.outputs)
     members[DESCRIPTION] = json.dumps(plain, indent=1, sort_keys=True).encode()
     return members
 
@@ -142,6 +150,8 @@ def _plain(part: Any, file: str, prefix: str, members: Members) -> dict[str, Any
     plain: dict[str, Any] = {}
     for one in fields(part):
         value, key = getattr(part, one.name), prefix + one.name
+        if (type(part), one.name) in LATER and value == one.default:
+            continue
         if isinstance(value, np.ndarray):
             members[f"{file}.{key}"] = value.astype(np.dtype(DTYPES[key]).newbyteorder("<")).tobytes()
             plain[one.name] = list(value.shape)
@@ -156,26 +166,21 @@ def _plain(part: Any, file: str, prefix: str, members: Members) -> dict[str, Any
 
 
 def _read(path: Path) -> Members:
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UserError(f"{path}: more than {LARGEST_FILE:,} bytes: no network for a microcontroller")
-        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            entries = archive.infolist()
-            sizes = sum(entry.file_size for entry in entries)
-            plain = all(entry.compress_type in PLAIN for entry in entries)
-            if len(entries) > MOST_MEMBERS or sizes > LARGEST_FILE or not plain:
-                raise UserError(f"{path}: not a {SUFFIX} file: too many or too large members")
-            if DESCRIPTION not in archive.namelist() or archive.getinfo(DESCRIPTION).file_size > LARGEST_DESCRIPTION:
-                raise UserError(f"{path}: not a {SUFFIX} file: no {DESCRIPTION} of a sensible size in it")
-            return {entry.filename: _content(archive, entry) for entry in entries}
-    except UserError:
-        raise
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    except Exception as error:  # a damaged archive raises whatever its reader trips over: struct.error, zlib.error
-        raise UserError(f"{path}: damaged, or not a {SUFFIX} file ({error!s:.200})") from None
+    with open_zip(path, f"a {SUFFIX} file", _of_some_size) as archive:
+        entries = archive.infolist()
+        sizes = sum(entry.file_size for entry in entries)
+        plain = all(entry.compress_type in PLAIN_MEMBERS for entry in entries)
+        if len(entries) > MOST_MEMBERS or sizes > LARGEST_FILE or not plain:
+            raise UserError(f"{path}: not a {SUFFIX} file: too many or too large members")
+        if DESCRIPTION not in archive.namelist() or archive.getinfo(DESCRIPTION).file_size > LARGEST_DESCRIPTION:
+            raise UserError(f"{path}: not a {SUFFIX} file: no {DESCRIPTION} of a sensible size in it")
+        return {entry.filename: _content(archive, entry) for entry in entries}
+
+
+def _of_some_size(path: Path) -> BinaryIO:
+    if path.stat().st_size > LARGEST_FILE:
+        raise UserError(f"{path}: more than {LARGEST_FILE:,} bytes: no network for a microcontroller")
+    return open_regular(path)
 
 
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
@@ -199,6 +204,7 @@ def _network(plain: Any, members: Members) -> IntegerNetwork:
         input_fraction=_number(start["fraction"]),
         layers=tuple(_layer(layer, f"{number:03}", members) for number, layer in enumerate(plain["layers"])),
         description=Description.from_plain(plain["about"]),
+        outputs=tuple(_text(name) for name in plain.get("outputs", ())),
     )
 
 
@@ -208,7 +214,8 @@ def _layer(plain: Mapping[str, Any], file: str, members: Members) -> Layer:
 
 
 def _made(kind: Any, plain: Mapping[str, Any], file: str, prefix: str, members: Members) -> Any:
-    return kind(**{one.name: _value(plain[one.name], file, prefix + one.name, members) for one in fields(kind)})
+    there = [one.name for one in fields(kind) if one.name in plain or (kind, one.name) not in LATER]
+    return kind(**{name: _value(plain[name], file, prefix + name, members) for name in there})
 
 
 def _value(plain: Any, file: str, key: str, members: Members) -> Any:
@@ -238,6 +245,12 @@ def _number(value: Any) -> int:
     return value
 
 
+def _truth(value: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError(f"{value!r:.40} is neither true nor false")
+    return value
+
+
 def _numbers(values: Any) -> tuple[int, ...]:
     return tuple(_number(value) for value in values)
 
@@ -246,8 +259,22 @@ NESTED: dict[str, Any] = {"out": Requantization, "affine": Affine}
 SIMPLE: dict[str, Callable[[Any], Any]] = {
     "name": _text,
     "inputs": lambda names: tuple(_text(name) for name in names),
+    "zeros": _truth,
     "width": lambda name: Format[name],
     "pads": lambda axes: tuple(_numbers(axis) for axis in axes),
-    **dict.fromkeys(("shape", "strides", "window", "scales"), _numbers),
-    **dict.fromkeys(("fraction", "shift", "low", "high", "matrix_shift", "input_shift", "output_shift"), _number),
+    **dict.fromkeys(("shape", "strides", "window", "scales", "dilation", "places", "shifts", "factors"), _numbers),
+    **dict.fromkeys(
+        (
+            "fraction",
+            "depth_multiplier",
+            "scale",
+            "shift",
+            "low",
+            "high",
+            "matrix_shift",
+            "input_shift",
+            "output_shift",
+        ),
+        _number,
+    ),
 }

@@ -14,14 +14,20 @@ from numpy.typing import NDArray
 
 from hybridq.errors import UserError
 from hybridq.graph.kinds import Form
+from hybridq.graph.operators import layer_of
+from hybridq.graph.reader import read_graph
 from hybridq.integer.description import Description
-from hybridq.integer.fusion import Chain, chains_of
+from hybridq.integer.figures import chains_of
+from hybridq.integer.fusion import Chain
 from hybridq.integer.lowering import finest_grid, integer_network, sums_of
-from hybridq.integer.network import Affine, IntegerNetwork, Weighted
+from hybridq.integer.map_lowering import slopes_of
+from hybridq.integer.maps import PReLU
+from hybridq.integer.network import INT8, Affine, IntegerNetwork, Weighted
 from hybridq.integer.weights import weights_of
 from hybridq.precision import PrecisionPlan
-from hybridq.quantize.model import calibrated, is_grid, quantize
-from hybridq.quantize.steps import GRID, NORM
+from hybridq.quantization.functional import functional
+from hybridq.quantization.model import calibrated, is_grid, quantize
+from hybridq.quantization.steps import GRID, NORM, stored
 
 if TYPE_CHECKING:
     import keras
@@ -34,9 +40,10 @@ def convert(model: keras.Model, description: Description, inputs: NDArray[np.flo
     """The integer network of a trained one. Raises UserError naming the layer that has no form in integers.
 
     `inputs`: some hundred (n, *shape of the input) to calibrate on, for a network that was not trained on grids of 8
-    bits.
+    bits, or only here and there.
     """
-    if inputs is not None and not any(map(is_grid, model.layers)):
+    model = functional(model)
+    if inputs is not None and stored(read_graph(model)):
         log.warning("the network was not trained on grids of 8 bits: its accuracy as integers may be lower")
         model = on_grids(model, inputs)
     return integer_network(model, description)
@@ -47,7 +54,7 @@ def on_grids(model: keras.Model, inputs: NDArray[np.float32]) -> keras.Model:
 
     Raises UserError where its plan gives some outputs fewer bits.
     """
-    narrow = [layer.name for layer in model.layers if type(layer).__name__ == "QActivation"]
+    narrow = [layer.name for layer in model.layers if type(layer).__name__ == "QActivation" and not is_grid(layer)]
     if narrow:
         raise UserError(f"{narrow[0]}: its results have fewer than 8 bits; only 8-bit outputs can be converted")
     gridded = quantize(model, EVERYTHING, calibrated(model, EVERYTHING, inputs))
@@ -66,6 +73,10 @@ def settle(model: keras.Model) -> None:
     chains = {chain.name: chain for chain in chains_of(model)}
     for layer in integer_network(model).layers:
         chain = chains[layer.name]
+        if isinstance(layer, PReLU):
+            holder = model.get_layer(layer_of(layer.name))
+            alpha, (_, fraction) = holder.alpha, slopes_of(holder, 1)
+            alpha.assign(np.clip(np.floor(np.asarray(alpha, np.float64) * 2.0**fraction + 0.5), *INT8) * 2.0**-fraction)
         if not isinstance(layer, Weighted):
             continue
         if layer.affine is not None:
@@ -76,7 +87,7 @@ def settle(model: keras.Model) -> None:
         step = layer.out.multiplier * 2.0 ** (-32 - layer.out.shift - stored)
         added = layer.bias * step
         norm = chain.parts[0] if chain.parts and chain.parts[0].letter == NORM else None
-        holder = model.get_layer(layer.name)
+        holder = model.get_layer(layer_of(layer.name))
         before = np.asarray(weights_of(holder, chain.operator).bias)
         if norm is not None:
             before = before * norm.value[0] + norm.value[1]
@@ -103,7 +114,7 @@ def _settle_norm(chain: Chain, by: Affine) -> None:
 def _coarsen(model: keras.Model) -> None:
     """Give each grid that is finer than what its layer's sums can be requantized to the finest step that can be had."""
     chains = chains_of(model)
-    for number in range(1, len(chains) - 1):
+    for number in range(1, len(chains)):
         chain = chains[number]
         grid = next((part for part in chain.parts if part.letter == GRID and part.layer is not None), None)
         sums = sums_of(chain, model)

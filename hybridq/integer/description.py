@@ -13,7 +13,11 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
+import numpy as np
+
+from hybridq.data.task import Task
 from hybridq.errors import UserError
+from hybridq.quantization.steps import ANSWERS
 
 LONGEST_WORD = 1_000  # characters
 MOST_SETTINGS = 100
@@ -35,9 +39,16 @@ class Rejection:
 class Description:
     """Of a network that says nothing of it, an entry is None, and `labels` is empty.
 
-    labels: in the order of the logits. decision: how the network's recipe decides in a stream, where it says more than
-    the defaults. normalisation: numbers by name, one for each row of the input. name: the recipe's; model_sha256: of
-    the Keras model (hex). other: entries of the file that this version does not know, kept so that its digest stays.
+    labels: in the order of the logits. activation: for each output of the network the function that makes answers of it
+    in real numbers, "softmax", "sigmoid", "tanh" or "" for none; () is softmax where there are labels, else none.
+    decision: how the network's recipe decides in a stream, where it says more than the defaults. name: the recipe's;
+    model_sha256: of the Keras model (hex). task: None means classify. other: entries of the file that this version does
+    not know, kept so that its digest stays.
+
+    Two steps make the input of the caller's numbers, before they are rounded to its grid. normalisation: what is done
+    to the data before the Keras model reads it, a "mean" that is taken away and a "deviation" to divide by, of sound
+    one for each row of the input, of other data one for each channel, or one. rescaling: what the model's own first
+    layers do then, a "scale" and an "offset", of each one, or one for each channel. `affine` is the two as one.
     """
 
     labels: tuple[str, ...] = ()
@@ -45,9 +56,25 @@ class Description:
     decision: Mapping[str, Any] | None = None
     front_end: Mapping[str, Any] | None = None
     normalisation: Mapping[str, tuple[float, ...]] | None = None
+    activation: tuple[str, ...] = ()
+    rescaling: Mapping[str, tuple[float, ...]] | None = None
     name: str | None = None
     model_sha256: str | None = None
+    task: Task | None = None
     other: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def affine(self) -> tuple[list[float], list[float]]:
+        """By what a number of the data is multiplied, and what is added, before it is rounded to the input's grid.
+
+        One of each, or one for each channel; of a network that hears sound what comes behind its front end is left out.
+        """
+        standard = {} if self.front_end else self.normalisation or {}
+        rescaling = self.rescaling or {}
+        deviation, mean = np.array(standard.get("deviation", (1.0,))), np.array(standard.get("mean", (0.0,)))
+        scale, offset = np.array(rescaling.get("scale", (1.0,))), np.array(rescaling.get("offset", (0.0,)))
+        scales, offsets = np.broadcast_arrays(scale / deviation, offset - mean * scale / deviation)
+        return scales.tolist(), offsets.tolist()
 
     @classmethod
     def from_plain(cls, plain: Any) -> Description:
@@ -72,8 +99,11 @@ class Description:
             "decision": self.decision and dict(self.decision),
             "front_end": self.front_end and dict(self.front_end),
             "normalisation": normalisation and {key: list(numbers) for key, numbers in normalisation.items()},
+            "activation": list(self.activation) or None,
+            "rescaling": self.rescaling and {key: list(numbers) for key, numbers in self.rescaling.items()},
             "name": self.name,
             "model_sha256": self.model_sha256,
+            "task": self.task and self.task.value,
         }
         return {**self.other, **{key: value for key, value in values.items() if value is not None}}
 
@@ -114,6 +144,20 @@ def _labels(key: str, value: Any) -> tuple[str, ...]:
     return labels
 
 
+def _activations(key: str, value: Any) -> tuple[str, ...]:
+    names = _words(key, value)
+    if not set(names) <= {"", *ANSWERS}:
+        raise UserError(f"its {key}: {', '.join(names)!r:.40}, of {', '.join(ANSWERS)}")
+    return names
+
+
+def _rescaling(key: str, value: Any) -> dict[str, tuple[float, ...]]:
+    numbers = _numbers(key, value)
+    if numbers.keys() != {"scale", "offset"} or not all(numbers.values()):
+        raise UserError(f"its {key}: not a scale and an offset")
+    return numbers
+
+
 def _are_numbers(values: Iterable[Any]) -> bool:
     return all(isinstance(one, int | float) and not isinstance(one, bool) and isfinite(one) for one in values)
 
@@ -133,6 +177,12 @@ def _numbers(key: str, value: Any) -> dict[str, tuple[float, ...]]:
     return {name: tuple(numbers) for name, numbers in lists.items()}
 
 
+def _task(key: str, value: Any) -> Task:
+    if value not in list(Task):
+        raise UserError(f"its {key}: {value!r:.40} is none of {', '.join(Task)}")
+    return Task(value)
+
+
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "labels": _labels,
     "threshold": _probability,
@@ -140,6 +190,9 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "decision": _settings,
     "front_end": _settings,
     "normalisation": _numbers,
+    "activation": _activations,
+    "rescaling": _rescaling,
     "name": _word,
     "model_sha256": _word,
+    "task": _task,
 }

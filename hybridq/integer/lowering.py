@@ -12,17 +12,19 @@ import numpy as np
 from hybridq.errors import UserError
 from hybridq.formats import Format, holding
 from hybridq.graph.kinds import Form
+from hybridq.graph.operators import layer_of
 from hybridq.integer import arithmetic, scaling
 from hybridq.integer.bounds import worst_sum
 from hybridq.integer.description import Description
-from hybridq.integer.fusion import Chain, chains_of
+from hybridq.integer.figures import chains_of
+from hybridq.integer.fusion import Chain, image_shape
+from hybridq.integer.map_lowering import bounds, valued
+from hybridq.integer.map_skeleton import map_outline
+from hybridq.integer.maps import WindowMean
 from hybridq.integer.network import (
-    INT8,
     INT16,
     LOWEST_SHIFT,
-    Add,
     Affine,
-    AveragePool,
     Convolution,
     Dense,
     Depthwise,
@@ -33,9 +35,9 @@ from hybridq.integer.network import (
     Weighted,
 )
 from hybridq.integer.scaling import Reals
-from hybridq.integer.skeleton import image_shape, mean_scale, outline
+from hybridq.integer.skeleton import outline
 from hybridq.integer.weights import TINY, Weights, weights_of
-from hybridq.quantize.steps import CLIP, FUNCTION, GRID, NORM, TURNED
+from hybridq.quantization.steps import CLIP, FUNCTION, GRID, NORM, SCALE, TURNED
 
 if TYPE_CHECKING:
     import keras
@@ -66,35 +68,38 @@ def integer_network(model: keras.Model, description: Description | None = None) 
     chains = chains_of(model)
     empty = outline(chains)
     pairs = zip(empty.layers, chains[1:], strict=True)
-    layers = tuple(_valued(layer, chain, model, last=chain is chains[-1]) for layer, chain in pairs)
-    return replace(empty, layers=layers, description=description or Description())
+    layers = tuple(_valued(layer, chain, model) for layer, chain in pairs)
+    described = description or Description()
+    functions = empty.description.activation
+    if described.labels and functions == ("softmax",):
+        functions = ()  # understood of classes
+    rescaling = next((part.value for part in chains[0].parts if part.letter == SCALE), None)
+    made = rescaling and {"scale": tuple(rescaling[0].tolist()), "offset": tuple(rescaling[1].tolist())}
+    described = replace(described, activation=functions, rescaling=made)
+    return replace(empty, layers=layers, description=described)
 
 
-def _valued(layer: Layer, chain: Chain, model: keras.Model, last: bool) -> Layer:
+def _valued(layer: Layer, chain: Chain, model: keras.Model) -> Layer:
     """A layer of the outline with its values."""
-    if isinstance(layer, AveragePool):
-        scale = np.array([mean_scale(chain)])
-        return replace(layer, out=scaling.requantization(layer.name, scale, *_bounds(chain), LOWEST_SHIFT))
-    if isinstance(layer, Add):
-        one, other = (source.chain.fraction for source in chain.inputs)
-        scales, shift = scaling.sum_scales(layer.name, (one, other), layer.fraction)
-        low, high = _bounds(chain)
-        return replace(layer, scales=scales, shift=shift, low=low, high=high)
     sums = sums_of(chain, model)
     if isinstance(layer, Convolution | Depthwise | Dense) and sums is not None:
-        return _weighted(layer, chain, sums, last)
-    return layer
+        return _weighted(layer, chain, sums)
+    return valued(layer, chain, model)
 
 
 def sums_of(chain: Chain, model: keras.Model) -> Sums | None:
     """What a chain adds up of its input; None where it only moves or adds values."""
     op, shape = chain.operator, image_shape(chain.operator.input_shapes[0])
     if op.facts.form is Form.WEIGHTS:
-        given = weights_of(model.get_layer(op.name), op)
+        given = weights_of(model.get_layer(layer_of(op.name)), op)
     elif op.facts.form is Form.BEHIND:
-        given = _constant((1, 1, shape[-1]), 1.0)
+        given = _constant((1, 1, image_shape(chain.map_shape)[-1]), 1.0)
     elif op.facts.form is Form.MEAN:
-        given = _constant(shape, 1 / prod(shape[:-1]))
+        fewest = prod(shape[:-1])
+        if op.facts.family == "pool":
+            pool = map_outline(chain, image_shape(op.output_shape), [shape])
+            fewest = pool.places[0] if isinstance(pool, WindowMean) else fewest
+        given = _constant((1, fewest, shape[-1]), 1 / fewest)
     else:
         return None
     scale, offset = given.step * 2.0 ** -chain.inputs[0].chain.fraction, given.bias
@@ -116,13 +121,13 @@ def _constant(shape: Shape, value: float) -> Weights:
 # ------------------------------------------------------------------------------------------ layers with weights
 
 
-def _weighted(layer: Weighted, chain: Chain, sums: Sums, last: bool) -> Layer:
+def _weighted(layer: Weighted, chain: Chain, sums: Sums) -> Layer:
     """A layer with weights: what it adds up, and the parts behind it as bounds, table and affine."""
-    if last:
-        stored, (low, high) = _logits_fraction(sums), INT16
+    if chain.wide:
+        stored, (low, high) = _wide_fraction(sums), INT16
         table, affine, fraction = None, None, stored
     else:
-        stored, (low, high) = next(part.value for part in chain.parts if part.letter == GRID), _bounds(chain)
+        stored, (low, high) = next(part.value for part in chain.parts if part.letter == GRID), bounds(chain)
         table, affine, fraction = _behind(chain, stored)
     lowest = LOWEST_SHIFT if isinstance(layer, Dense) else 0
     steps = 2.0**stored  # in a result of 1
@@ -136,16 +141,6 @@ def _weighted(layer: Weighted, chain: Chain, sums: Sums, last: bool) -> Layer:
     return replace(
         layer, fraction=fraction, weights=weights, width=sums.width, bias=bias, out=out, table=table, affine=affine
     )
-
-
-def _bounds(chain: Chain) -> tuple[int, int]:
-    """Of the integers that are stored first: from 0 where a ReLU is all that stands before the grid."""
-    letters = [part.letter for part in chain.parts]
-    place = letters.index(GRID)
-    if CLIP not in letters[:place]:
-        return INT8
-    fraction, highest = chain.parts[place].value, chain.parts[letters.index(CLIP)].value
-    return 0, INT8[1] if highest is None else min(INT8[1], floor(highest * 2.0**fraction + 0.5))
 
 
 def _behind(chain: Chain, stored: int) -> tuple[Integers | None, Affine | None, int]:
@@ -184,7 +179,7 @@ def finest_grid(sums: Sums) -> int:
     return floor(log2(BELOW_LARGEST * float((factors / np.maximum(sums.scale, TINY)).min())))
 
 
-def _logits_fraction(sums: Sums) -> int:
+def _wide_fraction(sums: Sums) -> int:
     """The finest grid of int16 on which no sum is clipped."""
     finest = floor(log2(INT16[1] / float((sums.reach + np.abs(sums.offset)).max())))
     return min(finest, floor(log2(BELOW_LARGEST / float(sums.scale.max()))))
@@ -201,7 +196,7 @@ def _requantizable(where: str, sums: Sums, lowest: int) -> Sums:
     factors = np.where(too_coarse, np.floor(sums.scale / scaling.LARGEST_SCALE) + 1, 1).astype(np.int64)
     multiplied = sums.weights * factors
     largest, width = int(np.abs(multiplied).max()), sums.width
-    if largest > width.largest:
+    if not width.holds(np.unique(multiplied).tolist()):  # of 2-bit weights 1 may have become 2, which there is not
         coarsest, finest = scaling.LARGEST_SCALE * 2.0**-lowest, 2.0 ** (-32 - lowest)
         if sums.scale.max() < coarsest and sums.scale.min() >= finest:
             return sums

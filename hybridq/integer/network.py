@@ -1,7 +1,8 @@
 """The integer network: layers of small integers, as data. What they compute is in `arithmetic`.
 
 A tensor is int8, of shape (rows, columns, channels) or (features,), in C order; it stands for value * 2**-fraction. The
-zero of every tensor is the integer 0. Only the logits of the last layer are int16, and the states that a memory keeps.
+zero of every tensor is the integer 0. What leaves the network may be int16, where it is the sums of a layer with
+weights; so are the states that a memory keeps.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from hybridq.integer.description import Description
 
 Integers = NDArray[np.int64]
 Shape = tuple[int, ...]
+Pads = tuple[tuple[int, int], tuple[int, int]]
+NO_PADS: Pads = ((0, 0), (0, 0))
 INT8, INT16 = (-128, 127), (-32768, 32767)
 NORM_WEIGHT = 127  # of a batch norm: the largest int8, so that its bias has the finest steps
 
@@ -35,6 +38,11 @@ class Requantization:
     shift: Integers
     low: int = INT8[0]
     high: int = INT8[1]
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it makes int16: sums that leave the network."""
+        return (self.low, self.high) == INT16
 
     @property
     def doublings(self) -> int:
@@ -74,6 +82,11 @@ class Layer:
     shape: Shape
     fraction: int
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether its result is int16, which no layer reads."""
+        return False
+
 
 @dataclass(frozen=True)
 class Weighted(Layer):
@@ -86,21 +99,43 @@ class Weighted(Layer):
     table: Integers | None = None  # 256 int8: what -128 to 127 become
     affine: Affine | None = None
 
-
-@dataclass(frozen=True)
-class Convolution(Weighted):
-    """2-D: weights (kernel rows, kernel columns, inputs, outputs); zeros around, (before, after) by axis."""
-
-    strides: tuple[int, int] = (1, 1)
-    pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    @property
+    def is_wide(self) -> bool:
+        """Whether its sums leave the network, as int16."""
+        return self.out.is_wide
 
 
 @dataclass(frozen=True)
-class Depthwise(Weighted):
-    """2-D, each channel by itself: weights (kernel rows, kernel columns, channels)."""
+class Windowed(Weighted):
+    """A window that moves over an image; zeros around, (before, after) by axis.
+
+    dilation: how many places on each axis from one weight of the window to the next.
+    """
 
     strides: tuple[int, int] = (1, 1)
-    pads: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    pads: Pads = NO_PADS
+    dilation: tuple[int, int] = (1, 1)
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns from the first of a window to the last, both included."""
+        (rows, columns), (down, right) = self.weights.shape[:2], self.dilation
+        return (rows - 1) * down + 1, (columns - 1) * right + 1
+
+
+@dataclass(frozen=True)
+class Convolution(Windowed):
+    """2-D: weights (kernel rows, kernel columns, inputs, outputs)."""
+
+
+@dataclass(frozen=True)
+class Depthwise(Windowed):
+    """2-D, each channel by itself: weights (kernel rows, kernel columns, channels).
+
+    depth_multiplier: how many channels of the result are made of each that is read; they lie side by side.
+    """
+
+    depth_multiplier: int = 1
 
 
 @dataclass(frozen=True)
@@ -110,10 +145,11 @@ class Dense(Weighted):
 
 @dataclass(frozen=True)
 class MaxPool(Layer):
-    """The largest of each window; a window that would reach beyond the edge is left out."""
+    """The largest of each window; what lies in the pads, (before, after) by axis, does not count."""
 
     window: tuple[int, int] = (2, 2)
     strides: tuple[int, int] = (2, 2)
+    pads: Pads = NO_PADS
 
 
 @dataclass(frozen=True)
@@ -125,9 +161,9 @@ class AveragePool(Layer):
 
 @dataclass(frozen=True)
 class Add(Layer):
-    """The sum of two tensors of one shape: (a * scales[0] + b * scales[1]) / 2**shift, rounded, within low and high."""
+    """The sum of tensors of one shape, each times its scale: divided by 2**shift, rounded, within low and high."""
 
-    scales: tuple[int, int] = (1, 1)
+    scales: tuple[int, ...] = (1, 1)
     shift: int = 0
     low: int = INT8[0]
     high: int = INT8[1]
@@ -157,13 +193,28 @@ class Memory(Layer):
 
 @dataclass(frozen=True)
 class IntegerNetwork:
-    """Layers in the order in which they run; the last one makes the logits, whose first maximum is the answer."""
+    """Layers in the order in which they run.
+
+    outputs: those whose results leave the network, in order; where none is named, the last layer. Of one row of int16
+    the first maximum is the class.
+    """
 
     input_name: str
     input_shape: Shape
     input_fraction: int
     layers: tuple[Layer, ...]
     description: Description = field(default_factory=Description)
+    outputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.outputs and self.layers:
+            object.__setattr__(self, "outputs", (self.layers[-1].name,))
+
+    @property
+    def results(self) -> tuple[Layer, ...]:
+        """The layers whose results leave the network, in order."""
+        layers = {layer.name: layer for layer in self.layers}
+        return tuple(layers[name] for name in self.outputs)
 
     @property
     def shapes(self) -> dict[str, Shape]:

@@ -55,7 +55,7 @@ class Streams:
             else:
                 result = arithmetic.computed(layer, inputs)
             tensors[layer.name] = result.reshape(self.count, *layer.shape)
-        logits: NDArray[np.int16] = tensors[self.network.layers[-1].name].astype(np.int16)
+        logits: NDArray[np.int16] = tensors[self.network.outputs[0]].astype(np.int16)
         return logits
 
 

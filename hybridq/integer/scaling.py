@@ -17,7 +17,9 @@ from hybridq.integer.network import INT8, INT16, NORM_WEIGHT, Affine, Integers, 
 Reals = NDArray[np.float64]
 LARGEST_SCALE = 0.5 - 2.0**-25  # of a requantization; less than this, so that float32 holds less than 1/2
 FINEST_SHIFT = 31
-MOST_SHIFT = 30  # of an affine or an add
+MOST_SHIFT = 30  # of an affine, an add or a product
+MOST_FINER = 16  # bits by which a product of two int8 may be coarser than its result
+FARTHEST = 15  # bits between the grids of a value that only moves
 
 
 def requantization(
@@ -64,13 +66,28 @@ def affine(where: str, scale: Reals, offset: Reals) -> Affine:
     raise UserError(f"{where}: its scale of {np.abs(scale).max():.3g} does not fit 32 bits")
 
 
-def sum_scales(where: str, before: tuple[int, int], after: int) -> tuple[tuple[int, int], int]:
-    """The scales and the shift that add two tensors of those fractions into one: powers of two, so exact."""
+def sum_scales(where: str, before: tuple[int, ...], after: int) -> tuple[tuple[int, ...], int]:
+    """The scales and the shift that add tensors of those fractions into one: powers of two, so exact."""
     shift = max(0, *(fraction - after for fraction in before))
-    scales = (1 << (shift + after - before[0]), 1 << (shift + after - before[1]))
+    scales = tuple(1 << (shift + after - fraction) for fraction in before)
     if shift > MOST_SHIFT or worst_sum(np.array(scales, np.float64)[:, None], 1 << shift) > LARGEST:
         raise UserError(f"{where}: the grids of its inputs ({before}) and of its result ({after}) are too far apart")
     return scales, shift
+
+
+def product_scale(where: str, before: tuple[int, int], after: int) -> tuple[int, int]:
+    """The scale and the shift of a product of tensors of those fractions: a power of two, so exact."""
+    coarser = sum(before) - after
+    if not -MOST_FINER <= coarser <= MOST_SHIFT:
+        raise UserError(f"{where}: the grids of its inputs ({before}) and of its result ({after}) are too far apart")
+    return 1 << max(-coarser, 0), max(coarser, 0)
+
+
+def change(where: str, before: int, after: int) -> int:
+    """By how many bits the steps of one grid are finer than those of another, which must not be too far apart."""
+    if abs(before - after) > FARTHEST:
+        raise UserError(f"{where}: the grids of its inputs ({before}) and of its result ({after}) are too far apart")
+    return before - after
 
 
 def memory_shifts(where: str, reach: float, before: int, after: int) -> tuple[int, int]:

@@ -39,7 +39,8 @@ def weights_of(layer: Any, op: Operator) -> Weights:
     width = width_of(op)
     acting, step = _acting(layer)
     channels = acting.shape[-1]
-    step = np.broadcast_to(np.maximum(step, TINY).ravel(), (channels,))
+    step = np.broadcast_to(step.ravel(), (channels,))
+    acting, step = np.where(step < TINY, 0, acting), np.maximum(step, TINY)  # a channel that has died
     integers = np.floor(acting / step + 0.5).astype(np.int64)
     off = (np.abs(acting - integers * step) > NEAR * step).any()
     if off or not np.isin(integers, list(width.row.integers)).all():
@@ -63,15 +64,21 @@ def width_of(op: Operator) -> Format:
 
 def _acting(layer: Any) -> tuple[Reals, Reals]:
     """The kernel as it multiplies, its channels last; and the step of each."""
-    depthwise = "Depthwise" in type(layer).__name__
+    kind = type(layer).__name__
+    depthwise = "Depthwise" in kind
     kernel = layer.depthwise_kernel if hasattr(layer, "depthwise_kernel") else layer.kernel
     quantizer = getattr(layer, "depthwise_quantizer_internal" if depthwise else "kernel_quantizer_internal", None)
     acting = np.asarray(kernel if quantizer is None else quantizer(kernel), np.float64)
-    acting = acting[..., 0] if depthwise else acting
+    if depthwise:  # channels of the result side by side, by channel of the input
+        acting = acting.reshape(*acting.shape[:-2], -1)
+    elif "Transpose" in kind:  # its weights turned around, as the convolution of a spread input has them
+        acting = np.flip(np.swapaxes(acting, -1, -2), axis=tuple(range(acting.ndim - 2)))
     if quantizer is None:
         step = np.abs(acting).max(axis=tuple(range(acting.ndim - 1))) / ROUNDED.largest
         return np.floor(acting / np.maximum(step, TINY) + 0.5) * step, step
     scale = np.asarray(quantizer.scale, np.float64)
+    if depthwise and scale.size > 1:  # one for each channel of the input
+        scale = np.repeat(scale.ravel(), acting.shape[-1] // scale.size)
     whole = getattr(quantizer, "integer", None)  # bits before the point: of quantized_bits alone
     return acting, scale if whole is None else scale * 2.0 ** (whole - quantizer.bits + 1)
 

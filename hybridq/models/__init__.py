@@ -10,6 +10,7 @@ dnn.py               of Hello Edge, as cnn.py, lstm.py, gru.py, crnn.py and ds_c
 lmu.py               Legendre memory units; legendre.py: the fixed matrices of their memories
 projected_lstm.py    layers of our own, as linear_memory.py
 paper.py             a network without Keras: its layers and their shapes alone
+own.py               what a recipe says of the user's own
 """
 
 from __future__ import annotations

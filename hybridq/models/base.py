@@ -14,6 +14,15 @@ class NetworkConfig(Section):
 
     name: str = Field(description="the network, by its name in the registry")
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether its weights are those of a trained network before any training here."""
+        return False
+
+    def content(self) -> dict[str, str]:
+        """What else decides the network, of files that it is from; nothing for one that is built here."""
+        return {}
+
 
 Layers = Any  # what a network is built of: `Input`, `Model` and layers by their names, of Keras or on paper
 Width = Annotated[int, Field(ge=1, le=4096)]

@@ -10,6 +10,7 @@ from hybridq.errors import UserError, did_you_mean
 from hybridq.models.base import NetworkConfig as NetworkConfig
 from hybridq.models.base import Width
 from hybridq.models.hello_edge import CNNConfig, CRNNConfig, DNNConfig, DSCNNConfig, GRUConfig, LSTMConfig
+from hybridq.models.own import OWN_NETWORKS
 from hybridq.settings.validation import fault
 
 
@@ -201,6 +202,6 @@ DEFAULT_NETWORK = "reference"
 
 def config_type(name: str) -> type[NetworkConfig]:
     """The configuration class of the network of that name; raises UserError for an unknown one."""
-    if name in CONFIGS:
-        return CONFIGS[name]
+    if name in CONFIGS or name in OWN_NETWORKS:
+        return {**CONFIGS, **OWN_NETWORKS}[name]
     raise UserError(f"'{name}' is not one of {', '.join(CONFIGS)}{did_you_mean(name, CONFIGS, likeness=0.4)}")

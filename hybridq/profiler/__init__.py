@@ -4,7 +4,8 @@ profiling.py     from a network to its report
 accounting.py    how costs are counted: ST's tool, version by version, and an image of our own; one table
 count/           what runs as one step; its MACC, its flash, RAM
 packed.py        flash and RAM of an image of our own, before it is trained
-targets.py       the boards; estimates.py: time and energy on them
+tflm/            TensorFlow Lite for Microcontrollers: its arena to the byte, and flash
+targets.py       the boards; estimates.py: time and energy on them; rates.py: the cycles of stacks by kind of layer
 hello_edge.py    size as the paper Hello Edge counts it; closed_forms.py: from a network's settings alone
 kbits.py         size as parameters times bits
 result.py        what all results share: report.py, the memory report; diff.py, two side by side; suggest.py, what to

@@ -23,10 +23,12 @@ from hybridq.integer.skeleton import outline
 from hybridq.precision import LayerPrecision, PrecisionPlan
 from hybridq.profiler.count.arena import Ram
 from hybridq.profiler.count.merge import Step
-from hybridq.quantize.graph import quantized_graph
-from hybridq.quantize.steps import NORM
+from hybridq.quantization.graph import quantized_graph
+from hybridq.quantization.steps import NORM
 
 PLANNER = "depth first"
+# A model of Keras says nothing of the format of its inputs.
+NO_FILE = "no image is made of a .tflite file yet; `hybridq quantize` and `export` take the Keras model that it is of"
 MOST_ROWS = 1_024  # of a tensor; beyond them a file is damaged or hostile, and planning takes minutes
 
 
@@ -95,6 +97,8 @@ class Image:
 
 def image_of(graph: Graph, plan: PrecisionPlan | None, trained: IntegerNetwork | None = None) -> Image | str:
     """The image of a network under a precision plan, or of `trained`; or why there is none, naming the layer."""
+    if any(op.kind == "InputLayer" and op.precision for op in graph.operators):
+        return NO_FILE
     try:
         chains = structure(quantized_graph(graph, plan))
         network = on_device(trained or outline(chains))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hybridq.arena.planners import Lifetime
 from hybridq.precision import LayerPrecision
 from hybridq.profiler.result import Result
 from hybridq.profiler.targets import Limit, Target
+
+if TYPE_CHECKING:
+    from hybridq.profiler.tflm.cost import Tflm
 
 DOMINANT = 80.0  # percent of the flash that the layers named as dominant hold together
 
@@ -22,6 +26,7 @@ class Row:
     marks: tuple[str, ...]  # "pool", "norm": the ones of them that matter to the figures
     input_shapes: tuple[tuple[int, ...], ...]  # of each tensor that it reads; no shape has the batch
     output_shape: tuple[int, ...]
+    kernel: tuple[int, ...]  # rows and columns of its window; () without one
     precision: LayerPrecision | None  # None for a layer without a kernel
     parameters: int | None  # None where there is no rule for the layer
     weights_bytes: int | None
@@ -51,12 +56,24 @@ class Totals:
     weights_bytes: int
     activations_bytes: int
     io_bytes: int
-    flash_bytes: int  # the weights: a program's code is not counted
+    flash_bytes: int  # the weights: a program's code is not counted but by tflm, which counts the file and code
     ram_bytes: int  # activations, and the input/output buffers where they lie outside
+    # Of the RAM, where the tool's own plan is not known to the byte: what none goes below, and what it stays below.
+    ram_least_bytes: int | None
+    ram_most_bytes: int | None
     target_flash_share: float
     target_ram_share: float
-    fits: bool
+    fits: bool | None  # None: not known, for a layer is not counted, or the RAM may be more
     published_rule_bytes: int  # see memory.published_rule_bytes
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the weights take in the model's file, and which layers make the difference to the flash."""
+
+    bytes: int
+    expanded: tuple[str, ...]  # with 8-bit weights that the tool expands to float32, for they compute in float
+    sparse: tuple[str, ...]  # without the zeros in the file, counted with them
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,6 +95,9 @@ class Profile(Result):
     plans: tuple[tuple[str, int], ...]  # for a float network: (plan, flash in bytes under it)
     stored_wider: tuple[tuple[str, str, str], ...] = ()  # of an image: layer, its format, the wider one it is stored in
     no_image: str = ""  # why figures that should be those of an image of our own are not
+    file: Held | None = None  # what the weights take in the model's file, where that is another figure
+    narrows: bool = True  # whether the plan "hybrid" makes a layer binary here
+    tflm: Tflm | None = None  # what TensorFlow Lite for Microcontrollers takes, where it was the accounting
 
     @property
     def dominant(self) -> tuple[tuple[str, ...], float]:

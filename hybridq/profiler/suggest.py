@@ -6,7 +6,7 @@ What a layer's precision costs in accuracy is not in this: a suggestion is where
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hybridq.formats import Format
@@ -14,7 +14,7 @@ from hybridq.graph.reader import Graph
 from hybridq.precision import PARTS, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
 from hybridq.profiler.count import macc
-from hybridq.profiler.count.memory import weights_bytes
+from hybridq.profiler.count.memory import stored_as, weights_bytes
 from hybridq.profiler.count.merge import merge, precision_of
 from hybridq.profiler.result import Result
 
@@ -42,7 +42,7 @@ class Suggestion(Result):
     limit_bytes: int
     start_bytes: int  # flash before the first change
     changes: tuple[Change, ...]  # the most bytes saved first
-    not_costed: tuple[str, ...] = ()  # layers without a rule: nothing of them is counted
+    not_costed: tuple[str, ...] = ()  # layers without a rule: of them only the arrays of the file are counted
 
     @property
     def flash_bytes(self) -> int:
@@ -50,9 +50,9 @@ class Suggestion(Result):
         return self.changes[-1].flash_bytes if self.changes else self.start_bytes
 
     @property
-    def fits(self) -> bool:
-        """Whether that is within the limit."""
-        return self.flash_bytes <= self.limit_bytes
+    def fits(self) -> bool | None:
+        """Whether that is within the limit; None where it may be, for a layer is not counted."""
+        return False if self.flash_bytes > self.limit_bytes else not self.not_costed or None
 
 
 def suggest(
@@ -87,7 +87,8 @@ def suggest(
         return sum(weights_bytes((step,), base, rules)) - sum(weights_bytes((step,), narrowed, rules))
 
     total = start_bytes = sum(image.sizes) if image else flash(base)
-    names = [op.name for op in graph.weighted if to.bits < base.of(op.name).weights.bits]
+    now = {op.name: precision_of(op, base).weights for op in graph.weighted}
+    names = [name for name, weights in now.items() if to.bits < weights.bits]
     savings = {name: saved for name in names if (saved := saving(name)) > 0}  # tables may eat it up
     if keep_last:
         last = _last(graph)
@@ -99,7 +100,7 @@ def suggest(
         if total <= flash_bytes:
             break
         total -= saved
-        changes.append(Change(name, base.of(name).weights, saved, total))
+        changes.append(Change(name, now[name], saved, total))
     plan = base.narrowed({change.layer: to for change in changes})
     missing = tuple(filter(None, (macc.not_costed(op) for op in graph.operators if op.kind != "InputLayer")))
     return Suggestion(graph.name, plan, to, flash_bytes, start_bytes, tuple(changes), missing)
@@ -117,7 +118,9 @@ def _image(graph: Graph, plan: PrecisionPlan, rules: Accounting) -> Image | None
 
 def _own_rules(graph: Graph) -> tuple[tuple[str, tuple[tuple[str, Format], ...]], ...]:
     """The precisions that the layers have by themselves, as rules; none for a float network."""
-    own = {op.name: precision_of(op, None) for op in graph.weighted if op.precision}
+    own = {
+        op.name: replace(precision_of(op, None), weights=stored_as(op, None)) for op in graph.weighted if op.precision
+    }
     return tuple(
         (glob.escape(name), tuple((part, getattr(precision, part)) for part in PARTS))
         for name, precision in own.items()

@@ -8,15 +8,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from hybridq.data.settings import OwnData
+from hybridq.data.task import Task
 from hybridq.errors import UserError
+from hybridq.graph.keras.file import SUFFIXES
 from hybridq.models.config import DEFAULT_NETWORK, NetworkConfig, ReferenceConfig, config_type
+from hybridq.models.own import OWN_NETWORKS
 from hybridq.precision import PrecisionPlan
-from hybridq.recipe.schema import REFERENCES, Recipe
-from hybridq.recipe.tree import Files, check_trail, recipe_path, with_setting
+from hybridq.recipe.schema import DATA, REFERENCES, Recipe
+from hybridq.recipe.sections import OwnTrainingSection, TrainingSection
+from hybridq.recipe.tree import SOUND, Files, check_trail, data_kind, network_of, recipe_path, with_setting
 from hybridq.recipe.variants import variants_of
 from hybridq.settings.tree import Key, Node, Override, node_of
 from hybridq.settings.validation import MOST_EXPLAINED, Fault, check, keys, refuse
 from hybridq.settings.yamlfile import parse_override
+from hybridq.speech.settings import DataSettings
 
 SHARED = ("data", "features")  # settings of these reach the start recipe and the teacher too
 MOST_NEEDED = 100  # recipes that must be trained before one, those included that they need themselves
@@ -31,6 +37,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), variant: Sequen
     networks that agree. `variant` are the settings of one of the recipe's own `variants`, which hold where no override
     speaks. Raises UserError naming the file and line (or the setting), the key and the nearest valid one.
     """
+    if Path(path).suffix.lower() in SUFFIXES:
+        raise UserError(f"{path}: a model, not a recipe; a recipe (YAML) may name it, as model: {{keras: FILE}}")
     return _loaded(Path(path), overrides, variant, Files())
 
 
@@ -158,7 +166,8 @@ def _validated(tree: Node) -> Recipe:
     faults = list(islice(_precision_faults(tree), MOST_EXPLAINED))
     if faults or data.get("precision", {}) is None:
         data["precision"] = {}
-    known = list(keys(Recipe))
+    known = [key for key in keys(Recipe) if len(key) == 1 or key[0] not in ("data", "training")]
+    own = _sections_checked(tree, data, known)
     if isinstance(data.get("model"), dict):
         network = _network(tree, data["model"], known)
         faults += network if isinstance(network, list) else []
@@ -166,14 +175,49 @@ def _validated(tree: Node) -> Recipe:
     else:
         known += _network_keys(ReferenceConfig)
     recipe = check(Recipe, data, tree, known)
-    refuse((recipe if isinstance(recipe, list) else []) + faults)
+    order = list(Recipe.model_fields)
+    of_recipe = sorted(
+        own + (recipe if isinstance(recipe, list) else []),
+        key=lambda one: order.index(str(one.key[0])) if one.key[0] in order else len(order),
+    )
+    refuse(of_recipe + faults)
     assert isinstance(recipe, Recipe)
     return recipe
 
 
+def _sections_checked(tree: Node, data: dict[str, Any], known: list[Key]) -> list[Fault]:
+    """Replace the sections `data` and `training` by what they are of that kind of data; what is wrong with them."""
+    kind = data_kind(tree) or DataSettings
+    of_sound = not issubclass(kind, OwnData)
+    faults: list[Fault] = []
+    several = [one.PLACE for one in DATA if tree.get("data", one.PLACE)]
+    if len(several) > 1:
+        other = ("data", several[1])
+        faults.append(
+            Fault(other, tree.where(other), f"stands beside data.{several[0]}: a recipe has one kind of data")
+        )
+        data["data"] = {name: value for name, value in data["data"].items() if name not in several[1:]}
+    for key, section in (("data", kind), ("training", TrainingSection if of_sound else OwnTrainingSection)):
+        known += [(key, *rest) for rest in keys(section)]
+        if isinstance(data.get(key, {}), dict):
+            checked = check(section, data.get(key, {}), tree, known, (key,))
+            faults += checked if isinstance(checked, list) else []
+            data[key] = section.model_construct() if isinstance(checked, list) else checked
+    if not of_sound:
+        faults += [
+            Fault((one,), tree.where((one,)), f"is for sound; these are {kind.PLACE}") for one in SOUND if one in data
+        ]
+        if "model" not in data:
+            names = " or ".join(f"model.{one}" for one in OWN_NETWORKS)
+            faults.append(Fault(("model",), tree.where(("data",)), f"must be given: {names}, or a name"))
+    elif data.get("task", Task.CLASSIFY) != Task.CLASSIFY and data.get("task") in list(Task):
+        faults.append(Fault(("task",), tree.where(("task",)), "sound can only be classified"))
+    return faults
+
+
 def _network(tree: Node, data: dict[str, Any], known: list[Key]) -> NetworkConfig | list[Fault]:
     """The `model` section as the configuration of the network that it names, whose keys become known."""
-    name = data.get("name", DEFAULT_NETWORK)
+    name = network_of(tree) or DEFAULT_NETWORK
     key: Key = ("model", "name")
     try:
         kind = config_type(name if isinstance(name, str) else DEFAULT_NETWORK)

@@ -22,35 +22,36 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, SerializeAsAny, ValidationInfo, field_validator
 
+from hybridq.data.settings import OWN_DATA, DataSection, OwnData
+from hybridq.data.task import Task
 from hybridq.errors import UserError, plain
 from hybridq.models.config import NetworkConfig, ReferenceConfig
+from hybridq.models.own import OWN_NETWORKS
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import accounting, targets
-from hybridq.recipe.sections import Published, SearchAxis
+from hybridq.recipe.sections import Published, SearchAxis, TrainingSection
+from hybridq.recipe.text import leaves, names, one_line
 from hybridq.settings.section import Section
-from hybridq.settings.tree import Key, Node, Override, dotted, shown
+from hybridq.settings.tree import Node, Override, dotted, shown
 from hybridq.settings.validation import fault
 from hybridq.speech.settings import (
     SOURCES,
-    AugmentSettings,
     DataSettings,
     DecisionSettings,
     FeatureSettings,
-    SyntheticSettings,
 )
-from hybridq.training.settings import FitSettings, TrainingSettings
+from hybridq.training.settings import TrainingSettings
 
 SECTIONS = ("data", "features", "model", "precision", "training")  # what decides a result
 DEFAULTS = 1  # raised where a default of one of them changes its value: a recipe silent about it then means another
 # Keys that name other recipes, which are trained first; all agree on the features and on this section.
 REFERENCES = {"start_from": "model", "teacher": "data"}
-
-
-class TrainingSection(TrainingSettings, SyntheticSettings, FitSettings):
-    """How the network is fitted."""
-
-    # Keys stand in the order of the bases, the last one's first: FitSettings is named again, so that its own lead.
-    augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
+DATA: tuple[type[DataSection], ...] = (*OWN_DATA.values(), DataSettings)  # the forms of the section `data`
+# Keys whose values are paths, relative to the file in which they stand.
+FILES = (
+    *(("data", kind.PLACE) for kind in DATA),
+    *(("model", key) for key in OWN_NETWORKS),
+)
 
 
 class Recipe(Section):
@@ -72,8 +73,13 @@ class Recipe(Section):
         description="recipe whose trained network gives the training targets (distillation), relative to this file; "
         "{recipe: FILE, seeds: [0, 1, 2]}, or a list of either, for the mean of several",
     )
-    data: DataSettings = Field(default=DataSettings(), description="which clips and words")
-    features: FeatureSettings = Field(default=FeatureSettings(), description="the front end")
+    task: Task = Field(
+        default=Task.CLASSIFY,
+        strict=False,
+        description="what is learnt: the class of an example, numbers, or the input itself (an autoencoder)",
+    )
+    data: SerializeAsAny[DataSection] = Field(default=DataSettings(), description="what to train on")
+    features: FeatureSettings = Field(default=FeatureSettings(), description="the front end of a network for sound")
     model: SerializeAsAny[NetworkConfig] = Field(
         default=ReferenceConfig(), description="the network and its own settings"
     )
@@ -81,7 +87,9 @@ class Recipe(Section):
         default={},
         description="layer-name pattern to precision, the last match wins; other layers stay float32",
     )
-    training: TrainingSection = Field(default=TrainingSection(), description="how the network is fitted")
+    training: SerializeAsAny[TrainingSettings] = Field(
+        default=TrainingSection(), description="how the network is fitted"
+    )
     decision: DecisionSettings = Field(default=DecisionSettings(), description="when a command is acted upon")
     target: str = Field(default="stm32l496", min_length=1, description="the board that sizes are measured against")
     accounting: str = Field(
@@ -183,7 +191,7 @@ class Recipe(Section):
     @property
     def hears_voices(self) -> bool:
         """Whether synthetic voices are in its training, or in that of a network it starts from or is taught by."""
-        return any(recipe.training.synthetic_voices > 0 for recipe in (self, *self.needed))
+        return any(getattr(recipe.training, "hears_voices", False) for recipe in (self, *self.needed))
 
     @property
     def plan(self) -> PrecisionPlan:
@@ -198,79 +206,78 @@ class Recipe(Section):
             return shorter
         return shorter.with_references({**self._references, "start_from": (self.parent.brief(epochs),)})
 
+    @property
+    def own_data(self) -> OwnData | None:
+        """Its data where that is no sound."""
+        return self.data if isinstance(self.data, OwnData) else None
+
     def check_references(self) -> None:
         """Raise UserError where a recipe that this one starts from, or is taught by, does not go together with it."""
         for key, other in [(key, other) for key, others in self._references.items() for other in others]:
             same = REFERENCES[key]
             if other.features != self.features or getattr(other, same) != getattr(self, same):
                 raise UserError(f"{self.name}: {key} needs the same features and the same {same} as {other.name}")
-            if other.data.negatives != self.data.negatives:
+            if other.task != self.task:
+                raise UserError(f"{self.name}: {key} needs the same task as {other.name}")
+            if _negatives(other) != _negatives(self):
                 raise UserError(f"{self.name}: {key} needs the same data.silence and data.unknown as {other.name}")
             other.check_references()
 
     def resolved(self) -> dict[str, Any]:
         """All values as plain data: saved as YAML it is a recipe that needs no other recipe file.
 
-        The start recipe and the teachers stand in it whole, and a folder of clips with its absolute path.
+        The start recipe and the teachers stand in it whole, and files and folders with their absolute paths.
         """
-        values = self.model_dump(mode="json")
+        values = self.model_dump(mode="json", exclude=self._not_meant)
         values = {key: value for key, value in values.items() if value is not None}
         values["precision"] = self.plan.to_data()
-        if self.data.source not in SOURCES:
-            values["data"]["source"] = os.path.abspath(self.data.source)
+        for section, key in FILES:
+            text = values[section].get(key)
+            if text is not None and (key != "source" or text not in SOURCES):
+                values[section][key] = os.path.abspath(text)
         for key, others in self._references.items():
             whole = [recipe.resolved() for recipe in others]
             values[key] = whole if len(whole) > 1 else whole[0]
         return values
 
+    @property
+    def _not_meant(self) -> set[str]:
+        """The sections that say nothing about this recipe's run."""
+        return {"features", "decision"} if self.own_data else set()
+
     def flat(self) -> dict[str, str]:
         """The values as text under dotted keys, for a table of parameters; no prose, no published figures."""
-        shown_sections = self.model_dump(mode="json", exclude={"description", "published", "precision"})
-        texts = {dotted(key): text for key, text in _leaves(shown_sections, ())}
-        texts["precision"] = _one_line(self.plan)
-        return texts | {key: _names(others) for key, others in self._references.items()}
+        without = {"description", "published", "precision", *self._not_meant}
+        if self.task is Task.CLASSIFY:  # as it was before there were others: runs of then and now make one row
+            without.add("task")
+        shown_sections = self.model_dump(mode="json", exclude=without)
+        texts = {dotted(key): text for key, text in leaves(shown_sections, ())}
+        texts["precision"] = one_line(self.plan)
+        return texts | {
+            key: names((one.name, one.training.seed) for one in others) for key, others in self._references.items()
+        }
 
     def digest(self) -> str:
         """SHA-256 (hex) of what decides the result, the start recipe and the teachers included.
 
-        Not in it: name, description, published figures, target, accounting, decision, paths, nor `data.source`: the
-        data set has a digest of its own.
+        Not in it: name, description, published figures, target, accounting, decision, and paths. The data set has a
+        digest of its own, and of a network's file it is the content that counts. Raises UserError where that is not
+        there.
         """
         # Defaults are left out: a key that a later version adds changes no digest, so finished runs are found again.
-        decides: dict[str, Any] = self.model_dump(mode="json", include=set(SECTIONS), exclude_defaults=True)
-        decides["data"] = {key: value for key, value in decides.get("data", {}).items() if key != "source"}
-        decides["model"] = decides.get("model", {}) | {"name": self.model.name}
+        include = {"task", *SECTIONS}
+        decides: dict[str, Any] = self.model_dump(mode="json", include=include, exclude_defaults=True)
+        decides["data"] = {key: value for key, value in decides.get("data", {}).items() if key != self.data.PLACE}
+        try:
+            decides["model"] = decides.get("model", {}) | {"name": self.model.name} | self.model.content()
+        except UserError as error:
+            raise UserError(f"{self.where('model')}: {error}") from None
         decides["defaults"] = DEFAULTS
         decides["precision"] = list(self.plan.to_data().items())  # a list, since the order of rules matters
         decides |= {key: [recipe.digest() for recipe in others] for key, others in self._references.items()}
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
-def _names(recipes: Sequence[Recipe]) -> str:
-    """Several recipes in one line: "small, big (seeds 0, 1, 2)"."""
-    seeds: dict[str, list[str]] = {}
-    for recipe in recipes:
-        seeds.setdefault(recipe.name, []).append(str(recipe.training.seed))
-    return ", ".join(f"{name} (seeds {', '.join(its)})" if len(its) > 1 else name for name, its in seeds.items())
-
-
-def _leaves(value: Any, key: Key) -> list[tuple[Key, str]]:
-    if isinstance(value, dict):
-        return [leaf for name, child in value.items() for leaf in _leaves(child, (*key, name))]
-    if isinstance(value, list):
-        return [(key, ", ".join(str(item) for item in value))]
-    return [(key, value if isinstance(value, str) else shown(value))]
-
-
-def _one_line(plan: PrecisionPlan) -> str:
-    """A plan in one line: "binary, 8-bit: conv2d* 8-bit, dense* binary"; parts other than the weights are named.
-
-    What is narrow comes first: charts cut the text after a few characters.
-    """
-    rules = [
-        " ".join([pattern, *(str(p) if part == "weights" else f"{part} {p}" for part, p in parts)])
-        for pattern, parts in plan.rules
-    ]
-    kinds = {dict(parts)["weights"] for _, parts in plan.rules if "weights" in dict(parts)}
-    named = ", ".join(str(kind) for kind in sorted(kinds, key=lambda kind: kind.bits)) or "float32"
-    return f"{named}: {', '.join(rules)}" if rules else named
+def _negatives(recipe: Recipe) -> tuple[str, ...]:
+    """The classes besides the words; none where there are no words."""
+    return recipe.data.negatives if isinstance(recipe.data, DataSettings) else ()

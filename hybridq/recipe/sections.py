@@ -1,4 +1,4 @@
-"""The sections of a recipe that belong to no other room: what a search may try, and somebody else's figures."""
+"""The sections of a recipe that belong to no other room: training, what a search may try, others' figures."""
 
 from __future__ import annotations
 
@@ -6,9 +6,30 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from hybridq.data.settings import LayersAugment
 from hybridq.settings.section import Range, Section
 from hybridq.settings.tree import shown
 from hybridq.settings.validation import fault
+from hybridq.speech.settings import AugmentSettings, SyntheticSettings
+from hybridq.training.settings import FitSettings, TrainingSettings
+
+
+class TrainingSection(TrainingSettings, SyntheticSettings, FitSettings):
+    """How the network is fitted."""
+
+    # Keys stand in the order of the bases, the last one's first: FitSettings is named again, so that its own lead.
+    augment: AugmentSettings = Field(default=AugmentSettings(), description="random changes to the training clips")
+
+    @property
+    def hears_voices(self) -> bool:
+        """Whether synthetic voices are among its training clips."""
+        return self.synthetic_voices > 0
+
+
+class OwnTrainingSection(TrainingSettings, FitSettings):
+    """How the network is fitted to data that is no sound."""
+
+    augment: LayersAugment = Field(default=LayersAugment(), description="random changes to the training inputs")
 
 
 class SearchAxis(Section):

@@ -6,14 +6,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from hybridq.data.settings import DataSection
 from hybridq.errors import UserError
 from hybridq.models.config import DEFAULT_NETWORK
-from hybridq.recipe.schema import REFERENCES, SECTIONS
+from hybridq.models.own import OWN_NETWORKS
+from hybridq.recipe.schema import DATA, FILES, REFERENCES, SECTIONS
 from hybridq.settings.tree import Key, Node, Override, dotted, merge, shown
 from hybridq.settings.yamlfile import MOST_VALUES, read_yaml
-from hybridq.speech.settings import SOURCES
+from hybridq.speech.settings import SOURCES, DataSettings
 
+SOUND = ("features", "decision")  # sections that are of sound alone
 OWN = ("name", "description", "sweep", "search")  # what `extends` does not hand on
 
 
@@ -63,9 +67,10 @@ def _paths_resolved(tree: Node, path: Path) -> Node:
         other = tree.get(key)
         if other:
             tree = tree.having(**{key: _reference_resolved(other, path)})
-    source, data = tree.get("data", "source"), tree.get("data")
-    if data and source:
-        tree = tree.having(data=data.having(source=_source_resolved(source, path)))
+    for section, key in FILES:
+        inside, file = tree.get(section), tree.get(section, key)
+        if inside and file:
+            tree = tree.having(**{section: inside.having(**{key: _file_resolved(file, path)})})
     sweep = tree.get("sweep")
     return tree.having(sweep=_sweep_resolved(sweep, path)) if sweep else tree
 
@@ -74,17 +79,18 @@ def _sweep_resolved(node: Node, path: Path) -> Node:
     """Its `sweep` section, a grid or a list of runs, with every path resolved."""
     if isinstance(node.value, list):
         return Node([_sweep_resolved(one, path) for one in node.value], node.place)
-    for key, resolve in [*((key, _reference_resolved) for key in REFERENCES), ("data.source", _source_resolved)]:
+    resolvers = dict.fromkeys(REFERENCES, _reference_resolved) | {dotted(key): _file_resolved for key in FILES}
+    for key, resolve in resolvers.items():
         value = node.get(key)
         if value:
             node = node.having(**{key: resolve(value, path)})
     return node
 
 
-def _source_resolved(node: Node, path: Path) -> Node:
-    """A `data.source`, or a list of them, with every path resolved."""
+def _file_resolved(node: Node, path: Path) -> Node:
+    """A path, or a list of them, relative to the folder of the file at `path`, resolved; names of archives stay."""
     if isinstance(node.value, list):
-        return Node([_source_resolved(one, path) for one in node.value], node.place)
+        return Node([_file_resolved(one, path) for one in node.value], node.place)
     if not isinstance(node.value, str) or node.value in ("", *SOURCES):
         return node
     return Node(_resolved(node.value, path), node.place)
@@ -103,18 +109,39 @@ def _reference_resolved(node: Node, path: Path) -> Node:
 def _laid_upon(base: Node, over: Node) -> Node:
     """Merge two recipes; precision and what names a recipe are replaced whole, so is a model of another network.
 
-    The published figures of one network are not those of another.
+    The published figures of one network are not those of another. Data of another kind replaces what was there, and
+    what goes with that kind alone.
     """
     dropped = [key for key in ("precision", "published", *REFERENCES) if over.get(key)]
-    name, before = over.get("model", "name"), base.get("model", "name")
-    if name and name.value != (before.value if before else DEFAULT_NETWORK):
+    name = network_of(over)
+    if name is not None and name != (network_of(base) or DEFAULT_NETWORK):
         dropped += ["model", "published"]
+    kind = data_kind(over)
+    if kind is not None and kind is not (data_kind(base) or DataSettings):
+        dropped += ["data", *(SOUND if kind is not DataSettings else ())]
+        training = base.get("training")
+        base = base.having(training=training.without("augment")) if training else base
     return merge(base.without(*dropped), over)
+
+
+def network_of(tree: Node) -> Any:
+    """The name of the network that a recipe asks for; None where it says nothing of it."""
+    own = [key for key in OWN_NETWORKS if tree.get("model", key)]
+    name = tree.get("model", "name")
+    return name.plain() if name else own[0] if own else None
+
+
+def data_kind(tree: Node) -> type[DataSection] | None:
+    """The form of the section `data` of a recipe; None where it does not say where the data is."""
+    return next((kind for kind in DATA if tree.get("data", kind.PLACE)), None)
 
 
 def with_setting(tree: Node, setting: Override) -> Node:
     """A setting of the command line laid upon a recipe; raises UserError for a key that cannot be set there."""
     first, place = setting.key[0], setting.node.place
+    kind = data_kind(tree)
+    if setting.key == ("data", DataSettings.PLACE) and kind:  # --data: where the data is, of whatever kind
+        setting = Override(("data", kind.PLACE), setting.node)
     if first in ("extends", "sweep", "search"):
         raise UserError(f"{place}: {first}: cannot be set here")
     whole = isinstance(setting.node.value, dict) and not setting.node.get("recipe")

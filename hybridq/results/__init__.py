@@ -4,6 +4,6 @@ compare.py       runs side by side; comparison.py: what that holds, and its form
 query.py         what runs may be filtered and sorted by
 diff.py          what differs between two runs
 pareto.py        which networks no other beats
-sweep_report.py  the report of a sweep, one page; page.py: its parts
+sweep_report.py  the report of a sweep, one page; members.py: the runs on it; page.py: its parts
 pictures.py      curves, confusion matrices, grids; scatter.py: networks as points; drawing.py: what pictures share
 """

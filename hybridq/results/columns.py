@@ -7,20 +7,23 @@ run means, its unit and which way is better stands in `hybridq.tracking.metrics`
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import TYPE_CHECKING, Any, Literal
 
+from hybridq.data.task import CLIPS
 from hybridq.settings.units import KIB, MIB
+from hybridq.tracking.metrics import SCORES, first_of
+from hybridq.tracking.run_view import UNIT, classes_of
 
 if TYPE_CHECKING:
     from hybridq.tracking import RunView
 
 Clips = Literal["test", "validation"]
 
-ACCURACY = {"test": "test accuracy %", "validation": "validation accuracy best %"}  # by the clips measured on
 SEED = "training.seed"
+ACCURACY, R2 = "accuracy", "R2"  # what a score is
 PUBLISHED = "published."  # begins the parameters and tags that hold published figures
 
 
@@ -35,14 +38,14 @@ class Row:
     def __getitem__(self, field: str) -> Any:
         return FIELDS[field](self)
 
-    def mean(self, metric: str) -> float | None:
-        """The mean over the runs that have the metric; None where none has."""
-        values = self._values(metric)
+    def mean(self, *metrics: str) -> float | None:
+        """The mean over the runs that have the metric, or the first of several; None where none has."""
+        values = self._values(metrics)
         return statistics.fmean(values) if values else None
 
-    def spread(self, metric: str) -> float | None:
+    def spread(self, *metrics: str) -> float | None:
         """The standard deviation over the runs that have the metric; None for fewer than two."""
-        values = self._values(metric)
+        values = self._values(metrics)
         return statistics.stdev(values) if len(values) > 1 else None
 
     def tag(self, name: str, default: str = "") -> str:
@@ -53,8 +56,9 @@ class Row:
         """A parameter that all runs share, or the first one's."""
         return self.runs[0].params.get(name, "")
 
-    def _values(self, metric: str) -> list[float]:
-        return [run.metrics[metric] for run in self.runs if metric in run.metrics]
+    def _values(self, metrics: Sequence[str]) -> list[float]:
+        logged = (first_of(metrics, run.metrics) for run in self.runs)
+        return [value for value in logged if value is not None]
 
 
 def _fits(row: Row) -> bool | None:
@@ -72,23 +76,27 @@ def _published(row: Row) -> dict[str, str]:
     }
 
 
-# By its name in JSON and CSV. Accuracies and shares are percent, a figure the mean over the seeds, a spread the
-# standard deviation over them; `low` and `high` bound the accuracy of one run (its 95 % Wilson interval).
+# By its name in JSON and CSV. Accuracies, which are R2 where `score` says so, and shares are percent, a figure the mean
+# over the seeds, a spread the standard deviation over them; `low` and `high` bound the accuracy of one run (its 95 %
+# Wilson interval).
 FIELDS: Mapping[str, Callable[[Row], Any]] = {
     "network": lambda row: row.network,
     "runs": lambda row: tuple(run.id for run in row.runs),
     "seeds": lambda row: tuple(run.params.get(SEED, "") for run in row.runs),
     "data": lambda row: row.tag("data.name", row.param("data.source")),
-    "words": lambda row: tuple(row.tag("data.words").split()),
+    "words": lambda row: classes_of(row.runs[0]),
+    "unit": lambda row: row.tag(UNIT, CLIPS),
+    "score": lambda row: R2 if row.mean(SCORES[row.clips][1]) is not None else ACCURACY,
     "synthetic": lambda row: row.tag("data.synthetic") == "true",
-    "accuracy": lambda row: row.mean(ACCURACY[row.clips]),
-    "accuracy_spread": lambda row: row.spread(ACCURACY[row.clips]),
+    "accuracy": lambda row: row.mean(*SCORES[row.clips]),
+    "accuracy_spread": lambda row: row.spread(*SCORES[row.clips]),
     "low": lambda row: row.mean(f"{row.clips} accuracy low %"),
     "high": lambda row: row.mean(f"{row.clips} accuracy high %"),
     "word_accuracy": lambda row: row.mean(f"{row.clips} mean word accuracy %"),
     "word_accuracy_spread": lambda row: row.spread(f"{row.clips} mean word accuracy %"),
-    "integer_accuracy": lambda row: row.mean(f"integer {row.clips} accuracy %"),
-    "integer_accuracy_spread": lambda row: row.spread(f"integer {row.clips} accuracy %"),
+    "integer_accuracy": lambda row: row.mean(f"integer {row.clips} accuracy %", f"integer {row.clips} R2 %"),
+    "integer_accuracy_spread": lambda row: row.spread(f"integer {row.clips} accuracy %", f"integer {row.clips} R2 %"),
+    "auc": lambda row: row.mean(f"{row.clips} anomaly AUC"),
     "flash_kib": lambda row: row.mean("flash KiB"),
     "flash_published_rule_kib": lambda row: row.mean("flash as published KiB"),
     "ram_kib": lambda row: row.mean("RAM KiB"),
@@ -114,6 +122,7 @@ class Of(Flag):
     VALIDATION = auto()
     PUBLISHED = auto()  # figures, beneath some row
     INTEGERS = auto()  # the accuracy of some network in integers
+    ANOMALIES = auto()  # how well some network tells them
     ROOM = auto()  # for a column that a terminal has no place for
 
 
@@ -175,6 +184,7 @@ COLUMNS = (
     Column("95 %\ninterval", ("low", "high"), interval, Of.TEST, spare=6),
     Column("mean word\naccuracy %", ("word_accuracy", "word_accuracy_spread"), with_spread, Of.TEST | Of.ROOM, spare=2),
     Column("integer\naccuracy %", ("integer_accuracy", "integer_accuracy_spread"), with_spread, Of.INTEGERS),
+    Column("anomaly\nAUC", ("auc",), lambda area: number(area, 3), Of.ANOMALIES),
     Column("flash\nKiB", ("flash_kib",), number),
     Column("flash\nMiB", ("flash_kib",), mib, Of.NETWORKS | Of.PUBLISHED, spare=1),
     Column("publ.\nrule\nMiB", ("flash_published_rule_kib",), mib, Of.NETWORKS | Of.PUBLISHED, "flash_mb", spare=5),

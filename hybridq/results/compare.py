@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
-from hybridq.results.columns import ACCURACY, SEED, Clips, Row
+from hybridq.results.columns import SEED, Clips, Row
 from hybridq.results.comparison import Comparison
 from hybridq.results.query import ordered
+from hybridq.tracking.metrics import SCORES, first_of
 
 if TYPE_CHECKING:
     from hybridq.tracking import RunView
 
-SOURCE = "data.source"
-NOT_TOLD = ("name", SOURCE, SEED)  # parameters that never tell two rows of one recipe apart
+SOURCES = ("data.source", "data.arrays", "data.images", "data.python")  # where the data lay
+NOT_TOLD = ("name", *SOURCES, SEED)  # parameters that never tell two rows of one recipe apart
 LONGEST = 40  # characters of a value in the name of a row
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 Kind = tuple[Any, ...]
@@ -76,7 +77,7 @@ def without_result(runs: Sequence[RunView], clips: Clips = "test") -> list[RunVi
 
 def has_result(run: RunView, clips: Clips = "test") -> bool:
     """Whether the run was finished and measured on these clips."""
-    return run.status == "FINISHED" and ACCURACY[clips] in run.metrics
+    return run.status == "FINISHED" and first_of(SCORES[clips], run.metrics) is not None
 
 
 def reason(run: RunView) -> str:
@@ -100,7 +101,7 @@ def _seed(run: RunView) -> str:
 def _kind(run: RunView) -> Kind:
     """What the runs of one row share: everything but the seed, and where the data lay if it is known what they are."""
     digest = run.tags.get("data.digest")
-    beside = (SEED, SOURCE) if digest else (SEED,)
+    beside = (SEED, *SOURCES) if digest else (SEED,)
     settings = tuple(sorted((key, value) for key, value in run.params.items() if key not in beside))
     return _network(run), digest, settings
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from hybridq.data.task import CLIPS, SYNTHETIC_WARNING, classes_in_words
 from hybridq.results import pareto
-from hybridq.results.columns import COLUMNS, FIELDS, Clips, Column, Of, Row
-from hybridq.speech.audio.clips import STANDARD_WORDS, SYNTHETIC_WARNING
+from hybridq.results.columns import ACCURACY, COLUMNS, FIELDS, Clips, Column, Of, Row
+from hybridq.speech.audio.clips import STANDARD_WORDS
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
+OF_CLASSES = ("low", "word_accuracy")  # fields
 NAME = 14  # characters of a line of a name, where a terminal is narrow
 GAP = 2  # characters between columns
-VALIDATION_NOTE = "Accuracy on the validation clips, by which a search chooses: not a result."
-SYNTHETIC_NOTE = SYNTHETIC_WARNING.replace("synthetic voices", "SYNTHETIC VOICES") + "."
+VALIDATION_NOTE = "{} on the validation {}, by which a search chooses: not a result."
+SYNTHETIC_NOTE = SYNTHETIC_WARNING.replace("synthetic data", "SYNTHETIC DATA") + "."
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Comparison:
 
     @property
     def synthetic(self) -> bool:
-        """Whether any row comes from synthetic voices."""
+        """Whether any row comes from synthetic data."""
         return any(row["synthetic"] for row in self.rows)
 
     @property
@@ -45,18 +47,29 @@ class Comparison:
         """What its tables are of, which decides about their columns."""
         kind = (Of.RUNS if self.each else Of.NETWORKS) | (Of.TEST if self.clips == "test" else Of.VALIDATION) | Of.ROOM
         kind |= Of.PUBLISHED if any(row["published"] for row in self.rows) else Of.ANYTHING
+        kind |= Of.ANOMALIES if any(row["auc"] is not None for row in self.rows) else Of.ANYTHING
         return kind | (Of.INTEGERS if self.has_integers else Of.ANYTHING)
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns of the printed table; those in which no row would have anything are left out."""
-        return _columns(self.kind)
+        return _columns(self.kind, self.score, self.has_samples)
+
+    @property
+    def score(self) -> str:
+        """What its accuracies are: accuracy, R2, or of some rows the one and of others the other."""
+        return " or ".join(dict.fromkeys(row["score"] for row in self.rows)) or ACCURACY
 
     @property
     def front(self) -> tuple[Row, ...]:
         """The rows on the Pareto front: no other is as accurate in less flash, or more accurate in as much."""
         sized = [(row, row["flash_kib"]) for row in self.rows if row["flash_kib"] is not None]
         return tuple(sized[place][0] for place in pareto.front([(kib, row["accuracy"]) for row, kib in sized]))
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether any row is of examples that are no clips."""
+        return any(row["unit"] != CLIPS for row in self.rows)
 
     @property
     def has_integers(self) -> bool:
@@ -82,15 +95,20 @@ class Comparison:
         return figures
 
     def differences(self) -> list[str]:
-        """One line for each row but the largest; none where the rows are single runs."""
-        others = [row for row in self.rows if row is not self.largest and not self.each]
-        return [f"{row.network}: {_difference(self.against_largest(row))}" for row in others]
+        """One line for each row but the largest that is on the same kind of data; none where rows are single runs."""
+        largest = self.largest
+        others = [row for row in self.rows if row is not largest and not self.each and _are_alike(row, largest)]
+        return [f"{row.network}: {_difference(self.against_largest(row), row['score'])}" for row in others]
 
     def notes(self) -> list[str]:
         """What a reader must know besides the figures."""
-        notes = [] if self.clips == "test" else [VALIDATION_NOTE]
-        for data in dict.fromkeys((row["data"], row["words"]) for row in self.rows):
-            name, classes = data
+        unit = "data" if self.has_samples else CLIPS
+        notes = [] if self.clips == "test" else [VALIDATION_NOTE.format(self.score[0].upper() + self.score[1:], unit)]
+        for name, classes, unit in dict.fromkeys((row["data"], row["words"], row["unit"]) for row in self.rows):
+            if unit != CLIPS:
+                of_what = classes_in_words(classes, unit)
+                notes.append(f"Data: {name or 'not recorded'}{of_what and f'; {of_what}'}.")
+                continue
             words = [word for word in classes if not word.startswith("_")]
             besides = " and ".join(word.strip("_") for word in classes if word.startswith("_"))
             notes.append(
@@ -111,9 +129,11 @@ class Comparison:
             notes.append(f"Trained with Keras on {backend}: {', '.join(there)}.")
         if any(len(row.runs) > 1 for row in self.rows):
             notes.append("± is the standard deviation over the seeds; the interval is that of a single run.")
+        if self.score != ACCURACY:
+            notes.append("R2: the share of the variance that is explained; 100 is exact, 0 no better than the mean.")
         if self.has_integers:
-            same = "with 8-bit outputs it is the accuracy"
-            notes.append(f"Integer accuracy: in integers alone, as an image computes it; {same}.")
+            same = f"with 8-bit outputs it is the {self.score}"
+            notes.append(f"Integer {self.score}: in integers alone, as an image computes it; {same}.")
         if any(row["published"] for row in self.rows) and not self.each:
             sources = dict.fromkeys(row["published"].get("source", "") for row in self.rows if row["published"])
             named = f" ({'; '.join(source for source in sources if source)})" if any(sources) else ""
@@ -161,7 +181,7 @@ class Comparison:
         from rich.console import Group
         from rich.text import Text
 
-        columns = _columns(self.kind & ~Of.ROOM if self.has_integers else self.kind)
+        columns = _columns(self.kind & ~Of.ROOM if self.has_integers else self.kind, self.score, self.has_samples)
         lines = [((cells if row else ["  published", *cells[1:]]), bool(row)) for row, cells in self.lines(columns)]
         grid = _Grid(columns, lines)  # published: by its label the column would be too wide
         loud = Text(SYNTHETIC_NOTE, style="bold yellow")
@@ -212,8 +232,14 @@ class _Grid:
         return shown
 
 
-def _columns(kind: Of) -> tuple[Column, ...]:
-    return tuple(column for column in COLUMNS if column.needs in kind)
+def _columns(kind: Of, score: str, classes: bool) -> tuple[Column, ...]:
+    """The columns of a table of that kind, called after what its accuracies are; `classes`: not words."""
+    shown: Iterable[Column] = (column for column in COLUMNS if column.needs in kind)
+    if score != ACCURACY:  # it has no interval, and no mean over classes
+        shown = (column for column in shown if column.fields[0] not in OF_CLASSES)
+    if score == ACCURACY and not classes:
+        return tuple(shown)
+    return tuple(replace(one, heading=one.heading.replace(ACCURACY, score).replace("word", "class")) for one in shown)
 
 
 def _published_cells(row: Row, columns: Sequence[Column]) -> list[str]:
@@ -222,8 +248,14 @@ def _published_cells(row: Row, columns: Sequence[Column]) -> list[str]:
     return [figures.get(column.published, "") for column in columns]
 
 
-def _difference(against: Mapping[str, float]) -> str:
-    parts = [f"accuracy {against['accuracy_points']:+.1f} points"]
+def _are_alike(one: Row, other: Row) -> bool:
+    """Whether the accuracies of two rows can stand beside each other: both on clips, or on one other data set."""
+    fields = ("score", "unit") if one["unit"] == CLIPS else ("score", "unit", "data")
+    return all(one[field] == other[field] for field in fields)
+
+
+def _difference(against: Mapping[str, float], score: str) -> str:
+    parts = [f"{score} {against['accuracy_points']:+.1f} points"]
     for what, key in (("flash", "flash_smaller_by"), ("RAM", "ram_smaller_by")):
         factor = against.get(key)
         if factor is not None:

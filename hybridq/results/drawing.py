@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hybridq.data.task import SYNTHETIC_WARNING
 from hybridq.errors import NotWritable, UserError
 from hybridq.paths import check_free
-from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ def titled_figures(width: float, height: float, title: str, synthetic: bool, pan
 
 
 def titled(text: str, synthetic: bool) -> str:
-    """A title, which says where figures are those of synthetic voices."""
+    """A title, which says where figures are those of synthetic data."""
     return f"{text}\n{SYNTHETIC_WARNING}" if synthetic else text
 
 

@@ -10,6 +10,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hybridq.data.task import CLIPS
 from hybridq.profiler.render import markup
 from hybridq.profiler.render.markup import STYLE, Markup, element
 from hybridq.settings.units import to_kib
@@ -92,8 +93,12 @@ def picture(fig: Figure, alt: str) -> Markup:
     return element("div", element("figure", image), class_="wide")
 
 
-def confusion(counts: Sequence[Sequence[int]], words: Sequence[str]) -> Markup:
-    """A confusion matrix (said, heard) as a table of percent; the counts show under the mouse."""
+def confusion(counts: Sequence[Sequence[int]], words: Sequence[str], unit: str = CLIPS) -> Markup:
+    """A confusion matrix (said, heard) as a table of percent; the counts show under the mouse.
+
+    Of examples that are no clips, by their `unit`, they are the true class and the one answered.
+    """
+    said, heard_as = ("said", "heard as") if unit == CLIPS else ("true class", "taken for")
     rows = []
     for word, line in zip(words, counts, strict=True):
         cells = [element("td", word)]
@@ -102,10 +107,10 @@ def confusion(counts: Sequence[Sequence[int]], words: Sequence[str]) -> Markup:
             shade = f"{RIGHT} / {share / 200:.3f}" if word == heard else f"{WRONG} / {min(share / 20, 0.6):.3f}"
             look = {"class_": "figure", "style": f"background: rgb({shade})"}
             cells.append(
-                element("td", _percent(share), title=f"{word} heard as {heard}: {count} of {sum(line)}", **look)
+                element("td", _percent(share), title=f"{word} {heard_as} {heard}: {count} of {sum(line)}", **look)
             )
         rows.append(element("tr", *cells))
-    head = element("tr", element("th", "said"), *(element("th", element("span", word)) for word in words))
+    head = element("tr", element("th", said), *(element("th", element("span", word)) for word in words))
     grid = element("table", element("thead", head), element("tbody", *rows), class_="confusion")
     return element("div", grid, class_="wide")
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hybridq.data.task import CLIPS
 from hybridq.results.drawing import BLUE, COLOURS, ORANGE, empty_figure, titled
 from hybridq.settings.units import to_kib
 
@@ -23,11 +24,15 @@ Curve = Sequence[tuple[int, float]]  # (epoch, value)
 ZOOM = 8.0  # points of accuracy below the best that the right half of `curves_together` shows
 DARK = 0.6  # share of a scale from which on figures are white
 ACCEPTS, REJECTS = "false accepts", "false rejects"  # rates of a decision, by name
+MOST_CLASSES = 60  # of a confusion matrix that is drawn
 SMALLEST_SHARE = 0.05  # percent of the flash below which a layer is left out of the picture
 
 
-def confusion(counts: ArrayLike, words: Sequence[str], *, title: str, synthetic: bool) -> Figure:
-    """The confusion matrix: rows the word said, columns the word heard; percent, counts beneath."""
+def confusion(counts: ArrayLike, words: Sequence[str], unit: str = CLIPS, *, title: str, synthetic: bool) -> Figure:
+    """The confusion matrix: rows the word said, columns the word heard; percent, counts beneath.
+
+    Of examples that are no clips, by their `unit`: the true class, and the class answered.
+    """
     import numpy as np
 
     table = np.asarray(counts, dtype=float)
@@ -51,11 +56,12 @@ def confusion(counts: ArrayLike, words: Sequence[str], *, title: str, synthetic:
                 )
     axes.set_xticks(range(len(words)), words, rotation=45, ha="right")
     axes.set_yticks(range(len(words)), words)
-    axes.set_xlabel("word heard")
-    axes.set_ylabel("word said")
-    fig.colorbar(image, ax=axes, label="% of the clips of the word said", fraction=0.046, pad=0.03)
+    said, heard = ("word said", "word heard") if unit == CLIPS else ("true class", "class answered")
+    axes.set_xlabel(heard)
+    axes.set_ylabel(said)
+    fig.colorbar(image, ax=axes, label=f"% of the {unit} of the {said}", fraction=0.046, pad=0.03)
     right = 100 * np.trace(table) / max(table.sum(), 1)
-    axes.set_title(titled(f"{title}: {right:.1f} % of {table.sum():.0f} clips right", synthetic))
+    axes.set_title(titled(f"{title}: {right:.1f} % of {table.sum():.0f} {unit} right", synthetic))
     return fig
 
 
@@ -68,17 +74,16 @@ def _count_epochs(axes: Axes) -> None:
 
 
 def learning_curves(epochs: Sequence[Epoch], *, title: str, synthetic: bool) -> Figure:
-    """Accuracy and loss over the epochs, training and validation; the epoch that was kept is marked."""
+    """Accuracy, where there is one, and loss over the epochs, training and validation; the kept epoch is marked."""
     fig = empty_figure(9.0, 3.8)
     fig.suptitle(titled(title, synthetic))
     steps = [epoch.epoch for epoch in epochs]
-    best = max(epochs, key=lambda epoch: (epoch.validation_accuracy, -epoch.validation_loss), default=None)
-    panels = (
-        ("accuracy, %", "training_accuracy", "validation_accuracy"),
-        ("loss", "training_loss", "validation_loss"),
-    )
+    best = max(epochs, key=lambda epoch: (epoch.validation_accuracy or 0.0, -epoch.validation_loss), default=None)
+    panels = [("loss", "training_loss", "validation_loss")]
+    if not any(epoch.validation_accuracy is None for epoch in epochs):
+        panels.insert(0, ("accuracy, %", "training_accuracy", "validation_accuracy"))
     for at, (label, *names) in enumerate(panels):
-        axes = fig.add_subplot(1, 2, at + 1)
+        axes = fig.add_subplot(1, len(panels), at + 1)
         legends = ("training, augmented", "validation")
         for name, legend, colour, style in zip(names, legends, (BLUE, ORANGE), ("--", "-"), strict=True):
             values = [getattr(epoch, name) for epoch in epochs]
@@ -93,25 +98,34 @@ def learning_curves(epochs: Sequence[Epoch], *, title: str, synthetic: bool) -> 
     return fig
 
 
-def curves_together(curves: Mapping[str, Sequence[Curve]], *, title: str, synthetic: bool) -> Figure:
-    """Validation accuracy over the epochs: by network, a curve (epoch, percent) for each seed; right, the top of it."""
+def curves_together(
+    curves: Mapping[str, Sequence[Curve]], *, title: str, synthetic: bool, label: str = "validation accuracy, %"
+) -> Figure:
+    """Validation accuracy over the epochs: by network, a curve (epoch, percent) for each seed; right, the top of it.
+
+    With another `label` they are of something else, a loss, and the right half shows the lowest tenth of it.
+    """
+    accuracy = label.endswith("%")
     fig = empty_figure(9.0, 4.2)
     fig.suptitle(titled(title, synthetic))
     whole, top = fig.subplots(1, 2)
     for at, (network, seeds) in enumerate(curves.items()):
         several = f" ({len(seeds)} seeds)" if len(seeds) > 1 else ""
         for seed, curve in enumerate(seeds):
-            label = network + several if seed == 0 and at < len(COLOURS) else None
+            name = network + several if seed == 0 and at < len(COLOURS) else None
             style: dict[str, Any] = {"color": COLOURS[at % len(COLOURS)], "lw": 1.0, "marker": ".", "ms": 3}
             for axes in (whole, top):
-                axes.plot(*zip(*curve, strict=True), label=label, **style)
+                axes.plot(*zip(*curve, strict=True), label=name, **style)
     values = [value for seeds in curves.values() for curve in seeds for _, value in curve]
-    if values:
+    if values and accuracy:
         top.set_ylim(max(values) - ZOOM, max(values) + ZOOM / 16)
-    for axes, name in ((whole, "all"), (top, f"the last {ZOOM:g} points")):
-        axes.set_title(name, fontsize=10)
+    elif values:
+        span = (max(values) - min(values)) / 10 or 1.0
+        top.set_ylim(min(values) - span / 10, min(values) + span)
+    for axes, heading in ((whole, "all"), (top, f"the last {ZOOM:g} points" if accuracy else "the lowest tenth")):
+        axes.set_title(heading, fontsize=10)
         _count_epochs(axes)
-        axes.set_ylabel("validation accuracy, %")
+        axes.set_ylabel(label)
         axes.grid(alpha=0.3)
     fig.legend(*whole.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=3, fontsize=9)
     return fig

@@ -29,6 +29,8 @@ TAGS: dict[str, Callable[[RunView], str | None]] = {
 ALIASES = {
     "accuracy": "test accuracy %",
     "integer accuracy": "integer test accuracy %",
+    "r2": "test R2 %",
+    "auc": "test anomaly AUC",
     "word accuracy": "test mean word accuracy %",
     "flash": "flash KiB",
     "ram": "RAM KiB",

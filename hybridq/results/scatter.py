@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST_NAMED = 12  # networks in one picture; of more, those on the front
 
 
-def frontier(comparison: Comparison, *, title: str = "Accuracy over flash") -> Figure:
+def frontier(comparison: Comparison, *, title: str | None = None) -> Figure:
     """Accuracy over flash (logarithmic): our networks with their 95 % interval, the published ones hollow.
 
     A line joins those that no other beats; of more than a dozen these alone are named.
@@ -72,11 +72,12 @@ def frontier(comparison: Comparison, *, title: str = "Accuracy over flash") -> F
     axes.set_xscale("log")
     plain_logarithmic(axes.xaxis)
     axes.set_xlabel("flash, KiB")
-    axes.set_ylabel(f"{comparison.clips} accuracy, %")
+    axes.set_ylabel(f"{comparison.clips} {comparison.score}, %")
     axes.margins(x=0.14, y=0.18)
     axes.grid(alpha=0.3)
     fig.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=9)
-    axes.set_title(titled(title, comparison.synthetic))
+    said = title or f"{comparison.score[0].upper()}{comparison.score[1:]} over flash"
+    axes.set_title(titled(said, comparison.synthetic))
     keep_inside(fig, axes, labels + limit)
     keep_apart(fig, labels)
     return fig

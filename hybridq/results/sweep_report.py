@@ -5,59 +5,33 @@ Everything in it is read from the store. What a run lacks is left out of the pag
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hybridq.errors import UserError
+from hybridq.data.task import CLIPS
 from hybridq.profiler.render.markup import Markup, element
 from hybridq.results import compare, pictures
 from hybridq.results.columns import SEED
 from hybridq.results.compare import has_result, reason, without_result
 from hybridq.results.comparison import SYNTHETIC_NOTE, Comparison
-from hybridq.results.diff import differing, recipe_of
+from hybridq.results.diff import differing
+from hybridq.results.members import Member, member_of
 from hybridq.results.page import confusion, flash_by_layer, page, picture, plain_table, table, table_row
 from hybridq.results.scatter import frontier
 from hybridq.settings.units import format_size
+from hybridq.tracking.run_view import UNIT, classes_of
 
 if TYPE_CHECKING:
     from hybridq.tracking import RunView, Store
 
-CURVE = "validation accuracy %"
-COLUMNS_EXPLAINED = (
-    "95 % interval: where the accuracy of one run lies, given so many test clips. Mean word accuracy: every word counts"
-    " the same. Flash: the weights when packed at their width. RAM: the activations, and the input and output."
-    " MACC: multiply-accumulates of one inference, in millions. Fits: flash and RAM against those of the board."
-)
-
-
-@dataclass(frozen=True)
-class Member:
-    """A finished run of the sweep, with what it logged; None for what is not there."""
-
-    run: RunView
-    evaluation: Mapping[str, Any] | None
-    profile: Mapping[str, Any] | None
-    recipe: Mapping[str, Any] | None
-    curve: Sequence[tuple[int, float]]
-    clips: Mapping[str, int]
-
-    @property
-    def missing(self) -> list[str]:
-        """What the run should have logged, and has not."""
-        parts = {
-            "evaluation.json": self.evaluation,
-            "profile.json": self.profile,
-            "recipe.yaml": self.recipe,
-            "its learning curve": self.curve,
-        }
-        return [name for name, part in parts.items() if not part]
-
-    @property
-    def minutes(self) -> float | None:
-        """From its start to its end, data and evaluation included."""
-        return (self.run.ended - self.run.started).total_seconds() / 60 if self.run.ended else None
+COLUMNS_EXPLAINED = {  # by a part of a column's heading
+    "interval": "95 % interval: where the accuracy of one run lies, given so many test examples.",
+    "mean": "Mean accuracy: every class counts the same.",
+    "flash": "Flash: the weights when packed at their width.",
+    "RAM": "RAM: the activations, and the input and output.",
+    "MACC": "MACC: multiply-accumulates of one inference, in millions.",
+    "fits": "Fits: flash and RAM against those of the board.",
+}
 
 
 def sweep_report(store: Store, parent_id: str, failed: Mapping[str, str], taken: Sequence[str] = ()) -> str:
@@ -70,7 +44,7 @@ def sweep_report(store: Store, parent_id: str, failed: Mapping[str, str], taken:
     children = store.runs(sweep=parent.id)
     others = [run for run in taken if run not in {child.id for child in children}]
     runs = [*children, *(store.runs(ids_or_names=others) if others else [])]
-    members = {run.id: _member(store, run) for run in runs if has_result(run)}
+    members = {run.id: member_of(store, run) for run in runs if has_result(run)}
     lost = without_result(runs)
     reasons = [(run.name, run.id[:8], reason(run)) for run in lost]
     reasons += [(name, "", why) for name, why in failed.items() if name not in [run.name for run in lost]]
@@ -87,25 +61,6 @@ def sweep_report(store: Store, parent_id: str, failed: Mapping[str, str], taken:
             *_recipes(groups),
         ]
     return page(parent.name, [*sections, *_made_with(parent)])
-
-
-def _member(store: Store, run: RunView) -> Member:
-    return Member(
-        run=run,
-        evaluation=_json(store, run, "evaluation.json", "confusion", "labels"),
-        profile=_json(store, run, "profile.json", "layers", "target"),
-        recipe=recipe_of(store, run),
-        curve=store.history(run.id, CURVE),
-        clips=store.clips(run.id),
-    )
-
-
-def _json(store: Store, run: RunView, name: str, *keys: str) -> Mapping[str, Any] | None:
-    try:
-        data = json.loads(store.download(run.id, name).read_text(encoding="utf-8"))
-    except (UserError, OSError, ValueError):  # not there, or not whole
-        return None
-    return data if isinstance(data, dict) and all(key in data for key in keys) else None
 
 
 # ----------------------------------------------------------------------------------------------- sections
@@ -137,14 +92,15 @@ def _count_of(comparison: Comparison, members: Mapping[str, Member]) -> str:
 
 def _data_facts(member: Member) -> list[tuple[str, str]]:
     tags = member.run.tags
-    words = tags.get("data.words", "").split()
+    unit = tags.get(UNIT, CLIPS)
+    words = classes_of(member.run)
     clips = ", ".join(f"{count:,} {split}" for split, count in member.clips.items())
-    synthetic = "synthetic voices, " if tags.get("data.synthetic") == "true" else ""
+    synthetic = "synthetic, " if tags.get("data.synthetic") == "true" else ""
     digest = tags.get("data.digest", "")[:16]
     return [
         ("Data set", f"{tags.get('data.name', 'not recorded')} ({synthetic}digest {digest or 'not recorded'})"),
-        ("Words", f"{len(words)}: {', '.join(words)}"),
-        ("Clips", clips or "not recorded"),
+        *([("Words" if unit == CLIPS else "Classes", f"{len(words)}: {', '.join(words)}")] if words else []),
+        (unit.capitalize(), clips or "not recorded"),
         *([("Training", "synthetic voices among the clips")] if tags.get("training.synthetic") == "true" else []),
     ]
 
@@ -161,31 +117,40 @@ def _failures(reasons: Sequence[tuple[str, str, str]], members: Mapping[str, Mem
 
 def _results(comparison: Comparison) -> Iterator[Markup]:
     yield element("h2", "Results")
-    yield element(
-        "p",
-        "Test accuracy, and what the network takes on the board; beneath each row, in italics, the published figures.",
-        class_="about",
-    )
+    published = any(row["published"] for row in comparison.rows)
+    beneath = "; beneath each row, in italics, the published figures" * published
+    about = f"Test {comparison.score}, and what the network takes on the board{beneath}."
+    yield element("p", about, class_="about")
     headings = [column.heading.replace("\n", " ") for column in comparison.columns]
     rows = [table_row(cells, "plain" if row else "published") for row, cells in comparison.lines()]
     yield table(headings, rows)
-    yield element("p", COLUMNS_EXPLAINED, class_="about")
+    explained = [said for part, said in COLUMNS_EXPLAINED.items() if any(part in one for one in headings)]
+    yield element("p", " ".join(explained), class_="about")
     against = [f"Against {comparison.largest.network}, {line}." for line in comparison.differences()]
     yield element("ul", *(element("li", line) for line in [*against, *comparison.notes()]))
     if any(row["flash_kib"] for row in comparison.rows):
-        alt = "Test accuracy in percent over flash in KiB, by network"
+        alt = f"Test {comparison.score} in percent over flash in KiB, by network"
         yield picture(frontier(comparison), alt)
 
 
 def _curves(groups: Mapping[str, Sequence[Member]], synthetic: bool) -> Iterator[Markup]:
-    curves = {name: [one.curve for one in members if one.curve] for name, members in groups.items()}
-    curves = {name: seeds for name, seeds in curves.items() if seeds}
-    if curves:
-        yield element("h2", "Learning curves")
-        about = "Accuracy on the validation clips after each epoch; a line a run."
-        yield element("p", " ".join([about, *_starts(groups)]), class_="about")
-        fig = pictures.curves_together(curves, title="Validation accuracy", synthetic=synthetic)
-        yield picture(fig, "Validation accuracy in percent by epoch")
+    kinds = (
+        (True, "Accuracy", "validation accuracy, %", "Validation accuracy in percent by epoch"),
+        (False, "Loss", "validation loss", "Validation loss by epoch"),
+    )
+    for accuracy, what, label, alt in kinds:
+        curves = {
+            name: [one.curve for one in members if one.curve and one.has_classes is accuracy]
+            for name, members in groups.items()
+        }
+        curves = {name: seeds for name, seeds in curves.items() if seeds}
+        if curves:
+            yield element("h2", "Learning curves")
+            unit = next(iter(groups.values()))[0].run.tags.get(UNIT, CLIPS)
+            about = f"{what} on the validation {unit} after each epoch; a line a run."
+            yield element("p", " ".join([about, *_starts(groups)]), class_="about")
+            fig = pictures.curves_together(curves, title=f"Validation {what.lower()}", synthetic=synthetic, label=label)
+            yield picture(fig, alt)
 
 
 def _starts(groups: Mapping[str, Sequence[Member]]) -> Iterator[str]:
@@ -205,18 +170,22 @@ def _confusions(groups: Mapping[str, Sequence[Member]]) -> Iterator[Markup]:
 
     tables = []
     for name, members in groups.items():
-        evaluations = [member.evaluation for member in members if member.evaluation]
-        if evaluations:
+        evaluations = [one.evaluation for one in members if one.evaluation and "confusion" in one.evaluation]
+        if evaluations and len(evaluations[0]["labels"]) <= pictures.MOST_CLASSES:
+            unit = members[0].run.tags.get(UNIT, CLIPS)
             counts = np.sum([one["confusion"] for one in evaluations], axis=0)
             seeds = f", {len(evaluations)} seeds" if len(evaluations) > 1 else ""
-            right = f"{100 * np.trace(counts) / max(counts.sum(), 1):.1f} % of {counts.sum():,} clips right"
+            right = f"{100 * np.trace(counts) / max(counts.sum(), 1):.1f} % of {counts.sum():,} {unit} right"
             caption = element("figcaption", f"{name}{seeds}: {right}")
-            tables.append(element("figure", caption, confusion(counts.tolist(), evaluations[0]["labels"])))
+            tables.append(element("figure", caption, confusion(counts.tolist(), evaluations[0]["labels"], unit)))
     if tables:
-        yield element("h2", "Which words are confused")
+        unit = next(iter(groups.values()))[0].run.tags.get(UNIT, CLIPS)
+        what = "words" if unit == CLIPS else "classes"
+        ends = "the word said, a column the word heard" if unit == CLIPS else "the true class, a column the answer"
+        yield element("h2", f"Which {what} are confused")
         yield element(
             "p",
-            "A row is the word said, a column the word heard, in percent of the test clips of the row (all seeds)."
+            f"A row is {ends}, in percent of the test {unit} of the row (all seeds)."
             " Blue is right; the stronger the orange, the more often the mistake.",
             class_="about",
         )

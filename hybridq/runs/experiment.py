@@ -1,128 +1,68 @@
-"""What a recipe stands for: its data set, its network, its operators."""
+"""What a recipe stands for: its network, its operators, whether a run of it could begin."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridq.backend.tensorflow import load_tensorflow
-from hybridq.data.task import Floats
+from hybridq.data.task import Task, TrainingData
 from hybridq.errors import UserError
 from hybridq.graph.operators import Graph
+from hybridq.graph.reader import read_graph
 from hybridq.models import build_model, outline
-from hybridq.paths import cache_root
-from hybridq.quantize.model import calibrated, copy_weights, quantize
-from hybridq.speech.audio import (
-    UNKNOWN,
-    AudioSet,
-    check_source,
-    choose_other_words,
-    choose_words,
-    open_folder,
-    open_source,
-)
-from hybridq.speech.audio.clips import STANDARD_WORDS
-from hybridq.speech.audio.everyday import EVERYDAY_WORDS
-from hybridq.speech.audio.negatives import Negatives, commands_of
-from hybridq.speech.dataset import Dataset
-from hybridq.speech.mfcc import FrontEnd
-from hybridq.speech.normalisation import Normalisation
-from hybridq.speech.synthetic_mix import SyntheticVoices
+from hybridq.models.own import OWN_NETWORKS
+from hybridq.quantization.model import calibrated, copy_weights, quantize
+from hybridq.runs.own_network import Shape, check_ends, own_graph, own_network
+from hybridq.runs.sources import source_of
 
 if TYPE_CHECKING:
     import keras
 
     from hybridq.recipe.schema import Recipe
 
-CALIBRATION = 400  # training clips, about, that say where the grids lie
+CALIBRATION = 400  # training examples, about, that say where the grids lie
 
 
-@cache
-def open_audio(source: str, voices: int, negatives: bool = False) -> AudioSet:
-    """The clips of a source; `voices`: how many synthetic ones; `negatives`: for silence and unknown words too."""
-    return open_source(source, voices=voices, negatives=negatives)
-
-
-def open_dataset(recipe: Recipe) -> Dataset:
-    """The data set that a recipe trains on, with its words chosen, and the classes silence and unknown behind them."""
-    asked, training = recipe.data, recipe.training
-    audio = open_audio(asked.source, asked.voices, bool(asked.negatives))
-    words = choose_words(audio, asked.words)
-    unknown = choose_other_words(audio, words, asked.unknown_words) if asked.unknown else []
-    labels = [*words, *(f"_{name}_" for name in asked.negatives)]
-    negatives = Negatives(asked.silence, asked.unknown, asked.unknown_spliced, tuple(unknown))
-    voices = SyntheticVoices(
-        lambda: open_voices(recipe, labels), training.synthetic_share, training.synthetic_unknown_share
-    )
-    return Dataset(
-        audio,
-        labels,
-        FrontEnd.of(recipe.features),
-        cache_root(),
-        asked.balance,
-        recipe.features.normalisation,
-        negatives,
-        voices if training.synthetic_voices else None,
-        training.augment,
-    )
-
-
-def open_voices(recipe: Recipe, labels: Sequence[str]) -> AudioSet:
-    """The synthetic voices that a recipe mixes into training; made where they are missing.
-
-    They say the words among the labels, and for the class unknown everyday words.
-    """
-    words = set(commands_of(labels))
-    if UNKNOWN in labels:
-        words.update(EVERYDAY_WORDS)
-    ordered = STANDARD_WORDS if words == set(STANDARD_WORDS) else tuple(sorted(words))  # one order: made once
-    return _voices(recipe.training.synthetic_voices, ordered, cache_root())
-
-
-@cache
-def _voices(count: int, words: tuple[str, ...], cache: Path) -> AudioSet:
-    from hybridq.speech.audio.synthetic import make_synthetic
-
-    return open_folder(make_synthetic(cache, count, words=words), cache, name="synthetic voices", synthetic=True)
-
-
-def network(recipe: Recipe, classes: int) -> keras.Model:
+def network(recipe: Recipe, data: TrainingData) -> keras.Model:
     """The untrained network of a recipe, quantized by its plan; its first weights depend on the seed alone."""
-    return quantize(_float_network(recipe, classes), recipe.plan)
+    model = _float_network(recipe, data)
+    if not recipe.model.has_weights:
+        return quantize(model, recipe.plan)
+    return quantize(model, recipe.plan, calibrated(model, recipe.plan, data.calibration(CALIBRATION)))
 
 
-def network_from(parent: keras.Model, recipe: Recipe, data: Dataset) -> keras.Model:
+def network_from(parent: keras.Model, recipe: Recipe, data: TrainingData) -> keras.Model:
     """The network of a recipe with the weights of another one, whose tensors say where its grids of 8 bits lie."""
-    model = _float_network(recipe, len(data.labels))
+    model = _float_network(recipe, data)
     copy_weights(parent, model)
-    return quantize(model, recipe.plan, calibrated(model, recipe.plan, calibration_clips(data)))
-
-
-def calibration_clips(data: Dataset, normalisation: Normalisation | None = None) -> Floats:
-    """Some training clips as inputs (clips, coefficients, frames, 1), evenly spaced, that show where the grids lie."""
-    clips = data.inputs("training", normalisation)[0]
-    return clips[:: -(-len(clips) // CALIBRATION)]
+    return quantize(model, recipe.plan, calibrated(model, recipe.plan, data.calibration(CALIBRATION)))
 
 
 def graph_of(recipe: Recipe) -> Graph:
-    """The operators of a recipe's network, float32 and untrained. `words: auto` counts as ten."""
-    words = 10 if recipe.data.words == "auto" else len(recipe.data.words)
-    return outline(recipe.model, FrontEnd.of(recipe.features).shape, words + len(recipe.data.negatives))
+    """The operators of a recipe's network, float32 and untrained. UserError where it does not fit the data."""
+    shape, outputs = source_of(recipe).ends(recipe)
+    if recipe.model.name not in OWN_NETWORKS:
+        return outline(recipe.model, _map_of(recipe, shape), outputs[0])
+    try:
+        graph = own_graph(recipe.model, shape, outputs)
+        check_ends(graph, shape, outputs, recipe.task is Task.CLASSIFY)
+    except UserError as error:
+        raise _of_model(recipe, error) from None
+    return graph
 
 
 def check_ready(recipe: Recipe, clips: bool = True) -> None:
-    """Raise UserError, with the line of the recipe, where no run of it could begin; TensorFlow is not needed for that.
+    """Raise UserError, with the line of the recipe, where no run of it could begin; of sound without TensorFlow.
 
     So it is where a precision is for no layer or, of a recipe that it needs, features or data do not go together; and,
-    if `clips` must be on this machine, where their folder is not there.
+    if `clips` must be on this machine, where its data is not there.
     """
     recipe.check_references()
     for one in (recipe, *recipe.needed):
-        check_plan(one)
+        if clips or not source_of(one).ends_from_data or source_of(one).is_here(one):
+            check_plan(one)
         if clips:
-            _check_clips(one)
+            source_of(one).check(one)
 
 
 def check_plan(recipe: Recipe) -> None:
@@ -132,24 +72,38 @@ def check_plan(recipe: Recipe) -> None:
     recipe.plan.check(weighted, every, lambda pattern: recipe.where("precision", pattern))
 
 
-def _check_clips(recipe: Recipe) -> None:
-    try:
-        check_source(recipe.data.source)
-    except UserError as error:
-        place = recipe.where("data", "source")
-        # one of the command line is in the message already
-        raise UserError(str(error) if place.startswith("--") else f"{place}: data.source: {error}") from None
-
-
 def run_name(recipe: Recipe) -> str:
     """The recipe's name, with the seed where it is not 0."""
     return f"{recipe.name} seed {recipe.training.seed}" if recipe.training.seed else recipe.name
 
 
-def _float_network(recipe: Recipe, classes: int) -> keras.Model:
+def _map_of(recipe: Recipe, shape: Shape) -> tuple[int, int]:
+    """The rows and columns that a network built here reads; UserError for inputs of another kind, and other tasks."""
+    if recipe.task is not Task.CLASSIFY:
+        raise _of_model(recipe, UserError(f"{recipe.model.name} tells classes apart: task {recipe.task} needs another"))
+    if len(shape) != 3 or shape[2] != 1:
+        wanted = f"{recipe.model.name} reads (rows, columns, 1), an input of the data is {shape}"
+        raise _of_model(recipe, UserError(f"{wanted}: name a network of your own, as model.keras or model.python"))
+    return shape[0], shape[1]
+
+
+def _of_model(recipe: Recipe, error: UserError) -> UserError:
+    """An error of a recipe's network, with the line that names it."""
+    key = recipe.model.name if recipe.model.name in OWN_NETWORKS else "name"
+    return UserError(f"{recipe.where('model', key)}: model.{key}: {error}", error.exit_code)
+
+
+def _float_network(recipe: Recipe, data: TrainingData) -> keras.Model:
     load_tensorflow()
     import keras
 
     keras.utils.clear_session()  # a sweep builds many networks in one process
     keras.utils.set_random_seed(recipe.training.seed)
-    return build_model(recipe.model, FrontEnd.of(recipe.features).shape, classes)
+    if recipe.model.name not in OWN_NETWORKS:
+        return build_model(recipe.model, _map_of(recipe, data.shape), data.outputs[0])
+    try:
+        model = own_network(recipe.model, data.shape, data.outputs)
+        check_ends(read_graph(model), data.shape, data.outputs, recipe.task is Task.CLASSIFY)
+    except UserError as error:
+        raise _of_model(recipe, error) from None
+    return model

@@ -9,19 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hybridq.data.task import TrainingData, counts
 from hybridq.integer.artefact import NETWORK, save_network
 from hybridq.paths import scratch
 from hybridq.profiler import Profile, profile
 from hybridq.results import pictures
+from hybridq.runs.experiment import CALIBRATION
 from hybridq.runs.load_network import NETWORK_DIGEST, Trained, with_integers
-from hybridq.runs.measurement import Measurement, measured
+from hybridq.runs.measurement import Measurement, measured, validation_metrics
 from hybridq.runs.model_folder import Bundle, save_bundle, weights_digest
+from hybridq.runs.sources import source_of
 from hybridq.settings.units import to_kib, to_millions
 from hybridq.settings.yamlfile import to_yaml
-from hybridq.speech.dataset import Dataset
 from hybridq.speech.decision import USUAL_FALSE_ACCEPTS
-from hybridq.training.fit import validate
+from hybridq.training.evaluation import Evaluation
 from hybridq.training.history import Epoch, History, Watcher
+from hybridq.training.tasks import validate
 
 if TYPE_CHECKING:
     import keras
@@ -34,16 +37,17 @@ NO_INTEGERS = "no integer network"  # tag: why a quantized network has no form i
 log = logging.getLogger("hybridq")
 
 
-def log_inputs(run: Run, recipe: Recipe, data: Dataset) -> None:
-    """The recipe and the clips, before the training."""
+def log_inputs(run: Run, recipe: Recipe, data: TrainingData) -> None:
+    """The recipe and the data, before the training."""
     run.text("recipe.yaml", to_yaml(recipe.resolved()))
     run.dataset(
-        data.audio.name,
+        data.name,
         data.digest,
-        str(data.audio.root),
+        data.place,
         words=data.labels,
-        synthetic=data.audio.synthetic,
-        clips={split: len(data.split(split)) for split in ("training", "validation", "test")},
+        synthetic=data.synthetic,
+        clips=counts(data),
+        unit=data.unit,
     )
 
 
@@ -58,7 +62,7 @@ def sizes(cost: Profile) -> dict[str, float]:
         "MACC M": to_millions(totals["macc"]),
         "flash share %": 100 * totals["flash_bytes"] / target["flash_bytes"],
         "RAM share %": 100 * totals["ram_bytes"] / target["ram_bytes"],
-        "fits": float(totals["fits"]),
+        **({} if totals["fits"] is None else {"fits": float(totals["fits"])}),
     }
 
 
@@ -75,9 +79,9 @@ class EpochLog:
             self._log(epoch)
         self.other.begin(epochs)
 
-    def batch(self, epoch: int, share: float, accuracy: float) -> None:
-        """How far an epoch has come (share of its batches), and the training accuracy so far (percent)."""
-        self.other.batch(epoch, share, accuracy)
+    def batch(self, epoch: int, share: float) -> None:
+        """How far an epoch has come (share of its batches)."""
+        self.other.batch(epoch, share)
 
     def epoch(self, epoch: Epoch) -> None:
         """An epoch that has ended."""
@@ -87,23 +91,29 @@ class EpochLog:
     def _log(self, epoch: Epoch) -> None:
         self.run.metrics(
             {
-                "training accuracy %": epoch.training_accuracy,
-                "training loss": epoch.training_loss,
-                "validation accuracy %": epoch.validation_accuracy,
-                "validation loss": epoch.validation_loss,
-                "learning rate": epoch.learning_rate,
+                name: value
+                for name, value in {
+                    "training accuracy %": epoch.training_accuracy,
+                    "training loss": epoch.training_loss,
+                    "validation accuracy %": epoch.validation_accuracy,
+                    "validation loss": epoch.validation_loss,
+                    "learning rate": epoch.learning_rate,
+                }.items()
+                if value is not None
             }
             | ({"pruned %": 100 * epoch.sparsity} if epoch.sparsity else {}),
             step=epoch.epoch,
         )
 
 
-def log_result(run: Run, recipe: Recipe, data: Dataset, model: keras.Model, history: History, cost: Profile) -> None:
+def log_result(
+    run: Run, recipe: Recipe, data: TrainingData, model: keras.Model, history: History, cost: Profile
+) -> None:
     """The trained network, what it scores, the pictures."""
     run.tags({WEIGHTS: weights_digest(model)})
     with bundled(recipe, data, model) as bundle:
         run.artifact(bundle.folder)
-        trained = with_integers(bundle, run.name, lambda: data)
+        trained = with_integers(bundle, run.name, lambda: data.calibration(CALIBRATION))
         _log_integers(run, trained, bundle.folder.parent)
         tested = _measured(trained, data, "test")
         validated = _measured(trained, data, "validation") if tested.decisions else None
@@ -113,11 +123,10 @@ def log_result(run: Run, recipe: Recipe, data: Dataset, model: keras.Model, hist
     result = tested.result
     run.json("evaluation.json", tested.to_json())
     run.json("profile.json", cost.to_json())
-    synthetic = data.audio.synthetic
-    run.figure(
-        pictures.confusion(result.confusion, data.labels, title=run.name, synthetic=synthetic),
-        "confusion matrix",
-    )
+    synthetic = data.synthetic
+    if isinstance(result, Evaluation) and len(data.labels) <= pictures.MOST_CLASSES:
+        picture = pictures.confusion(result.confusion, data.labels, data.unit, title=run.name, synthetic=synthetic)
+        run.figure(picture, "confusion matrix")
     run.figure(pictures.learning_curves(history.epochs, title=run.name, synthetic=synthetic), "learning curves")
     run.figure(pictures.flash_by_layer(cost.to_json(), title=run.name, synthetic=synthetic), "flash by layer")
     if tested.decisions and validated and validated.decisions:
@@ -131,34 +140,27 @@ def log_result(run: Run, recipe: Recipe, data: Dataset, model: keras.Model, hist
     run.metrics(tested.metrics() | _validated(model, data) | {"training minutes": history.minutes})
 
 
-def log_trial(run: Run, data: Dataset, model: keras.Model, history: History, cost: Profile) -> None:
-    """What a trial keeps: no network, and figures of the validation clips alone."""
+def log_trial(run: Run, data: TrainingData, model: keras.Model, history: History, cost: Profile) -> None:
+    """What a trial keeps: no network, and figures of the validation examples alone."""
     run.metrics(_validated(model, data) | {"training minutes": history.minutes})
     run.json("profile.json", cost.to_json())
 
 
 @contextmanager
-def bundled(recipe: Recipe, data: Dataset, model: keras.Model) -> Iterator[Bundle]:
+def bundled(recipe: Recipe, data: TrainingData, model: keras.Model) -> Iterator[Bundle]:
     """The trained network as a folder, for as long as it takes to log it."""
     with scratch() as place:
-        folder = place / "model"
-        yield save_bundle(
-            folder, model, data.labels, data.front_end, data.normalisation, recipe.resolved(), data.unknown_words
-        )
+        travels = source_of(recipe).travels(data)
+        yield save_bundle(place / "model", model, data.labels, recipe=recipe.resolved(), **travels)
 
 
-def _validated(model: keras.Model, data: Dataset) -> dict[str, float]:
-    """What the weights that are kept score on the validation clips."""
-    scores = validate(model, data)
-    return {
-        "validation accuracy best %": 100 * scores["accuracy"],
-        "validation cross-entropy": scores["cross_entropy"],
-    }
+def _validated(model: keras.Model, data: TrainingData) -> dict[str, float]:
+    """What the weights that are kept score on the validation examples."""
+    return validation_metrics(data.task, validate(model, data))
 
 
-def _measured(trained: Trained, data: Dataset, split: str) -> Measurement:
-    clips = data.split(split)
-    return measured(trained, *data.inputs(split), data.labels, clips.words, clips.notes)
+def _measured(trained: Trained, data: TrainingData, split: str) -> Measurement:
+    return measured(trained, *data.inputs(split), data.labels, *data.annotations(split))
 
 
 def _log_integers(run: Run, trained: Trained, scratch: Path) -> None:

@@ -1,45 +1,59 @@
-"""What a trained network scores on labelled clips: as Keras computes it and, where it is quantized, in integers."""
+"""What a trained network scores on examples: as Keras computes it and, where it is quantized, in integers."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.backend.tensorflow import keras_backend
+from hybridq.data.settings import OWN_DATA
+from hybridq.data.task import CLIPS, Floats, Inputs, Task, Truth, parts_of
 from hybridq.errors import UserError
 from hybridq.integer import arithmetic
+from hybridq.integer.answers import answers, inputs_of
 from hybridq.integer.artefact import digest
 from hybridq.integer.description import Rejection
+from hybridq.integer.network import IntegerNetwork
 from hybridq.paths import cache_root
-from hybridq.quantize.model import is_grid
-from hybridq.runs.experiment import open_audio
+from hybridq.quantization.model import is_grid
+from hybridq.recipe.file import recipe_of
+from hybridq.runs.clips import open_audio
 from hybridq.runs.load_network import Trained
+from hybridq.runs.sources import open_dataset
 from hybridq.speech.audio.negatives import Negatives, commands_of, present
 from hybridq.speech.dataset import Dataset
 from hybridq.speech.decision import Decisions, decisions, softmax
-from hybridq.training.evaluation import Evaluation, evaluation
+from hybridq.training.evaluation import Result, both_classes, evaluated, reconstruction
+from hybridq.training.tasks import Score
+
+if TYPE_CHECKING:
+    import keras
 
 INTEGER, KERAS = "integer network", "Keras model"
+BATCH = 256  # examples that a network answers at a time
 VOICES = 240  # of the synthetic data set, where no recipe says how many
 log = logging.getLogger("hybridq")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A network on clips. `keras` is None for an integer network by itself, `integer` where there is none (`lacking`).
+    """A network on examples. `keras` is None for an integer network by itself, `integer` where there is none.
 
-    `digest` is the SHA-256 of the integer network; `agreement` the percentage of the clips that both hear alike.
+    `lacking` says why. `digest` is the SHA-256 of the integer network; `agreement` the percentage of the examples for
+    which both name the same class, None where there are no classes.
     `on_grids`: it was trained on grids of 8 bits, so that the integer network is what was trained. `decisions`, of the
     network whose figures count, at `threshold`: None for a network that always answers with a command. `notes` say
     where the clips of silence and of unknown words come from.
     """
 
-    keras: Evaluation | None
-    integer: Evaluation | None
+    keras: Result | None
+    integer: Result | None
     digest: str | None
     agreement: float | None
     on_grids: bool
@@ -48,9 +62,10 @@ class Measurement:
     threshold: float = 0.0
     notes: tuple[str, ...] = ()
     synthetic: bool = False
+    unit: str = CLIPS
 
     @property
-    def result(self) -> Evaluation:
+    def result(self) -> Result:
         """The figures that count: the integer network's where it is what was trained, or all there is."""
         counts = self.integer if self.counts == INTEGER else self.keras
         assert counts
@@ -63,15 +78,13 @@ class Measurement:
 
     def metrics(self) -> dict[str, float]:
         """For the run: see `hybridq.tracking.metrics`."""
-        metrics = {
-            "test accuracy %": self.result.accuracy,
-            "test accuracy low %": self.result.interval[0],
-            "test accuracy high %": self.result.interval[1],
-            "test mean word accuracy %": self.result.mean_word_accuracy,
-        }
-        if self.integer and self.keras and self.agreement is not None:
-            metrics["integer test accuracy %"] = self.integer.accuracy
-            metrics["Keras test accuracy %"] = self.keras.accuracy
+        result = self.result
+        metrics = {f"test {result.SCORE} %": result.score}
+        metrics |= {f"test {name}": figure for name, figure in result.metrics.items()}
+        if self.integer and self.keras:
+            metrics[f"integer test {result.SCORE} %"] = self.integer.score
+            metrics[f"Keras test {result.SCORE} %"] = self.keras.score
+        if self.agreement is not None:
             metrics["integer agreement %"] = self.agreement
         if self.decisions:
             metrics["decision threshold"] = self.threshold
@@ -95,32 +108,36 @@ class Measurement:
 
 def measured(
     trained: Trained,
-    inputs: NDArray[np.float32],
-    truth: NDArray[np.int64],
+    inputs: Inputs,
+    truth: Truth,
     labels: tuple[str, ...],
     words: Sequence[str] = (),
     notes: tuple[str, ...] = (),
     threshold: float | None = None,
 ) -> Measurement:
-    """Both networks over inputs (clips, coefficients, frames, 1); true labels (clips,) are indices into `labels`.
+    """Both networks over inputs (examples, *shape); the truth is that of the network's task, of classes `labels`.
 
     `words` are those in the clips, where unknown words are a class; `threshold` stands for the network's own.
     """
-    by_keras = by_integers = None
-    on_grids = False
+    forms: dict[str, Callable[[Floats], NDArray[np.float64]]] = {}
     if trained.bundle:
-        model = trained.bundle.model
-        on_grids = any(map(is_grid, model.layers))
-        by_keras = np.asarray(model.predict(inputs, batch_size=256, verbose=0), np.float64)
+        forms[KERAS] = partial(_outputs_of_model, trained.bundle.model, trained.task)
     if trained.integers:
-        quantized = arithmetic.quantized(inputs, trained.integers.input_fraction)
-        by_integers = arithmetic.logits(trained.integers, quantized) * 2.0 ** -trained.integers.layers[-1].fraction
-    agreement = None
-    if by_keras is not None and by_integers is not None:
+        forms[INTEGER] = partial(_outputs, trained.integers, trained.task)
+    answered: dict[str, NDArray[np.float64]] = {}
+    if trained.task is Task.RECONSTRUCT and not isinstance(inputs, np.ndarray):
+        scores: dict[str, Result] = {name: reconstruction(form, inputs, truth) for name, form in forms.items()}
+    else:
+        read = inputs if isinstance(inputs, np.ndarray) else np.zeros(0, np.float32)  # `evaluated` needs none
+        answered = {name: np.concatenate([form(part) for part in parts_of(inputs)]) for name, form in forms.items()}
+        scores = {name: evaluated(trained.task, made, read, truth, labels) for name, made in answered.items()}
+    by_keras, by_integers, agreement = answered.get(KERAS), answered.get(INTEGER), None
+    if by_keras is not None and by_integers is not None and trained.task is Task.CLASSIFY:
         agreement = 100 * float(np.mean(by_keras.argmax(1) == by_integers.argmax(1)))
+    on_grids = trained.bundle is not None and any(map(is_grid, trained.bundle.model.layers))
     measurement = Measurement(
-        keras=None if by_keras is None else evaluation(by_keras.argmax(1), truth, labels),
-        integer=None if by_integers is None else evaluation(by_integers.argmax(1), truth, labels),
+        keras=scores.get(KERAS),
+        integer=scores.get(INTEGER),
         digest=digest(trained.integers) if trained.integers else None,
         agreement=agreement,
         on_grids=on_grids,
@@ -138,17 +155,54 @@ def measured(
     return replace(measurement, decisions=decided, threshold=at)
 
 
+def _outputs_of_model(model: keras.Model, task: Task, inputs: Floats) -> NDArray[np.float64]:
+    """What a Keras model makes of inputs: numbers, or of classes their probabilities (examples, classes)."""
+    made = np.asarray(outputs(model, inputs), np.float64)
+    return both_classes(made) if task is Task.CLASSIFY else made
+
+
+def _outputs(network: IntegerNetwork, task: Task, inputs: Floats) -> NDArray[np.float64]:
+    """What an integer network makes of inputs: numbers, or of classes their logits (examples, classes)."""
+    read = inputs_of(network, inputs)
+    if task is Task.CLASSIFY:
+        logits = arithmetic.logits(network, read).astype(np.float64) * 2.0 ** -network.results[0].fraction
+        return logits if logits.shape[1] > 1 else np.concatenate([np.zeros_like(logits), logits], axis=1)
+    return answers(network, read)[0]
+
+
+def validation_metrics(task: Task, score: Score) -> dict[str, float]:
+    """Of the weights that are kept, for the run: see `hybridq.tracking.metrics`."""
+    if task is Task.CLASSIFY:
+        return {"validation accuracy best %": score.percent, "validation cross-entropy": score.error}
+    return {"validation R2 best %": score.percent, "validation squared error": score.error}
+
+
+def outputs(model: keras.Model, inputs: Floats) -> NDArray[np.float32]:
+    """What a Keras model answers to inputs (examples, *shape): its outputs (examples, ...).
+
+    A single batch goes through the layers one by one: to trace a graph first, as for several, would take longer.
+    """
+    if len(inputs) <= BATCH and keras_backend() == "tensorflow":
+        return np.asarray(model(inputs, training=False))
+    return np.asarray(model.predict(inputs, batch_size=BATCH, verbose=0))
+
+
 def measured_on(trained: Trained, source: str | None, split: str, threshold: float | None = None) -> Measurement:
-    """A network on the clips of its words in a data set; without one, in that of its recipe.
+    """A network on a data set; without one, on that of its recipe. Of clips those of its words.
 
     Words that the data set lacks are left out of the count. `threshold` stands for the network's own. Raises UserError
     where it has none of them.
     """
     own = trained.bundle.recipe.get("data", {}) if trained.bundle else {}
     if not (source or own):
-        raise UserError(
-            f"{trained.name}: an integer network does not say what it was trained on; --data names the clips"
-        )
+        of_sound = "an integer network does not say what it was trained on; --data names the clips"
+        others = "it does not say what it was trained on; --inputs X.npy names samples, --labels Y.npy their classes"
+        raise UserError(f"{trained.name}: {of_sound if trained.hears_sound else others}")
+    kind = next((key for key in OWN_DATA if key in own), None)
+    if trained.bundle and kind:
+        data = open_dataset(recipe_of(trained.bundle.recipe | {"data": own | {kind: source or own[kind]}}))
+        measurement = measured(trained, *data.inputs(split), data.labels, threshold=threshold)
+        return replace(measurement, synthetic=data.synthetic, unit=data.unit)
     end, normalisation, labels = trained.hears
     audio = open_audio(source or own["source"], own.get("voices", VOICES), commands_of(labels) != labels)
     words = present(audio, labels)
@@ -157,9 +211,9 @@ def measured_on(trained: Trained, source: str | None, split: str, threshold: flo
         raise UserError(f"{audio.root}: no clips of {known}, the words that this network knows")
     if len(words) < len(labels):
         log.warning("%s has no clips of %s", audio.name, ", ".join(word for word in labels if word not in words))
-    data = Dataset(audio, words, end, cache_root(), negatives=_negatives(trained, own))
-    x, truth = data.inputs(split, normalisation)
-    clips, truth = data.split(split), np.array([labels.index(word) for word in words])[truth]
+    clips_of = Dataset(audio, words, end, cache_root(), negatives=_negatives(trained, own))
+    x, truth = clips_of.inputs(split, normalisation)
+    clips, truth = clips_of.split(split), np.array([labels.index(word) for word in words])[truth]
     measurement = measured(trained, x, truth, labels, clips.words, clips.notes, threshold)
     return replace(measurement, synthetic=audio.synthetic)
 

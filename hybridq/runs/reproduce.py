@@ -1,6 +1,6 @@
-"""A logged run, trained again from its recipe on the same clips: is the result the same?
+"""A logged run, trained again from its recipe on the same data: is the result the same?
 
-The clips must be the same, by their digest. Other versions of the packages, another machine, another Keras backend or
+The data must be the same, by their digest. Other versions of the packages, another machine, another Keras backend or
 another number of threads may change the last digits of the weights: what differs of these is named beside the verdict.
 """
 
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from hybridq.errors import UserError
 from hybridq.recipe.file import load_recipe
 from hybridq.recipe.schema import Recipe
-from hybridq.runs.experiment import open_dataset
 from hybridq.runs.log import WEIGHTS
 from hybridq.runs.model_folder import load_bundle, weights_digest
 from hybridq.runs.run_recipe import BACKEND, THREADS
+from hybridq.runs.sources import open_dataset
+from hybridq.tracking.metrics import SCORES, first_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from hybridq.tracking import RunView, Store
 
 MADE_WITH = (BACKEND, THREADS, "mlflow.source.git.commit", "commit.changed")  # and every version.*
-SHOWN = ("test accuracy %", "validation accuracy best %", "flash KiB", "RAM KiB", "MACC M", "training minutes")
+SHOWN = (*SCORES["test"], *SCORES["validation"], "flash KiB", "RAM KiB", "MACC M", "training minutes")
 MUST_AGREE = SHOWN[:-1]
 
 
@@ -54,7 +55,9 @@ class Reproduction:
             return "the same: every weight, to the last bit"
         if self.same:
             return "the same figures, from other weights"
-        before, now = (run.metrics.get("test accuracy %", float("nan")) for run in (self.first, self.again))
+        before, now = (first_of(SCORES["test"], run.metrics) or float("nan") for run in (self.first, self.again))
+        if "test accuracy low %" not in self.first.metrics:
+            return f"not the same: {now - before:+.2f} points of R2"
         low, high = (self.first.metrics.get(f"test accuracy {end} %", float("nan")) for end in ("low", "high"))
         where = "within" if low <= now <= high else "outside"
         return f"not the same: {now - before:+.2f} points, {where} the first run's 95 % interval"
@@ -90,7 +93,7 @@ class Reproduction:
         table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
         for heading in ("", f"run {self.first.id[:8]}", f"again: {self.again.id[:8]}"):
             table.add_column(heading, overflow="fold")
-        for name in SHOWN:
+        for name in [name for name in SHOWN if name in self.first.metrics]:
             table.add_row(name, *(f"{run.metrics.get(name, float('nan')):.2f}" for run in (self.first, self.again)))
         table.add_row("weights, SHA-256", *(digest[:16] for digest in self.weights))
         for name, pair in self.differences().items():
@@ -99,19 +102,19 @@ class Reproduction:
 
 
 def logged_recipe(store: Store, id_or_name: str, overrides: Sequence[str] = ()) -> tuple[RunView, Recipe]:
-    """A finished run and its recipe, ready to be trained again; `overrides` may say where the clips are now.
+    """A finished run and its recipe, ready to be trained again; `overrides` may say where the data is now.
 
-    Raises UserError where the run is not finished, or the clips are not those that it was trained on.
+    Raises UserError where the run is not finished, or the data is not what it was trained on.
     """
     view = store.find(id_or_name)
-    if view.status != "FINISHED" or "test accuracy %" not in view.metrics:
+    if view.status != "FINISHED" or first_of(SCORES["test"], view.metrics) is None:
         raise UserError(f"run {view.id[:8]} ({view.name}) has no result to reproduce: it is {view.status.lower()}")
     recipe = load_recipe(store.download(view.id, "recipe.yaml"), overrides)
     data = open_dataset(recipe)
     logged = view.tags.get("data.digest", "none")
     if data.digest != logged:
         raise UserError(
-            f"{data.audio.root}: not the clips that run {view.id[:8]} was trained on (digest {data.digest[:12]},"
+            f"{data.place}: not the {data.unit} that run {view.id[:8]} was trained on (digest {data.digest[:12]},"
             f" logged {logged[:12]}); --data says where they are"
         )
     return view, recipe

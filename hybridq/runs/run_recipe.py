@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridq.backend.tensorflow import keras_backend, threads
+from hybridq.data.task import TrainingData
 from hybridq.errors import RUN_FAILED, UserError, plain_interrupts
 from hybridq.integer.convert import settle
 from hybridq.paths import locked
 from hybridq.profiler import profile
-from hybridq.quantize.model import is_grid
-from hybridq.runs.experiment import network, network_from, open_dataset, open_voices, run_name
+from hybridq.quantization.model import is_grid
+from hybridq.runs.experiment import network, network_from, run_name
 from hybridq.runs.log import EpochLog, bundled, log_inputs, log_result, log_trial, sizes
 from hybridq.runs.model_folder import load_bundle
-from hybridq.speech.dataset import Dataset
+from hybridq.runs.sources import open_dataset
 from hybridq.tracking import TRIAL
 from hybridq.training.checkpoint import restore_best
 from hybridq.training.fit import train
@@ -57,7 +58,7 @@ class Laboratory:
     """
 
     store: Store
-    watch: Callable[[Recipe, Dataset], Watcher]
+    watch: Callable[[Recipe, TrainingData], Watcher]
     sweep: str | None = None
     resume: bool = False
     done: dict[str, str] = field(default_factory=dict)  # fingerprint -> run id
@@ -90,7 +91,7 @@ class Laboratory:
         return known
 
     def _made(
-        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutors: list[str], folder: Path
+        self, recipe: Recipe, data: TrainingData, fingerprint: str, parent: str | None, tutors: list[str], folder: Path
     ) -> str:
         with (
             self._start(recipe, data, fingerprint, parent, tutors, folder) as run,
@@ -99,7 +100,7 @@ class Laboratory:
         ):
             log_inputs(run, recipe, data)
             start = self._network_of(parent) if parent else None
-            model = network_from(start, recipe, data) if start else network(recipe, len(data.labels))
+            model = network_from(start, recipe, data) if start else network(recipe, data)
             run.tags({BACKEND: keras_backend()})
             cost = profile(model, recipe.target, recipe.plan, recipe.accounting)
             run.metrics(sizes(cost))
@@ -125,7 +126,7 @@ class Laboratory:
         shutil.rmtree(folder, ignore_errors=True)
         return run.id
 
-    def _needed(self, recipe: Recipe, data: Dataset) -> str:
+    def _needed(self, recipe: Recipe, data: TrainingData) -> str:
         """The id of the finished run of a recipe that another one needs; trained now if there is none."""
         return self._finished(fingerprint_of(recipe, data), anew=False) or replace(self, trial=False, stopper=None).run(
             recipe
@@ -144,23 +145,24 @@ class Laboratory:
         return [run for run in self.store.runs() if run.tags.get(FINGERPRINT) == fingerprint]
 
     def _start(
-        self, recipe: Recipe, data: Dataset, fingerprint: str, parent: str | None, tutors: list[str], folder: Path
+        self, recipe: Recipe, data: TrainingData, fingerprint: str, parent: str | None, tutors: list[str], folder: Path
     ) -> Run:
         """The run to log to: one that was interrupted, where there is one to go on with; else a new one."""
         if self.resume:
             left = [run for run in self._equal(fingerprint) if run.status != "FINISHED" and self._may_take(run)]
             if left and (folder / CHECKPOINT).exists():
                 return self.store.resume_run(left[-1].id)
-            fresh = [run for run in left if "training loss" not in run.metrics]
-            if fresh:
-                return self.store.resume_run(fresh[-1].id)
+            # Without a checkpoint, one that has logged no epoch, or whose epochs this sweep lost with a machine
+            again = [run for run in left if "training loss" not in run.metrics or self._ours(run)]
+            if again:
+                return self.store.resume_run(again[-1].id)
         shutil.rmtree(folder, ignore_errors=True)
         tags = {
             FINGERPRINT: fingerprint,
             THREADS: str(threads()),
             "recipe": recipe.name,
             "description": recipe.description or "",
-            "data.synthetic": "true" if data.audio.synthetic else "false",
+            "data.synthetic": "true" if data.synthetic else "false",
             "training.synthetic": "true" if recipe.hears_voices else "false",
         }
         if self.trial:
@@ -172,16 +174,18 @@ class Laboratory:
             tags["started from"] = parent
         if tutors:
             tags["taught by"] = ", ".join(tutors)
-        if recipe.training.synthetic_voices:
-            tags["training.synthetic.digest"] = open_voices(recipe, data.labels).digest
+        if data.synthetic_digest:
+            tags["training.synthetic.digest"] = data.synthetic_digest
         if self.reproduces:
             tags[REPRODUCES] = self.reproduces
         return self.store.start_run(run_name(recipe), params=recipe.flat(), tags=tags, parent=self.sweep)
 
     def _may_take(self, run: RunView) -> bool:
         """Whether an unfinished run may be gone on with: nobody else is at it, or it is this sweep's to give away."""
-        ours = self.sweep is not None and run.parent == self.sweep
-        return ours or run.status != "RUNNING" or self.store.abandoned(run)
+        return self._ours(run) or run.status != "RUNNING" or self.store.abandoned(run)
+
+    def _ours(self, run: RunView) -> bool:
+        return self.sweep is not None and run.parent == self.sweep
 
 
 def _tidy(folder: Path) -> None:
@@ -213,12 +217,12 @@ def _settled(model: keras.Model) -> None:
         settle(model)
 
 
-def fingerprint_of(recipe: Recipe, data: Dataset, *further: str) -> str:
-    """SHA-256 (hex) of all that decides the result of a run: the recipe, the content of the data set, its words.
+def fingerprint_of(recipe: Recipe, data: TrainingData, *further: str) -> str:
+    """SHA-256 (hex) of all that decides the result of a run: the recipe, the content of the data set, its classes.
 
     `further` is what tells a run from others of the same recipe.
     """
     parts = [recipe.digest(), data.digest, list(data.labels), *further]
-    if recipe.training.synthetic_voices:
-        parts.append(open_voices(recipe, data.labels).digest)
+    if data.synthetic_digest:
+        parts.append(data.synthetic_digest)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -136,7 +136,7 @@ def _message(details: Any) -> str:
     if kind in _WANTED:
         limits = {name: f"{v:g}" if isinstance(v, float) else v for name, v in context.items()}
         return f"must be {_WANTED[kind].format(**limits)} (is {shown(given)})"
-    if kind == "literal_error":
+    if kind in ("literal_error", "enum"):
         choices = [part.strip("'") for part in context["expected"].replace(" or ", ", ").split(", ")]
         listed = ", ".join(choices)
         return f"{shown(given)} is not one of {listed}{did_you_mean(given, choices) if isinstance(given, str) else ''}"

@@ -62,6 +62,15 @@ def read_yaml(path: Path, place: str = "") -> Node:
     return node
 
 
+def parse_mapping(text: str, place: str) -> dict[str, Any]:
+    """The mapping that a text on the command line is; `place`, its option, begins the UserError where it is none."""
+    node = _parse(text, place, one_place=True)
+    plain_data = None if node is None else node.plain()
+    if not isinstance(plain_data, dict):
+        raise UserError(f"{place}: must be a mapping, as 'key: value, other: value' (is {shown(plain_data)})")
+    return plain_data
+
+
 def parse_override(text: str) -> Override:
     """Read "training.epochs=3"; the value is YAML. Its place is the setting itself."""
     place = f"--set {text if len(text) <= 80 else text[:77] + '...'}"

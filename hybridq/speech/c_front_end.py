@@ -44,6 +44,7 @@ class CFrontEnd:
     normalisation: Normalisation
     fraction: int
     title = "A keyword spotter"
+    notes = "Keep `-ffp-contract=off`: with it the front end gives the same bits everywhere.\n\n"
 
     @property
     def usage(self) -> str:

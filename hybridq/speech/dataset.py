@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hybridq.data.cache import cached, key_of
 from hybridq.data.prefetch import prefetch
-from hybridq.data.task import Examples, Floats, Retarget, TrainingData
+from hybridq.data.task import CLIPS, Examples, Floats, Retarget, Task, TrainingData, evenly
 from hybridq.errors import UserError
 from hybridq.speech.audio import SILENCE, UNKNOWN, AudioSet, Clip, read_clip
 from hybridq.speech.audio.negatives import Negatives, commands_of, selection, unknown_words
@@ -71,6 +71,8 @@ class Dataset(TrainingData):
     in training, `per` how features are standardised.
     """
 
+    task, unit = Task.CLASSIFY, CLIPS
+
     def __init__(
         self,
         audio: AudioSet,
@@ -88,6 +90,7 @@ class Dataset(TrainingData):
         self.front_end, self.cache, self.balance, self.per = front_end, cache, balance, per
         self.voices, self.augment = voices, augment
         self._splits: dict[str, Split] = {}
+        self.name, self.place, self.synthetic = audio.name, str(audio.root), audio.synthetic
 
     def split(self, name: str) -> Split:
         """The clips of 'training', 'validation', 'test', or 'all'; UserError where there are none."""
@@ -110,6 +113,21 @@ class Dataset(TrainingData):
         if self.commands == self.labels or not self.audio.official:
             return self.audio.digest
         return hashlib.sha256(f"{self.audio.digest} {self.audio.official_digest}".encode()).hexdigest()
+
+    @property
+    def synthetic_digest(self) -> str:
+        """That of the synthetic voices in training; "" without."""
+        return self.voices.open().digest if self.voices else ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(coefficients, frames, 1)."""
+        return (*self.front_end.shape, 1)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """A probability for each label."""
+        return (len(self.labels),)
 
     @property
     def unknown_words(self) -> tuple[str, ...]:
@@ -171,6 +189,16 @@ class Dataset(TrainingData):
     def inputs(self, name: str, normalisation: Normalisation | None = None) -> tuple[Floats, NDArray[np.int64]]:
         """What a network sees of a split: standardised (clips, coefficients, frames, 1), and the labels (clips,)."""
         return (normalisation or self.normalisation).apply(self.features(name))[..., None], self.split(name).truth
+
+    def calibration(self, most: int, normalisation: Normalisation | None = None) -> Floats:
+        """About `most` of the training clips as inputs, evenly spaced."""
+        inputs = self.inputs("training", normalisation)[0]
+        return inputs[evenly(len(inputs), most)]
+
+    def annotations(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The words in the clips of a split, and where those of silence and of other words come from."""
+        split = self.split(name)
+        return split.words, split.notes
 
     @cached_property
     def normalisation(self) -> Normalisation:

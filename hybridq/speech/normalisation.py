@@ -28,6 +28,11 @@ class Normalisation:
         deviations = np.maximum(deviation * each, SMALLEST_DEVIATION)
         return cls(tuple((mean * each).tolist()), tuple(deviations.tolist()))
 
+    def rescaled(self, scale: float, offset: float) -> Normalisation:
+        """This, and then each number times a scale above 0, plus an offset, as one."""
+        mean = (m - offset * d / scale for m, d in zip(self.mean, self.deviation, strict=True))
+        return Normalisation(tuple(mean), tuple(d / scale for d in self.deviation))
+
     def apply(self, features: Floats) -> Floats:
         """Standardised features of the same shape, (clips, coefficients, frames)."""
         shift = np.asarray(self.mean, np.float32)[:, None]

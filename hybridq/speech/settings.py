@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from hybridq.data.settings import DataSection
 from hybridq.errors import plain
 from hybridq.settings.section import Range, Section
 from hybridq.settings.tree import shown
@@ -21,9 +22,10 @@ SOURCES = ("synthetic", "v0.01", "v0.02")  # any other source of audio is a fold
 NormalisationKind = Literal["per_coefficient", "global"]
 
 
-class DataSettings(Section):
+class DataSettings(DataSection):
     """Which clips, and which words of them."""
 
+    PLACE = "source"
     source: str = Field(
         default="synthetic",
         min_length=1,

@@ -14,7 +14,8 @@ from hybridq.errors import NotWritable, UserError
 from hybridq.graph.reader import Graph, read_graph
 from hybridq.pretrained import PREFIX, pretrained_file
 from hybridq.recipe.file import load_recipe
-from hybridq.runs.experiment import graph_of, open_audio
+from hybridq.runs.clips import open_audio
+from hybridq.runs.experiment import graph_of
 from hybridq.runs.load_network import Trained
 from hybridq.runs.measurement import VOICES
 from hybridq.speech.audio.negatives import commands_of

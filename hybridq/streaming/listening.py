@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.integer import arithmetic, online
+from hybridq.integer.answers import inputs_of
 from hybridq.integer.network import IntegerNetwork
 from hybridq.models import lmu
-from hybridq.quantize.model import is_grid
+from hybridq.quantization.model import is_grid
 from hybridq.runs.load_network import Trained
 from hybridq.runs.measurement import INTEGER, KERAS
 from hybridq.speech.decision import softmax
@@ -47,17 +48,21 @@ class Spotter:
 
 
 def spotter(trained: Trained) -> Spotter:
-    """The integer network where that is what was trained or all there is, else the Keras model."""
+    """The integer network where that is what was trained or all there is, else the Keras model.
+
+    Raises UserError for a network that hears no sound.
+    """
+    hears = trained.hears
     if trained.bundle:
         model = trained.bundle.model
         if not (trained.integers and any(map(is_grid, model.layers))):
             remembers = lmu.is_online(model)
             network = _stream(model) if remembers else model.predict_on_batch
-            return Spotter(trained.name, *trained.hears, network, KERAS, remembers)
+            return Spotter(trained.name, *hears, network, KERAS, remembers)
     assert trained.integers
     remembers = online.is_online(trained.integers)
     network = _integer_stream(trained.integers) if remembers else _integer(trained.integers)
-    return Spotter(trained.name, *trained.hears, network, INTEGER, remembers)
+    return Spotter(trained.name, *hears, network, INTEGER, remembers)
 
 
 def _stream(model: keras.Model) -> Network:
@@ -67,16 +72,14 @@ def _stream(model: keras.Model) -> Network:
 
 def _integer(network: IntegerNetwork) -> Network:
     scale = 2.0 ** -network.layers[-1].fraction
-    return lambda inputs: softmax(
-        arithmetic.logits(network, arithmetic.quantized(inputs, network.input_fraction)) * scale
-    )
+    return lambda inputs: softmax(arithmetic.logits(network, inputs_of(network, inputs)) * scale)
 
 
 def _integer_stream(network: IntegerNetwork) -> Network:
     stream, scale = online.Streams(network), 2.0 ** -network.layers[-1].fraction
 
     def answer(frames: Floats) -> NDArray[np.float64]:
-        inputs = arithmetic.quantized(frames, network.input_fraction)
+        inputs = inputs_of(stream.network, frames)
         return softmax(np.concatenate([stream.answer(frame[None]) for frame in inputs]) * scale)
 
     return answer

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.errors import ENVIRONMENT, UserError
+from hybridq.errors import ENVIRONMENT, UserError, first_line
 from hybridq.speech.audio import read_clip
 from hybridq.speech.mfcc import FrontEnd
 
@@ -67,4 +67,4 @@ def from_microphone(end: FrontEnd, device: str | None = None) -> Blocks:
     except (sounddevice.PortAudioError, ValueError) as error:
         named_so = [f"{one['index']} {one['name']}" for one in sounddevice.query_devices() if one["max_input_channels"]]
         there = f"there are: {', '.join(named_so)}" if named_so else "there is none"
-        raise UserError(f"no microphone: {str(error).splitlines()[0].rstrip(':')}; {there}", ENVIRONMENT) from None
+        raise UserError(f"no microphone: {first_line(error).rstrip(':')}; {there}", ENVIRONMENT) from None

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hybridq.speech.audio.clips import SYNTHETIC_WARNING
+from hybridq.data.task import SYNTHETIC_WARNING
 from hybridq.streaming.outcome import Outcome
 from hybridq.streaming.result import StreamEvaluation
 from hybridq.streaming.rule import Moment

@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from hybridq.data.task import SYNTHETIC_WARNING
 from hybridq.errors import plain
-from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 from hybridq.sweeps.events import Died, EpochDone, Event, Failed, Finished, LogLine, Ready
 from hybridq.sweeps.schedule import Entry, Schedule, State
 
@@ -55,13 +55,13 @@ class Board:
             case EpochDone(epoch=epoch) if not self.console.is_terminal:
                 left = (entry.seconds_left or 0.0) / 60
                 self.say(
-                    f"{name} epoch {epoch}/{entry.epochs}: training {event.training_accuracy:.1f} %, "
-                    f"validation {event.validation_accuracy:.1f} %, about {left:.1f} min left"
+                    f"{name} epoch {epoch}/{entry.epochs}: training {event.figures[0]}, "
+                    f"validation {event.figures[1]}, about {left:.1f} min left"
                 )
             case LogLine(text=text, level=level):
                 self.say(plain(text), "yellow" if level >= logging.WARNING else "")
-            case Finished(accuracy=accuracy) if not self.console.is_terminal and accuracy is not None:
-                self.say(f"{name}: {accuracy:.1f} % of the test clips")
+            case Finished(in_words=text) if not self.console.is_terminal and text:
+                self.say(f"{name}: {text}")
             case Failed(reason=reason):
                 self.say(f"{name} failed: {reason}", "red")
             case Died(reason=reason):
@@ -75,7 +75,7 @@ class Board:
     def _table(self) -> Group:
         entries = self.schedule.entries
         table = Table(box=None, padding=(0, 2, 0, 0))
-        for heading in ("run", "state", "epoch", "validation %", "test %", "left"):
+        for heading in ("run", "state", "epoch", "validation", "test %", "left"):
             table.add_column(heading, justify="left" if heading in ("run", "state") else "right", no_wrap=True)
         shown = self._shown(entries)
         for entry in shown:
@@ -135,7 +135,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         entry.job.name if entry.job.asked else f"{entry.job.name} (needed)",
         state,
         f"{int(entry.epoch)}/{entry.epochs}" if entry.state is not State.WAITING else str(entry.epochs),
-        "" if entry.validation is None else f"{entry.validation:.1f}",
+        entry.validation,
         "" if entry.accuracy is None else f"{entry.accuracy:.1f}",
         "" if not entry.seconds_left else _duration(entry.seconds_left),
     )

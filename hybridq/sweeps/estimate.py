@@ -1,7 +1,7 @@
 """What a sweep would cost before it is run: the sizes of every network, and the time that its training should take.
 
-The time is an estimate: a few steps of each network are timed on this machine, now, on random features. Start-up,
-reading the clips and the augmentation, which runs beside the training, come on top of it.
+The time is an estimate: a few steps of each network are timed on this machine, now, on random inputs. Start-up,
+reading the data and the augmentation, which runs beside the training, come on top of it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from hybridq.data.task import Task, TrainingData
 from hybridq.profiler import profile
-from hybridq.runs.experiment import graph_of, network, open_dataset
+from hybridq.runs.experiment import graph_of, network
+from hybridq.runs.sources import open_dataset, source_of
 from hybridq.settings.units import to_kib, to_millions
-from hybridq.speech.audio import is_here
-from hybridq.speech.mfcc import FrontEnd
 from hybridq.sweeps.planning import Plan
 from hybridq.training.fit import compile_model
+from hybridq.training.tasks import learning_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
     from hybridq.recipe.schema import Recipe
 
 STEPS = 6  # timed, after one that builds the graph
-HEADINGS = ("run", "flash\nKiB", "RAM\nKiB", "MACC\nM", "fits", "epochs", "training\nclips", "minutes")
+HEADINGS = ("run", "flash\nKiB", "RAM\nKiB", "MACC\nM", "fits", "epochs", "training\nexamples", "minutes")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One run: sizes in KiB and millions, minutes of training; None where the clips are not on this machine yet."""
+    """One run: sizes in KiB and millions, minutes of training; None where the data is not on this machine yet."""
 
     name: str
     flash_kib: float
@@ -90,7 +91,7 @@ def forecast(plan: Plan) -> Forecast:
     costs = [_cost(job.recipe, job.name if job.asked else f"{job.name} (needed)", paces) for job in plan.jobs]
     notes = [f"{name} is the same run as {first}" for name, first in plan.equal.items()]
     notes += [f"not read: {reason}" for reason in plan.refused.values()]
-    absent = dict.fromkeys(job.recipe.data.source for job in plan.jobs if not _is_here(job.recipe))
+    absent = dict.fromkeys(job.recipe.data.place for job in plan.jobs if not source_of(job.recipe).is_here(job.recipe))
     notes += [f"the clips of '{source}' are not on this machine yet: no time is given" for source in absent]
     known = [cost.minutes for cost in costs if cost.minutes is not None]
     if known:
@@ -102,12 +103,12 @@ def forecast(plan: Plan) -> Forecast:
 def _cost(recipe: Recipe, name: str, paces: dict[str, _Pace]) -> Cost:
     totals = profile(graph_of(recipe), recipe.target, recipe.plan, recipe.accounting).to_json()["totals"]
     clips = minutes = None
-    if _is_here(recipe):
+    if source_of(recipe).is_here(recipe):
         data = open_dataset(recipe)
         clips, checked = data.size("training"), data.size("validation")
-        parts = (recipe.model, recipe.plan, recipe.training.batch, data.front_end.shape, len(data.labels))
+        parts = (recipe.model, recipe.plan, recipe.training.batch, data.shape, data.outputs)
         if repr(parts) not in paces:
-            paces[repr(parts)] = _timed(recipe, len(data.labels))
+            paces[repr(parts)] = _timed(recipe, data)
         pace = paces[repr(parts)]
         minutes = recipe.training.epochs * (clips * pace.training + checked * pace.checking) / 60
     return Cost(
@@ -124,20 +125,24 @@ def _cost(recipe: Recipe, name: str, paces: dict[str, _Pace]) -> Cost:
 
 @dataclass(frozen=True)
 class _Pace:
-    """Seconds a clip."""
+    """Seconds an example."""
 
     training: float
     checking: float
 
 
-def _timed(recipe: Recipe, classes: int) -> _Pace:
+def _timed(recipe: Recipe, data: TrainingData) -> _Pace:
     import numpy as np
 
-    model, batch = network(recipe, classes), recipe.training.batch
-    compile_model(model, recipe.training)
+    model, batch = network(recipe, data), recipe.training.batch
+    compile_model(model, recipe.training, data.task)
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((STEPS * batch, *FrontEnd.of(recipe.features).shape, 1), np.float32)
-    y = np.eye(classes, dtype=np.float32)[rng.integers(0, classes, len(x))]
+    x = rng.standard_normal((STEPS * batch, *data.shape), np.float32)
+    if data.task is Task.CLASSIFY:
+        y = np.eye(len(data.labels), dtype=np.float32)[rng.integers(0, len(data.labels), len(x))]
+        y = learning_of(model, data.task).targets(y)
+    else:
+        y = rng.standard_normal((len(x), *data.outputs), np.float32)
     seconds = []
     for work in (model.fit, model.evaluate):
         for part in (slice(0, batch), slice(None)):  # the first one builds the graph
@@ -146,10 +151,6 @@ def _timed(recipe: Recipe, classes: int) -> _Pace:
             spent = time.perf_counter() - start
         seconds.append(spent / len(x))
     return _Pace(*seconds)
-
-
-def _is_here(recipe: Recipe) -> bool:
-    return is_here(recipe.data.source, voices=recipe.data.voices, negatives=bool(recipe.data.negatives))
 
 
 def _cells(cost: Cost) -> tuple[str, ...]:

@@ -18,27 +18,35 @@ class Event:
 class Ready(Event):
     """Its data are there and training begins; `done` epochs were trained in an earlier sitting."""
 
-    data: str  # one line on the clips
+    data: str  # one line on the data
     synthetic: bool
     done: int
 
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """Within an epoch (from 1): the share of it that is done (0 to 1), the training accuracy so far (percent)."""
+    """Within an epoch (from 1): the share of it that is done (0 to 1)."""
 
     epoch: int
     share: float
-    accuracy: float
 
 
 @dataclass(frozen=True)
 class EpochDone(Event):
-    """After an epoch (from 1): accuracies in percent."""
+    """After an epoch (from 1): accuracies in percent, None where there are no classes; and the losses."""
 
     epoch: int
-    training_accuracy: float
-    validation_accuracy: float
+    training_accuracy: float | None
+    validation_accuracy: float | None
+    training_loss: float
+    validation_loss: float
+
+    @property
+    def figures(self) -> tuple[str, str]:
+        """What a person is told of training and validation: "91.2 %", or a loss."""
+        if self.training_accuracy is None or self.validation_accuracy is None:
+            return f"loss {self.training_loss:.4g}", f"loss {self.validation_loss:.4g}"
+        return f"{self.training_accuracy:.1f} %", f"{self.validation_accuracy:.1f} %"
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,9 @@ class Finished(Event):
 
     last = True
     run: str
-    accuracy: float | None  # of the test clips, percent; None where they were not looked at
+    accuracy: float | None  # on the test data, or R2: percent; None where they were not looked at
     runs: dict[str, str]
+    in_words: str = ""  # that figure, as a person reads it
 
 
 @dataclass(frozen=True)

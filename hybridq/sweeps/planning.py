@@ -98,4 +98,4 @@ def plan(
 
 def _identity(recipe: Recipe) -> str:
     """Equal for two recipes that give the same run, whatever they are called."""
-    return f"{recipe.digest()} {recipe.data.source}"
+    return f"{recipe.digest()} {recipe.data.place}"

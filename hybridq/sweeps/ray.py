@@ -3,7 +3,8 @@
 Every machine needs hybridq, the clips under the same path, and a tracking store that all of them reach: set
 `MLFLOW_TRACKING_URI`, with the store's user and password where it asks for them, in the environment of each. The cache
 of features is each machine's own. Checkpoints are in `mlruns` of the folder that the sweep was started from: a
-run goes on after its machine is lost where that folder is shared, and begins anew where it is not.
+run goes on after its machine is lost where that folder is shared, and is trained again from its first epoch where it is
+not. The machine that the sweep was started on must stay.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridq.backend.tensorflow import threads
-from hybridq.errors import ENVIRONMENT, UserError
+from hybridq.errors import ENVIRONMENT, UserError, first_line
 from hybridq.sweeps.engines import Crew, Engine
 from hybridq.sweeps.events import Died, Event
 from hybridq.sweeps.schedule import Schedule
@@ -55,7 +56,7 @@ def _cluster(ray: Any, address: str | None, slots: int) -> Any:
         with contextlib.chdir("/"):  # its workers import the modules of the folder that this is called in
             ray.init(address=address, runtime_env={"env_vars": env}, log_to_driver=False, logging_level="ERROR", **here)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"no Ray cluster at {address}: {str(error).splitlines()[0]}", ENVIRONMENT) from error
+        raise UserError(f"no Ray cluster at {address}: {first_line(error)}", ENVIRONMENT) from error
     try:
         yield
     finally:
@@ -64,8 +65,10 @@ def _cluster(ray: Any, address: str | None, slots: int) -> Any:
 
 def _run(ray: Any, schedule: Schedule, crew: Crew, slots: int) -> None:
     from ray.util.queue import Queue
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    queue = Queue()
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})  # no other machine takes it along
     remote = ray.remote(num_cpus=1, max_retries=0)(_perform)
     running: dict[Any, int] = {}
     try:
@@ -80,7 +83,7 @@ def _run(ray: Any, schedule: Schedule, crew: Crew, slots: int) -> None:
                 try:
                     last = ray.get(reference)
                 except ray.exceptions.RayError as error:
-                    last = Died(number, f"its Ray worker is gone: {str(error).strip().splitlines()[0][:200]}")
+                    last = Died(number, f"its Ray worker is gone: {first_line(error)}")
                 for event in _heard(queue):
                     _note(schedule, crew, event)
                 _note(schedule, crew, last)

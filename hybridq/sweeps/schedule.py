@@ -24,13 +24,13 @@ class State(Enum):
 
 @dataclass
 class Entry:
-    """One job and what is known of it; times in seconds of `time.monotonic`, accuracies in percent."""
+    """One job and what is known of it; times in seconds of `time.monotonic`, accuracies, or R2, in percent."""
 
     job: Job
     state: State = State.WAITING
     epoch: float = 0.0  # epochs done, the present one in part
     first: float = 0.0  # of these, in earlier sittings
-    validation: float | None = None
+    validation: str = ""  # of the last epoch, as a person reads it
     accuracy: float | None = None
     run: str | None = None
     reason: str = ""
@@ -94,8 +94,8 @@ class Schedule:
                 entry.began, entry.epoch, entry.first = time.monotonic(), done, done
             case Progress(epoch=epoch, share=share):
                 entry.epoch = epoch - 1 + share
-            case EpochDone(epoch=epoch, validation_accuracy=validation):
-                entry.epoch, entry.validation, entry.deaths = epoch, validation, 0
+            case EpochDone(epoch=epoch):
+                entry.epoch, entry.validation, entry.deaths = epoch, event.figures[1], 0
             case Finished(run=run, accuracy=accuracy, runs=runs):
                 entry.state, entry.run, entry.accuracy = State.FINISHED, run, accuracy
                 entry.epoch, entry.ended = entry.epochs, time.monotonic()

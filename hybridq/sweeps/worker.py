@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridq.backend.startup import spare_imports
-from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError, plain_os_error
+from hybridq.data.task import CLIPS, TrainingData, classes_in_words, counts
+from hybridq.errors import ENVIRONMENT, RUN_FAILED, UserError, first_line, plain_os_error
 from hybridq.sweeps.events import EpochDone, Event, Failed, Finished, LogLine, Progress, Ready
 
 if TYPE_CHECKING:
     from hybridq.recipe.schema import Recipe
-    from hybridq.speech.dataset import Dataset
-    from hybridq.tracking import Store
+    from hybridq.tracking import RunView, Store
     from hybridq.training.history import EarlyStopper, Epoch
 
 PAUSE_SECONDS = 0.25  # between two words on the progress within an epoch
@@ -66,40 +66,53 @@ def perform(task: Task, recipe: Recipe, store: Store, tell: Tell, stopper: Early
     )
     try:
         run = laboratory.run(recipe)
-        tell(Finished(task.job, run, store.find(run).metrics.get("test accuracy %"), laboratory.done))
+        score, in_words = _score_of(store.find(run))
+        tell(Finished(task.job, run, score, laboratory.done, in_words))
     except UserError as error:
         tell(Failed(task.job, str(error), error.exit_code))
     except OSError as error:  # a disk, or a file that was there: for the next run it is no better
         tell(Failed(task.job, plain_os_error(error), ENVIRONMENT))
     except Exception as error:
         logging.getLogger("hybridq").debug("unexpected", exc_info=error)
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        tell(Failed(task.job, f"unexpected {type(error).__name__}: {text}", RUN_FAILED))
+        tell(Failed(task.job, f"unexpected {type(error).__name__}: {first_line(error)}", RUN_FAILED))
+
+
+def _score_of(view: RunView) -> tuple[float | None, str]:
+    """What a run scores on its test data (percent), and that as a person reads it; None and "" where it was no test."""
+    from hybridq.tracking.metrics import SCORES, first_of
+    from hybridq.tracking.run_view import UNIT
+
+    score = first_of(SCORES["test"], view.metrics)
+    if score is None:
+        return None, ""
+    is_accuracy = SCORES["test"][0] in view.metrics
+    accuracy = f"{score:.1f} % of the test {view.tags.get(UNIT, CLIPS)}"
+    return score, accuracy if is_accuracy else f"test R2 {score:.1f} %"
 
 
 class _Telling:
     """A watcher of a training that passes on what it sees."""
 
-    def __init__(self, job: int, tell: Tell, recipe: Recipe, data: Dataset) -> None:
+    def __init__(self, job: int, tell: Tell, recipe: Recipe, data: TrainingData) -> None:
         self.job, self.tell, self.last = job, tell, 0.0
-        counts = [len(data.split(split)) for split in ("training", "validation", "test")]
-        self.synthetic = data.audio.synthetic
-        self.text = (
-            f"{recipe.name} (seed {recipe.training.seed}): {data.audio.name}, {len(data.labels)} words "
-            f"({' '.join(data.labels)}); {counts[0]} training, {counts[1]} validation, {counts[2]} test clips"
-        )
+        sizes = ", ".join(f"{count} {split}" for split, count in counts(data).items())
+        self.synthetic = data.synthetic
+        of_what = classes_in_words(data.labels, data.unit)
+        about = f", {of_what}" if of_what else ""
+        self.text = f"{recipe.name} (seed {recipe.training.seed}): {data.name}{about}; {sizes} {data.unit}"
 
     def begin(self, epochs: Sequence[Epoch]) -> None:
         self.tell(Ready(self.job, self.text, self.synthetic, len(epochs)))
 
-    def batch(self, epoch: int, share: float, accuracy: float) -> None:
+    def batch(self, epoch: int, share: float) -> None:
         now = time.monotonic()
         if now - self.last > PAUSE_SECONDS:
             self.last = now
-            self.tell(Progress(self.job, epoch, share, accuracy))
+            self.tell(Progress(self.job, epoch, share))
 
     def epoch(self, epoch: Epoch) -> None:
-        self.tell(EpochDone(self.job, epoch.epoch, epoch.training_accuracy, epoch.validation_accuracy))
+        accuracies = epoch.training_accuracy, epoch.validation_accuracy
+        self.tell(EpochDone(self.job, epoch.epoch, *accuracies, epoch.training_loss, epoch.validation_loss))
 
 
 class _Forwarding(logging.Handler):

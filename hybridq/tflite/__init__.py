@@ -1,6 +1,7 @@
 """The integer network as a .tflite file.
 
-convert.py   its layers as operators; numbers.py: their scales and biases
+convert.py   its layers as operators, maps.py those that pool, join and move; tensors.py: the parts that these are made
+             of; numbers.py: their scales and biases
 writer.py    the file
 runtimes.py  what is installed here that runs it
 """

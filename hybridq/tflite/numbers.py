@@ -14,6 +14,7 @@ from hybridq.integer.network import (
     Convolution,
     Depthwise,
     Integers,
+    Pads,
     Requantization,
     Shape,
 )
@@ -67,13 +68,18 @@ def scale_of(by: Requantization) -> Reals:
 
 def padding_of(source: Shape, layer: Convolution | Depthwise) -> int | None:
     """VALID for no zeros, SAME for those that TFLite puts around by that name, else None."""
-    if not any(map(any, layer.pads)):
+    return padding_like(source, layer.shape, layer.reach, layer.strides, layer.pads)
+
+
+def padding_like(
+    source: Shape, shape: Shape, window: tuple[int, int], strides: tuple[int, int], pads: Pads
+) -> int | None:
+    """VALID or SAME, where TFLite pads a window so; source with the batch, shape without it."""
+    if not any(map(any, pads)):
         return VALID
-    for n, places, k, stride, pads in zip(
-        source[1:3], layer.shape, layer.weights.shape, layer.strides, layer.pads, strict=False
-    ):
+    for n, places, k, stride, pad in zip(source[1:3], shape, window, strides, pads, strict=False):
         total = max((places - 1) * stride + k - n, 0)
-        if places != -(-n // stride) or pads != (total // 2, total - total // 2):
+        if places != -(-n // stride) or pad != (total // 2, total - total // 2):
             return None
     return SAME
 

@@ -14,15 +14,24 @@ Shape = tuple[int, ...]
 # For each operator: its options in the schema, and the first version of it that computes int8.
 OPERATORS: dict[str, tuple[str, int]] = {
     "ADD": ("AddOptions", 2),
+    "AVERAGE_POOL_2D": ("Pool2DOptions", 2),
     "CAST": ("", 1),
+    "CONCATENATION": ("ConcatenationOptions", 2),
     "CONV_2D": ("Conv2DOptions", 3),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", 3),
     "ELU": ("", 1),
     "GATHER": ("GatherOptions", 2),
     "MAX_POOL_2D": ("Pool2DOptions", 2),
     "MEAN": ("ReducerOptions", 2),
+    "MUL": ("MulOptions", 2),
     "PAD": ("PadOptions", 2),
+    "PADV2": ("PadV2Options", 2),
+    "PRELU": ("", 1),
+    "QUANTIZE": ("QuantizeOptions", 2),
     "RESHAPE": ("ReshapeOptions", 1),
+    "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", 2),
+    "SLICE": ("SliceOptions", 2),
+    "SUB": ("SubOptions", 2),
 }
 SCHEMA = 3
 IDENTIFIER = b"TFL3"

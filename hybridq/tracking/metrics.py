@@ -7,6 +7,7 @@ together under `training/`, behind the results.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +33,13 @@ METRICS: dict[str, Metric] = {
     "test accuracy low %": Metric("%", "higher", 1),
     "test accuracy high %": Metric("%", "higher", 1),
     "test mean word accuracy %": Metric("%", "higher", 1),
+    # Of numbers, and of inputs that are reconstructed: the share of the variance that is explained; means over all.
+    "test R2 %": Metric("%", "higher", 2),
+    "test squared error": Metric("", "lower", 5),
+    "test absolute error": Metric("", "lower", 4),
+    "test anomaly AUC": Metric("", "higher", 4),  # of telling anomalies by the error of their reconstruction
+    "integer test R2 %": Metric("%", "higher", 2),
+    "Keras test R2 %": Metric("%", "higher", 2),
     "integer test accuracy %": Metric("%", "higher", 1),  # of the integer network, as a device computes it
     "Keras test accuracy %": Metric("%", "higher", 1),  # of the same network, as Keras computes it
     "integer agreement %": Metric("%", "higher", 2),  # of the test clips that both of them hear alike
@@ -47,6 +55,8 @@ METRICS: dict[str, Metric] = {
     "validation threshold": Metric("", None, 3),  # at which 5 % of the validation clips of no command are accepted
     "validation accuracy best %": Metric("%", "higher", 1),  # of the weights that are kept
     "validation cross-entropy": Metric("nats", "lower", 3),  # of the same, labels not smoothed
+    "validation R2 best %": Metric("%", "higher", 2),  # the same two of numbers
+    "validation squared error": Metric("", "lower", 5),
     "flash KiB": Metric("KiB", "lower", 1),
     "flash as published KiB": Metric("KiB", "lower", 1),
     "RAM KiB": Metric("KiB", "lower", 1),
@@ -72,11 +82,26 @@ METRICS: dict[str, Metric] = {
     "image tensors beyond estimate KiB": Metric("KiB", "lower", 1),
     "image stack KiB": Metric("KiB", "lower", 2),
     "image instructions M": Metric("million", "lower", 2),  # of one inference, the front end not counted
-    "image exact %": Metric("%", "higher", 2),  # of the sounds: input, logits and class are the integer network's
+    "image exact %": Metric("%", "higher", 2),  # of the examples: input, outputs and class are the integer network's
     "image agreement %": Metric("%", "higher", 2),  # of the sounds: the class by Python's front end
-    "image accuracy %": Metric("%", "higher", 1),  # of the test clips that it heard, `image clips`
+    "image accuracy %": Metric("%", "higher", 1),  # of the examples that it was given, `image clips` or `image samples`
     "image clips": Metric("", None, 0),
+    "image samples": Metric("", None, 0),
 }
+
+# The one figure by which networks are compared, in percent, by the examples measured on: a run has one of them.
+SCORES = {
+    "test": ("test accuracy %", "test R2 %"),
+    "validation": ("validation accuracy best %", "validation R2 best %"),
+    "integer test": ("integer test accuracy %", "integer test R2 %"),
+}
+ERRORS = ("validation cross-entropy", "validation squared error")  # what training minimises, of the weights kept
+
+
+def first_of(names: Sequence[str], metrics: Mapping[str, float]) -> float | None:
+    """The first of these metrics that a run has; None where it has none of them."""
+    return next((metrics[name] for name in names if name in metrics), None)
+
 
 EPOCH_SECTION = "training/"
 OLD_SECTION = "by epoch/"  # of runs that were logged before

@@ -14,12 +14,13 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
+from hybridq.data.task import SYNTHETIC_WARNING
 from hybridq.errors import ENVIRONMENT, NotWritable, UserError
 from hybridq.paths import scratch
-from hybridq.speech.audio.clips import SYNTHETIC_WARNING
 from hybridq.tracking.connection import INTERRUPTS
 from hybridq.tracking.metrics import mlflow_name
 from hybridq.tracking.owner import owner_tags
+from hybridq.tracking.run_view import CLASSES, UNIT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +32,15 @@ PARAM_LIMIT, TAG_LIMIT, DIGEST_LIMIT = 6000, 8000, 36  # characters, MLflow's
 PARAMS_AT_ONCE, METRICS_AT_ONCE = 100, 1000  # per log_batch, MLflow's
 ENDINGS = INTERRUPTS[1:]  # but Ctrl-C; SIGHUP: the terminal was closed
 LAST_WORD_SECONDS = 2.0  # to say how a run ended, when there is no time to lose
-NOTED_PARAMS = ("data.source", "training.seed", "training.epochs", "target")
+NOTED_PARAMS = (
+    "data.source",
+    "data.arrays",
+    "data.images",
+    "data.python",
+    "training.seed",
+    "training.epochs",
+    "target",
+)
 
 
 class Terminated(KeyboardInterrupt):
@@ -150,11 +159,12 @@ class Run:
         words: Sequence[str],
         synthetic: bool,
         clips: Mapping[str, int] | None = None,
+        unit: str = "clips",
         context: str = "training",
     ) -> None:
         """Log the data set, for MLflow's column "Dataset" and, as tags `data.*`, for the table of `compare`.
 
-        `clips` counts the clips of each split.
+        `words` are the classes, `clips` counts the examples of each split, `unit` is what an example is called.
         """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -173,7 +183,8 @@ class Run:
             {
                 "data.name": name,
                 "data.digest": digest,
-                "data.words": " ".join(words),
+                "data.words": (" " if unit == "clips" else CLASSES).join(words),
+                **({} if unit == "clips" else {UNIT: unit}),
                 "data.synthetic": "true" if synthetic else "false",
             }
         )

@@ -10,6 +10,8 @@ from typing import Any
 from hybridq.errors import UserError, nearest
 from hybridq.tracking.metrics import name_from_mlflow
 
+UNIT = "data.unit"  # tag: what the examples are called, where they are no clips
+CLASSES = ", "  # between the names of classes, which may have spaces in them; words have none
 PARENT = "mlflow.parentRunId"
 TRIAL = "trial"  # the tag of a run that was measured on the validation clips alone, for a search to choose by
 
@@ -48,6 +50,12 @@ def view_of(run: Any) -> RunView:
         ended=datetime.fromtimestamp(info.end_time / 1000, UTC) if info.end_time and info.status != "RUNNING" else None,
         parent=data.tags.get(PARENT),
     )
+
+
+def classes_of(run: RunView) -> tuple[str, ...]:
+    """The names of the classes, as it has logged them."""
+    text = run.tags.get("data.words", "")
+    return tuple(text.split(CLASSES if UNIT in run.tags else None)) if text else ()
 
 
 def children(runs: Iterable[RunView], parent: RunView) -> list[RunView]:

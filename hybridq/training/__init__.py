@@ -4,7 +4,8 @@ fit.py              epochs, the learning rate, a checkpoint after every epoch
 settings.py         what fitting is told
 history.py          what is reached from epoch to epoch, who is told, who may end it early
 checkpoint.py       the file from which a training goes on
-evaluation.py       accuracy, its interval, confusion
+tasks.py            what is minimised and watched, a row for each task
+evaluation.py       accuracy, its interval, confusion; errors, R2, AUC
 distillation.py     targets from the answers of other networks
 pruning.py          the smallest weights become zero
 latent_clipping.py  the bound on the latent weights of binary and ternary layers

@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridq.data.task import Floats, Retarget
+from hybridq.training.evaluation import both_classes
 
 if TYPE_CHECKING:
     import keras
 
 
-def soft_targets(teachers: Sequence[keras.Model], share: float = 1.0, temperature: float = 1.0) -> Retarget:
+def soft_targets(teachers: Sequence[keras.Model], share: float = 1.0, temperature: float | None = 1.0) -> Retarget:
     """A function (inputs, targets) -> targets: `share` of the teachers' mean answer, the rest of the targets as is.
 
-    Targets (examples, classes) are probabilities; above 1, `temperature` makes each teacher's more even, below 1 less.
+    Where targets (examples, classes) are probabilities, a `temperature` above 1 makes each teacher's more even, one
+    below 1 less; None: they are numbers of another kind, which stay as they are.
     """
 
     def retarget(inputs: Floats, targets: Floats) -> Floats:
-        answers = [softened(np.asarray(teacher.predict_on_batch(inputs)), temperature) for teacher in teachers]
+        answers = [np.asarray(teacher.predict_on_batch(inputs)) for teacher in teachers]
+        if temperature is not None:
+            answers = [softened(both_classes(answer), temperature) for answer in answers]
         mean: Any = np.mean(answers, axis=0)
         mixed: Floats = (share * mean + (1 - share) * targets).astype(np.float32)
         return mixed

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybridq.backend.tensorflow import bfloat16_products
-from hybridq.data.task import Floats, TrainingData
+from hybridq.data.task import Examples, LazyExamples, Task, TrainingData
 from hybridq.errors import RUN_FAILED, UserError
 from hybridq.training.checkpoint import Progress, restore, save
 from hybridq.training.distillation import soft_targets
@@ -25,6 +25,7 @@ from hybridq.training.fused_norms import fused_norms
 from hybridq.training.history import EarlyStopper, Epoch, History, Watcher
 from hybridq.training.latent_clipping import clipped_latents, latent_bound
 from hybridq.training.pruning import Masks, masked_kernels, sparsity
+from hybridq.training.tasks import batches, learning_of, validate
 
 if TYPE_CHECKING:
     import keras
@@ -51,16 +52,14 @@ def train(
     `file` is the checkpoint, written after every epoch. Raises UserError (exit status 1) where the loss becomes NaN or
     infinite, NotWritable where the checkpoint cannot be written. An interrupt leaves the checkpoint of the last epoch.
     """
-    compile_model(model, settings)
+    compile_model(model, settings, data.task)
     progress = restore(file, model) if resume and file.exists() else Progress(History(), model.get_weights())
     history = progress.history
-    retarget = soft_targets(teachers, settings.teacher_share, settings.teacher_temperature) if teachers else None
-
-    def latest_accuracy() -> float:
-        return 100 * validate(model, data)["accuracy"]
+    temperature = settings.teacher_temperature if data.task is Task.CLASSIFY else None
+    retarget = soft_targets(teachers, settings.teacher_share, temperature) if teachers else None
 
     def stopped() -> bool:
-        return stopper is not None and stopper.should_stop(history.epochs, latest_accuracy)
+        return stopper is not None and stopper.should_stop(history.epochs, lambda: validate(model, data).percent)
 
     done = len(history.epochs)
     watcher.begin(history.epochs)
@@ -70,8 +69,8 @@ def train(
         closing(data.epochs(done, last, settings.seed, retarget)) as epochs,
         _fitting(model, data, settings, watcher) as fitting,
     ):
-        for number, (inputs, targets) in enumerate(epochs, done):
-            epoch = fitting.epoch(number, inputs, targets)
+        for number, examples in enumerate(epochs, done):
+            epoch = fitting.epoch(number, examples)
             history.epochs.append(epoch)
             if history.best is epoch:
                 progress.best = model.get_weights()
@@ -101,8 +100,8 @@ def learning_rate(settings: FitSettings, step: int, steps_per_epoch: int) -> flo
     return settings.learning_rate * factor
 
 
-def compile_model(model: keras.Model, settings: FitSettings) -> None:
-    """Give the model its loss and its optimizer, as the recipe's `training` section says."""
+def compile_model(model: keras.Model, settings: FitSettings, task: Task = Task.CLASSIFY) -> None:
+    """Give the model the loss of its task and its optimizer, as the recipe's `training` section says."""
     import keras
 
     options: dict[str, Any] = {"learning_rate": settings.learning_rate}
@@ -113,24 +112,11 @@ def compile_model(model: keras.Model, settings: FitSettings) -> None:
     if settings.optimizer == "sgd":
         options |= {"momentum": 0.9, "nesterov": True}
     optimizer = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW, "sgd": keras.optimizers.SGD}
-    model.compile(
-        optimizer[settings.optimizer](**options),
-        keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
-        metrics=[
-            keras.metrics.CategoricalAccuracy(name="accuracy"),
-            keras.metrics.CategoricalCrossentropy(name="cross_entropy"),
-        ],
-    )
+    learning = learning_of(model, task)
+    loss = learning.loss(settings.label_smoothing)
+    model.compile(optimizer[settings.optimizer](**options), loss, metrics=learning.metrics())
     # Metrics by name, and an optimizer as it comes, make their variables in the first step, which is then traced twice.
     model.optimizer.build(model.trainable_variables)
-
-
-def validate(model: keras.Model, data: TrainingData) -> dict[str, float]:
-    """A compiled model on the validation examples: loss, accuracy (0 to 1) and cross_entropy (labels not smoothed)."""
-    inputs, truth = data.inputs("validation")
-    targets = np.eye(len(data.labels), dtype=np.float32)[truth]
-    scores: dict[str, float] = model.evaluate(inputs, targets, batch_size=256, verbose=0, return_dict=True)
-    return scores
 
 
 @dataclass(frozen=True)
@@ -145,7 +131,7 @@ class _Fitting:
     bound: keras.Variable | None
     masks: Masks | None
 
-    def epoch(self, number: int, inputs: Floats, targets: Floats) -> Epoch:
+    def epoch(self, number: int, examples: Examples | LazyExamples) -> Epoch:
         """Train on the examples of an epoch, counted from 0, and validate.
 
         The model then has the weights that were validated: their moving average, where there is one.
@@ -155,7 +141,7 @@ class _Fitting:
             self.bound.assign(latent_bound(self.settings, number))
         if self.masks is not None:
             self.masks.prune(sparsity(self.settings.prune, number))
-        fitted = self._fit(number, inputs, targets)
+        fitted = self._fit(number, examples)
         # Keras ends every fit by giving the model the moving average of its weights, where there is one. In JAX the
         # two are then one array, which the next step of the model uses up: make it two.
         self.model.set_weights(self.model.get_weights())
@@ -164,19 +150,24 @@ class _Fitting:
         validated = validate(self.model, self.data)
         return Epoch(
             epoch=number + 1,
-            training_accuracy=100 * fitted["accuracy"],
+            training_accuracy=100 * fitted["accuracy"] if "accuracy" in fitted else None,
             training_loss=fitted["loss"],
-            validation_accuracy=100 * validated["accuracy"],
-            validation_loss=validated["loss"],
+            validation_accuracy=validated.accuracy,
+            validation_loss=validated.loss,
             learning_rate=float(self.model.optimizer.learning_rate),
             sparsity=sparsity(self.settings.prune, number),
         )
 
-    def _fit(self, number: int, inputs: Floats, targets: Floats) -> dict[str, float]:
+    def _fit(self, number: int, examples: Examples | LazyExamples) -> dict[str, float]:
         """The steps of an epoch; what Keras says of it. Raises UserError where the loss is no number."""
+        batch, targets = self.settings.batch, learning_of(self.model, self.data.task).targets
+        if isinstance(examples, tuple):
+            given = {"x": examples[0], "y": targets(examples[1]), "batch_size": batch}
+        else:
+            given = {"x": batches(examples, batch, targets)}
         with bfloat16_products() if self.settings.bfloat16 else nullcontext():
             history = self.model.fit(
-                inputs, targets, batch_size=self.settings.batch, shuffle=False, epochs=number + 1, initial_epoch=number,
+                **given, shuffle=False, epochs=number + 1, initial_epoch=number,
                 class_weight=self.class_weights, callbacks=[self.steps], verbose=0,
             ).history  # fmt: skip
         fitted = {name: values[-1] for name, values in history.items()}
@@ -232,7 +223,7 @@ def _step_callback(settings: FitSettings, steps: int, watcher: Watcher) -> Any:
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             if not math.isfinite(logs["loss"]):
                 self.model.stop_training = True
-            watcher.batch(self.number + 1, (batch + 1) / steps, 100 * logs["accuracy"])
+            watcher.batch(self.number + 1, (batch + 1) / steps)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             self.latest = [variable.numpy() for variable in self.model.trainable_variables]

@@ -9,12 +9,15 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch reached; accuracies in percent, sparsity as the share of weights that are pruned."""
+    """What one epoch reached; accuracies in percent, sparsity as the share of weights that are pruned.
+
+    Accuracies are None where there are no classes to be right about: then the loss is what counts.
+    """
 
     epoch: int
-    training_accuracy: float
+    training_accuracy: float | None
     training_loss: float
-    validation_accuracy: float
+    validation_accuracy: float | None
     validation_loss: float
     learning_rate: float
     sparsity: float = 0.0
@@ -31,9 +34,9 @@ class History:
     def best(self) -> Epoch:
         """The epoch whose weights are kept: the highest validation accuracy, the lower loss between equals.
 
-        Where weights are pruned, one of those with the fewest.
+        Without accuracies the lowest validation loss. Where weights are pruned, one of those with the fewest.
         """
-        return max(self.epochs, key=lambda e: (e.sparsity, e.validation_accuracy, -e.validation_loss))
+        return max(self.epochs, key=lambda e: (e.sparsity, e.validation_accuracy or 0.0, -e.validation_loss))
 
 
 class Watcher(Protocol):
@@ -43,8 +46,8 @@ class Watcher(Protocol):
         """Training begins; `epochs` are those of earlier sittings."""
         ...
 
-    def batch(self, epoch: int, share: float, accuracy: float) -> None:
-        """A step is done; `share` of the epoch (0 to 1), `accuracy` over it so far (percent)."""
+    def batch(self, epoch: int, share: float) -> None:
+        """A step is done; `share` of the epoch so far (0 to 1)."""
         ...
 
     def epoch(self, epoch: Epoch) -> None:

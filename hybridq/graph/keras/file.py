@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from hybridq.errors import UserError
+from hybridq.paths import PLAIN_MEMBERS, open_zip
 
+CONFIG = "config.json"  # the member that describes the network
 LARGEST_CONFIG = 4 * 2**20  # bytes of the description; a network of fifty layers has about 0.1 MB
 MOST_CONTAINERS = 400_000  # lists and objects in it, each of which takes time to make; a layer has some forty
 LONGEST_READ = 2 * 2**20  # bytes of a `.keras` file at once; its list of files, read whole, has some hundred
@@ -30,14 +32,17 @@ KERAS_2_METADATA = "keras_metadata.pb"
 METADATA = 5  # the number of the field with the description of an object
 LENGTH_DELIMITED = 2  # the wire type of texts and messages
 MOST_FIELDS = 100  # to read of a message
-PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that Keras writes; others inflate without a bound
+SUFFIXES = (".keras", ".h5", ".hdf5")
+HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file begins
 
 # The timer's signal ends the process, whatever its C code is doing.
-READ_H5 = """
+BOUNDED = """
 import resource, signal, sys
 resource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))
 import h5py
 signal.setitimer(signal.ITIMER_PROF, {seconds})
+"""
+READ_H5 = """
 with h5py.File(sys.argv[1], "r") as file:
     text = file.attrs["model_config"]
 text = text if isinstance(text, bytes) else str(text).encode()
@@ -66,10 +71,23 @@ def is_folder(path: Path) -> bool:
 
 def saved_config(path: Path) -> Any:
     """What the file says of the network: {"class_name": ..., "config": ...}. Raises UserError for what is no model."""
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise UserError(f"{path}: not a model file: it ends in none of {', '.join(READERS)}, .tflite")
-    return _parsed(path, reader(path))
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: not a model file: it ends in none of {', '.join(SUFFIXES)}, .tflite")
+    return _parsed(path, _h5_text(path) if is_h5(path) else _keras_text(path))
+
+
+def is_h5(path: Path) -> bool:
+    """Whether a file is HDF5: by its name and, of a `.keras` file, by its first bytes, for Keras 2 wrote both so.
+
+    Raises UserError for a file that cannot be read.
+    """
+    if path.suffix.lower() != ".keras":
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(len(HDF5)) == HDF5
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def folder_config(path: Path) -> Any:
@@ -83,6 +101,19 @@ def folder_config(path: Path) -> Any:
     saved = _parsed(metadata, _root_metadata(metadata), object_hook=_without_tuples)
     config = saved.get("config") if isinstance(saved, dict) else None
     return saved if isinstance(config, dict) and "layers" in config else None
+
+
+def layers_config(path: Path) -> Any:
+    """What a model file, or a SavedModel folder of Keras 2, says of its layers. Raises UserError for others."""
+    if not is_folder(path):
+        return saved_config(path)
+    saved = folder_config(path)
+    if saved is None:
+        raise UserError(
+            f"{path}: a folder without Keras layers (those of Keras 2 are in {KERAS_2_METADATA}): save the model as "
+            ".keras, or have TensorFlow convert it to .tflite"
+        )
+    return saved
 
 
 def _parsed(path: Path, text: bytes, **options: Any) -> Any:
@@ -111,30 +142,28 @@ class _ShortReads(io.FileIO):
 
 
 def _keras_text(path: Path) -> bytes:
+    with open_zip(path, "a .keras file", _ShortReads) as archive:
+        if CONFIG not in archive.namelist():
+            raise UserError(f"{path}: not a Keras model: it has no {CONFIG}")
+        if archive.getinfo(CONFIG).compress_type not in PLAIN_MEMBERS:
+            raise UserError(f"{path}: not a .keras file: its {CONFIG} is packed as Keras never does")
+        with archive.open(CONFIG) as member:
+            return member.read(LARGEST_CONFIG + 1)
+
+
+def run_bounded(program: str, path: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run a program with h5py on a file, in a process of its own with little memory and time. Raises UserError."""
+    whole = BOUNDED.format(memory=H5_BYTES, seconds=H5_CPU_SECONDS) + program
+    # -I: no module beside the model is imported in place of the library; -B: nothing is written
+    command = [sys.executable, "-I", "-B", "-c", whole, str(path)]
     try:
-        with _ShortReads(path) as file, zipfile.ZipFile(file) as archive:
-            if archive.getinfo("config.json").compress_type not in PLAIN:
-                raise UserError(f"{path}: not a .keras file: its config.json is packed as Keras never does")
-            with archive.open("config.json") as member:
-                return member.read(LARGEST_CONFIG + 1)
-    except UserError:
-        raise
-    except KeyError:
-        raise UserError(f"{path}: not a Keras model: it has no config.json") from None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    except Exception as error:  # a damaged archive raises whatever its reader trips over: struct.error, zlib.error
-        raise UserError(f"{path}: damaged, or not a .keras file ({short(error)})") from None
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=H5_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{path}: reading it takes more than {H5_SECONDS} seconds") from None
 
 
 def _h5_text(path: Path) -> bytes:
-    program = READ_H5.format(memory=H5_BYTES, seconds=H5_CPU_SECONDS, largest=LARGEST_CONFIG + 1)
-    # -I: no module beside the model is imported in place of the library; -B: nothing is written
-    command = [sys.executable, "-I", "-B", "-c", program, str(path)]
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=H5_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise UserError(f"{path}: reading it takes more than {H5_SECONDS} seconds") from None
+    done = run_bounded(READ_H5.format(largest=LARGEST_CONFIG + 1), path)
     if done.returncode == 0:
         return done.stdout
     if done.returncode == -signal.SIGPROF:
@@ -186,6 +215,3 @@ def _varint(path: Path, data: bytes, at: int) -> tuple[int, int]:
 def _without_tuples(saved: dict[str, Any]) -> Any:
     """{"class_name": "__tuple__", "items": [None, 9, 4]} as its list."""
     return saved.get("items") if saved.get("class_name") == "__tuple__" else saved
-
-
-READERS = {".keras": _keras_text, ".h5": _h5_text, ".hdf5": _h5_text}

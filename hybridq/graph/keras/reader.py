@@ -8,8 +8,10 @@ from typing import Any
 
 from hybridq.errors import UserError
 from hybridq.formats import Format
-from hybridq.graph.keras.layers import WRAPPERS, Description, checked, describe, plain, plain_kind
-from hybridq.graph.keras.layers.description import fixed, one, refused, unknown, verified
+from hybridq.graph.inputs import NONE_GIVEN, InputShapes
+from hybridq.graph.keras.larq import stored_as_read
+from hybridq.graph.keras.layers import WRAPPERS, Description, checked, describe, plain, plain_kind, tensorflow, wrappers
+from hybridq.graph.keras.layers.description import one, refused, unknown, verified
 from hybridq.graph.keras.layers.sequences import GATES
 from hybridq.graph.keras.wiring import Call, Source, Tensor, is_model, printable, wiring
 from hybridq.graph.operators import MOST_OPERATORS, Graph, Operator, Shape
@@ -18,13 +20,17 @@ from hybridq.precision import LayerPrecision
 LONGEST_NAME = 1_000  # characters, with the names of the models around a layer
 
 
-def keras_graph(saved: Any, name: str) -> Graph:
-    """The network that {"class_name": ..., "config": ...} describes; `name` if it does not say its own."""
+def keras_graph(saved: Any, name: str, given: InputShapes = NONE_GIVEN) -> Graph:
+    """The network that {"class_name": ..., "config": ...} describes; `name` if it does not say its own.
+
+    `given` are the shapes of inputs that it leaves open.
+    """
     config = saved["config"]
-    parts = _Parts(_Work())
+    parts = _Parts(_Work(), given)
     ends = parts.add_model(config)
+    given.check_used(op.name for op in parts.operators.values() if op.kind == "InputLayer")
     own_name = config.get("name") if isinstance(config, Mapping) else None
-    return parts.graph(printable(own_name or name), ends)
+    return stored_as_read(parts.graph(printable(own_name or name), ends))
 
 
 @dataclass(frozen=True)
@@ -50,9 +56,10 @@ class _Work:
 class _Parts:
     """The operators of a network, gathered call by call."""
 
-    def __init__(self, work: _Work) -> None:
+    def __init__(self, work: _Work, given: InputShapes) -> None:
         self.operators: dict[str, Operator] = {}
         self.work = work  # shared by the parts of one network
+        self.given = given
 
     def graph(self, name: str, ends: Sequence[_Result]) -> Graph:
         """What was gathered, with those results leaving it."""
@@ -62,7 +69,7 @@ class _Parts:
         self, config: Any, prefix: str = "", given: Sequence[_Result] | None = None, first: bool = True
     ) -> tuple[_Result, ...]:
         """Add the operators of a model, and return its results; an inner model reads what it is given."""
-        model = wiring(config, inner=given is not None)
+        model = wiring(config)
         recorded = {source.tensor: source.shape for call in model.calls for source in call.sources}
         results: dict[Tensor, _Result] = {}
         if given is not None:
@@ -96,7 +103,7 @@ class _Parts:
         if is_model(call.layer):
             return self.add_model(call.layer["config"], f"{name}/", inputs, first)
         try:
-            layer = self._describe(name, call.layer, [result.shape for result in inputs], recorded)
+            layer = self._describe(name, call, [result.shape for result in inputs], recorded)
         except UserError as error:
             raise UserError(f"layer {name!r}: {error}") from None
         if name in self.operators:
@@ -114,13 +121,32 @@ class _Parts:
         )
         return tuple(_Result(name, shape) for shape in (layer.output_shape, *layer.further_outputs))
 
-    def _describe(
-        self, name: str, layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape | None
+    def _describe(self, name: str, call: Call, inputs: Sequence[Shape], recorded: Shape | None) -> Description:
+        layer, in_8_bits = wrappers.unwrapped(call.layer)
+        described = self._describe_alone(name, layer, call.arguments, inputs, recorded)
+        return wrappers.in_8_bits(described) if in_8_bits and not described.kind.startswith("unknown") else described
+
+    def _describe_alone(
+        self,
+        name: str,
+        layer: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+        inputs: Sequence[Shape],
+        recorded: Shape | None,
     ) -> Description:
+        """A layer without what was put around it for its training."""
+        if layer["class_name"] in tensorflow.CLASSES:
+            function = tensorflow.called(layer["config"], arguments, inputs)
+            try:
+                described = describe(function.layer, function.inputs, recorded)
+            except UserError:  # what the function allows and the layer does not, as a batch that is broadcast
+                described = unknown(str(layer["config"].get("function")), recorded)
+            return replace(described, other=function.stored)
         layer = plain(layer)
         kind, config = plain_kind(layer), layer["config"]
         if layer["class_name"] == "InputLayer":
-            return Description("InputLayer", _input_shape(config), {"dtype": str(config.get("dtype") or "float32")})
+            shape = checked(self.given.shape_of(name, _input_shape(config)))
+            return Description("InputLayer", shape, {"dtype": str(config.get("dtype") or "float32")})
         if kind not in WRAPPERS or not all(inputs):
             return describe(layer, inputs, recorded)
         read = self._time_distributed if kind == "TimeDistributed" else self._bidirectional
@@ -166,7 +192,7 @@ class _Parts:
         self, name: str, layers: Mapping[str, Any], inputs: Sequence[Sequence[Shape]]
     ) -> tuple[Graph, list[tuple[_Result, ...]]]:
         """The graph of the layers that a wrapper holds, each with inputs of its own; and the results of each."""
-        parts, ends = _Parts(self.work), []
+        parts, ends = _Parts(self.work, self.given), []
         for (label, layer), shapes in zip(layers.items(), inputs, strict=True):
             starts = [Operator(f"{name}/{label}_input_{i}", "InputLayer", (), (), s) for i, s in enumerate(shapes)]
             parts.operators |= {start.name: start for start in starts}
@@ -194,9 +220,9 @@ def _holding(inside: Graph, shape: Shape, attributes: Mapping[str, Any]) -> Desc
     )
 
 
-def _input_shape(config: Mapping[str, Any]) -> Shape:
+def _input_shape(config: Mapping[str, Any]) -> list[int | None]:
+    """The sizes that the file has of an input, without the batch; None for one that it leaves open."""
     shape = config.get("batch_shape") or config.get("batch_input_shape") or ()
-    fixed_shape = fixed(shape)
-    if not fixed_shape:
-        raise UserError(f"the input shape {tuple(shape)} is not fixed: give the model a shape without None")
-    return checked(fixed_shape)
+    if not isinstance(shape, list | tuple) or not all(n is None or type(n) is int for n in shape[1:]):
+        raise UserError(f"the input shape {shape!r:.60} is none")
+    return list(shape[1:])

@@ -6,16 +6,19 @@ Three forms: the functional models of Keras 3 (a call's arguments, with tensors 
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hybridq.errors import UserError
 from hybridq.graph.keras.layers.description import fixed
+from hybridq.graph.keras.layers.tensorflow import FIRST
 from hybridq.graph.operators import MOST_OPERATORS, Shape
 
 ARGUMENTS = ("query", "value", "key")  # of attention, in this order; others as they stand
+USE_OF_CLASS = re.compile(r"_\d+$")  # behind the name of a second layer of a class
 CONSTANT = "_CONSTANT_VALUE"  # in a file of Keras 2: a number in place of a tensor
 
 Tensor = tuple[str, int]  # the name of a call, and which of its results
@@ -38,6 +41,7 @@ class Call:
     layer: Mapping[str, Any]
     sources: tuple[Source, ...] = ()
     first: bool = True
+    arguments: Mapping[str, Any] = field(default_factory=dict)  # in a file of Keras 2: what it is given besides
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ class Wiring:
     outputs: tuple[Tensor, ...]
 
 
-def wiring(config: Any, inner: bool = False) -> Wiring:
-    """Read a model's `config`; that of an inner model, which is given its inputs, need not say their shape."""
+def wiring(config: Any) -> Wiring:
+    """Read a model's `config`, which need not say the shape of its inputs."""
     if isinstance(config, list):  # a sequential model of an early Keras 2
         config = {"layers": config}
     if isinstance(config, Mapping) and "layers" not in config:
@@ -63,7 +67,7 @@ def wiring(config: Any, inner: bool = False) -> Wiring:
     if any("inbound_nodes" in layer for layer in layers):
         read = _functional(layers, config)
     else:
-        read = _sequential(layers, config, inner)
+        read = _sequential(layers, config)
     ordered = tuple(_in_order(read.calls))
     names = {call.name for call in ordered}
     for name, _ in read.inputs + read.outputs:
@@ -99,7 +103,8 @@ def _functional(layers: Sequence[Any], config: Mapping[str, Any]) -> Wiring:
     for layer in layers:
         for index, node in enumerate(layer["inbound_nodes"] or [{}]):
             sources = tuple(_sources(node, begun if old else {}))
-            calls.append(Call(_use(printable(layer["name"]), index), layer, sources, first=index == 0))
+            arguments = _arguments(node) if old else {}
+            calls.append(Call(_use(printable(layer["name"]), index), layer, sources, index == 0, arguments))
             if len(calls) > MOST_OPERATORS:
                 raise UserError(f"the model has more than {MOST_OPERATORS:,} operators")
     inputs, outputs = (tuple(_ends(config[key], begun)) for key in ("input_layers", "output_layers"))
@@ -124,14 +129,27 @@ def _sources(node: Any, begun: Mapping[str, int]) -> Iterator[Source]:
                 layer, use, result = saved["keras_history"]
                 yield Source((_use(layer, use), result), fixed(saved["shape"]), name.endswith("mask"))
         return
-    entries = list(node.values()) if isinstance(node, Mapping) else [node] if isinstance(node[0], str) else node
-    for layer, use, result, *more in entries:
+    for layer, use, result, *more in _entries(node):
         if layer != CONSTANT:
             yield Source((_use(layer, use - begun.get(layer, 0)), result))
         arguments = more[0] if more else {}
         for name in _ordered(arguments):
             for tensor in _ends(arguments[name], begun):
                 yield Source(tensor, mask=name.endswith("mask"))
+
+
+def _entries(node: Any) -> list[Any]:
+    """The first argument of a call in Keras 2: one tensor or several, each with the further arguments behind it."""
+    return list(node.values()) if isinstance(node, Mapping) else [node] if isinstance(node[0], str) else list(node)
+
+
+def _arguments(node: Any) -> dict[str, Any]:
+    """The further arguments of a call in Keras 2, as they stand; the first as FIRST where it is no tensor."""
+    if not node:
+        return {}
+    layer, _, value, *more = _entries(node)[0]
+    given = dict(more[0]) if more and isinstance(more[0], Mapping) else {}
+    return {FIRST: value, **given} if layer == CONSTANT else given
 
 
 def _ordered(arguments: Mapping[str, Any]) -> list[str]:
@@ -171,26 +189,40 @@ def _use(layer: Any, index: Any) -> str:
 # ------------------------------------------------------------------------------------ sequential models
 
 
-def _sequential(layers: Sequence[Any], config: Mapping[str, Any], inner: bool) -> Wiring:
+def _sequential(layers: Sequence[Any], config: Mapping[str, Any]) -> Wiring:
     if len(layers) > MOST_OPERATORS:
         raise UserError(f"the model has more than {MOST_OPERATORS:,} operators")
     if layers[0]["class_name"] != "InputLayer":
         shape = config.get("build_input_shape") or _first_shape(layers[0])
-        if not shape and not inner:
-            raise UserError("the model is not built: its input shape is not known")
-        name = f"{_name(layers[0])}_input"  # as Keras names it
+        name = f"{names_of(layers[:1])[0]}_input"  # as Keras names it
         layers = [{"class_name": "InputLayer", "config": {"name": name, "batch_shape": shape}}, *layers]
     calls: list[Call] = []
-    for layer in layers:
+    for name, layer in zip(names_of(layers), layers, strict=True):
         shape = fixed((layer.get("build_config") or {}).get("input_shape"))
         sources = (Source((calls[-1].name, 0), shape),) if calls else ()
-        calls.append(Call(_name(layer), layer, sources))
+        calls.append(Call(name, layer, sources))
     return Wiring(tuple(calls), ((calls[0].name, 0),), ((calls[-1].name, 0),))
 
 
-def _name(layer: Mapping[str, Any]) -> str:
-    config = layer["config"]
-    return printable(config["name"] if isinstance(config, Mapping) else layer["class_name"].lower())
+def names_of(layers: Sequence[Any]) -> list[str]:
+    """The names of layers; of those that the file does not name, as a class of one's own may not be: by their class."""
+    names: list[str] = []
+    for layer in layers:
+        config = layer["config"]
+        name = (config.get("name") if isinstance(config, Mapping) else None) or layer.get("name")
+        if name is None:
+            own = snake(str(layer["class_name"]))
+            before = sum(USE_OF_CLASS.sub("", one) == own for one in names)
+            name = f"{own}_{before}" if before else own
+        names.append(printable(name))
+    return names
+
+
+def snake(name: str) -> str:
+    """A class as Keras names its layers and variables: "MyLayer" is "my_layer"."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _first_shape(layer: Mapping[str, Any]) -> Any:

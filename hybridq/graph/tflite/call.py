@@ -5,11 +5,12 @@ Shapes are without the batch, channels last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from hybridq.errors import UserError
-from hybridq.graph.keras.layers import Description
+from hybridq.graph.keras.layers import TRANSLATED, Description, describe
 from hybridq.graph.operators import Shape
 from hybridq.graph.tflite.file import Node, Tensor
 
@@ -25,7 +26,9 @@ class Call:
     sources: tuple[Shape, ...]
     positions: tuple[int, ...]
     constants: Mapping[int, Tensor]  # by their position among the inputs
+    variables: Mapping[int, Tensor]  # states, likewise
     recorded: Shape  # of its first output; () where the file leaves it open
+    further: tuple[Shape, ...]  # of the others
     open_batch: bool  # the file leaves the batch of its output open: it may hold steps or windows too
 
     def fused(self, slot: int) -> str:
@@ -44,6 +47,19 @@ class Call:
     def unknown(self, why: str = "") -> Description:
         """The description of an operator without a rule."""
         return Description(f"unknown: {self.node.name}{why}", self.recorded)
+
+
+Rule = Callable[[Call], Description]
+
+
+def keras_layer(call: Call, kind: str, config: Mapping[str, Any], activation: str = "linear") -> Description:
+    """The Keras layer of those settings; an image layer works on each image where there are several."""
+    sources, several = call.sources, Shape()
+    if kind.endswith(("2D", "2DTranspose")) and len(sources[0]) == 4:
+        sources, several = (sources[0][1:],), sources[0][:1]
+    layer = describe({"class_name": kind, "config": config, "module": TRANSLATED}, sources, None)
+    attributes = layer.attributes if activation == "linear" else {**layer.attributes, "activation": activation}
+    return replace(layer, output_shape=(*several, *layer.output_shape), attributes=attributes)
 
 
 def without_batch(shape: Shape) -> Shape:

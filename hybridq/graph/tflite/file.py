@@ -1,24 +1,24 @@
 """The tables of a `.tflite` file as plain data: tensors, operators, inputs and outputs. No TensorFlow, nothing runs.
 
-The file is a FlatBuffer (schema.fbs of TensorFlow Lite, version 3). It is read by the few lines here, not by the
-package `tflite`, because that checks no offset and no count: here a damaged or hostile file is soon a UserError.
+The file is a FlatBuffer (schema.fbs of TensorFlow Lite, version 3). It is read by `flatbuffer`, not by the package
+`tflite`, because that checks no offset and no count: here a damaged or hostile file is soon a UserError.
 """
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
 from hybridq.errors import UserError
 from hybridq.formats import Format
-from hybridq.graph.keras.layers.description import MOST_AXES
+from hybridq.graph.keras.layers.description import MOST_AXES, checked
 from hybridq.graph.operators import MOST_OPERATORS, Shape
+from hybridq.graph.tflite.flatbuffer import DAMAGED, Table, number_at
 
 LARGEST_FILE = 256 * 2**20  # bytes
 MOST_LINKS = 20_000  # tensors that all operators together read and write
-DAMAGED = "damaged, or not a .tflite file"
 
 # Tensor types by their number in the schema: bits of one element, and the nearest Format. That is 8-bit for uint8
 # and bool, and float32 for all of 16 bits and more: an int32 bias has its 4 bytes, float16 and int16 would take 2.
@@ -34,6 +34,9 @@ TYPES: dict[int, tuple[int, Format]] = {
     10: (64, Format.FLOAT32),  # float64
     17: (4, Format.INT4),
 }
+RUNS_OTHERS = ("WHILE", "IF")  # operators that run other subgraphs, named by their first two options
+MOST_SUBGRAPHS = 20
+PLACES = {1: 4, 2: 2, 3: 1}  # bytes of a number, by the form of a list of places in a sparse array
 INTEGERS = {2: "i", 4: "q"}  # the types of axes, paddings and shapes; no weights have them
 
 # The operators by their number in the schema; later ones are StableHLO's.
@@ -59,81 +62,6 @@ RIGHT_SHIFT
 OPERATORS = tuple(NAMES.split())
 
 
-# ---------------------------------------------------------------------------------------- FlatBuffers
-
-
-def _number(data: bytes, form: str, at: int) -> int:
-    """One little-endian number, its type as a letter of the module `struct`."""
-    if not 0 <= at <= len(data) - struct.calcsize(f"<{form}"):
-        raise UserError(f"{DAMAGED}: it points outside itself")
-    return int(struct.unpack_from(f"<{form}", data, at)[0])
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of a FlatBuffer; its fields are read by their number in the schema."""
-
-    data: bytes
-    at: int
-
-    def _field(self, slot: int) -> int:
-        """Where a field lies; 0 where the file leaves it out and its default holds."""
-        vtable = self.at - _number(self.data, "i", self.at)
-        if 4 + 2 * slot >= _number(self.data, "H", vtable):
-            return 0
-        offset = _number(self.data, "H", vtable + 4 + 2 * slot)
-        return self.at + offset if offset else 0
-
-    def number(self, slot: int, form: str = "i", default: int = 0) -> int:
-        """A number ("i" int32, "I" uint32, "b" a byte: an enum or a truth value)."""
-        at = self._field(slot)
-        return _number(self.data, form, at) if at else default
-
-    def table(self, slot: int) -> Table:
-        """A table; one that is left out reads as one with defaults alone."""
-        at = self._field(slot)
-        return Table(self.data, at + _number(self.data, "I", at)) if at else NO_TABLE
-
-    def vector(self, slot: int, size: int) -> range:
-        """Where the elements of a vector lie, each of `size` bytes."""
-        at = self._field(slot)
-        if not at:
-            return range(0)
-        start = at + _number(self.data, "I", at)
-        end = start + 4 + size * _number(self.data, "I", start)
-        if end > len(self.data):
-            raise UserError(f"{DAMAGED}: it ends before its tables do")
-        return range(start + 4, end, size)
-
-    def numbers(self, slot: int, most: int) -> tuple[int, ...]:
-        """A vector of at most so many int32."""
-        places = self.vector(slot, 4)
-        if len(places) > most:
-            raise UserError(f"{DAMAGED}: a list of {len(places):,} where at most {most:,} are possible")
-        return tuple(_number(self.data, "i", at) for at in places)
-
-    def item(self, slot: int, index: int) -> Table:
-        """One table of a vector of tables."""
-        places = self.vector(slot, 4)
-        if not 0 <= index < len(places):
-            raise UserError(f"{DAMAGED}: it names the entry {index} of a list of {len(places)}")
-        return Table(self.data, places[index] + _number(self.data, "I", places[index]))
-
-    def text(self, slot: int) -> str:
-        """A short text; empty where it is left out, too long or not printable."""
-        places = self.vector(slot, 1)
-        if len(places) > 200:
-            return ""
-        text = self.data[places.start : places.stop].decode(errors="replace")
-        return text if text.isprintable() else ""
-
-
-NO_TABLE = Table(struct.pack("<HHi", 4, 4, 4), 4)
-
-
-# ------------------------------------------------------------------------------------------ the network
-
-
 @dataclass(frozen=True)
 class Tensor:
     """A tensor; the shape is the file's own, with the batch."""
@@ -146,11 +74,22 @@ class Tensor:
     scales: int  # how many: 0 not quantized, 1 per tensor, more per channel
     constant: bool
     variable: bool  # a state, kept from one run to the next
+    packed_bytes: int | None = None  # that its array takes in the file where zeros are left out (sparse)
 
     @property
     def elements(self) -> int:
         """How many numbers it holds."""
         return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its numbers, all of them."""
+        return -(-self.elements * self.bits // 8)
+
+    @property
+    def bits(self) -> int:
+        """Bits of one number; those of a byte for texts and the like."""
+        return TYPES.get(self.type, (8, None))[0]
 
     @property
     def precision(self) -> Format:
@@ -182,6 +121,7 @@ class Network:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     tensors: dict[int, Tensor] = field(default_factory=dict)
+    inner: dict[int, tuple[Tensor, ...]] = field(default_factory=dict)  # constants of what an operator runs, as a loop
 
 
 def read_network(path: Path) -> Network:
@@ -198,12 +138,29 @@ def read_network(path: Path) -> Network:
         raise UserError(f"cannot be read: {error.strerror or error}") from None
     if len(data) > LARGEST_FILE:
         raise UserError(f"more than {LARGEST_FILE:,} bytes; that is no network for a microcontroller")
-    model = Table(data, _number(data, "I", 0))
+    model = Table(data, number_at(data, "I", 0))
     graph = model.item(2, 0)
     inputs, outputs = graph.numbers(1, MOST_OPERATORS), graph.numbers(2, MOST_OPERATORS)
     nodes = _nodes(model, graph)
     used = {*inputs, *outputs, *(i for node in nodes for i in (*node.inputs, *node.outputs) if i != -1)}
-    return Network(nodes, inputs, outputs, {index: _tensor(model, graph, index) for index in sorted(used)})
+    tensors = {index: _tensor(model, graph, index) for index in sorted(used)}
+    seen = {0}
+    inner = {node.index: tuple(_inside(model, node, seen)) for node in nodes if node.name in RUNS_OTHERS}
+    return Network(nodes, inputs, outputs, tensors, inner)
+
+
+def _inside(model: Table, node: Node, seen: set[int]) -> Iterator[Tensor]:
+    """The constants of the subgraphs that an operator runs, and of those that these run; each once."""
+    for slot in (0, 1) if node.name in RUNS_OTHERS else ():
+        number = node.options.number(slot)
+        if number in seen or len(seen) > MOST_SUBGRAPHS:
+            continue
+        seen.add(number)
+        graph = model.item(2, number)
+        for inner in _nodes(model, graph):
+            tensors = (_tensor(model, graph, index) for index in inner.inputs if index != -1)
+            yield from (tensor for tensor in tensors if tensor.constant)
+            yield from _inside(model, inner, seen)
 
 
 def _nodes(model: Table, graph: Table) -> tuple[Node, ...]:
@@ -237,11 +194,13 @@ def _tensor(model: Table, graph: Table, index: int) -> Tensor:
     kind, buffer = table.number(1, "b"), table.number(2, "I")
     size, at = _array(model.item(4, buffer))
     bits = TYPES.get(kind, (0, None))[0]
-    if size and bits and (min(shape, default=1) < 0 or -(-prod(shape) * bits // 8) != size):
+    sparse = _sparse_bytes(table.table(6))
+    whole = -(-prod(checked(shape) if sparse else shape) * bits // 8)
+    if size and bits and (min(shape, default=1) < 0 or (size > whole if sparse else size != whole)):
         raise UserError(f"{DAMAGED}: tensor {index} of shape {shape} has {size:,} bytes")
     values = None
-    if kind in INTEGERS and prod(shape) <= 2 * MOST_AXES and (size or not prod(shape)):
-        values = tuple(_number(model.data, INTEGERS[kind], at + i * bits // 8) for i in range(prod(shape)))
+    if kind in INTEGERS and prod(shape) <= 2 * MOST_AXES and not sparse and (size or not prod(shape)):
+        values = tuple(number_at(model.data, INTEGERS[kind], at + i * bits // 8) for i in range(prod(shape)))
     return Tensor(
         shape=shape,
         signature=table.numbers(7, MOST_AXES),
@@ -251,7 +210,18 @@ def _tensor(model: Table, graph: Table, index: int) -> Tensor:
         scales=len(table.table(4).vector(2, 4)),
         constant=bool(size) or (0 in shape),
         variable=bool(table.number(5, "b")),
+        packed_bytes=size + sparse if size and sparse else None,
     )
+
+
+def _sparse_bytes(sparsity: Table) -> int:
+    """What the places of the numbers take that a sparse array keeps; 0 for an array that keeps all."""
+    axes = len(sparsity.vector(2, 4))
+    if axes > 2 * MOST_AXES:
+        raise UserError(f"{DAMAGED}: an array has {axes:,} axes")
+    lists = [(sparsity.item(2, axis), slot) for axis in range(axes) for slot in (2, 4)]  # segments, indices
+    sizes = [(axis.table(slot + 1), PLACES.get(axis.number(slot, "b"), 0)) for axis, slot in lists]
+    return sum(size * len(places.vector(0, size)) for places, size in sizes if size)
 
 
 def _array(buffer: Table) -> tuple[int, int]:

@@ -62,6 +62,20 @@ void hq_dense_doubled(const hq_dense *layer, uint32_t times, int32_t *sums); /* 
 void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out);
 void hq_dense_out_s16(const hq_dense *layer, const int32_t *sums, int16_t *out);
 
+/* The windows of convolutions that are dilated, make int16, or several channels of each: the rest of these is dense. */
+typedef struct {
+    uint16_t columns, inputs; /* of a row that is read, and its channels */
+    uint8_t window_rows, window_columns, stride, pad_left;
+    uint8_t apart_rows, apart_columns; /* places from one of the window to the next */
+} hq_window;
+
+/* The window of an output column, (window_rows, window_columns, inputs), as what a dense layer reads. The rows are all
+ * that the window reaches over, also those between. */
+void hq_window_gather(const hq_window *of, const int8_t *const rows[], uint32_t column, int8_t *to);
+/* The sums of each channel by itself: weights as of a depthwise convolution, of each input outputs / inputs channels. */
+void hq_window_sums(const hq_window *of, const hq_dense *layer, const int8_t *const rows[], uint32_t column,
+                    int32_t *sums);
+
 typedef struct {
     uint16_t out_columns, channels;
     uint8_t window_rows, window_columns, stride;
@@ -84,6 +98,57 @@ typedef struct {
     int16_t low, high;
 } hq_addition;
 void hq_add(const hq_addition *layer, const int8_t *a, const int8_t *b, uint32_t count, int8_t *out);
+
+/* Windows that may reach beyond the image: no row, and no column, that lies outside counts. Of a mean there is an entry
+ * for each number of places that there are in a window. */
+void hq_maxpool_padded_row(const hq_window *of, const int8_t *const rows[], uint32_t out_columns, int8_t *out);
+typedef struct {
+    hq_window window;
+    const uint16_t *places;
+    const hq_average *by;
+} hq_mean;
+void hq_mean_row(const hq_mean *layer, const int8_t *const rows[], uint32_t out_columns, int32_t *sums, int8_t *out);
+
+/* The sum of more than two. */
+typedef struct {
+    const int32_t *scales;
+    uint8_t inputs, shift;
+    int16_t low, high;
+} hq_sum;
+void hq_add_many(const hq_sum *layer, const int8_t *const inputs[], uint32_t count, int8_t *out);
+
+/* A row times another; of that the next column and the next channel are so many numbers apart, or 0: the same one. */
+typedef struct {
+    int32_t scale;
+    uint16_t columns, channels, next_column;
+    uint8_t next_channel, shift;
+    int16_t low, high;
+} hq_product;
+void hq_multiply(const hq_product *layer, const int8_t *a, const int8_t *b, int8_t *out);
+
+/* A part of a concatenation: its channels among all. A shift below 0 is to the left. */
+typedef struct {
+    uint16_t columns, channels, all_channels;
+    int8_t shift;
+    int16_t low, high;
+} hq_part;
+void hq_join(const hq_part *part, const int8_t *x, int8_t *out);
+
+/* Each column so many times; or once, and zeros behind it. A row of zeros is NULL. */
+void hq_upsample_row(const int8_t *row, uint32_t columns, uint32_t channels, uint32_t times, int8_t *out);
+void hq_spread_row(const int8_t *row, uint32_t columns, uint32_t channels, uint32_t times, int8_t *out);
+
+/* Zeros before and behind a row; below 0 so many columns are cut off. A row of zeros is NULL. */
+void hq_pad_row(const int8_t *row, uint32_t columns, uint32_t channels, int32_t left, uint32_t out_columns,
+                int8_t *out);
+
+/* What is below 0 times the slope of its channel. Shifts below 0 are to the left. */
+typedef struct {
+    const int8_t *slopes;
+    uint16_t channels;
+    int8_t above, below;
+} hq_slopes;
+void hq_prelu_row(const hq_slopes *layer, const int8_t *x, uint32_t columns, int8_t *out);
 
 /* Linear memories: one frame of their signals, and from states to states. The matrix has an even number of rows, each of
  * HQ_MEMORY_WIDTH(order): what the signal and the states before count. So have the states of each signal: the signal

@@ -1,29 +1,32 @@
 """RAM of a network: the activation arena, by the rules that X-CUBE-AI's published reports follow.
 
 The tool plans in advance where each tensor lies. A step may write over what it reads, where each value is read before
-its place is written: `overlap`. What a step holds besides its tensors is in `scratch`, the planner in `planners`.
+its place is written: `overlap`. What a step holds besides its tensors is in `scratch`, when tensors are needed in
+`lifetimes`, the planner in `hybridq.arena`.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
-from typing import NamedTuple
 
-from hybridq.arena.planners import Layout, Lifetime, overlapped, scratch_name
+from hybridq.arena.choices import gradual, overlapped
+from hybridq.arena.planners import Layout, Lifetime, around_fullest, first_fit, in_order, largest_first, needed
 from hybridq.formats import Format
 from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting
+from hybridq.profiler.count.lifetimes import Needs, choices, lifetimes
 from hybridq.profiler.count.memory import packed
 from hybridq.profiler.count.merge import Step, is_int8, merge, outputs_of, precision_of
-from hybridq.profiler.count.overlap import overlap, written_over
-from hybridq.profiler.count.scratch import pads_apart, scratch
+from hybridq.profiler.count.overlap import overlap
+from hybridq.profiler.count.scratch import clips, pads_apart, scratch
 
-BRANCHING = "first fit (this network branches: not exact for X-CUBE-AI)"
+BRANCHING = "not exact for X-CUBE-AI: this network branches"
+CLIPPED = "not exact for X-CUBE-AI: 8-bit layers of this network clip their results"
 ALIGNMENT = 4  # bytes: X-CUBE-AI's arrays take a multiple
 
 
@@ -37,20 +40,14 @@ class Ram:
     peak: str  # the step during which the arena is fullest; "" without steps
     planner: str
     lifetimes: tuple[Lifetime, ...] = ()  # where each tensor lies in the arena; its steps count those given
+    # Where the tool's planner is not known to the byte: what no plan goes below, and what its plans stay below.
+    least: int | None = None
+    most: int | None = None
 
     @property
     def total(self) -> int:
         """Bytes in all."""
         return self.activations + (0 if self.buffers_inside else self.buffers)
-
-
-class _Needs(NamedTuple):
-    """What a step needs of the arena, in bytes."""
-
-    result: int  # 0 outside the arena
-    scratch: int
-    overlap: int | None  # see `overlap.overlap`
-    scratch_above: bool  # above its input and its result, where it writes over the input; False: anywhere
 
 
 @dataclass(frozen=True)
@@ -67,20 +64,27 @@ def ram(graph: Graph, steps: tuple[Step, ...], plan: PrecisionPlan | None = None
     runs, rows = _runs(steps, plan, rules)
     tensors = _tensors(graph, runs, plan, rules)
     ends = _ends(graph, steps)
-    layout = _layout(graph, runs, tensors, plan, rules)
+    arena = _arena(graph, runs, tensors, plan, rules)
     # What a recurrent layer keeps until the next run lies above all else.
     states = list(_states(steps, tensors))
-    tops = itertools.accumulate((size for _, size in states), initial=layout.bytes)
+    tops = itertools.accumulate((size for _, size in states), initial=arena.layout.bytes)
     last = max(len(steps) - 1, 0)
     kept = [Lifetime(name, 0, last, at, size) for (name, size), at in zip(states, tops, strict=False)]
-    return Ram(
-        activations=layout.bytes + sum(size for _, size in states),
-        buffers=sum(tensors[name].bytes for name in ends),
+    buffers = sum(tensors[name].bytes for name in ends)
+    above = sum(size for _, size in states)
+    places = (one._replace(first=rows[one.first], last=rows[one.last]) for one in arena.layout.lifetimes)
+    found = Ram(
+        activations=arena.layout.bytes + above,
+        buffers=buffers,
         buffers_inside=rules.buffers_inside,
-        peak=steps[rows[layout.peak]].name if steps else "",
-        planner=rules.label if _is_chain(graph, steps) else BRANCHING,
-        lifetimes=(*(one._replace(first=rows[one.first], last=rows[one.last]) for one in layout.lifetimes), *kept),
+        peak=steps[rows[arena.layout.peak]].name if steps else "",
+        planner=arena.doubt or rules.label,
+        lifetimes=(*places, *kept),
     )
+    if not arena.doubt or rules.own:
+        return found
+    outside = found.total - arena.layout.bytes
+    return replace(found, least=arena.least + outside, most=arena.most + outside)
 
 
 def step_outputs(step: Step, plan: PrecisionPlan | None) -> Format:
@@ -89,32 +93,59 @@ def step_outputs(step: Step, plan: PrecisionPlan | None) -> Format:
     return next((precision for precision in reversed(named) if precision is not Format.FLOAT32), Format.FLOAT32)
 
 
-def _layout(
+@dataclass(frozen=True)
+class _Arena:
+    """The arena without the states that are kept between runs."""
+
+    layout: Layout
+    doubt: str  # why the tool's planner is not known to the byte; "" where it is
+    least: int = 0  # bytes that the fullest step needs in any plan
+    most: int = 0  # bytes of the plan that writes over nothing where it has the choice, with the inputs beside it
+
+
+def _arena(
     graph: Graph,
     steps: tuple[Step, ...],
     tensors: Mapping[str, _Tensor],
     plan: PrecisionPlan | None,
     rules: Accounting,
-) -> Layout:
-    """The arena, without the states that are kept between runs."""
+) -> _Arena:
     unit = 1 if rules.own else ALIGNMENT
     # What an 8-bit convolution reads with three channels has a byte more: 3,073 for 32 x 32 pixels in three networks.
     read = {step.inputs[0] for step in steps if _reads_beyond(step, plan) and not rules.own}
     sizes = {name: tensor.bytes + (name in read) for name, tensor in tensors.items()}
     inside = {name: 0 if tensor.outside else _rounded(sizes[name], unit) for name, tensor in tensors.items()}
+    clipped = {step.name for step in steps if clips(step, precision_of(step.operator, plan))}
     needs = []
     for step in steps:
         above = overlap(step, inside[step.inputs[0]], inside[step.name], plan, rules) if step.inputs else None
         needs.append(
-            _Needs(
+            Needs(
                 inside[step.name],
                 _rounded(_held(step, tensors[step.name], plan, rules), unit),
                 above if above is None else _rounded(above, unit),
+                step.operator.facts.family == "requantization",
                 is_int8(step.operator, precision_of(step.operator, plan)),
+                rules.unclipped and step.name in clipped,
             )
         )
-    choices = [i for i, need in enumerate(needs) if need.overlap is not None]
-    return overlapped(partial(_groups, graph, steps, inside, needs), choices, len(steps))
+    groups, open_ = partial(lifetimes, graph, steps, inside, needs), choices(needs)
+    branches = not _is_chain(graph, steps)
+    if rules.own or not (branches or clipped):
+        return _Arena(overlapped(groups, open_, len(steps)), BRANCHING if branches else "")
+    whole = any(need.scratch_above for need in needs)  # of whole numbers
+    if whole and ((clipped and rules.around_clipping) or (branches and rules.around_branching)):
+        tries = [gradual(groups, open_, len(steps), around_fullest)]
+    else:
+        tries = [gradual(groups, open_, len(steps), place) for place in (first_fit, largest_first)]
+        tries.append(overlapped(groups, open_, len(steps)))
+    apart = in_order(groups(frozenset()), len(steps))
+    return _Arena(
+        layout=min(*tries, apart, key=lambda one: one.bytes),
+        doubt=BRANCHING if branches else CLIPPED,
+        least=max(needed(groups(frozenset(open_)), len(steps))),
+        most=apart.bytes + sum(inside[name] for name in _starts(graph)),
+    )
 
 
 def _reads_beyond(step: Step, plan: PrecisionPlan | None) -> bool:
@@ -189,7 +220,8 @@ def _tensors(
             stored = max((tensors[name].precision for name in step.inputs), key=lambda precision: precision.bits)
         shapes = [step.output_shape, *(shape for op in step.operators for shape in op.further_outputs)]
         size = sum(packed(prod(shape), stored) for shape in shapes if shape)
-        tensors[step.name] = _Tensor(stored, size, step.name in outside)
+        elsewhere = step.operator.facts.family in ("assignment", "constant")  # above the arena, in flash
+        tensors[step.name] = _Tensor(stored, size, step.name in outside or elsewhere)
     return tensors
 
 
@@ -204,15 +236,16 @@ def _held(step: Step, result: _Tensor, plan: PrecisionPlan | None, rules: Accoun
     merging = op.attributes.get("merge_mode") in ("sum", "mul", "ave")
     half = packed(prod(op.output_shape), result.precision) if merging else 0
     steps = merge(inside, apart, plan)
-    return half + _layout(inside, steps, _tensors(inside, steps, plan, apart), plan, apart).bytes
+    return half + _arena(inside, steps, _tensors(inside, steps, plan, apart), plan, apart).layout.bytes
 
 
 def _states(steps: Iterable[Step], tensors: Mapping[str, _Tensor]) -> Iterable[tuple[str, int]]:
     """What is kept from one run of the network to the next: the states of stateful recurrent layers, in bytes."""
     for step in steps:
-        count = sum(map(_kept, step.operators))
-        if count:
-            yield f"{step.name} (state)", packed(count, tensors[step.name].precision)
+        size = packed(sum(map(_kept, step.operators)), tensors[step.name].precision)
+        size += sum(op.attributes.get("state_bytes", 0) for op in step.operators)
+        if size:
+            yield f"{step.name} (state)", size
 
 
 def _kept(op: Operator) -> int:
@@ -220,43 +253,3 @@ def _kept(op: Operator) -> int:
     if isinstance(inside, Graph):
         return sum(map(_kept, inside.operators))
     return int(op.attributes.get("state", 0)) if op.attributes.get("stateful") else 0
-
-
-# --------------------------------------------------------------------------------------------- lifetimes
-
-
-def _groups(
-    graph: Graph,
-    steps: tuple[Step, ...],
-    inside: Mapping[str, int],
-    needs: Sequence[_Needs],
-    taken: frozenset[int],
-) -> list[list[Lifetime]]:
-    """Tensors with their lifetimes, together with those written over them, and the scratch of each step; in order.
-
-    A network input is there from the start, an output to the end. `taken` are the steps that write over their input
-    of those that have the choice.
-    """
-    leaving = outputs_of(graph, steps) | frozenset(graph.outputs)
-    end = max(len(steps) - 1, 0)
-    last = {name: i for i, step in enumerate(steps) for name in (step.name, *step.inputs)}
-    last |= {name: end for name in leaving if name in inside}
-    group_of = {name: [Lifetime(name, 0, last.get(name, 0), 0, inside[name])] for name in _starts(graph)}
-    placed = {name: group[0] for name, group in group_of.items()}
-    groups = list(group_of.values())
-    for i, (step, need) in enumerate(zip(steps, needs, strict=True)):
-        dying = [name for name in step.inputs if last[name] == i and name not in leaving]
-        lag = need.overlap if i in taken and step.inputs[0] in dying else None
-        under = step.inputs[0] if lag is not None else written_over(step, inside, dying)
-        own = Lifetime(step.name, i, last[step.name], placed[under].offset - (lag or 0) if under else 0, need.result)
-        work = Lifetime(scratch_name(step.name), i, i, 0, need.scratch)
-        if lag and need.scratch_above:
-            group_of[under].append(work._replace(offset=max(placed[under].end, own.end)))
-        else:
-            groups.append([work])
-        placed[step.name] = own
-        group_of[step.name] = group_of[under] if under else []
-        group_of[step.name].append(own)
-        if not under:
-            groups.append(group_of[step.name])
-    return groups

@@ -135,6 +135,15 @@ def _convolutional_lstm(op: Operator) -> int:
     return int(op.attributes["steps"] * (gates * units * op.attributes["taps"] + (gates + 1) * units))
 
 
+def _svdf(op: Operator) -> int:
+    """Each weight once, of the features and of the steps, and one for each result."""
+    return op.kernel + _outputs(op)
+
+
+def _matmul(op: Operator) -> int:
+    return _outputs(op) * int(op.attributes["length"])
+
+
 def _dot(op: Operator) -> int:
     unit = 2 * sum(map(prod, op.input_shapes)) if op.attributes["normalize"] else 0
     return _outputs(op) * int(op.attributes["length"]) + unit
@@ -170,6 +179,9 @@ RULES: dict[str, Callable[[Operator], int]] = {
     "additive_attention": _additive_attention,
     "multi_head_attention": _multi_head_attention,
     "grouped_query_attention": _grouped_query_attention,
+    "svdf": _svdf,
+    "matmul": _matmul,
+    "reduction": _inputs,
     "pool": _pool,
     "global_pool": _pool,
     "adaptive_pool": lambda op: int(op.attributes["taps"]),
@@ -229,6 +241,8 @@ def _nonlinearity(op: Operator, rules: Accounting) -> int | None:
             return rules.int8_softmax
         if name == "sigmoid":
             return INT8_SIGMOID
+    if name == "relu6":
+        return rules.relu6
     return rules.elu if name == "elu" else FUNCTIONS[name].macc if name in FUNCTIONS else None
 
 

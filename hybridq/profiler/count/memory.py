@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 from hybridq.formats import Format
+from hybridq.graph.keras.layers.quantizers import READS
 from hybridq.graph.reader import Graph, Operator
 from hybridq.precision import LayerPrecision, PrecisionPlan
 from hybridq.profiler.accounting import NEWEST, Accounting, accounting
@@ -47,12 +49,18 @@ def weights_bytes(
 def _stored_bytes(step: Step, plan: PrecisionPlan | None, rules: Accounting) -> int:
     total = 0
     for op, bias in _stored(step):
-        precision = precision_of(op, plan)
-        total += packed(op.kernel, _stored_as(op, plan)) + packed(bias, precision.bias)
-        if op.other:  # whole words: X-CUBE-AI aligns each array
-            total += FLOAT * -(-packed(op.other, precision.weights if not op.kernel else Format.FLOAT32) // FLOAT)
-        total += _requantization(op, precision) if rules.own else 0
+        total += operator_bytes(replace(op, bias=bias), plan)
+        total += _requantization(op, precision_of(op, plan)) if rules.own else 0
     return total
+
+
+def operator_bytes(op: Operator, plan: PrecisionPlan | None = None) -> int:
+    """Flash of one operator's kernel, bias and other constants."""
+    precision = precision_of(op, plan)
+    wide = precision.weights if not op.kernel else Format.FLOAT32
+    bits: int = op.attributes.get("other_bits", wide.bits)
+    other = FLOAT * -(-op.other * bits // (8 * FLOAT))  # whole words: X-CUBE-AI aligns each array
+    return packed(op.kernel, stored_as(op, plan)) + packed(op.bias, precision.bias) + other
 
 
 def _requantization(op: Operator, precision: LayerPrecision) -> int:
@@ -71,15 +79,35 @@ def _lstm_units(op: Operator) -> tuple[int, ...]:
     return (int(op.attributes["units"]),) if op.kind == "LSTM" and op.kernel else ()
 
 
-def _stored_as(op: Operator, plan: PrecisionPlan | None) -> Format:
-    """The precision of the stored kernel. 8-bit weights of a TFLite layer that computes in float are expanded.
+def stored_as(op: Operator, plan: PrecisionPlan | None) -> Format:
+    """The precision of the stored kernel."""
+    return Format.FLOAT32 if plan is None and is_expanded(op) else precision_of(op, plan).weights
+
+
+def norm_numbers(op: Operator) -> int:
+    """What a batch norm behind a layer leaves for each channel: a bias, as its scale is part of the weights.
+
+    Not of those of a layer of Larq, which are whole numbers: 8-bit ones take it up in how they are requantized; signs
+    keep a scale too, but for results that are signs, where one threshold says it all; and so do floating results. So
+    ST's report of the one such network that is known has it.
+    """
+    if READS not in op.attributes:
+        return 1
+    own = precision_of(op, None)
+    return 1 if own.outputs is Format.BINARY or own.weights is own.outputs is Format.INT8 else 2
+
+
+def is_expanded(op: Operator) -> bool:
+    """Whether 8-bit weights of a TFLite file or of Larq are expanded, for the layer computes in float.
 
     So does one whose results are float, and a convolution of several images at once: a dilated one, taken apart.
     """
-    precision = precision_of(op, plan)
+    own = precision_of(op, None)
     several = op.kind in CONVOLUTIONS and len(op.input_shapes[0]) > 3
-    expanded = plan is None and "per_channel" in op.attributes and (precision.outputs is Format.FLOAT32 or several)
-    return Format.FLOAT32 if expanded else precision.weights
+    in_float = own.outputs is Format.FLOAT32 or several
+    if READS in op.attributes:
+        return own.weights is Format.INT8 and own.outputs is Format.FLOAT32
+    return "per_channel" in op.attributes and own.weights is not Format.FLOAT32 and in_float
 
 
 def parameters(step: Step) -> int:
@@ -92,7 +120,7 @@ def parameters_by_width(step: Step, plan: PrecisionPlan | None = None) -> Counte
     numbers: Counter[int] = Counter()
     for op, bias in _stored(step):
         precision = precision_of(op, plan)
-        numbers[_stored_as(op, plan).bits] += op.kernel
+        numbers[stored_as(op, plan).bits] += op.kernel
         numbers[precision.bias.bits] += bias
         numbers[precision.weights.bits if not op.kernel else Format.FLOAT32.bits] += op.other
     return numbers
@@ -101,7 +129,7 @@ def parameters_by_width(step: Step, plan: PrecisionPlan | None = None) -> Counte
 def _stored(step: Step) -> list[tuple[Operator, int]]:
     """The operators that store something, each with its biases; a folded batch norm gives its layer some."""
     folds = bool(step.folded and step.operator.kernel)
-    biases = step.operator.output_shape[-1] if folds else step.operator.bias
+    biases = step.operator.output_shape[-1] * norm_numbers(step.operator) if folds else step.operator.bias
     return [(op, biases if op is step.operator else op.bias) for op in step.operators if op not in step.folded]
 
 

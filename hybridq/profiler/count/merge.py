@@ -7,6 +7,7 @@ weights, in the newest versions also one before it; and flatten, reshape, dropou
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -23,6 +24,7 @@ POOLS = of_family("pool", axes=FLAT)
 GLOBAL_POOLS = of_family("global_pool", axes=FLAT)
 ACTIVATIONS = of_family("activation", "prelu")
 RESHAPES = of_family("flatten", "reshape")
+FLOAT_SOFTMAX = 15  # MACC an element
 FREE = RESHAPES | of_family("unchanged")
 
 
@@ -68,24 +70,50 @@ class Step:
 
 
 def precision_of(op: Operator, plan: PrecisionPlan | None) -> LayerPrecision:
-    """How a layer is represented: as the plan says or, without a plan, as its own quantizers say."""
-    return (plan.of(op.name) if plan else op.precision) or LayerPrecision()
+    """How a layer is represented: as the plan says, and where that says nothing as its file or its quantizers say."""
+    own = op.precision or LayerPrecision()
+    return plan.of(op.name, own) if plan else own
+
+
+def planned(graph: Graph, plan: PrecisionPlan | None) -> Graph:
+    """A network whose operators bear the precisions that the plan gives them; its inputs where they are named.
+
+    With all inputs 8-bit it is a network of whole numbers, with a scale for each channel of a kernel. A pattern such as
+    "*" leaves inputs as they are: in a network that is trained, these are what a front end makes.
+    """
+    if plan is None:
+        return graph
+    starts = [op.name for op in graph.operators if op.kind == "InputLayer"]
+    operators = [
+        op if op.name in starts and not plan.names(op.name) else replace(op, precision=precision_of(op, plan))
+        for op in graph.operators
+    ]
+    if starts and all(precision_of(op, None).outputs is Format.INT8 for op in operators if op.name in starts):
+        whole = {"per_channel": True}
+        operators = [replace(op, attributes=whole | dict(op.attributes)) if op.kernel else op for op in operators]
+    return replace(graph, operators=tuple(operators))
 
 
 def is_int8(op: Operator, precision: LayerPrecision) -> bool:
-    """Whether it computes in whole numbers: a layer of a TFLite file with 8-bit weights and an 8-bit result."""
+    """Whether it computes in whole numbers: a layer of a TFLite file with 8-bit weights and an 8-bit result.
+
+    Or of a network that a plan makes one: see `planned`.
+    """
     return "per_channel" in op.attributes and precision.weights is precision.outputs is Format.INT8
 
 
 def merge(graph: Graph, rules: Accounting = NEWEST, plan: PrecisionPlan | None = None) -> tuple[Step, ...]:
     """The steps of a network, in order; the inputs of the network are no steps."""
     consumers = graph.consumers()
+    by_name = {op.name: op for op in graph.operators}
     steps: dict[str, Step] = {}
     holder: dict[str, str] = {}  # operator -> the step (or network input) whose result it is
     for op in graph.operators:
         if op.kind == "InputLayer":
             holder[op.name] = op.name
             continue
+        if _in_float(op, consumers[op.name], by_name, rules):
+            op = replace(op, precision=LayerPrecision())
         source = op.inputs[0] if len(op.inputs) == 1 else ""
         step = steps.get(holder.get(source, ""))
         alone = consumers.get(source) == (op.name,) and source not in graph.outputs
@@ -117,6 +145,12 @@ def outputs_of(graph: Graph, steps: tuple[Step, ...]) -> frozenset[str]:
     return frozenset(step.name for step in steps if any(op.name in graph.outputs for op in step.operators))
 
 
+def _in_float(op: Operator, readers: Sequence[str], by_name: Mapping[str, Operator], rules: Accounting) -> bool:
+    """Whether it is an 8-bit softmax whose result is converted to float: running in float, it is converted before."""
+    converted = len(readers) == 1 and by_name[readers[0]].kind == "Dequantize"
+    return rules.int8_softmax > FLOAT_SOFTMAX and op.attributes.get("activation") == "softmax" and converted
+
+
 def _takes_over(op: Operator, step: Step, plan: PrecisionPlan | None) -> bool:
     """Whether a lone batch norm, the step before, is folded into this operator's weights.
 
@@ -137,7 +171,13 @@ def _runs_more_inside(rules: Accounting) -> bool:
 def _pads_inside(op: Operator, step: Step, rules: Accounting) -> bool:
     """Whether a padding, the step before, runs inside this convolution."""
     alone = step.operator.facts.family == "padding" and not step.tail
-    return _runs_more_inside(rules) and alone and op.kind in CONVOLUTIONS and not any(map(any, op.attributes["pads"]))
+    newest = rules.core and rules.version >= (2, 1) and precision_of(op, None).outputs is Format.FLOAT32  # seen in 2.2
+    return (
+        (_runs_more_inside(rules) or newest)
+        and alone
+        and op.kind in CONVOLUTIONS
+        and not any(map(any, op.attributes["pads"]))
+    )
 
 
 def _joins(op: Operator, step: Step, rules: Accounting, plan: PrecisionPlan | None) -> bool:
@@ -148,7 +188,8 @@ def _joins(op: Operator, step: Step, rules: Accounting, plan: PrecisionPlan | No
     if not compute or step.pool or any(inner.kind in RESHAPES for inner in step.tail):
         return False
     if op.kind in ACTIVATIONS:
-        return not step.activated
+        apart = rules.relu6 > 1 and op.attributes.get("activation") == "relu6"
+        return not step.activated and (not apart or precision_of(op, plan).outputs is not Format.FLOAT32)
     if op.kind == "BatchNormalization" and not step.activated and not any(inner in step.folded for inner in step.tail):
         step.folded.append(op)
         return True

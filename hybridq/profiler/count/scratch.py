@@ -52,15 +52,24 @@ def from_7_2(rules: Accounting) -> bool:
 def pads_apart(op: Operator, precision: LayerPrecision, rules: Accounting) -> bool:
     """Whether it first copies its input with the padding around it, as much on each side: some 8-bit convolutions do.
 
-    Depthwise ones from 8.0 on, as in four generated networks of 8.1 and Core 2.1 to 3.0; others from 9.0 on with whole
-    words of four input channels, as in two reports of Core 2.1 and 2.2, but not in one of 8.0 nor with 1 or 3 channels.
+    Depthwise ones from 8.0 on, as in seven generated networks of 8.1 and Core 1.0 to 3.0; others from 8.1 on with whole
+    words of four input channels, as in one of 8.1 and in two reports of Core 2.1 and 2.2, but not in one of 8.0 nor
+    with 1 or 3 channels.
     """
-    if rules.own or not is_int8(op, precision) or not any(map(any, op.attributes.get("pads", ()))):
+    if rules.own or not rules.copies or not is_int8(op, precision) or not any(map(any, op.attributes.get("pads", ()))):
         return False
     if op.facts.family == "depthwise":
         return rules.core or rules.version >= (8, 0)
     # No report optimised for time has one.
-    return (rules.core or rules.version >= (9, 0)) and rules.in_place and op.input_shapes[0][-1] % 4 == 0
+    return (rules.core or rules.version >= (8, 1)) and rules.in_place and op.input_shapes[0][-1] % 4 == 0
+
+
+def clips(step: Step, precision: LayerPrecision) -> bool:
+    """Whether it is an 8-bit convolution with a nonlinearity that is more than a bound of its result, as ReLU is."""
+    if step.operator.facts.family not in ("convolution", "depthwise") or not is_int8(step.operator, precision):
+        return False
+    functions = {inner.attributes.get("activation", "linear") for inner in step.operators}
+    return bool(functions - {"linear", "relu"}) or any(inner.facts.family == "prelu" for inner in step.operators)
 
 
 def _always(rules: Accounting) -> bool:

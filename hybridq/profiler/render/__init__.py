@@ -3,7 +3,8 @@
 What differs by the kind of result is a `singledispatch` function: `sheet`, `records`, `fragment` and `to_json`, each
 with a handler a kind. The forms here are made of these.
 
-sheets.py      each kind as a table with notes, and as records; words.py: its sentences
+sheets.py      each kind as a table with notes, and as records
+words.py       the sentences of a report; result_words.py: of the other kinds
 table.py       such a table for a terminal, as text, as Markdown; records as CSV
 html.py        each kind as HTML; pictures.py: its pictures; markup.py: what HTML and SVG are made of
 plain_data.py  each kind as JSON has it
@@ -16,6 +17,7 @@ from hybridq.profiler.render.html import fragment as fragment
 from hybridq.profiler.render.plain_data import to_json as to_json
 from hybridq.profiler.render.sheets import records as records
 from hybridq.profiler.render.sheets import sheet as sheet
+from hybridq.profiler.render.words import NOTHING_TO_NARROW as NOTHING_TO_NARROW
 from hybridq.profiler.result import Result
 
 

@@ -6,7 +6,7 @@ from functools import singledispatch
 
 from hybridq.profiler.diff import Diff
 from hybridq.profiler.estimates import estimates
-from hybridq.profiler.render import words
+from hybridq.profiler.render import result_words, words
 from hybridq.profiler.render.markup import Markup, callout, frame, notes, table
 from hybridq.profiler.render.pictures import flash_by_layer, ram_over_time
 from hybridq.profiler.render.sheets import sheet
@@ -15,6 +15,7 @@ from hybridq.profiler.report import Profile
 from hybridq.profiler.result import Result
 from hybridq.profiler.suggest import Suggestion
 from hybridq.profiler.targets import Limit
+from hybridq.profiler.tflm.setup import Setup
 
 SUMS = (
     Column("", "name"),
@@ -37,7 +38,7 @@ def fragment(result: Result) -> Markup:
 def _(report: Profile) -> Markup:
     """The totals as bars, the layers, flash by layer, RAM over time."""
     layers = sheet(report)
-    further = [f"RAM: {words.ram_parts(report)}"]
+    further = ["; ".join(filter(None, (f"RAM: {words.ram_parts(report)}", words.ram_bounds(report))))]
     further += [f"{name} is estimated from: {'; '.join(one.sources)}" for name, one in estimates(report).items() if one]
     further.append(f"{report.target.label}: {report.target.source}")
     return frame(
@@ -55,8 +56,8 @@ def _(report: Profile) -> Markup:
 def _(diff: Diff) -> Markup:
     """The totals of both, and their layers in one table."""
     layers = sheet(diff)
-    verdicts = map(callout, words.verdicts(diff))
-    return frame(layers.title, *verdicts, table(_sums(diff)), table(layers), notes(words.cautions(diff)))
+    verdicts = map(callout, result_words.verdicts(diff))
+    return frame(layers.title, *verdicts, table(_sums(diff)), table(layers), notes(result_words.cautions(diff)))
 
 
 @fragment.register
@@ -64,6 +65,13 @@ def _(suggestion: Suggestion) -> Markup:
     """The changes, and the plan that they make."""
     changes = sheet(suggestion)
     return frame(changes.title, *map(callout, changes.notes), table(changes) if changes.lines else Markup())
+
+
+@fragment.register
+def _(setup: Setup) -> Markup:
+    """The lines that a program needs."""
+    lines = sheet(setup)
+    return frame(lines.title, table(lines), notes(lines.notes))
 
 
 def _limits(report: Profile) -> Sheet:
@@ -82,7 +90,7 @@ def _sums(diff: Diff) -> Sheet:
     """The totals of both, those that the target limits with a bar."""
     bars = [{limit.name.lower(): _bar(limit) for limit in one.limits} for one in (diff.before, diff.after)]
     lines = []
-    for name, before, after, change, percent in words.sums(diff):
+    for name, before, after, change, percent in result_words.sums(diff):
         first, second = (each.get(name.lower(), "") for each in bars)
         lines.append(Line((name, before, first, after, second, change, percent)))
     return Sheet("", SUMS, tuple(lines), ())

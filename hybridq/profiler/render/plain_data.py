@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import singledispatch
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridq.profiler.diff import FIGURES, Diff, Pair
 from hybridq.profiler.estimates import Estimate, estimates
@@ -12,6 +12,10 @@ from hybridq.profiler.render.words import estimate_line
 from hybridq.profiler.report import Profile, Row
 from hybridq.profiler.result import Result
 from hybridq.profiler.suggest import Suggestion
+from hybridq.profiler.tflm.setup import Setup
+
+if TYPE_CHECKING:
+    from hybridq.profiler.tflm.cost import Tflm
 
 SCHEMA = 1
 
@@ -31,6 +35,7 @@ def _(report: Profile) -> dict[str, Any]:
         "accounting": report.accounting,
         "no_image": report.no_image or None,
         "stored_wider": [dict(zip(("layer", "format", "stored"), one, strict=True)) for one in report.stored_wider],
+        "file": asdict(report.file) if report.file else None,
         "planner": report.planner,
         "io_in_activations": report.buffers_inside,
         "peak": report.peak,
@@ -44,6 +49,7 @@ def _(report: Profile) -> dict[str, Any]:
         "widths": [asdict(width) for width in report.widths],
         "lifetimes": [one._asdict() for one in report.lifetimes],
         "estimates": {name: _estimate(one) if one else None for name, one in estimates(report).items()},
+        "tflm": _tflm(report.tflm) if report.tflm else None,
     }
 
 
@@ -80,6 +86,19 @@ def _(suggestion: Suggestion) -> dict[str, Any]:
     }
 
 
+@to_json.register
+def _(setup: Setup) -> dict[str, Any]:
+    lines = [dict(zip(("for", "line"), line, strict=True)) for line in setup.lines]
+    return {"name": setup.name, "target": setup.target.label, "lines": lines, "tflm": _tflm(setup.tflm)}
+
+
+def _tflm(tflm: Tflm) -> dict[str, Any]:
+    arena = {name: value for name, value in asdict(tflm.arena).items() if name not in ("lifetimes", "no_kernel")}
+    figures = {name: getattr(tflm, name) for name in ("arena_size", "file_bytes", "code_bytes", "kernels", "variables")}
+    lists = {name: list(getattr(tflm, name)) for name in ("operators", "refused", "uncounted")}
+    return {"arena": arena | {"used": tflm.arena.used}} | figures | lists | {"also": dict(tflm.also)}
+
+
 def _layer(row: Row) -> dict[str, Any]:
     precision = row.precision
     return asdict(row) | {
@@ -87,6 +106,7 @@ def _layer(row: Row) -> dict[str, Any]:
         "marks": list(row.marks),
         "input_shapes": [list(shape) for shape in row.input_shapes],
         "output_shape": list(row.output_shape),
+        "kernel": list(row.kernel),
         "precision": {part: str(getattr(precision, part)) for part in ("weights", "bias", "outputs")}
         if precision
         else None,

@@ -10,12 +10,13 @@ from hybridq.formats import Format
 from hybridq.precision import LayerPrecision
 from hybridq.profiler import diff as diffs
 from hybridq.profiler.diff import FIGURES, Diff, Pair, Status
-from hybridq.profiler.render import words
+from hybridq.profiler.render import result_words, words
 from hybridq.profiler.render.table import PAGE_ONLY, Bar, Column, Line, Look, Sheet
 from hybridq.profiler.render.words import known
 from hybridq.profiler.report import Profile, Row
 from hybridq.profiler.result import Result
 from hybridq.profiler.suggest import Change, Suggestion
+from hybridq.profiler.tflm.setup import Setup
 from hybridq.settings.units import format_size
 
 REPORT = (
@@ -50,6 +51,7 @@ SUGGESTION = (
     Column("Flash after it"),
     Column("", "text"),
 )
+SETUP = (Column("For", "text"), Column("Line", "name"))
 MARKS: dict[Status, str] = {"same": "", "changed": "~", "removed": "-", "added": "+"}
 
 
@@ -135,7 +137,7 @@ def _(diff: Diff) -> Sheet:
         title=f"{names[0]}: before and after" if names[0] == names[1] else " against ".join(names),
         columns=SIDE_BY_SIDE,
         lines=tuple(Line(_diff_cells(row, most), "" if row.status == "changed" else row.status) for row in rows),
-        notes=(*words.verdicts(diff), *words.changes(diff), *words.cautions(diff)),
+        notes=(*result_words.verdicts(diff), *result_words.changes(diff), *result_words.cautions(diff)),
     )
 
 
@@ -165,7 +167,7 @@ def _pair_cells(pair: Pair, status: Status) -> tuple[str, str, str]:
     """Before, after and the percentage; empty where the layer is not there, "?" where there is no rule for it."""
     before = "" if status == "added" else known(pair.before)
     after = "" if status == "removed" else known(pair.after)
-    return before, after, words.change_percent(pair)
+    return before, after, result_words.change_percent(pair)
 
 
 # --------------------------------------------------------------------------------------------- of a suggestion
@@ -177,7 +179,7 @@ def _(suggestion: Suggestion) -> Sheet:
         title=f"{suggestion.name or 'Network'} in {format_size(suggestion.limit_bytes)} of flash",
         columns=SUGGESTION,
         lines=tuple(Line(_change_cells(suggestion, change)) for change in suggestion.changes),
-        notes=words.outcome(suggestion),
+        notes=result_words.outcome(suggestion),
     )
 
 
@@ -191,3 +193,17 @@ def _change_cells(suggestion: Suggestion, change: Change) -> tuple[str | Bar, ..
     weights = f"{change.before} to {suggestion.to}"
     left = Bar(100 * change.flash_bytes / suggestion.start_bytes, str(suggestion.to))
     return change.layer, weights, format_size(change.saved_bytes), format_size(change.flash_bytes), left
+
+
+# ------------------------------------------------------------------------------ of a file under the interpreter
+
+
+@sheet.register
+def _(setup: Setup) -> Sheet:
+    title = f"{setup.name or 'Network'} in TensorFlow Lite for Microcontrollers on {setup.target.label}"
+    return Sheet(title, SETUP, tuple(Line(line) for line in setup.lines), result_words.needs(setup))
+
+
+@records.register
+def _(setup: Setup) -> list[Sequence[Any]]:
+    return [("for", "line"), *setup.lines]

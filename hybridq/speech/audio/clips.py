@@ -24,7 +24,6 @@ SPLITS = ("training", "validation", "test")
 OFFICIAL_FOLDER = "official_test_v2"
 SILENCE, UNKNOWN = NEGATIVES = ("_silence_", "_unknown_")  # the classes that are no command
 
-SYNTHETIC_WARNING = "synthetic voices: for trying the tool, not a result"
 STANDARD_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 
 # The dataset's README: a speaker's hash is taken modulo this many values ("about 134 million").

@@ -9,8 +9,11 @@ Shapes are without the batch, channels last.
 description.py  what a rule says of a layer, and how it reads settings
 windows.py      rules for convolutions and pools; elements.py: dense layers, nonlinearities, normalisations;
                 sequences.py: recurrent layers, attention; shapes.py: what moves or joins values
+operations.py   operations on tensors that are no layers of Keras: sums along axes, slices, splits
 quantizers.py   activation functions and quantizers: which function, which format
+wrappers.py     what tools for training put around a layer
 plain.py        layers saved in a form of their own, in that of the layer that computes the same
+tensorflow.py   TensorFlow's functions in a model of Keras 2, in that form too
 """
 
 from __future__ import annotations
@@ -19,24 +22,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hybridq.graph.keras.layers import elements, sequences, shapes, windows
+from hybridq.graph.keras.layers import elements, operations, sequences, shapes, windows
 from hybridq.graph.keras.layers.description import Description as Description
 from hybridq.graph.keras.layers.description import Rule, fixed, unknown, verified
 from hybridq.graph.keras.layers.description import checked as checked
 from hybridq.graph.keras.layers.plain import OPERATION_MODULES, holds_array, is_of_keras
+from hybridq.graph.keras.layers.plain import TRANSLATED as TRANSLATED
 from hybridq.graph.keras.layers.plain import plain as plain
 from hybridq.graph.keras.layers.quantizers import activation_of as activation_of
 from hybridq.graph.keras.layers.quantizers import format_of as format_of
-from hybridq.graph.keras.layers.quantizers import layer_precision, policy_precision, quantizers_of
+from hybridq.graph.keras.layers.quantizers import is_quantizer, layer_precision, policy_precision, quantizers_of
 from hybridq.graph.kinds import KINDS, of_family
 from hybridq.graph.operators import Shape
 
-RULES = windows.RULES | shapes.RULES | elements.RULES | sequences.RULES  # by family
+RULES = windows.RULES | shapes.RULES | elements.RULES | sequences.RULES | operations.RULES  # by family
 LAYERS: dict[str, Rule] = {row.name: RULES[row.family](row) for row in KINDS.values() if row.family in RULES}
 WRAPPERS = of_family("bidirectional", "time_distributed")  # these hold layers: `graph.keras.reader` reads them
 READ = LAYERS.keys() | WRAPPERS
+QUANTIZED = ("Quant", "Q")  # how Larq and QKeras begin the name of a quantized layer
 # `x + y` on Keras tensors, and keras.ops.add(x, y), are saved under the names of layers.
-OPERATIONS = of_family("merge", "comparison", "any")
+OPERATIONS = of_family("merge", "comparison", "any", "unary", "reduction")
+# What no layer of Keras is: a class of that name in a file is the user's own.
+NO_LAYERS = frozenset(("Divide", "TrueDivide", "SquaredDifference", "Power")) | of_family(
+    *("unary", "reduction", "stack", "split", "pad", "tile", "matmul", "slice", "shape", "requantization")
+)
 
 
 def describe(layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape | None) -> Description:
@@ -55,7 +64,8 @@ def describe(layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape 
     described = LAYERS[kind](config, inputs)
     if described.kind:  # a rule that does not cover these settings
         return replace(described, output_shape=recorded or described.output_shape)
-    if class_name.startswith("Q"):
+    rounds = kind == "Activation" and is_quantizer(config.get("activation"))
+    if class_name.startswith("Q") or rounds:
         attributes = {**described.attributes, **quantizers_of(config)}
         described = replace(described, precision=layer_precision(config), attributes=attributes)
     else:
@@ -64,16 +74,21 @@ def describe(layer: Mapping[str, Any], inputs: Sequence[Shape], recorded: Shape 
 
 
 def plain_kind(layer: Mapping[str, Any]) -> str:
-    """The name of the Keras layer ("Conv2D", also for QConv2D); "" for a class of the user's own.
+    """The name of the Keras layer ("Conv2D", also for QConv2D and Larq's QuantConv2D).
 
-    That may bear the name of a Keras layer and do something else.
+    "" for a class of the user's own, which may bear the name of a Keras layer and do something else.
     """
     class_name = str(layer.get("class_name"))
+    if layer.get("module") == TRANSLATED:
+        return class_name
     if str(layer.get("module")).startswith(OPERATION_MODULES):
         return class_name if class_name in OPERATIONS and not holds_array(layer) else ""
     if not is_of_keras(layer):
         return ""
-    return class_name[1:] if class_name.startswith("Q") and class_name[1:] in READ else class_name
+    for prefix in QUANTIZED:
+        if class_name.startswith(prefix) and class_name.removeprefix(prefix) in READ:
+            return class_name.removeprefix(prefix)
+    return "" if class_name in NO_LAYERS else class_name
 
 
 def _stated(class_name: str, config: Mapping[str, Any]) -> Shape | None:

@@ -13,10 +13,11 @@ from hybridq.graph.kinds import FUNCTIONS
 
 Layer = Mapping[str, Any]  # a saved layer: {"class_name": ..., "config": ..., "module": ..., "registered_name": ...}
 
+TRANSLATED = "hybridq.graph"  # the module of a layer that a reader here has written, of a kind that Keras may not have
 OPERATION_MODULES = ("keras.ops", "keras.src.ops")  # the layers that operators on Keras tensors are saved as
 OURS = (
     *("keras.layers", "keras.src.layers", "keras.src.applications"),
-    *("tf_keras.layers", "tf_keras.src.layers", "qkeras"),
+    *("tf_keras.layers", "tf_keras.src.layers", "qkeras", "larq"),
     *("hybridq.models.projected_lstm", "hybridq.models.linear_memory"),
 )
 # Operations that are a nonlinearity: hard_silu, saved as HardSilu.

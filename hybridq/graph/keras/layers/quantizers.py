@@ -27,8 +27,26 @@ QUANTIZERS: dict[str, tuple[str, int]] = {
     "stochastic_binary": ("linear", 1),
     "bernoulli": ("linear", 1),
     "Grid": ("linear", 8),
+    # of Larq
+    "SteSign": ("linear", 1),
+    "ApproxSign": ("linear", 1),
+    "SwishSign": ("linear", 1),
+    "MagnitudeAwareSign": ("linear", 1),
+    "SteTern": ("linear", 2),
+    "DoReFa": ("linear", 8),  # or as many as its `k_bit` says
+    "DoReFaQuantizer": ("linear", 8),
+    "STCustomDoReFa": ("linear", 8),
+}
+READS = "reads"  # the attribute of a layer of Larq: the format to which it rounds what it reads
+SNAKE = re.compile("(?<=[a-z])(?=[A-Z])")  # "SteSign" is "ste_sign" in a text
+BY_TEXT = {
+    SNAKE.sub("_", name).lower(): name
+    for name in ("SteSign", "ApproxSign", "SwishSign", "MagnitudeAwareSign", "SteTern")
 }
 EARLIER = {"DepthwiseBits": "quantized_bits", "DepthwiseTernary": "ternary", "DepthwiseBinary": "binary"}  # names
+VITIS = "Vitis>"  # before the classes of Vitis AI
+# What training for 8 bits puts around an activation; in the last there is none.
+AROUND = ("QuantizeAwareActivation", "NoQuantizeActivation", "QuantizeActivation", "NoOpActivation")
 POLICY_KINDS = frozenset({"Dense", "EinsumDense", "Embedding"})  # that `model.quantize` of Keras changes
 POLICY_MODES = {"int8": Format.INT8, "int4": Format.INT4}
 QUANTIZER_KEYS = ("kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer", "recurrent_quantizer")
@@ -48,7 +66,8 @@ def format_of(quantizer: Any) -> Format:
         return Format(settings["format"])
     if name not in QUANTIZERS:
         return Format.FLOAT32
-    bits = settings.get("bits", QUANTIZERS[name][1]) if QUANTIZERS[name][1] == 8 else QUANTIZERS[name][1]
+    default = QUANTIZERS[name][1]
+    bits = settings.get("k_bit", settings.get("bits", default)) if default == 8 else default
     wide_enough = [one for one in Format if isinstance(bits, int) and one.bits >= bits]
     with_zero = [one for one in wide_enough if one.has_zero or one.bits == 1]  # as all of QKeras' of two bits or more
     return min(with_zero, key=lambda one: one.bits, default=Format.FLOAT32)
@@ -64,7 +83,7 @@ def _quantizer(value: Any) -> tuple[str, Mapping[str, Any]]:
     if not match:
         return "", {}
     bits = re.match(r"\s*(?:bits\s*=\s*)?(\d{1,3})\s*(?:,|$)", match[2] or "")
-    return match[1], {"bits": int(bits[1])} if bits else {}
+    return BY_TEXT.get(match[1], match[1]), {"bits": int(bits[1])} if bits else {}
 
 
 def _bears_format(settings: Mapping[str, Any]) -> bool:
@@ -88,10 +107,18 @@ def quantizers_of(config: Config) -> dict[str, Any]:
     name, settings = _quantizer(config.get("activation"))
     if name in QUANTIZERS or _bears_format(settings):
         attributes["quantizer"] = name
+    if config.get("input_quantizer") is not None:
+        attributes[READS] = format_of(config["input_quantizer"])
     fraction = settings.get("fraction")
     if name == "Grid" and type(fraction) is int and abs(fraction) <= FINEST:
         attributes["fraction"] = fraction
     return attributes
+
+
+def is_quantizer(value: Any) -> bool:
+    """Whether a saved activation rounds to a format."""
+    name, settings = _quantizer(value)
+    return name in QUANTIZERS or _bears_format(settings)
 
 
 def policy_precision(kind: str, config: Config) -> LayerPrecision | None:
@@ -108,8 +135,11 @@ def activation_of(value: Any) -> str:
     if value is None:
         return "linear"
     name, settings = _quantizer(value)
+    name = name.removeprefix(VITIS)
     if name in QUANTIZERS or _bears_format(settings):
         return "leaky_relu" if settings.get("negative_slope") else QUANTIZERS.get(name, ("linear",))[0]
+    if name in AROUND:
+        return activation_of(settings.get("activation"))
     if name == "function":  # Keras' form of a function: {"class_name": "function", "config": "softmax"}
         name = str(value.get("config"))
     if name in ACTIVATION_LAYERS:

@@ -1,0 +1,65 @@
+"""What the outputs of an integer network are in real numbers: values, probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridq.integer import arithmetic
+from hybridq.integer.network import IntegerNetwork
+
+Reals = NDArray[np.float64]
+
+
+def answers(network: IntegerNetwork, inputs: NDArray[np.int8]) -> list[Reals]:
+    """For inputs (examples, *input_shape), output by output, what the network answers: (examples, *shape).
+
+    Integers times the step of their layer, then the function that the network's description names: of one with labels
+    softmax, where it names none.
+    """
+    return answers_of(network, arithmetic.outputs(network, inputs))
+
+
+def answers_of(network: IntegerNetwork, outputs: list[Any]) -> list[Reals]:
+    """What integers (examples, *shape), output by output, answer; see `answers`."""
+    values = zip(outputs, network.results, activations(network), strict=True)
+    return [FUNCTIONS[function](made.astype(np.float64) * 2.0**-layer.fraction) for made, layer, function in values]
+
+
+def inputs_of(network: IntegerNetwork, values: NDArray[Any]) -> NDArray[np.int8]:
+    """Real numbers (examples, ...) as the network reads them: rescaled where it says so, and rounded to its grid.
+
+    A sequence (steps, channels) is an image of one row to the network.
+    """
+    scaled, by = np.asarray(values), network.description.rescaling
+    if by is not None:
+        scaled = scaled.astype(np.float64) * np.array(by["scale"]) + np.array(by["offset"])
+    return arithmetic.quantized(scaled, network.input_fraction).reshape(-1, *network.input_shape)
+
+
+def activations(network: IntegerNetwork) -> tuple[str, ...]:
+    """For each output the function that makes answers of it, "" for none."""
+    about = network.description
+    return about.activation or ("softmax" if about.labels else "",) * len(network.outputs)
+
+
+def _softmax(values: Reals) -> Reals:
+    powers = np.exp(values - values.max(-1, keepdims=True))
+    shares: Reals = powers / powers.sum(-1, keepdims=True)
+    return shares
+
+
+def _sigmoid(values: Reals) -> Reals:
+    shares: Reals = 0.5 * (1 + np.tanh(0.5 * values))
+    return shares
+
+
+FUNCTIONS: dict[str, Callable[[Reals], Any]] = {
+    "": np.asarray,
+    "softmax": _softmax,
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+}
