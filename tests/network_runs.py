@@ -76,12 +76,22 @@ OBJECTS = tempfile.TemporaryDirectory(prefix="hybridq-")
 
 
 class Machine:
-    """Something that builds programs and runs them. The kernels are compiled once, for all networks."""
+    """Something that builds programs and runs them.
+
+    The kernels are compiled once for all networks, and once for those that round twice.
+    """
 
     def __init__(self, build: Build, run: Callable[[Path], str], compiler: toolchain.Compiler, *flags: str) -> None:
         self.build, self.run, self.flags = build, run, flags
-        self.kernels = Path(tempfile.mkdtemp(dir=OBJECTS.name)) / "kernels.o"
-        compiler.build(sorted(toolchain.SOURCES.glob("*.c")), self.kernels, ("-r", "-nostdlib", *flags))
+        self.compiler, self.folder = compiler, Path(tempfile.mkdtemp(dir=OBJECTS.name))
+
+    def kernels(self, twice: bool) -> Path:
+        """The compiled kernels."""
+        made = self.folder / f"kernels_{int(twice)}.o"
+        if not made.exists():
+            flags = ("-r", "-nostdlib", f"-DHQ_ROUNDS_TWICE={int(twice)}", *self.flags)
+            self.compiler.build(sorted(toolchain.SOURCES.glob("*.c")), made, flags)
+        return made
 
     def answers(self, network: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
         """All outputs (clips, numbers), and behind logits the class."""
@@ -89,8 +99,9 @@ class Machine:
 
     def all_answers(self, cases: Sequence[tuple[IntegerNetwork, np.ndarray]]) -> list[np.ndarray]:
         """The answers of several networks to their inputs, by one program."""
+        (twice,) = {network.rounds_twice for network, _ in cases}
         with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
-            said = self.said([*written(cases, Path(place)), self.kernels], Path(place))
+            said = self.said([*written(cases, Path(place)), self.kernels(twice)], Path(place))
         shapes = [(len(inputs), len(expected(network, inputs[:1])[0])) for network, inputs in cases]
         ends = np.cumsum([rows * columns for rows, columns in shapes])
         assert len(said) == ends[-1]

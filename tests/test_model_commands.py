@@ -176,7 +176,7 @@ def test_an_image_that_answers_with_numbers_is_measured_by_them(quantized: Path,
 ADVICE = {
     "evaluate net.onnx --inputs x.npy": "net.onnx: an ONNX file holds no Keras layers",
     "export net.pt --out z": "net.pt: a PyTorch file holds weights and code",
-    "quantize net.tflite --out z": "net.tflite: a .tflite file is converted already",
+    "quantize net.tflite --out z": "net.tflite: a .tflite file holds no Keras layers to quantize: an int8 one",
     "quantize net.hqn --out z": "net.hqn: a network of integers already; this takes the Keras model that it w",
     "search classes.keras --flash 2KiB": "classes.keras: a model, not a recipe; a recipe (YAML) may name it",
     "verify net.hqn": "net.hqn: a file; `hybridq export net.hqn --out image` makes a folder of it, to verify",

@@ -25,6 +25,7 @@ from hybridq.quantization.functional import functional
 from hybridq.quantization.load_model import load_model
 from hybridq.runs.export import c_front_end_of
 from hybridq.runs.load_network import standardisation_of
+from hybridq.tflite.reading import read_tflite
 from hybridq.training.evaluation import Result, both_classes, evaluated, evaluation
 
 if TYPE_CHECKING:
@@ -53,12 +54,13 @@ class Network:
     def predict(self, x: ArrayLike) -> Any:
         """What the network answers to inputs (n, *input shape) of real numbers, computed in integers: real numbers.
 
-        The inputs are as in the data that it was trained on; of a network for sound, standardised features.
+        The inputs are as in the data that it was trained on; of a network for sound, standardised features; of one of a
+        `.tflite` file they may be int8 or uint8, the integers that the file reads.
 
         Probabilities where it ends in softmax or sigmoid. An array (n, *output shape), or a list of one for each
         output. Raises UserError for inputs that are none of the network's.
         """
-        inputs = given.samples(InMemory.of("x", x), self.integers.input_shape)
+        inputs = given.samples(InMemory.of("x", x), self.integers.input_shape, grid=self.integers.input_grid)
         read = map(standardisation_of(self.integers).apply, (part for _, part in inputs.parts(BATCH)))
         parts = [answers(self.integers, inputs_of(self.integers, part)) for part in read]
         joined = [_as_keras(np.concatenate(of_one)) for of_one in zip(*parts, strict=True)]
@@ -170,8 +172,13 @@ def convert(
 
 
 def load(path: str | os.PathLike[str]) -> Network:
-    """The integer network in a file that `Network.save` or `hybridq export` wrote. Raises UserError for another."""
-    return Network(load_network(Path(path)))
+    """The integer network in a file that `Network.save` or `hybridq export` wrote, or in an int8 `.tflite` file.
+
+    What it computes of the latter is what TensorFlow Lite's reference kernels compute, to the last bit. Raises
+    UserError for another file, and for one of which an operator has no form in integers.
+    """
+    place = Path(path)
+    return Network(read_tflite(place) if place.suffix.lower() == ".tflite" else load_network(place))
 
 
 def verify(

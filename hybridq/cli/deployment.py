@@ -69,7 +69,8 @@ def quantize(
 
 def export(
     run_or_model: Annotated[
-        str, typer.Argument(help="A run, a model's folder, a .hqn, .keras or .h5 file, or pretrained:NAME.")
+        str,
+        typer.Argument(help="A run, a model's folder, an int8 .tflite, .hqn, .keras or .h5 file, or pretrained:NAME."),
     ],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     calibrate: Calibrate = None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,6 +44,15 @@ class InMemory:
         return self.name
 
 
+class Grid(Protocol):
+    """What integers stand for: (integer - zero) * scale."""
+
+    @property
+    def scale(self) -> float: ...
+    @property
+    def zero(self) -> int: ...
+
+
 Source = str | InMemory  # of an array: the name of a file, or an array itself
 
 
@@ -54,6 +63,7 @@ class CheckedArray:
     place: str
     array: NDArray[Any]
     shape: tuple[int, ...]
+    grid: Grid | None = None  # of int8 and uint8
 
     def __len__(self) -> int:
         return len(self.array)
@@ -61,6 +71,8 @@ class CheckedArray:
     def part(self, which: Places) -> Floats:
         """Some of them (n, *shape). Raises UserError for a NaN or an infinity."""
         raw = np.asarray(self.array[which])
+        if self.grid and raw.dtype in (np.int8, np.uint8):
+            raw = (raw.astype(np.float64) - 128 * (raw.dtype == np.uint8) - self.grid.zero) * self.grid.scale
         read = floats_of(raw).reshape(len(raw), *self.shape)
         finite = np.isfinite(read).reshape(len(read), -1).all(1)
         if not finite.all():
@@ -75,11 +87,12 @@ class CheckedArray:
             yield which, self.part(which)
 
 
-def samples(place: Source, shape: Sequence[int], does: str = "reads") -> CheckedArray:
+def samples(place: Source, shape: Sequence[int], does: str = "reads", grid: Grid | None = None) -> CheckedArray:
     """The samples in a file, for a network that reads this shape; axes of length 1 do not count.
 
-    does: what a model does with them, for the message. Raises UserError for what are no numbers, of another shape, or
-    none at all.
+    does: what a model does with them, for the message. grid: what int8 stand for, and uint8, which are 128 more;
+    without one they are numbers as any others. Raises UserError for what are no numbers, of another shape, or none at
+    all.
     """
     array, wanted = read_array(place), tuple(shape)
     _check_numbers(place, array)
@@ -90,7 +103,7 @@ def samples(place: Source, shape: Sequence[int], does: str = "reads") -> Checked
         )
     if not len(array):
         raise UserError(f"{place}: has no samples")
-    return CheckedArray(str(place), array, wanted)
+    return CheckedArray(str(place), array, wanted, grid)
 
 
 def classes(place: Source, count: int, labels: Sequence[str], among: int) -> NDArray[np.int64]:

@@ -69,6 +69,7 @@ class Constants:
             "window_columns": columns,
             "stride": layer.strides[1],
             "pad_left": layer.pads[1][0],
+            "outside": layer.outside,
         }
         check_fields(layer, fields, bytes_=("window_rows", "window_columns", "stride", "pad_left"))
         title = f"{'depthwise ' * isinstance(layer, Depthwise)}convolution, {rows} x {columns} x {read[2]}"
@@ -81,6 +82,7 @@ class Constants:
         window = {"columns": width, "inputs": channels, "window_rows": rows, "window_columns": columns}
         window |= {"stride": layer.strides[1], "pad_left": layer.pads[1][0], "apart_rows": down, "apart_columns": right}
         check_fields(layer, window, bytes_=list(window)[2:])
+        window["outside"] = layer.outside
         fields = {"inputs": layer.weights[..., 0].size, "outputs": outputs}
         check_fields(layer, fields)
         kind = f"{'depthwise ' * isinstance(layer, Depthwise)}convolution, {rows} x {columns} x {channels}"
@@ -133,16 +135,15 @@ class Constants:
         text = self.maps.titled(layer, title)
         text += array("uint32_t", f"{name}_weights", [f"0x{word:08x}" for word in words])
         text += array("hq_channel", f"{name}_channels", channels, per_line=4)
-        text += array(
-            "uint8_t", f"{name}_shifts", np.broadcast_to(layer.out.shift + layer.out.doublings, count), per_line=24
-        )
+        finer = layer.out.twice or layer.out.doublings
+        text += array("uint8_t", f"{name}_shifts", np.broadcast_to(layer.out.shift + finer, count), per_line=24)
         if layer.table is not None:
             text += array("int8_t", f"{name}_table", layer.table, per_line=16)
         if layer.affine is not None:
             text += array("int32_t", f"{name}_scale", np.broadcast_to(layer.affine.scale, count))
             text += array("int32_t", f"{name}_offset", np.broadcast_to(layer.affine.offset, count))
             text += f"static const hq_norm {name}_norm = {{{name}_scale, {name}_offset, {layer.affine.shift}}};\n"
-        out = f"{{{name}_channels, {name}_shifts, {layer.out.low}, {layer.out.high}}}"
+        out = f"{{{name}_channels, {name}_shifts, {layer.out.low}, {layer.out.high}, {layer.out.zero}}}"
         return text + self.maps.struct(layer, kind, {"weights": f"{name}_weights", "out": out, **fields})
 
 

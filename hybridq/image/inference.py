@@ -38,14 +38,14 @@ $class_
 static inline int8_t hybridq_quantize(float value$channel)
 {
 $tables    const float steps = $value / HYBRIDQ_INPUT_SCALE + 0.5f;
-    if (!(steps > -128.0f)) {
+    if (!(steps > -128.0f - HYBRIDQ_INPUT_ZERO_POINT)) {
         return -128;
     }
-    if (steps >= 127.0f) {
+    if (steps >= 127.0f - HYBRIDQ_INPUT_ZERO_POINT) {
         return 127;
     }
     const int32_t whole = (int32_t)steps; /* towards 0 */
-    return (int8_t)(whole - (steps < (float)whole));
+    return (int8_t)(whole - (steps < (float)whole) + HYBRIDQ_INPUT_ZERO_POINT);
 }
 
 #endif
@@ -81,7 +81,7 @@ $more""")
 BINARY_C = Template("""
 int hybridq_class(const $parameter)
 {
-    return output[0] > 0;
+    return output[0] > HYBRIDQ_OUTPUT_ZERO_POINT;
 }
 """)
 CLASS_C = Template("""
@@ -170,8 +170,8 @@ class Inference:
         return NOTES.substitute(
             frames=FRAMES if is_online(self.network) else "",
             rows="".join(
-                f"| `{one.argument}` | {one.axes} | {one.ctype} | {one.scale!r} | 0 | {function or '-'} |\n"
-                for one, function in rows
+                f"| `{one.argument}` | {one.axes} | {one.ctype} | {one.scale!r} | {one.grid.zero} | {by or '-'} |\n"
+                for one, by in rows
             ),
         )
 
@@ -187,7 +187,7 @@ class Inference:
         parameters = ", ".join([f"const {self._input.parameter}", *(one.parameter for one in self._outputs)])
         several, first = self._outputs[0].size > 1, self._outputs[0].parameter
         described = (
-            f" *     {one.argument}: {one.axes} {one.ctype}, each integer times {one.scale!r}\n"
+            f" *     {one.argument}: {one.axes} {one.ctype}, each {one.meaning}\n"
             for one in (self._input, *self._outputs)
         )
         header = HEADER.substitute(

@@ -22,13 +22,20 @@ from hybridq.integer.network import (
     Convolution,
     Dense,
     Depthwise,
+    GlobalMean,
     Layer,
     MaxPool,
     Memory,
     Shape,
     Weighted,
 )
+from hybridq.integer.scaled import Lookup, MapMean, PlaceMean, ScaledAdd, ScaledMean, ScaledPair
 
+MEANS: dict[type[Layer], str] = {
+    AveragePool: "hq_average_s8",
+    MapMean: "hq_place_average_s8",
+    ScaledMean: "hq_scaled_average_s8",
+}
 LAYER_C = Template("""\
 static void ${name}_run($parameters)
 {
@@ -94,7 +101,7 @@ class LayerFunctions:
             made = [f"hq_dense_out_s16(&{name}, sums, {self._place(layer)} + column * {outputs});"]
         else:
             start.append(self._out(layer))
-            made = [f"hq_dense_out_s8(&{name}, sums, out + column * {outputs});"]
+            made = [f"hq_window_out_s8(&{name}, sums, out + column * {outputs});"]
         loop = [f"for (uint32_t column = 0; column < {columns}; column++) {{", *(f"    {x}" for x in sums + made), "}"]
         return [*self._window(step), *start, *loop, *self._behind(layer, columns)]
 
@@ -152,7 +159,8 @@ class LayerFunctions:
     @_body.register
     def _(self, layer: Pad, stage: Stage, step: Step) -> list[str]:
         (_, columns, channels), (_, (left, _)) = self.shapes[layer.inputs[0]], layer.pads
-        call = f"hq_pad_row(rows[0], {columns}, {channels}, {left}, {layer.shape[1]}, {self._place(layer)});"
+        sizes = f"{columns}, {channels}, {left}, {layer.shape[1]}, {layer.outside}"
+        call = f"hq_pad_row(rows[0], {sizes}, {self._place(layer)});"
         return [*self._window(step), call]
 
     @_body.register
@@ -166,7 +174,28 @@ class LayerFunctions:
         return [f"hq_prelu_row(&{self.ids[layer.name]}, {read}, {columns}, {self._place(layer)});"]
 
     @_body.register
-    def _(self, layer: AveragePool, stage: Stage, step: Step) -> list[str]:
+    def _(self, layer: PlaceMean, stage: Stage, step: Step) -> list[str]:
+        sums = f"int32_t *const sums = (int32_t *)(void *)(arena + {stage.scratch.offset});"
+        call = f"hq_place_mean_row(&{self.ids[layer.name]}, rows, {layer.shape[1]}, sums, {self._place(layer)});"
+        return [*self._window(step), sums, call]
+
+    @_body.register
+    def _(self, layer: ScaledPair, stage: Stage, step: Step) -> list[str]:
+        name = self.ids[layer.name]
+        a, b = self._row(layer.inputs[0]), f"{name}_constant"
+        if layer.constant is None:
+            b = self._row(layer.inputs[1])
+        kernel = "hq_scaled_add" if isinstance(layer, ScaledAdd) else "hq_scaled_multiply"
+        return [f"{kernel}(&{name}, {a}, {b}, {self._place(layer)});"]
+
+    @_body.register
+    def _(self, layer: Lookup, stage: Stage, step: Step) -> list[str]:
+        read, count = self._row(layer.inputs[0]), step.row_bytes
+        copy = f"__builtin_memcpy(out, {read}, {count});"
+        return [self._out(layer), copy, f"hq_table({self.ids[layer.name]}_table, out, {count});"]
+
+    @_body.register
+    def _(self, layer: GlobalMean, stage: Stage, step: Step) -> list[str]:
         channels = layer.shape[-1]
         columns = self.maps[layer.inputs[0]].row_bytes // channels
         return [
@@ -176,7 +205,7 @@ class LayerFunctions:
             "}",
             f"hq_sum_row({self._row(layer.inputs[0])}, {columns}, {channels}, sums);",
             f"if (row == {step.runs - 1}) {{",
-            f"    hq_average_s8(&{self.ids[layer.name]}, sums, {channels}, {self._place(layer, '0')});",
+            f"    {MEANS[type(layer)]}(&{self.ids[layer.name]}, sums, {channels}, {self._place(layer, '0')});",
             *(f"    {line}" for line in self._copied(step, "0")),
             "}",
         ]
@@ -210,7 +239,7 @@ class LayerFunctions:
 
     def _leaving(self, step: Step) -> list[str]:
         """A copy of the row for the output, where other layers read it too."""
-        if isinstance(step.layer, AveragePool):
+        if isinstance(step.layer, GlobalMean):
             return []  # it makes one in its last run alone
         return self._copied(step, "0" if isinstance(step.layer, Dense) or step.rows == 1 else "row")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import singledispatchmethod
+from math import prod
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from hybridq.errors import UserError
 from hybridq.integer.map_checks import image_of
 from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import Add, Layer, MaxPool, Shape
+from hybridq.integer.scaled import Lookup, MapMean, PlaceMean, ScaledAdd, ScaledMean, ScaledMultiply, ScaledPair
 
 WORDS_PER_LINE = 8
 
@@ -93,10 +95,55 @@ class MapConstants:
         return self.titled(layer, "slopes") + slopes + self.struct(layer, "hq_slopes", fields)
 
     @text.register
+    def _(self, layer: ScaledPair) -> str:
+        constant = layer.constant
+        shapes = [self.shapes[name] for name in layer.inputs] + ([] if constant is None else [constant.shape])
+        (_, columns, channels), (_, across, deep) = map(image_of, shapes)
+        fields: dict[str, Any] = {"columns": columns, "channels": channels}
+        fields |= {"next_column": deep if across > 1 else 0}
+        check_fields(layer, fields)
+        if isinstance(layer, ScaledAdd):
+            factors = zip(("a", "b", "out"), layer.multipliers, layer.shifts, strict=True)
+            fields |= {key: f"{{{by}, {shift}}}" for key, by, shift in factors} | {"minus": int(layer.minus)}
+        elif isinstance(layer, ScaledMultiply):
+            fields["out"] = f"{{{layer.multiplier}, {layer.shift}}}"
+        fields |= dict(zip(("zero_a", "zero_b", "zero"), layer.zero_points, strict=True))
+        fields |= {"next_channel": int(deep > 1 or channels == 1), "low": layer.low, "high": layer.high}
+        kind = "sum" if isinstance(layer, ScaledAdd) else "product"
+        text = self.titled(layer, f"{kind} of two" if constant is None else f"{kind} with a constant")
+        if constant is not None:
+            text += array("int8_t", f"{self.ids[layer.name]}_constant", constant, per_line=16)
+        return text + self.struct(layer, "hq_pair", fields)
+
+    @text.register
+    def _(self, layer: PlaceMean) -> str:
+        window = f"{{{', '.join(f'.{key} = {value}' for key, value in self._window(layer).items())}}}"
+        fields = {"window": window, "low": layer.low, "high": layer.high}
+        return self.titled(layer, f"mean of {layer.window[0]} x {layer.window[1]}") + self.struct(
+            layer, "hq_place_mean", fields
+        )
+
+    @text.register
+    def _(self, layer: MapMean) -> str:
+        places = prod(self.shapes[layer.inputs[0]][:-1])
+        fields = {"places": places, "low": layer.low, "high": layer.high}
+        return self.titled(layer, "mean") + self.struct(layer, "hq_place_average", fields)
+
+    @text.register
+    def _(self, layer: ScaledMean) -> str:
+        fields: dict[str, Any] = {"by": f"{{{layer.multiplier}, {layer.shift}}}", "added": layer.added}
+        fields |= {"zero": layer.zero, "low": layer.low, "high": layer.high}
+        return self.titled(layer, "mean") + self.struct(layer, "hq_scaled_average", fields)
+
+    @text.register
+    def _(self, layer: Lookup) -> str:
+        return self.titled(layer, "table") + array("int8_t", f"{self.ids[layer.name]}_table", layer.table, per_line=16)
+
+    @text.register
     def _(self, layer: Upsample | Pad | Reshape) -> str:
         return ""  # numbers in the code
 
-    def _window(self, layer: MaxPool | WindowMean) -> dict[str, int]:
+    def _window(self, layer: MaxPool | WindowMean | PlaceMean) -> dict[str, int]:
         (rows, columns), (_, width, channels) = layer.window, self.shapes[layer.inputs[0]]
         fields = {"columns": width, "inputs": channels, "window_rows": rows, "window_columns": columns}
         fields |= {"stride": layer.strides[1], "pad_left": layer.pads[1][0], "apart_rows": 1, "apart_columns": 1}
@@ -119,6 +166,10 @@ def map_bytes(layer: Layer) -> int:
         return 14 * len(layer.places)
     if isinstance(layer, Add):
         return 4 * len(layer.scales) * (len(layer.scales) > 2)
+    if isinstance(layer, ScaledPair):
+        return 0 if layer.constant is None else layer.constant.size
+    if isinstance(layer, Lookup):
+        return layer.table.size
     return layer.slopes.size if isinstance(layer, PReLU) else 0
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import inf
 
 from hybridq.image.steps import Step
-from hybridq.integer.network import AveragePool
+from hybridq.integer.network import GlobalMean
 
 TILE = 4  # columns of a convolution's output for which there is scratch at the least
 ALIGNMENT = 4  # bytes
@@ -55,8 +55,7 @@ class StageCosts:
         """Whether these steps may be a stage. A global average ends one, as it makes nothing before its last run."""
         inside = self.steps[first:end]
         return end - first == 1 or not (
-            any(step.stands_alone for step in inside)
-            or any(isinstance(step.layer, AveragePool) for step in inside[:-1])
+            any(step.stands_alone for step in inside) or any(isinstance(step.layer, GlobalMean) for step in inside[:-1])
         )
 
     def least(self, first: int, end: int) -> int:

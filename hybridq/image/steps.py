@@ -12,15 +12,16 @@ from hybridq.image.packing import is_gathered, scratch_bytes
 from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import (
     Add,
-    AveragePool,
     Convolution,
     Dense,
     Depthwise,
+    GlobalMean,
     IntegerNetwork,
     Layer,
     MaxPool,
     Memory,
 )
+from hybridq.integer.scaled import Lookup, PlaceMean, ScaledPair
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Step:
     @property
     def sums(self) -> int:
         """Bytes that it gathers sums in from run to run."""
-        return 4 * self.layer.shape[-1] if isinstance(self.layer, AveragePool) else 0
+        return 4 * self.layer.shape[-1] if isinstance(self.layer, GlobalMean) else 0
 
     @property
     def stands_alone(self) -> bool:
@@ -93,9 +94,9 @@ def _step(layer: Layer, read: tuple[int, ...]) -> Step:
     runs, window, stride, before, repeats = rows, 1, 1, 0, 1
     if isinstance(layer, Convolution | Depthwise):
         window, stride, before = layer.reach[0], layer.strides[0], layer.pads[0][0]
-    elif isinstance(layer, MaxPool | WindowMean):
+    elif isinstance(layer, MaxPool | WindowMean | PlaceMean):
         window, stride, before = layer.window[0], layer.strides[0], layer.pads[0][0]
-    elif isinstance(layer, AveragePool):
+    elif isinstance(layer, GlobalMean):
         runs = _rows(read)[0]
     elif isinstance(layer, Dense):
         window = _rows(read)[0]
@@ -105,7 +106,7 @@ def _step(layer: Layer, read: tuple[int, ...]) -> Step:
         repeats = layer.factors[0]
     elif isinstance(layer, Pad):
         before = layer.pads[0][0]
-    elif not isinstance(layer, Add | Memory | Multiply | Concatenate | PReLU):
+    elif not isinstance(layer, Add | Memory | Multiply | Concatenate | PReLU | ScaledPair | Lookup):
         raise NotImplementedError(type(layer).__name__)
     return Step(layer.name, layer.inputs, runs, rows, row_bytes, window, stride, before, repeats, layer)
 

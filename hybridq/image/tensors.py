@@ -9,14 +9,14 @@ import numpy as np
 
 from hybridq.data.task import Task
 from hybridq.errors import UserError
-from hybridq.integer.network import IntegerNetwork, Shape
+from hybridq.integer.network import Grid, IntegerNetwork, Shape
 
 Defines = dict[str, int | str]
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor of integers at the border of a network: (integer - 0) * 2**-fraction is the number that it stands for.
+    """A tensor of integers at the border of a network, and what they stand for.
 
     macro: what its macros begin with behind HYBRIDQ_; argument: what it is called in C; bits: 8 or 16 of an integer.
     """
@@ -25,7 +25,7 @@ class Tensor:
     argument: str
     shape: Shape
     bits: int
-    fraction: int
+    grid: Grid
 
     @property
     def size(self) -> int:
@@ -49,8 +49,15 @@ class Tensor:
 
     @property
     def scale(self) -> float:
-        """The number that the integer 1 stands for."""
-        return 2.0**-self.fraction
+        """Of a step."""
+        return self.grid.scale
+
+    @property
+    def meaning(self) -> str:
+        """What an integer stands for, in words."""
+        zero = self.grid.zero
+        number = f"(integer {'-' if zero > 0 else '+'} {abs(zero)})" if zero else "integer"
+        return f"{number} times {self.scale!r}"
 
     @property
     def axes(self) -> str:
@@ -64,13 +71,13 @@ class Tensor:
             f"{self.macro}_SIZE": self.size,
             f"{self.macro}_SHAPE": f"{{{', '.join(map(str, self.shape))}}}",
             f"{self.macro}_SCALE": f"{self.scale!r}f",
-            f"{self.macro}_ZERO_POINT": 0,
+            f"{self.macro}_ZERO_POINT": self.grid.zero,
         }
 
 
 def input_of(network: IntegerNetwork) -> Tensor:
     """What a network reads."""
-    return Tensor("INPUT", "input", network.input_shape, 8, network.input_fraction)
+    return Tensor("INPUT", "input", network.input_shape, 8, network.reads)
 
 
 def tensors_of(network: IntegerNetwork) -> tuple[Tensor, ...]:
@@ -82,7 +89,7 @@ def tensors_of(network: IntegerNetwork) -> tuple[Tensor, ...]:
             argument=f"output_{number}" if several else "output",
             shape=layer.shape,
             bits=16 if layer.is_wide else 8,
-            fraction=layer.fraction,
+            grid=layer.stands_for,
         )
         for number, layer in enumerate(network.results, 1)
     )

@@ -73,7 +73,7 @@ def verify(
         on_host = _answers(host, device, front_end, pieces, progress(f"{what} on this machine", len(pieces)))
         few = [pieces[position] for position in emulated]
         on_board = _answers(board, device, front_end, few, progress(f"{what} on the emulated board", len(few)))
-    wanted = arithmetic.outputs(network, on_host.inputs)
+    wanted, zero = arithmetic.outputs(network, on_host.inputs), network.results[0].stands_for.zero
     figures = ImageFigures(
         digest=digest(network),
         compiler=chosen.name,
@@ -83,8 +83,8 @@ def verify(
         column_instructions=column,
         classify_instructions=inference,
         layers=layers,
-        host=on_host.agreement(on_host.inputs, wanted),
-        board=on_board.agreement(on_host.inputs[emulated], [output[emulated] for output in wanted]),
+        host=on_host.agreement(on_host.inputs, wanted, zero),
+        board=on_board.agreement(on_host.inputs[emulated], [output[emulated] for output in wanted], zero),
     )
     return figures, wanted
 
@@ -189,13 +189,13 @@ class _Answers:
     outputs: list[arithmetic.Outputs]
     classes: NDArray[np.int64] | None
 
-    def agreement(self, inputs: NDArray[np.int8], outputs: list[arithmetic.Outputs]) -> Agreement:
-        """With what it should have made of them."""
+    def agreement(self, inputs: NDArray[np.int8], outputs: list[arithmetic.Outputs], zero: int) -> Agreement:
+        """With what it should have made of them; zero: the integer that stands for 0 in the first output."""
         same = _alike(self.inputs, inputs)
         for mine, wanted in zip(self.outputs, outputs, strict=True):
             same &= _alike(mine, wanted)
         if self.classes is not None:
-            same &= self.classes == arithmetic.classes_in(outputs[0])
+            same &= self.classes == arithmetic.classes_in(outputs[0], zero)
         return Agreement.of(same)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.integer import arithmetic
-from hybridq.integer.network import IntegerNetwork
+from hybridq.integer.network import Grid, IntegerNetwork
 
 Reals = NDArray[np.float64]
 
@@ -26,7 +26,13 @@ def answers(network: IntegerNetwork, inputs: NDArray[np.int8]) -> list[Reals]:
 def answers_of(network: IntegerNetwork, outputs: list[Any]) -> list[Reals]:
     """What integers (examples, *shape), output by output, answer; see `answers`."""
     values = zip(outputs, network.results, activations(network), strict=True)
-    return [FUNCTIONS[function](made.astype(np.float64) * 2.0**-layer.fraction) for made, layer, function in values]
+    return [FUNCTIONS[function](numbers_of(made, layer.stands_for)) for made, layer, function in values]
+
+
+def numbers_of(integers: Any, grid: Grid) -> Reals:
+    """What integers on a grid stand for."""
+    numbers: Reals = (integers.astype(np.float64) - grid.zero) * grid.scale
+    return numbers
 
 
 def inputs_of(network: IntegerNetwork, values: NDArray[Any]) -> NDArray[np.int8]:
@@ -37,7 +43,7 @@ def inputs_of(network: IntegerNetwork, values: NDArray[Any]) -> NDArray[np.int8]
     scaled, by = np.asarray(values), network.description.rescaling
     if by is not None:
         scaled = scaled.astype(np.float64) * np.array(by["scale"]) + np.array(by["offset"])
-    return arithmetic.quantized(scaled, network.input_fraction).reshape(-1, *network.input_shape)
+    return arithmetic.on_grid(scaled, network.reads).reshape(-1, *network.input_shape)
 
 
 def activations(network: IntegerNetwork) -> tuple[str, ...]:

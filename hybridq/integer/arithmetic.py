@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.integer import scaled_arithmetic as scaled_arithmetic  # registers its layers
 from hybridq.integer.bounds import worst_sum
 from hybridq.integer.map_arithmetic import Tensors, every, window_parts
 from hybridq.integer.map_arithmetic import computed as computed
@@ -27,6 +28,7 @@ from hybridq.integer.network import (
     Convolution,
     Dense,
     Depthwise,
+    Grid,
     IntegerNetwork,
     Integers,
     MaxPool,
@@ -57,13 +59,13 @@ def logits(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int1
 
 def classes(network: IntegerNetwork, inputs: NDArray[np.int8]) -> NDArray[np.int64]:
     """The class of each example, of a network that tells classes apart."""
-    return classes_in(outputs(network, inputs)[0])
+    return classes_in(outputs(network, inputs)[0], network.results[0].stands_for.zero)
 
 
-def classes_in(output: NDArray[Any]) -> NDArray[np.int64]:
-    """The classes (n,) that an output (n, *shape) says: the first of the largest numbers; of one, whether it is > 0."""
+def classes_in(output: NDArray[Any], zero: int = 0) -> NDArray[np.int64]:
+    """The classes (n,) that an output (n, *shape) says: the first of the largest; of one, whether it is above zero."""
     scores = output.reshape(len(output), -1)
-    first: NDArray[np.int64] = scores.argmax(1) if scores.shape[1] > 1 else (scores[:, 0] > 0).astype(np.int64)
+    first: NDArray[np.int64] = scores.argmax(1) if scores.shape[1] > 1 else (scores[:, 0] > zero).astype(np.int64)
     return first
 
 
@@ -78,7 +80,13 @@ def every_tensor(network: IntegerNetwork, inputs: NDArray[np.int8]) -> dict[str,
 
 def quantized(values: NDArray[Any], fraction: int) -> NDArray[np.int8]:
     """Real numbers as int8 of that fraction: rounded half up, and clipped."""
-    integers: NDArray[np.int8] = np.clip(np.floor(values * 2.0**fraction + 0.5), *INT8).astype(np.int8)
+    return on_grid(values, Grid(2.0**-fraction))
+
+
+def on_grid(values: NDArray[Any], grid: Grid) -> NDArray[np.int8]:
+    """Real numbers as int8 of that grid: rounded half up, and clipped."""
+    steps = np.floor(values / grid.scale + 0.5) + grid.zero
+    integers: NDArray[np.int8] = np.clip(steps, *INT8).astype(np.int8)
     return integers
 
 
@@ -193,4 +201,4 @@ def _in_floats(values: Integers, weights: Integers) -> tuple[NDArray[Any], NDArr
 
 
 def _padded(x: Integers, layer: Convolution | Depthwise) -> Integers:
-    return np.pad(x, ((0, 0), *layer.pads, (0, 0)))
+    return np.pad(x, ((0, 0), *layer.pads, (0, 0)), constant_values=layer.outside)

@@ -15,7 +15,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,12 +34,14 @@ from hybridq.integer.network import (
     Convolution,
     Dense,
     Depthwise,
+    Grid,
     IntegerNetwork,
     Layer,
     MaxPool,
     Memory,
     Requantization,
 )
+from hybridq.integer.scaled import Lookup, MapMean, PlaceMean, ScaledAdd, ScaledMean, ScaledMultiply
 from hybridq.paths import PLAIN_MEMBERS, open_regular, open_zip
 
 SUFFIX = ".hqn"
@@ -51,15 +53,21 @@ KINDS: dict[str, type[Layer]] = {
     for kind in (
         *(Convolution, Depthwise, Dense, MaxPool, AveragePool, Add, Memory),
         *(WindowMean, Multiply, Concatenate, Upsample, Pad, Reshape, PReLU),
+        *(ScaledAdd, ScaledMultiply, PlaceMean, MapMean, ScaledMean, Lookup),
     )
 }
 DTYPES = {
-    **dict.fromkeys(("weights", "table", "out.shift", "slopes"), "int8"),
+    **dict.fromkeys(("weights", "table", "out.shift", "slopes", "constant"), "int8"),
     "matrix": "int16",
     **dict.fromkeys(("bias", "out.multiplier", "affine.bias", "affine.multiplier"), "int32"),
 }
 # Fields that earlier files lack: left out where they are what they were.
-LATER = {(Convolution, "dilation"), (Depthwise, "dilation"), (Depthwise, "depth_multiplier"), (MaxPool, "pads")}
+LATER = {
+    *((kind, "grid") for kind in KINDS.values()),
+    *((kind, field) for kind in (Convolution, Depthwise) for field in ("dilation", "outside")),
+    *((Requantization, field) for field in ("zero", "twice")),
+    *((Depthwise, "depth_multiplier"), (MaxPool, "pads"), (Pad, "outside")),
+}
 LARGEST_FILE = 64 * 2**20  # bytes, also of the members together
 LARGEST_DESCRIPTION = 4 * 2**20
 MOST_LAYERS = 1_000
@@ -126,13 +134,13 @@ def _digest(members: Members) -> str:
 
 def _members(network: IntegerNetwork) -> Members:
     members: Members = {}
+    start: dict[str, Any] = {"name": network.input_name, "shape": list(network.input_shape)}
+    start["fraction"] = network.input_fraction
+    if network.input_grid:
+        start["grid"] = _plain(network.input_grid, "", "", members)
     plain = {
         "schema": SCHEMA,
-        "input": {
-            "name": network.input_name,
-            "shape": list(network.input_shape),
-            "fraction": network.input_fraction,
-        },
+        "input": start,
         "layers": [
             {"kind": type(layer).__name__, **_plain(layer, f"{number:03}", "", members)}
             for number, layer in enumerate(network.layers)
@@ -205,6 +213,7 @@ def _network(plain: Any, members: Members) -> IntegerNetwork:
         layers=tuple(_layer(layer, f"{number:03}", members) for number, layer in enumerate(plain["layers"])),
         description=Description.from_plain(plain["about"]),
         outputs=tuple(_text(name) for name in plain.get("outputs", ())),
+        input_grid=_made(Grid, start["grid"], "", "grid.", members) if "grid" in start else None,
     )
 
 
@@ -223,7 +232,7 @@ def _value(plain: Any, file: str, key: str, members: Members) -> Any:
         return None if plain is None else _array(members[f"{file}.{key}"], _numbers(plain), DTYPES[key])
     if key in NESTED:
         return None if plain is None else _made(NESTED[key], plain, file, f"{key}.", members)
-    return SIMPLE[key.rpartition(".")[2]](plain)
+    return (SIMPLE.get(key) or SIMPLE[key.rpartition(".")[2]])(plain)
 
 
 def _array(content: bytes, shape: tuple[int, ...], dtype: str) -> NDArray[np.int64]:
@@ -255,26 +264,23 @@ def _numbers(values: Any) -> tuple[int, ...]:
     return tuple(_number(value) for value in values)
 
 
-NESTED: dict[str, Any] = {"out": Requantization, "affine": Affine}
+def _real(value: Any) -> float:
+    if type(value) is not float or not isfinite(value):
+        raise ValueError(f"{value!r:.40} is no real number")
+    return value
+
+
+NESTED: dict[str, Any] = {"out": Requantization, "affine": Affine, "grid": Grid}
 SIMPLE: dict[str, Callable[[Any], Any]] = {
     "name": _text,
     "inputs": lambda names: tuple(_text(name) for name in names),
-    "zeros": _truth,
+    "grid.scale": _real,
+    **dict.fromkeys(("zeros", "twice", "minus"), _truth),
     "width": lambda name: Format[name],
     "pads": lambda axes: tuple(_numbers(axis) for axis in axes),
     **dict.fromkeys(("shape", "strides", "window", "scales", "dilation", "places", "shifts", "factors"), _numbers),
-    **dict.fromkeys(
-        (
-            "fraction",
-            "depth_multiplier",
-            "scale",
-            "shift",
-            "low",
-            "high",
-            "matrix_shift",
-            "input_shift",
-            "output_shift",
-        ),
-        _number,
-    ),
+    **dict.fromkeys(("zero_points", "multipliers"), _numbers),
+    **dict.fromkeys(("fraction", "depth_multiplier", "scale", "shift", "low", "high"), _number),
+    **dict.fromkeys(("matrix_shift", "input_shift", "output_shift"), _number),
+    **dict.fromkeys(("zero", "outside", "multiplier", "added"), _number),
 }

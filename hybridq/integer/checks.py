@@ -6,6 +6,7 @@ from math import prod
 
 import numpy as np
 
+from hybridq.integer import scaled_checks as scaled_checks  # registers its layers
 from hybridq.integer.bounds import LARGEST, worst_sum
 from hybridq.integer.description import Description
 from hybridq.integer.map_checks import (
@@ -28,12 +29,15 @@ from hybridq.integer.network import (
     Convolution,
     Dense,
     Depthwise,
+    Grid,
     IntegerNetwork,
     Layer,
     MaxPool,
     Memory,
     Shape,
+    Windowed,
 )
+from hybridq.integer.scaled import ScaledPair
 
 LARGEST_TENSOR = 2**24  # elements
 COARSEST, FINEST = -64, 64  # fractions
@@ -44,6 +48,7 @@ def check(network: IntegerNetwork) -> None:
     """Raise UserError, naming the layer, where shapes, values or ranges contradict `hybridq.integer.network`."""
     require(network.input_name, _is_shape(network.input_shape), f"the shape {network.input_shape}")
     require(network.input_name, COARSEST <= network.input_fraction <= FINEST, f"fraction {network.input_fraction}")
+    _check_grid(network.input_name, network.reads)
     require("the network", bool(network.layers), "no layers")
     _check_affine(network.description, network.input_shape[-1])
     shapes: dict[str, Shape] = {network.input_name: network.input_shape}
@@ -53,9 +58,15 @@ def check(network: IntegerNetwork) -> None:
         require(name, set(layer.inputs) <= shapes.keys(), f"inputs {layer.inputs}, not all made before it")
         require(name, _is_shape(layer.shape), f"the shape {layer.shape}")
         require(name, COARSEST <= layer.fraction <= FINEST, f"fraction {layer.fraction}")
+        _check_grid(name, layer.stands_for)
         _check_layer(layer, [shapes[one] for one in layer.inputs])
         shapes[name] = layer.shape
     _check_outputs(network)
+
+
+def _check_grid(name: str, grid: Grid) -> None:
+    require(name, 2.0**-FINEST <= grid.scale <= 2.0**-COARSEST, f"the scale {grid.scale}")
+    require(name, INT8[0] <= grid.zero <= INT8[1], f"the zero point {grid.zero}")
 
 
 def _check_outputs(network: IntegerNetwork) -> None:
@@ -87,7 +98,8 @@ def _check_affine(about: Description, channels: int) -> None:
 
 def _check_layer(layer: Layer, sources: list[Shape]) -> None:
     name = layer.name
-    fits = len(sources) > 1 if isinstance(layer, Add | Concatenate) else len(sources) == 1 + isinstance(layer, Multiply)
+    count = 1 + (isinstance(layer, Multiply) or (isinstance(layer, ScaledPair) and layer.constant is None))
+    fits = len(sources) > 1 if isinstance(layer, Add | Concatenate) else len(sources) == count
     require(name, fits, f"{len(sources)} inputs")
     source = sources[0]
     if isinstance(layer, Add):
@@ -134,14 +146,17 @@ def _check_weighted(layer: Convolution | Depthwise | Dense, source: Shape) -> No
     there = np.isin(weights, list(layer.width.row.integers))
     require(name, bool(there.all()), f"weights of {weights[~there].ravel()[:1]} among {layer.width} ones")
     require(name, layer.bias.shape == (outputs,), f"biases of shape {layer.bias.shape}")
-    lowest = LOWEST_SHIFT if isinstance(layer, Dense) else 0
+    lowest = -1 if layer.out.twice else LOWEST_SHIFT if isinstance(layer, Dense) else 0
     check_requantization(name, layer.out, outputs, INT16 if layer.is_wide else INT8, lowest)
-    doublings = layer.out.doublings
+    doublings = layer.out.twice or layer.out.doublings  # a kernel that rounds twice doubles its sums
     worst = int(worst_sum(weights, layer.bias).max()) << doublings
     require(name, worst <= LARGEST, f"sums that can reach {worst:,}, beyond 32 bits")
     require(
         name, int(layer.out.shift.max()) + doublings <= 31, f"shifts {doublings} below 0 and beyond {31 - doublings}"
     )
+    require(name, not layer.out.twice or layer.affine is None, "a batch norm behind what is rounded twice")
+    if isinstance(layer, Windowed):
+        require(name, INT8[0] <= layer.outside <= INT8[1], f"{layer.outside} around its input")
     behind = layer.table is not None or layer.affine is not None
     require(name, not (layer.is_wide and behind), "a table or a batch norm behind 16 bits")
     if layer.table is not None:

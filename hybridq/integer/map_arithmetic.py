@@ -8,6 +8,7 @@ import numpy as np
 
 from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import INT8, Integers, Layer, Pads, Requantization, Shape
+from hybridq.integer.scaled import PlaceMean
 
 Tensors = tuple[Integers, ...]
 
@@ -56,7 +57,7 @@ def _(layer: Upsample, inputs: Tensors) -> Integers:
 def _(layer: Pad, inputs: Tensors) -> Integers:
     around = tuple((max(before, 0), max(after, 0)) for before, after in layer.pads)
     cut = (slice(max(-before, 0), -max(-after, 0) or None) for before, after in layer.pads)
-    return np.pad(inputs[0], ((0, 0), *around, (0, 0)))[:, *cut]
+    return np.pad(inputs[0], ((0, 0), *around, (0, 0)), constant_values=layer.outside)[:, *cut]
 
 
 @computed.register
@@ -74,9 +75,21 @@ def _(layer: PReLU, inputs: Tensors) -> Integers:
 
 
 def requantized(accumulator: Integers, by: Requantization) -> Integers:
-    """An accumulator as a stored integer: accumulator * multiplier / 2**(32 + shift), rounded half up, clipped."""
-    made = shifted(accumulator * by.multiplier, 32 + by.shift)
+    """An accumulator as a stored integer: accumulator * multiplier / 2**(32 + shift), rounded; plus zero; clipped.
+
+    Rounded half up. Twice: half up after 31 bits, then half away from 0.
+    """
+    if by.twice:
+        made = rounded_away(shifted(accumulator * by.multiplier, 31), 1 + by.shift)
+    else:
+        made = shifted(accumulator * by.multiplier, 32 + by.shift)
+    made += by.zero
     return np.clip(made, by.low, by.high, out=made)
+
+
+def rounded_away(value: Integers, by: Integers | int) -> Integers:
+    """value / 2**by, rounded half away from 0; by 0, the value."""
+    return shifted(value - ((value < 0) & (np.asarray(by) > 0)), by)
 
 
 def shifted(value: Integers, by: Integers | int) -> Integers:
@@ -92,7 +105,7 @@ def moved(value: Integers, by: int) -> Integers:
     return value << -by if by < 0 else shifted(value, by)
 
 
-def places_inside(layer: WindowMean, source: Shape) -> Integers:
+def places_inside(layer: WindowMean | PlaceMean, source: Shape) -> Integers:
     """How many places of each window lie inside an image of that shape: (rows, columns)."""
     ones = np.ones((1, *source[:2], 1), np.int64)
     parts = window_parts(ones, layer.window, layer.strides, layer.pads, layer.shape, 0)

@@ -76,6 +76,7 @@ def _(layer: Pad, sources: list[Shape]) -> None:
     require(name, all(abs(n) < LARGEST_SIDE for pad in layer.pads for n in pad), f"pads {layer.pads}")
     cut = [sum(min(n, 0) for n in pad) + size for pad, size in zip(layer.pads, source, strict=False)]
     require(name, min(cut) > 0, f"nothing left of {source}")
+    require(name, INT8[0] <= layer.outside <= INT8[1], f"{layer.outside} around its input")
     made = [size + sum(pad) for pad, size in zip(layer.pads, source, strict=False)]
     require(name, layer.shape == (*made, source[-1]), f"the shape {layer.shape} from {source}")
 
@@ -107,6 +108,7 @@ def check_requantization(
     usable = (by.multiplier == 0) | ((by.multiplier >= 2**30) & (by.multiplier <= LARGEST))
     require(name, bool(usable.all()), "a multiplier below 2**30 or beyond 32 bits")
     require(name, within(by.shift, (lowest, 31)), f"a shift beyond {lowest} to 31")
+    require(name, INT8[0] <= by.zero <= INT8[1] and not (by.zero and by.is_wide), f"the zero point {by.zero}")
     kept = (by.low, by.high) == bounds if by.is_wide else bounds[0] <= by.low <= by.high <= bounds[1]
     require(name, kept, f"bounds {by.low} to {by.high}")
 

@@ -61,9 +61,13 @@ class Upsample(Layer):
 
 @dataclass(frozen=True)
 class Pad(Layer):
-    """Zeros around an image, (before, after) by axis; below 0 so many rows or columns are cut off."""
+    """What stands for 0 around an image, (before, after) by axis; below 0 so many rows or columns are cut off.
+
+    outside: the integer that stands for 0.
+    """
 
     pads: Pads = NO_PADS
+    outside: int = 0
 
 
 @dataclass(frozen=True)

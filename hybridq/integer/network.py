@@ -1,8 +1,9 @@
 """The integer network: layers of small integers, as data. What they compute is in `arithmetic`.
 
-A tensor is int8, of shape (rows, columns, channels) or (features,), in C order; it stands for value * 2**-fraction. The
-zero of every tensor is the integer 0. What leaves the network may be int16, where it is the sums of a layer with
-weights; so are the states that a memory keeps.
+A tensor is int8, of shape (rows, columns, channels) or (features,), in C order. In a network that hybridq has trained
+it stands for value * 2**-fraction, and its zero is the integer 0; in one of a `.tflite` file for what its `Grid` says.
+What leaves the network may be int16, where it is the sums of a layer with weights; so are the states that a memory
+keeps.
 """
 
 from __future__ import annotations
@@ -27,17 +28,28 @@ LOWEST_SHIFT = -6  # of averages and dense layers: sums that are coarser than th
 
 
 @dataclass(frozen=True)
+class Grid:
+    """What the integers of a tensor stand for: (integer - zero) * scale."""
+
+    scale: float
+    zero: int = 0
+
+
+@dataclass(frozen=True)
 class Requantization:
     """From an accumulator (int32) to a stored integer, channel by channel; one entry stands for all channels.
 
     multiplier: int32, 2**30 to 2**31 - 1, or 0; shift: 0 to 31, of an average and of a dense layer from
-    LOWEST_SHIFT on. See `arithmetic.requantized`.
+    LOWEST_SHIFT on. zero: what is added at the end. twice: whether it is rounded after the product too, as TensorFlow
+    Lite's reference kernels and CMSIS-NN do; then shift is from -1 on. See `map_arithmetic.requantized`.
     """
 
     multiplier: Integers
     shift: Integers
     low: int = INT8[0]
     high: int = INT8[1]
+    zero: int = 0
+    twice: bool = False
 
     @property
     def is_wide(self) -> bool:
@@ -47,7 +59,7 @@ class Requantization:
     @property
     def doublings(self) -> int:
         """How many times the accumulators are doubled, so that no shift is below 0."""
-        return max(0, -int(self.shift.min()))
+        return 0 if self.twice else max(0, -int(self.shift.min()))
 
 
 @dataclass(frozen=True)
@@ -75,12 +87,21 @@ class Affine:
 
 @dataclass(frozen=True)
 class Layer:
-    """What every layer has: its name, the tensors that it reads, the shape and fraction of what it makes."""
+    """What every layer has: its name, the tensors that it reads, the shape and fraction of what it makes.
+
+    grid: in the place of the fraction where its steps are no power of two, or its zero is not 0.
+    """
 
     name: str
     inputs: tuple[str, ...]
     shape: Shape
     fraction: int
+    grid: Grid | None = field(default=None, kw_only=True)
+
+    @property
+    def stands_for(self) -> Grid:
+        """What its integers stand for."""
+        return self.grid or Grid(2.0**-self.fraction)
 
     @property
     def is_wide(self) -> bool:
@@ -107,14 +128,16 @@ class Weighted(Layer):
 
 @dataclass(frozen=True)
 class Windowed(Weighted):
-    """A window that moves over an image; zeros around, (before, after) by axis.
+    """A window that moves over an image; around it, (before, after) by axis, what stands for 0.
 
-    dilation: how many places on each axis from one weight of the window to the next.
+    dilation: how many places on each axis from one weight of the window to the next. outside: the integer that stands
+    for 0 in what it reads.
     """
 
     strides: tuple[int, int] = (1, 1)
     pads: Pads = NO_PADS
     dilation: tuple[int, int] = (1, 1)
+    outside: int = 0
 
     @property
     def reach(self) -> tuple[int, int]:
@@ -153,8 +176,13 @@ class MaxPool(Layer):
 
 
 @dataclass(frozen=True)
-class AveragePool(Layer):
-    """The mean over all positions, by channel: their sum, requantized."""
+class GlobalMean(Layer):
+    """A mean over all positions, by channel: one number made of their sum."""
+
+
+@dataclass(frozen=True)
+class AveragePool(GlobalMean):
+    """The mean over all positions: their sum, requantized."""
 
     out: Requantization = field(default_factory=lambda: Requantization(np.zeros(1, np.int64), np.zeros(1, np.int64)))
 
@@ -205,10 +233,21 @@ class IntegerNetwork:
     layers: tuple[Layer, ...]
     description: Description = field(default_factory=Description)
     outputs: tuple[str, ...] = ()
+    input_grid: Grid | None = None  # in the place of its fraction, as of a layer
 
     def __post_init__(self) -> None:
         if not self.outputs and self.layers:
             object.__setattr__(self, "outputs", (self.layers[-1].name,))
+
+    @property
+    def reads(self) -> Grid:
+        """What the integers of its input stand for."""
+        return self.input_grid or Grid(2.0**-self.input_fraction)
+
+    @property
+    def rounds_twice(self) -> bool:
+        """Whether its layers round as TensorFlow Lite's reference kernels do."""
+        return any(isinstance(layer, Weighted) and layer.out.twice for layer in self.layers)
 
     @property
     def results(self) -> tuple[Layer, ...]:

@@ -22,7 +22,7 @@ INSTEAD = {
     ".onnx": "an ONNX file holds no Keras layers to quantize: build the network in Keras and copy its weights",
     ".pt": "a PyTorch file holds weights and code: build the network in Keras and copy its weights",
     ".pth": "a PyTorch file holds weights and code: build the network in Keras and copy its weights",
-    ".tflite": "a .tflite file is converted already: take the Keras model that it was made of",
+    ".tflite": "a .tflite file holds no Keras layers to quantize: an int8 one is ready for `hybridq export`",
 }
 
 

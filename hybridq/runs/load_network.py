@@ -29,11 +29,13 @@ from hybridq.runs.sources import open_dataset
 from hybridq.speech.dataset import Dataset
 from hybridq.speech.mfcc import FrontEnd
 from hybridq.speech.normalisation import Normalisation
+from hybridq.tflite.reading import read_tflite
 
 if TYPE_CHECKING:
     from hybridq.tracking import Store
 
 NETWORK_DIGEST = "network.sha256"  # tag of the run: the digest of that network
+TFLITE = ".tflite"
 NO_SOUND = "this network has no front end, so it hears no sound"
 
 
@@ -115,13 +117,15 @@ def is_path(name: str) -> bool:
 
 
 def find_trained(name: str, store: Store | None = None) -> Trained:
-    """The trained network of a run (id or name), a model's folder or file, an integer network's file, or an export;
-    `pretrained:NAME` is one that comes with hybridq.
+    """The trained network of a run (id or name), a model's folder or file, an integer network's file, an int8 `.tflite`
+    file, or an export; `pretrained:NAME` is one that comes with hybridq.
 
     The integer network is the one that the run has logged, where it has. Raises UserError for what is none of these,
     and for a logged network that is not the one of the run's tag.
     """
     path = pretrained_file(name) if name.startswith(PREFIX) else Path(name)
+    if path.suffix.lower() == TFLITE:
+        return Trained(name, None, read_tflite(path))
     if path.suffix == SUFFIX or (path / NETWORK).is_file():
         return _with_file(name, path)
     if is_path(name) or store is None:

@@ -39,7 +39,7 @@ def measured_samples(trained: Trained, inputs: str, labels: str | None, batch: i
     Raises UserError for a network of several inputs or outputs, and for samples or labels that are not for it.
     """
     shape, outputs = _ends(trained)
-    samples = given.samples(inputs, shape)
+    samples = given.samples(inputs, shape, grid=trained.integers.input_grid if trained.integers else None)
     task = _task(trained, labels, shape, outputs)
     if task is Task.CLASSIFY:
         tally: _Classes | _Numbers = _Classes.of(trained, labels, len(samples), prod(outputs))

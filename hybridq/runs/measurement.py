@@ -16,7 +16,7 @@ from hybridq.data.settings import OWN_DATA
 from hybridq.data.task import CLIPS, Floats, Inputs, Task, Truth, parts_of
 from hybridq.errors import UserError
 from hybridq.integer import arithmetic
-from hybridq.integer.answers import answers, inputs_of
+from hybridq.integer.answers import answers, inputs_of, numbers_of
 from hybridq.integer.artefact import digest
 from hybridq.integer.description import Rejection
 from hybridq.integer.network import IntegerNetwork
@@ -165,7 +165,7 @@ def _outputs(network: IntegerNetwork, task: Task, inputs: Floats) -> NDArray[np.
     """What an integer network makes of inputs: numbers, or of classes their logits (examples, classes)."""
     read = inputs_of(network, inputs)
     if task is Task.CLASSIFY:
-        logits = arithmetic.logits(network, read).astype(np.float64) * 2.0 ** -network.results[0].fraction
+        logits = numbers_of(arithmetic.logits(network, read), network.results[0].stands_for)
         return logits if logits.shape[1] > 1 else np.concatenate([np.zeros_like(logits), logits], axis=1)
     return answers(network, read)[0]
 

@@ -106,7 +106,7 @@ def verify(
     figures, outputs = image.verify(folder, network, None, integers, few, compiler, bar)
     accuracy = r2 = None
     if truth is not None and classes_of(network):
-        accuracy = 100 * float(np.mean(arithmetic.classes_in(outputs[0]) == truth))
+        accuracy = 100 * float(np.mean(arithmetic.classes_in(outputs[0], network.results[0].stands_for.zero) == truth))
     elif truth is not None:
         numbers = answers_of(network, outputs)[0].reshape(truth.shape)
         r2 = evaluated(Task.REGRESS, numbers, truth, truth, ()).score
@@ -120,7 +120,7 @@ def _inputs(network: IntegerNetwork, examples: Examples) -> tuple[Ints8, NDArray
     """
     if not examples.inputs:
         return hostile_inputs(network.input_shape), None
-    samples = given.samples(examples.inputs, network.input_shape)
+    samples = given.samples(examples.inputs, network.input_shape, grid=network.input_grid)
     chosen = given.spread(len(samples), examples.most)
     read = standardisation_of(network).apply(samples.part(chosen))
     integers = inputs_of(network, read)

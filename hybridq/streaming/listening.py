@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.integer import arithmetic, online
-from hybridq.integer.answers import inputs_of
+from hybridq.integer.answers import inputs_of, numbers_of
 from hybridq.integer.network import IntegerNetwork
 from hybridq.models import lmu
 from hybridq.quantization.model import is_grid
@@ -71,16 +71,16 @@ def _stream(model: keras.Model) -> Network:
 
 
 def _integer(network: IntegerNetwork) -> Network:
-    scale = 2.0 ** -network.layers[-1].fraction
-    return lambda inputs: softmax(arithmetic.logits(network, inputs_of(network, inputs)) * scale)
+    grid = network.results[0].stands_for
+    return lambda inputs: softmax(numbers_of(arithmetic.logits(network, inputs_of(network, inputs)), grid))
 
 
 def _integer_stream(network: IntegerNetwork) -> Network:
-    stream, scale = online.Streams(network), 2.0 ** -network.layers[-1].fraction
+    stream, grid = online.Streams(network), network.results[0].stands_for
 
     def answer(frames: Floats) -> NDArray[np.float64]:
         inputs = inputs_of(stream.network, frames)
-        return softmax(np.concatenate([stream.answer(frame[None]) for frame in inputs]) * scale)
+        return softmax(numbers_of(np.concatenate([stream.answer(frame[None]) for frame in inputs]), grid))
 
     return answer
 

@@ -120,6 +120,8 @@ class Network:
     nodes: tuple[Node, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    model: Table = field(repr=False)
+    graph: Table = field(repr=False)
     tensors: dict[int, Tensor] = field(default_factory=dict)
     inner: dict[int, tuple[Tensor, ...]] = field(default_factory=dict)  # constants of what an operator runs, as a loop
 
@@ -146,7 +148,7 @@ def read_network(path: Path) -> Network:
     tensors = {index: _tensor(model, graph, index) for index in sorted(used)}
     seen = {0}
     inner = {node.index: tuple(_inside(model, node, seen)) for node in nodes if node.name in RUNS_OTHERS}
-    return Network(nodes, inputs, outputs, tensors, inner)
+    return Network(nodes, inputs, outputs, model, graph, tensors, inner)
 
 
 def _inside(model: Table, node: Node, seen: set[int]) -> Iterator[Tensor]:
@@ -192,7 +194,7 @@ def _tensor(model: Table, graph: Table, index: int) -> Tensor:
     table = graph.item(0, index)
     shape = table.numbers(0, MOST_AXES)
     kind, buffer = table.number(1, "b"), table.number(2, "I")
-    size, at = _array(model.item(4, buffer))
+    size, at = array_place(model.item(4, buffer))
     bits = TYPES.get(kind, (0, None))[0]
     sparse = _sparse_bytes(table.table(6))
     whole = -(-prod(checked(shape) if sparse else shape) * bits // 8)
@@ -224,7 +226,7 @@ def _sparse_bytes(sparsity: Table) -> int:
     return sum(size * len(places.vector(0, size)) for places, size in sizes if size)
 
 
-def _array(buffer: Table) -> tuple[int, int]:
+def array_place(buffer: Table) -> tuple[int, int]:
     """Bytes of a buffer and where they lie: in the tables or, in a large file, behind them."""
     places = buffer.vector(0, 1)
     at, size = buffer.number(1, "Q"), buffer.number(2, "Q")

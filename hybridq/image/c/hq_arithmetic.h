@@ -51,8 +51,8 @@ static inline int32_t hq_shifted(int32_t value, uint32_t shift)
 #endif
 }
 
-/* value * multiplier / 2**(32 + shift), rounded half up. */
-static inline int32_t hq_scaled(int32_t value, int32_t multiplier, uint32_t shift)
+/* value * multiplier / 2**(32 + shift), rounded half up, and more. */
+static inline int32_t hq_scaled(int32_t value, int32_t multiplier, uint32_t shift, int32_t more)
 {
 #if HQ_DSP
     /* Rounded by the last bit that ASRS moves out; where nothing is moved, by SMMULR, and CMN has cleared that bit. */
@@ -61,21 +61,59 @@ static inline int32_t hq_scaled(int32_t value, int32_t multiplier, uint32_t shif
             "smmulreq %0, %0, %1\n\t"
             "smmulne %0, %0, %1\n\t"
             "asrs %0, %0, %2\n\t"
-            "adc %0, %0, #0"
+            "adc %0, %0, %3"
             : "+&r"(value)
-            : "r"(multiplier), "r"(shift)
+            : "r"(multiplier), "r"(shift), "r"(more)
             : "cc");
     return value;
 #else
-    return (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << (31 + shift))) >> (32 + shift));
+    return (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << (31 + shift))) >> (32 + shift)) + more;
 #endif
 }
 
-/* The stored integer for the sum of a channel. Bits' sums alone may exceed int32; with the bias added none does. */
-static inline int32_t hq_stored(int32_t sum, hq_channel by, uint32_t shift, int32_t low, int32_t high)
+/* value * multiplier / 2**(31 + shift): rounded half up after 31 bits, then half away from 0; and more. The value is
+ * below 2**30. */
+static inline int32_t hq_scaled_twice(int32_t value, int32_t multiplier, uint32_t shift, int32_t more)
 {
-    const int32_t accumulator = (int32_t)((uint32_t)sum + (uint32_t)by.bias);
-    return hq_clamp(hq_scaled(accumulator, by.multiplier, shift), low, high);
+#if HQ_DSP
+    /* Half up of one less where it is below 0, as the last bit that ASRS moves out says; CMN clears it where none is. */
+    __asm__("lsl %0, %0, #1\n\t"
+            "smmulr %0, %0, %1\n\t"
+            "cmn %2, #0\n\t"
+            "it ne\n\t"
+            "addne %0, %0, %0, asr #31\n\t"
+            "asrs %0, %0, %2\n\t"
+            "adc %0, %0, %3"
+            : "+&r"(value)
+            : "r"(multiplier), "r"(shift), "r"(more)
+            : "cc");
+    return value;
+#else
+    const int32_t once = (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << 30)) >> 31);
+    return (shift == 0 ? once : (once - (once < 0) + (int32_t)(1u << (shift - 1))) >> shift) + more;
+#endif
+}
+
+/* What the sum of a channel is added up to. Bits' sums alone may exceed int32; with the bias added none does. */
+static inline int32_t hq_biased(int32_t sum, hq_channel by)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)by.bias);
+}
+
+/* The stored integer for the sum of a channel of a dense layer. */
+static inline int32_t hq_stored(int32_t sum, hq_channel by, uint32_t shift, const hq_output *out)
+{
+    return hq_clamp(hq_scaled(hq_biased(sum, by), by.multiplier, shift, out->zero), out->low, out->high);
+}
+
+/* The same of a convolution. */
+static inline int32_t hq_stored_place(int32_t sum, hq_channel by, uint32_t shift, const hq_output *out)
+{
+#if HQ_ROUNDS_TWICE
+    return hq_clamp(hq_scaled_twice(hq_biased(sum, by), by.multiplier, shift, out->zero), out->low, out->high);
+#else
+    return hq_stored(sum, by, shift, out);
+#endif
 }
 
 static inline uint32_t hq_word(const void *at)

@@ -39,7 +39,13 @@ static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t out_
         missing += rows[row] == 0;
     }
     if (missing > 0) {
-        __builtin_memset(strip, 0, span * length * sizeof *strip);
+        const int32_t outside = layer->outside;
+        if (outside == 0) {
+            __builtin_memset(strip, 0, span * length * sizeof *strip);
+        }
+        for (uint32_t k = 0; outside != 0 && k < span * length; k++) {
+            strip[k] = (int16_t)outside;
+        }
     }
     for (uint32_t row = 0; row < window && inside.first < inside.end; row++) {
         if (rows[row] != 0) {
@@ -50,11 +56,11 @@ static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t out_
 }
 
 /* Of one output, two positions. */
-static inline void finish(const int32_t sums[2], hq_channel by, uint32_t shift, int32_t low, int32_t high, int8_t *out0,
+static inline void finish(const int32_t sums[2], hq_channel by, uint32_t shift, const hq_output *out, int8_t *out0,
                           int8_t *out1)
 {
-    *out0 = (int8_t)hq_stored(sums[0], by, shift, low, high);
-    *out1 = (int8_t)hq_stored(sums[1], by, shift, low, high);
+    *out0 = (int8_t)hq_stored_place(sums[0], by, shift, out);
+    *out1 = (int8_t)hq_stored_place(sums[1], by, shift, out);
 }
 
 /* All outputs at two positions, out0 and out1. */
@@ -62,7 +68,7 @@ static void pairs(const hq_conv *layer, const int16_t *x0, const int16_t *x1, in
                   hq_dot_pair *dot, uint32_t words_per_pair)
 {
     const int16_t *const end = x0 + layer->window_columns * hq_column(layer);
-    const int32_t low = layer->out.low, high = layer->out.high;
+    const hq_output out = layer->out; /* a store to int8_t could change *layer, as far as a compiler knows */
     const hq_channel *by = layer->out.channels;
     const uint8_t *shifts = layer->out.shifts;
     const uint32_t *weights = layer->weights;
@@ -70,12 +76,12 @@ static void pairs(const hq_conv *layer, const int16_t *x0, const int16_t *x1, in
     int32_t sums[4];
     for (; out0 < last; weights += words_per_pair, by += 2, shifts += 2, out0 += 2, out1 += 2) {
         dot(weights, x0, x1, end, sums);
-        finish(sums, by[0], shifts[0], low, high, out0, out1);
-        finish(sums + 2, by[1], shifts[1], low, high, out0 + 1, out1 + 1);
+        finish(sums, by[0], shifts[0], &out, out0, out1);
+        finish(sums + 2, by[1], shifts[1], &out, out0 + 1, out1 + 1);
     }
     if (out0 == last) {
         dot(weights, x0, x1, end, sums);
-        finish(sums, by[0], shifts[0], low, high, out0, out1);
+        finish(sums, by[0], shifts[0], &out, out0, out1);
     }
 }
 

@@ -10,7 +10,7 @@ static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t out_
         int8_t *to = strip;
         for (uint32_t row = 0; row < layer->window_rows; row++, to += inputs) {
             if (rows[row] == 0 || c < inside.first || c >= inside.end) {
-                __builtin_memset(to, 0, inputs);
+                __builtin_memset(to, layer->outside, inputs);
             } else {
                 __builtin_memcpy(to, rows[row] + (inside.left + (int32_t)c) * (int32_t)inputs, inputs);
             }
@@ -25,7 +25,7 @@ static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t out_
 static void position(const hq_conv *layer, const int8_t *x, int8_t *out, hq_bit_outputs *outputs)
 {
     const uint32_t length = layer->window_columns * hq_column(layer), all = hq_sum_of(x, length);
-    const int32_t low = layer->out.low, high = layer->out.high;
+    const hq_output to = layer->out; /* a store to int8_t could change *layer, as far as a compiler knows */
     const hq_channel *by = layer->out.channels;
     const uint8_t *shifts = layer->out.shifts;
     const uint32_t *weights = layer->weights;
@@ -33,7 +33,7 @@ static void position(const hq_conv *layer, const int8_t *x, int8_t *out, hq_bit_
         int32_t sums[4];
         const int32_t *sum = sums;
         for (uint32_t count = outputs(weights, x, length / 4, all, sums); count > 0 && out != end; count--) {
-            *out++ = (int8_t)hq_stored(*sum++, *by++, *shifts++, low, high);
+            *out++ = (int8_t)hq_stored_place(*sum++, *by++, *shifts++, &to);
         }
     }
 }

@@ -4,7 +4,7 @@
 static inline int32_t stored(const hq_dense *layer, const int32_t *sums, uint32_t o)
 {
     const hq_output *const by = &layer->out;
-    return hq_stored(sums[o], by->channels[o], by->shifts[o], by->low, by->high);
+    return hq_stored(sums[o], by->channels[o], by->shifts[o], by);
 }
 
 void hq_dense_doubled(const hq_dense *layer, uint32_t times, int32_t *sums)
@@ -19,6 +19,14 @@ void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out)
     const hq_dense local = *layer; /* a store to int8_t could change *layer, as far as a compiler knows */
     for (uint32_t o = 0; o < local.outputs; o++) {
         out[o] = (int8_t)stored(&local, sums, o);
+    }
+}
+
+void hq_window_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out)
+{
+    const hq_output to = layer->out;
+    for (uint32_t o = 0; o < layer->outputs; o++) {
+        out[o] = (int8_t)hq_stored_place(sums[o], to.channels[o], to.shifts[o], &to);
     }
 }
 

@@ -1,7 +1,7 @@
 /* The layers of an integer network, row by row. What they compute is defined by hybridq/integer/arithmetic.py.
  *
  * Rows are int8, (columns, channels) in C order, and may start anywhere. A row pointer of a convolution may be NULL: a
- * row of zeros, the padding above and below. Weights are packed as hybridq/image/packing.py describes, in arrays of
+ * row of what stands for 0, the padding above and below. Weights are packed as hybridq/image/packing.py describes, in arrays of
  * 32-bit words; scratch starts at a multiple of 4. Dense layers may read up to 3 bytes behind their inputs.
  *
  * Where the compiler defines __ARM_FEATURE_DSP (Armv7E-M) the kernels use its SIMD instructions; elsewhere they are
@@ -11,9 +11,12 @@
 
 #include <stdint.h>
 
+#include "hq_options.h" /* generated: what the kernels of a network are compiled for */
+
 #define HQ_ROUND4(n) (((n) + 3) / 4 * 4)
 
-/* From the sum of a channel to a stored integer: (sum + bias) * multiplier / 2**(32 + shift). */
+/* From the sum of a channel to a stored integer: (sum + bias) * multiplier / 2**(32 + shift) + zero. With
+ * HQ_ROUNDS_TWICE those of convolutions are rounded after 31 bits too, and their shifts are one more. */
 typedef struct {
     int32_t bias;       /* as packed: packing.packed_bias */
     int32_t multiplier; /* 2**30 to 2**31 - 1, or 0 */
@@ -23,6 +26,7 @@ typedef struct {
     const hq_channel *channels;
     const uint8_t *shifts; /* 0 to 31 */
     int16_t low, high;
+    int16_t zero;
 } hq_output;
 
 typedef struct {
@@ -32,6 +36,7 @@ typedef struct {
     uint16_t out_columns, outputs;
     uint16_t tile; /* columns of the output that are computed from one strip: 2 or more, or all */
     uint8_t window_rows, window_columns, stride, pad_left;
+    int8_t outside; /* what stands for 0 in what is read */
 } hq_conv;
 
 /* One row of the output from the window_rows rows of the input under it. The scratch takes a strip of input columns,
@@ -61,12 +66,14 @@ void hq_dense_sparse(const hq_dense *layer, const int8_t *x, int32_t *sums); /* 
 void hq_dense_doubled(const hq_dense *layer, uint32_t times, int32_t *sums); /* where they are coarser than results */
 void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out);
 void hq_dense_out_s16(const hq_dense *layer, const int32_t *sums, int16_t *out);
+void hq_window_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out); /* rounded as of a convolution */
 
 /* The windows of convolutions that are dilated, make int16, or several channels of each: the rest of these is dense. */
 typedef struct {
     uint16_t columns, inputs; /* of a row that is read, and its channels */
     uint8_t window_rows, window_columns, stride, pad_left;
     uint8_t apart_rows, apart_columns; /* places from one of the window to the next */
+    int8_t outside;                    /* what stands for 0 in what is read */
 } hq_window;
 
 /* The window of an output column, (window_rows, window_columns, inputs), as what a dense layer reads. The rows are all
@@ -138,8 +145,8 @@ void hq_join(const hq_part *part, const int8_t *x, int8_t *out);
 void hq_upsample_row(const int8_t *row, uint32_t columns, uint32_t channels, uint32_t times, int8_t *out);
 void hq_spread_row(const int8_t *row, uint32_t columns, uint32_t channels, uint32_t times, int8_t *out);
 
-/* Zeros before and behind a row; below 0 so many columns are cut off. A row of zeros is NULL. */
-void hq_pad_row(const int8_t *row, uint32_t columns, uint32_t channels, int32_t left, uint32_t out_columns,
+/* What stands for 0 before and behind a row; below 0 so many columns are cut off. A row of that is NULL. */
+void hq_pad_row(const int8_t *row, uint32_t columns, uint32_t channels, int32_t left, uint32_t out_columns, int8_t zero,
                 int8_t *out);
 
 /* What is below 0 times the slope of its channel. Shifts below 0 are to the left. */
@@ -149,6 +156,44 @@ typedef struct {
     int8_t above, below;
 } hq_slopes;
 void hq_prelu_row(const hq_slopes *layer, const int8_t *x, uint32_t columns, int8_t *out);
+
+/* Of tensors of any scale and zero point, as TensorFlow Lite's reference kernels compute them: hq_scaled.c. A factor is
+ * multiplier / 2**(31 + shift), rounded twice. */
+typedef struct {
+    int32_t multiplier;
+    uint8_t shift;
+} hq_factor;
+
+/* Of a row times another, or their sum; where b has fewer columns or channels the next is so many numbers apart, or 0:
+ * the same one. */
+typedef struct {
+    hq_factor a, b, out; /* of a product the last one alone */
+    int16_t zero_a, zero_b, zero;
+    int16_t low, high;
+    uint16_t columns, channels, next_column;
+    uint8_t next_channel, minus;
+} hq_pair;
+void hq_scaled_add(const hq_pair *layer, const int8_t *a, const int8_t *b, int8_t *out);
+void hq_scaled_multiply(const hq_pair *layer, const int8_t *a, const int8_t *b, int8_t *out);
+
+/* Means: of the places of each window that lie inside the image, and of sums over all places, as hq_average_s8. */
+typedef struct {
+    hq_window window;
+    int16_t low, high;
+} hq_place_mean;
+void hq_place_mean_row(const hq_place_mean *layer, const int8_t *const rows[], uint32_t out_columns, int32_t *sums,
+                       int8_t *out);
+typedef struct {
+    int32_t places;
+    int16_t low, high;
+} hq_place_average;
+void hq_place_average_s8(const hq_place_average *layer, const int32_t *sums, uint32_t count, int8_t *out);
+typedef struct {
+    hq_factor by;
+    int32_t added; /* to a sum */
+    int16_t zero, low, high;
+} hq_scaled_average;
+void hq_scaled_average_s8(const hq_scaled_average *layer, const int32_t *sums, uint32_t count, int8_t *out);
 
 /* Linear memories: one frame of their signals, and from states to states. The matrix has an even number of rows, each of
  * HQ_MEMORY_WIDTH(order): what the signal and the states before count. So have the states of each signal: the signal

@@ -55,12 +55,13 @@ void hq_spread_row(const int8_t *row, uint32_t columns, uint32_t channels, uint3
     }
 }
 
-void hq_pad_row(const int8_t *row, uint32_t columns, uint32_t channels, int32_t left, uint32_t out_columns, int8_t *out)
+void hq_pad_row(const int8_t *row, uint32_t columns, uint32_t channels, int32_t left, uint32_t out_columns, int8_t zero,
+                int8_t *out)
 {
     for (uint32_t column = 0; column < out_columns; column++, out += channels) {
         const uint32_t at = column - (uint32_t)left; /* before the row it has wrapped around */
         if (row == 0 || at >= columns) {
-            __builtin_memset(out, 0, channels);
+            __builtin_memset(out, zero, channels);
         } else {
             __builtin_memcpy(out, row + at * channels, channels);
         }

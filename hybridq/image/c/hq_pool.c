@@ -51,7 +51,7 @@ void hq_average_s8(const hq_average *by, const int32_t *sums, uint32_t count, in
     const int32_t times = local.shift < 0 ? 1 << -local.shift : 1;
     const uint32_t shift = local.shift < 0 ? 0 : (uint32_t)local.shift;
     for (uint32_t o = 0; o < count; o++) {
-        const int32_t value = hq_scaled(sums[o] * times, local.multiplier, shift);
+        const int32_t value = hq_scaled(sums[o] * times, local.multiplier, shift, 0);
         out[o] = (int8_t)hq_clamp(value, local.low, local.high);
     }
 }

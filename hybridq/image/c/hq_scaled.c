@@ -1,0 +1,78 @@
+/* Layers of tensors of any scale and zero point, as TensorFlow Lite's reference kernels compute them. */
+#include "hq_arithmetic.h"
+
+enum { FINER = 20 }; /* bits by which the numbers of a sum are finer: scaled.FINER */
+
+static inline int32_t times(int32_t value, hq_factor by)
+{
+    return hq_scaled_twice(value, by.multiplier, by.shift, 0);
+}
+
+void hq_scaled_add(const hq_pair *layer, const int8_t *a, const int8_t *b, int8_t *out)
+{
+    const hq_pair by = *layer; /* a store to int8_t could change *layer, as far as a compiler knows */
+    for (uint32_t column = 0; column < by.columns; column++, b += by.next_column) {
+        const int8_t *other = b;
+        for (uint32_t c = 0; c < by.channels; c++, other += by.next_channel) {
+            const int32_t one = times((*a++ - by.zero_a) * (1 << FINER), by.a);
+            const int32_t two = times((*other - by.zero_b) * (1 << FINER), by.b);
+            const int32_t sum = times(by.minus ? one - two : one + two, by.out) + by.zero;
+            *out++ = (int8_t)hq_clamp(sum, by.low, by.high);
+        }
+    }
+}
+
+void hq_scaled_multiply(const hq_pair *layer, const int8_t *a, const int8_t *b, int8_t *out)
+{
+    const hq_pair by = *layer;
+    for (uint32_t column = 0; column < by.columns; column++, b += by.next_column) {
+        const int8_t *other = b;
+        for (uint32_t c = 0; c < by.channels; c++, other += by.next_channel) {
+            const int32_t product = (*a++ - by.zero_a) * (*other - by.zero_b);
+            *out++ = (int8_t)hq_clamp(times(product, by.out) + by.zero, by.low, by.high);
+        }
+    }
+}
+
+/* The mean of so many, rounded half away from 0. */
+static inline int32_t mean_of(int32_t sum, int32_t places)
+{
+    return (sum < 0 ? sum - places / 2 : sum + places / 2) / places;
+}
+
+void hq_place_average_s8(const hq_place_average *layer, const int32_t *sums, uint32_t count, int8_t *out)
+{
+    const hq_place_average by = *layer;
+    for (uint32_t k = 0; k < count; k++) {
+        out[k] = (int8_t)hq_clamp(mean_of(sums[k], by.places), by.low, by.high);
+    }
+}
+
+void hq_place_mean_row(const hq_place_mean *layer, const int8_t *const rows[], uint32_t out_columns, int32_t *sums,
+                       int8_t *out)
+{
+    const hq_window *const of = &layer->window;
+    const uint32_t channels = of->inputs;
+    for (uint32_t column = 0; column < out_columns; column++, out += channels) {
+        hq_place_average by = {0, layer->low, layer->high};
+        __builtin_memset(sums, 0, channels * sizeof *sums);
+        for (uint32_t i = 0; i < of->window_rows; i++) {
+            for (uint32_t j = 0; rows[i] != 0 && j < of->window_columns; j++) {
+                const uint32_t at = column * of->stride + j - of->pad_left; /* before the row it has wrapped around */
+                if (at < of->columns) {
+                    hq_sum_row(rows[i] + at * channels, 1, channels, sums);
+                    by.places++;
+                }
+            }
+        }
+        hq_place_average_s8(&by, sums, channels, out);
+    }
+}
+
+void hq_scaled_average_s8(const hq_scaled_average *layer, const int32_t *sums, uint32_t count, int8_t *out)
+{
+    const hq_scaled_average by = *layer;
+    for (uint32_t k = 0; k < count; k++) {
+        out[k] = (int8_t)hq_clamp(times(sums[k] + by.added, by.by) + by.zero, by.low, by.high);
+    }
+}

@@ -1,0 +1,85 @@
+"""Operators of an int8 `.tflite` file that pool, join and move what others have made: `operators` of these."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from hybridq.errors import UserError
+from hybridq.integer.maps import Concatenate, Pad, Upsample
+from hybridq.integer.network import INT8, NO_PADS, Layer, MaxPool
+from hybridq.integer.scaled import MapMean, PlaceMean, ScaledMean
+from hybridq.tflite.reading.multipliers import multiplier_of
+from hybridq.tflite.reading.tensors import Call, Same
+
+
+def maximum(call: Call) -> Layer:
+    call.require_one_grid()
+    if tuple(call.bounds(5).values()) != INT8:
+        raise UserError("a maximum with an activation")
+    return MaxPool(**call.common, **_pool_window(call))
+
+
+def average(call: Call) -> Layer:
+    """Of windows; over the whole map where there is one window alone."""
+    call.require_one_grid()
+    window, (rows, columns, _) = _pool_window(call), call.sources[0].shape
+    bounds = call.bounds(5)
+    if window["window"] == (rows, columns) and window["pads"] == NO_PADS:
+        return MapMean(**call.common, **bounds)
+    return PlaceMean(**call.common, **window, **bounds)
+
+
+def mean(call: Call) -> Layer:
+    """Over all places of a map."""
+    (source,), made = call.sources, call.grid
+    axes, rank = call.constant(1).ravel().tolist(), len(call.network.tensors[call.node.inputs[0]].shape)
+    reduced, places = {axis % rank for axis in axes}, set(range(1, rank - 1))
+    if not {axis for axis in places if call.network.tensors[call.node.inputs[0]].shape[axis] > 1} <= reduced <= places:
+        raise UserError("a mean over other axes than all rows and columns")
+    count = prod(source.shape[:-1])
+    multiplier, shift = multiplier_of(source.grid.scale / made.scale)
+    finer = min(count.bit_length() - 1, 31 - shift)  # so does the kernel: the count is part of the factor
+    multiplier, shift = (multiplier << finer) // count, shift + finer
+    if shift < 0:
+        raise UserError("a result that is finer than a mean can be")
+    added = -source.grid.zero * count
+    return ScaledMean(**call.common, added=added, multiplier=multiplier, shift=shift, zero=made.zero)
+
+
+def _pool_window(call: Call) -> dict[str, Any]:
+    options, (source,) = call.node.options, call.sources
+    window, strides = (options.number(4), options.number(3)), (options.number(2), options.number(1))
+    return {"window": window, "strides": strides, "pads": call.pads(window, strides, source.shape, call.shape)}
+
+
+def concatenation(call: Call) -> Layer:
+    call.require_one_grid()
+    rank = len(call.network.tensors[call.output].shape)
+    if call.node.options.number(0) % rank != rank - 1:
+        raise UserError("along another axis than the channels")
+    if len(call.sources) != len(call.node.inputs) or call.activation(1) != "linear":
+        raise UserError("constants, or an activation behind it")
+    return Concatenate(**call.common, shifts=(0,) * len(call.sources))
+
+
+def pad(call: Call) -> Layer:
+    call.require_one_grid()
+    pairs = call.constant(1).reshape(-1, 2).tolist()
+    if len(pairs) != 4 or any(pairs[0]) or any(pairs[3]) or call.has(2):
+        raise UserError("other axes than rows and columns, or another number than 0")
+    return Pad(**call.common, pads=(tuple(pairs[1]), tuple(pairs[2])), outside=call.grid.zero)
+
+
+def nearest(call: Call) -> Layer:
+    call.require_one_grid()
+    (rows, columns, _), (high, wide, _) = call.sources[0].shape, call.shape
+    if high % rows or wide % columns or call.node.options.number(0, "b"):
+        raise UserError("a size that is no multiple of its input's, or corners that are aligned")
+    return Upsample(**call.common, factors=(high // rows, wide // columns))
+
+
+def same(call: Call) -> Same:
+    """The same numbers, in another shape."""
+    call.require_one_grid()
+    return Same(call.sources[0])

@@ -1,0 +1,86 @@
+"""Operators of an int8 `.tflite` file as layers of an integer network, a rule each.
+
+They compute what TensorFlow Lite's reference kernels compute, to the last bit. Raises UserError for settings without a
+form in integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+from hybridq.errors import UserError
+from hybridq.formats import Format
+from hybridq.integer.network import Convolution, Dense, Depthwise, Integers, Layer, Shape
+from hybridq.tflite.reading import elementwise, maps, tables
+from hybridq.tflite.reading.multipliers import requantization, without_constants
+from hybridq.tflite.reading.tensors import Call, Same
+
+
+def convolution(call: Call) -> Layer:
+    """Weights (outputs, rows, columns, inputs)."""
+    stored, scales = call.weights()
+    (source,), weights = call.sources, stored.transpose(1, 2, 3, 0)
+    if weights.shape[2] != source.shape[-1]:
+        raise UserError("weights in groups; take a depthwise convolution or a plain one")
+    window = _window(call, (4, 5), weights.shape[:2])
+    return Convolution(**call.common, **_weighted(call, weights, scales, 3), **window)
+
+
+def depthwise(call: Call) -> Layer:
+    """Weights (1, rows, columns, outputs)."""
+    stored, scales = call.weights()
+    (source,), weights = call.sources, stored[0]
+    window = _window(call, (5, 6), weights.shape[:2])
+    times = weights.shape[-1] // source.shape[-1]
+    return Depthwise(**call.common, **_weighted(call, weights, scales, 4), **window, depth_multiplier=times)
+
+
+def dense(call: Call) -> Layer:
+    """Weights (outputs, inputs)."""
+    stored, scales = call.weights()
+    if prod(call.sources[0].shape) != stored.shape[1]:
+        raise UserError("a dense layer over each row of its input; reshape to a convolution of 1 x 1")
+    return Dense(**call.common, **_weighted(call, stored.T, scales, 0, twice=False))
+
+
+def _weighted(
+    call: Call, weights: Integers, scales: tuple[float, ...], slot: int, twice: bool = True
+) -> dict[str, Any]:
+    """Weights, with the zero of what they read in the bias, and how the sums become int8."""
+    read, made, outputs = call.sources[0].grid, call.grid, weights.shape[-1]
+    bias = call.bias(2, outputs) - read.zero * weights.reshape(-1, outputs).sum(0)
+    factors = (read.scale * scale / made.scale for scale in scales)
+    out = replace(requantization(factors, made.zero, twice), **call.bounds(slot))
+    weights, bias, out = without_constants(weights, bias, out)
+    return {"weights": weights, "width": Format.INT8, "bias": bias, "out": out}
+
+
+def _window(call: Call, slots: tuple[int, int], kernel: Shape) -> dict[str, Any]:
+    """Strides, dilation and padding; the file has the width first."""
+    options, source = call.node.options, call.sources[0]
+    strides = options.number(2), options.number(1)
+    dilation = options.number(slots[1], default=1), options.number(slots[0], default=1)
+    reach = tuple((size - 1) * apart + 1 for size, apart in zip(kernel, dilation, strict=True))
+    pads = call.pads(reach, strides, source.shape, call.shape)
+    return {"strides": strides, "dilation": dilation, "pads": pads, "outside": source.grid.zero}
+
+
+RULES: dict[str, Callable[[Call], Layer | Same]] = {
+    "CONV_2D": convolution,
+    "DEPTHWISE_CONV_2D": depthwise,
+    "FULLY_CONNECTED": dense,
+    "MAX_POOL_2D": maps.maximum,
+    "AVERAGE_POOL_2D": maps.average,
+    "MEAN": maps.mean,
+    "ADD": elementwise.addition(minus=False),
+    "SUB": elementwise.addition(minus=True),
+    "MUL": elementwise.product,
+    "CONCATENATION": maps.concatenation,
+    "PAD": maps.pad,
+    "RESIZE_NEAREST_NEIGHBOR": maps.nearest,
+    **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), maps.same),
+    **{name: elementwise.table_rule(table) for name, table in tables.TABLES.items()},
+}
