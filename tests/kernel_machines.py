@@ -53,7 +53,7 @@ SERVER = """
 #include <stdio.h>
 #include <stdlib.h>
 #include "hq_kernels.h"
-typedef int Kernel(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t);
+typedef int Kernel(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t);
 static void (*const kernels[])(void) = {KERNELS};
 static void *buffers[1 << 16];
 static int64_t number(void)
@@ -88,11 +88,11 @@ int main(void)
             fwrite((const void *)(intptr_t)first, 1, (size_t)size, stdout);
             fflush(stdout);
         } else {
-            int64_t with[6] = {0};
+            int64_t with[7] = {0};
             for (int64_t i = 0; i < size; i++) {
                 with[i] = number();
             }
-            answer(((Kernel *)kernels[first])(with[0], with[1], with[2], with[3], with[4], with[5]));
+            answer(((Kernel *)kernels[first])(with[0], with[1], with[2], with[3], with[4], with[5], with[6]));
         }
     }
 }

@@ -71,7 +71,7 @@ class Runner:
         inputs, outputs = layer.weights.shape
         weights = self.machine.put(packing.pack(layer.weights, layer.width))
         sums, out = self._room(4 * outputs), self._room((2 if layer.is_wide else 1) * outputs)
-        dense = self._struct("PPPhh0PHH", weights, *self._output(layer), inputs, outputs)
+        dense = self._struct("PPPhhh0PHH", weights, *self._output(layer), inputs, outputs)
         self._call(f"hq_dense_{layer.width.kernels.name}", dense, self._array(x, np.int8), sums)
         if layer.out.doublings:
             self._call("hq_dense_doubled", dense, layer.out.doublings, sums)
@@ -95,8 +95,8 @@ class Runner:
         entries = zip(by.multiplier.tolist(), by.shift.tolist(), strict=True)
         packed = b"".join(struct.pack("@ibhh0i", *entry, by.low, by.high) for entry in entries)
         places, of = self._array(np.array(layer.places), np.uint16), (*x.shape[1:], *layer.window)
-        window = (*of, layer.strides[1], layer.pads[1][0], 1, 1)
-        mean = self._struct("HHBBBBBB0PPP", *window, places, self.machine.put(packed))
+        window = (*of, layer.strides[1], layer.pads[1][0], 1, 1, 0)
+        mean = self._struct("HHBBBBBBb0PPP", *window, places, self.machine.put(packed))
         return self._rows(layer, x, layer.window, "hq_mean_row", mean, self._room(4 * x.shape[2]), between=True)
 
     @_run.register
@@ -138,7 +138,7 @@ class Runner:
         out = self._room(layer.shape[0] * width)
         for row in range(layer.shape[0]):
             read = self._array(x[row - top], np.int8) if 0 <= row - top < rows else 0
-            self._call("hq_pad_row", read, columns, channels, left, layer.shape[1], out + row * width)
+            self._call("hq_pad_row", read, columns, channels, left, layer.shape[1], layer.outside, out + row * width)
         return out
 
     @_run.register
@@ -166,9 +166,9 @@ class Runner:
         """One position at a time, as `image.layer_functions` writes it."""
         (rows, columns, outputs), inputs, size = layer.shape, layer.weights[..., 0].size, 2 if layer.is_wide else 1
         weights = self.machine.put(packing.pack(layer.weights.reshape(packing.packed_shape(layer)), layer.width))
-        dense = self._struct("PPPhh0PHH", weights, *self._output(layer), inputs, outputs)
-        of = (*x.shape[1:], *layer.weights.shape[:2], layer.strides[1], layer.pads[1][0], *layer.dilation)
-        window, sums = self._struct("HHBBBBBB", *of), self._room(4 * outputs)
+        dense = self._struct("PPPhhh0PHH", weights, *self._output(layer), inputs, outputs)
+        of = (*x.shape[1:], *layer.weights.shape[:2], layer.strides[1], layer.pads[1][0], *layer.dilation, layer.outside)
+        window, sums = self._struct("HHBBBBBBb", *of), self._room(4 * outputs)
         gathered, out = self._room(inputs), self._room(size * rows * columns * outputs)
         every = [self._array(row, np.int8) for row in x]
         for row in range(rows):
@@ -181,24 +181,24 @@ class Runner:
                 else:
                     self._call("hq_window_sums", window, dense, pointers, column, sums)
                 to = out + size * (row * columns + column) * outputs
-                self._call(f"hq_dense_out_s{8 * size}", dense, sums, to)
+                self._call("hq_dense_out_s16" if layer.is_wide else "hq_window_out_s8", dense, sums, to)
         return out
 
     def _conv(self, layer: Convolution | Depthwise, x: np.ndarray) -> int:
         weights = self.machine.put(packing.pack(layer.weights, layer.width))
-        window = (*layer.weights.shape[:2], layer.strides[1], layer.pads[1][0])
+        window = (*layer.weights.shape[:2], layer.strides[1], layer.pads[1][0], layer.outside)
         shape = (*x.shape[1:], *layer.shape[1:])
-        return self._struct("PPPhh0PHHHHHBBBB", weights, *self._output(layer), *shape, self._tile, *window)
+        return self._struct("PPPhhh0PHHHHHBBBBb", weights, *self._output(layer), *shape, self._tile, *window)
 
     def _output(self, layer: Convolution | Depthwise | Dense) -> tuple[int, ...]:
         by, count = layer.out, layer.shape[-1]
         channels = np.stack([packing.packed_bias(layer), np.broadcast_to(by.multiplier, count)], axis=1)
         shifts = self._array(np.broadcast_to(by.shift + by.doublings, count), np.uint8)
-        return self._array(channels, np.int32), shifts, by.low, by.high
+        return self._array(channels, np.int32), shifts, by.low, by.high, by.zero
 
     def _window(self, layer: MaxPool, x: np.ndarray) -> int:
-        of = (*x.shape[1:], *layer.window, layer.strides[1], layer.pads[1][0], 1, 1)
-        return self._struct("HHBBBBBB", *of)
+        of = (*x.shape[1:], *layer.window, layer.strides[1], layer.pads[1][0], 1, 1, 0)
+        return self._struct("HHBBBBBBb", *of)
 
     def _rows(
         self,
