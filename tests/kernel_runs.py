@@ -57,7 +57,8 @@ class Runner:
     def _(self, layer: Depthwise, x: np.ndarray) -> int:
         if packing.is_gathered(layer):
             return self._gathered(layer, x)
-        return self._rows(layer, x, layer.weights.shape[:2], "hq_depthwise_row", self._conv(layer, x))
+        scratch = self._room(packing.scratch_bytes(layer, self._tile))
+        return self._rows(layer, x, layer.weights.shape[:2], "hq_depthwise_row", self._conv(layer, x), scratch)
 
     @_run.register
     def _(self, layer: MaxPool, x: np.ndarray) -> int:

@@ -85,7 +85,7 @@ class LayerFunctions:
     def _(self, layer: Depthwise, stage: Stage, step: Step) -> list[str]:
         if is_gathered(layer):
             return self._gathered(layer, stage, step)
-        call = f"hq_depthwise_row(&{self.ids[layer.name]}, rows, out);"
+        call = f"hq_depthwise_row(&{self.ids[layer.name]}, rows, out, arena + {stage.scratch.offset});"
         return [*self._window(step), self._out(layer), call, *self._behind(layer, layer.shape[1])]
 
     def _gathered(self, layer: Convolution | Depthwise, stage: Stage, step: Step) -> list[str]:

@@ -18,7 +18,7 @@ from hybridq.arena.planners import Lifetime, first_fit
 from hybridq.image.packing import is_gathered, scratch_bytes
 from hybridq.image.stage_costs import TILE, StageCosts, cuts_of, rounded_up
 from hybridq.image.steps import Step, steps_of
-from hybridq.integer.network import Convolution, IntegerNetwork
+from hybridq.integer.network import Convolution, Depthwise, IntegerNetwork
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def plan(network: IntegerNetwork) -> Plan:
     for number, (first, end) in enumerate(cuts):
         inside, parts = tuple(steps[first:end]), costs.parts(first, end)
         room = parts.scratch + most - costs.bytes(first, end)
-        convolutions = {step.name: step.layer for step in inside if isinstance(step.layer, Convolution)}
+        convolutions = {step.name: step.layer for step in inside if isinstance(step.layer, Convolution | Depthwise)}
         tiles = {name: _tile(layer, room) for name, layer in convolutions.items() if not is_gathered(layer)}
         scratch = max(rounded_up(step.scratch(tiles.get(step.name, TILE))) for step in inside)
         stages.append(
@@ -103,7 +103,7 @@ def plan(network: IntegerNetwork) -> Plan:
     return _placed(stages, maps)
 
 
-def _tile(layer: Convolution, room: int) -> int:
+def _tile(layer: Convolution | Depthwise, room: int) -> int:
     """The most columns, an even number or all, for which a strip fits into the room; TILE where none does."""
     columns = layer.shape[1]
     if rounded_up(scratch_bytes(layer, columns)) <= room:

@@ -20,8 +20,9 @@ The weights of a convolution whose windows are gathered one by one are packed as
 
 How, a format's row says (`bytes_for`, `planes`); one that has neither is packed as the next wider one that has.
 
-Depthwise weights (rows, columns, channels) are a byte each, in this order, whatever their width. The matrix of memories
-is int16, with a row and a column of zeros behind it where there would be an odd number of them.
+Depthwise weights are a byte each, whatever their width, channel by channel: first those of pairs of rows, column by
+column, then of an odd last row all columns. Of each four the two in the middle are swapped, so that SXTB16 makes pairs.
+The matrix of memories is int16, with a row and a column of zeros behind it where there would be an odd number of them.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def packed_shape(layer: Weighted) -> Shape:
 def pack(weights: Integers, width: Format) -> bytes:
     """The weights of a dense (2 axes), depthwise (3) or convolutional layer (4). Their values must be of that width."""
     if weights.ndim == 3:
-        return _words(weights.astype(np.int8))
+        taps = weights.reshape(-1, weights.shape[-1])[_taps(weights.shape)]
+        return _words(np.ascontiguousarray(taps.T).astype(np.int8))
     matrix, row = _matrix(weights), width.stored.row
     if row.planes:
         return _pack_bits(
@@ -89,7 +91,10 @@ def packed_bytes(shape: Shape, width: Format) -> int:
 def unpack(data: bytes, shape: Shape, width: Format) -> Integers:
     """The weights of that shape from what `pack` made of them."""
     if len(shape) == 3:
-        return np.frombuffer(data, np.int8)[: int(np.prod(shape))].reshape(shape).astype(np.int64)
+        taps = np.frombuffer(data, np.int8)[: prod(shape)].reshape(shape[-1], -1).astype(np.int64)
+        weights = np.empty_like(taps.T)
+        weights[_taps(shape)] = taps.T
+        return weights.reshape(shape)
     length = _matrix(np.zeros(shape, np.int64)).shape[1]
     row = width.stored.row
     if row.planes:
@@ -125,17 +130,29 @@ def packed_bias(layer: Weighted) -> NDArray[np.int32]:
     return (bias << layer.out.doublings).astype(np.int32)
 
 
-def scratch_bytes(layer: Convolution, tile: int) -> int:
+def scratch_bytes(layer: Convolution | Depthwise, tile: int) -> int:
     """What its kernel needs of scratch where a strip serves `tile` columns of the output (at least 2, or all).
 
     Of a gathered one the sums of a position, and its window.
     """
+    if isinstance(layer, Depthwise):
+        return _depthwise_scratch(layer, tile)
     rows, columns, inputs, outputs = layer.weights.shape
     if is_gathered(layer):
         gathered: int = 4 * outputs + _up(rows * columns * inputs, 4)
         return gathered
     strip: int = ((tile - 1) * layer.strides[1] + columns) * _up(rows * inputs, 4)
     return layer.width.kernels.strip_bytes * strip
+
+
+def _depthwise_scratch(layer: Depthwise, tile: int) -> int:
+    """Of 4 channels a strip of int16 in pairs of rows, the weights of one so, and its sums, an even number of them."""
+    rows, columns, channels = layer.weights.shape
+    if is_gathered(layer):
+        return 4 * channels
+    words = -(-rows // 2)
+    span: int = (tile - 1) * layer.strides[1] + columns + 1
+    return 4 * (4 * span * words + columns * words + _up(tile, 2))
 
 
 def _matrix(weights: Integers) -> Integers:
@@ -153,6 +170,16 @@ def _weights(matrix: Integers, shape: Shape) -> Integers:
     rows, columns, inputs, outputs = shape
     by_column = matrix.reshape(outputs, columns, -1)[:, :, : rows * inputs]
     return by_column.reshape(outputs, columns, rows, inputs).transpose(2, 1, 3, 0)
+
+
+def _taps(shape: Shape) -> Integers:
+    """The places of a depthwise window, row after row, in the order in which its weights are packed."""
+    rows, columns = shape[:2]
+    places = np.arange(rows * columns).reshape(rows, columns)
+    order = np.concatenate([places[: rows // 2 * 2].T.ravel(), places[rows // 2 * 2 :].ravel()])
+    whole = len(order) // 4 * 4
+    order[:whole] = order[:whole].reshape(-1, 4)[:, [0, 2, 1, 3]].ravel()
+    return order
 
 
 def _planes(row: Row) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
-from hybridq.image.packing import is_gathered, scratch_bytes
+from hybridq.image.packing import scratch_bytes
 from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import (
     Add,
@@ -55,11 +55,9 @@ class Step:
 
     def scratch(self, tile: int) -> int:
         """Bytes that it works in during a run."""
-        if isinstance(self.layer, Convolution):
+        if isinstance(self.layer, Convolution | Depthwise):
             return scratch_bytes(self.layer, min(tile, self.layer.shape[1]))
-        gathered = isinstance(self.layer, Depthwise) and is_gathered(self.layer)
-        if gathered or isinstance(self.layer, Dense | WindowMean):
-            assert self.layer is not None
+        if isinstance(self.layer, Dense | WindowMean | PlaceMean):
             return 4 * self.layer.shape[-1]
         return 0
 

@@ -116,6 +116,14 @@ static inline int32_t hq_stored_place(int32_t sum, hq_channel by, uint32_t shift
 #endif
 }
 
+/* Where a weight of a depthwise window lies among those of its channel: hybridq/image/packing.py. */
+static inline uint32_t hq_tap(uint32_t rows, uint32_t columns, uint32_t row, uint32_t column)
+{
+    const uint32_t paired = rows & ~1u, taps = rows * columns;
+    const uint32_t i = row < paired ? column * paired + row : columns * paired + column;
+    return (i | 3) < taps && (i & 3) % 3 != 0 ? i ^ 3 : i;
+}
+
 static inline uint32_t hq_word(const void *at)
 {
     uint32_t word;

@@ -47,8 +47,8 @@ void hq_conv_i2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *ou
 void hq_conv_t2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_b1_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 
-/* Each channel by itself: 8-bit weights; inputs == outputs; tile and scratch are not used. */
-void hq_depthwise_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out);
+/* Each channel by itself: 8-bit weights; inputs == outputs. It may read up to 3 bytes behind its rows. */
+void hq_depthwise_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 
 typedef struct {
     const uint32_t *weights;
