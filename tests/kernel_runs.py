@@ -168,7 +168,14 @@ class Runner:
         (rows, columns, outputs), inputs, size = layer.shape, layer.weights[..., 0].size, 2 if layer.is_wide else 1
         weights = self.machine.put(packing.pack(layer.weights.reshape(packing.packed_shape(layer)), layer.width))
         dense = self._struct("PPPhhh0PHH", weights, *self._output(layer), inputs, outputs)
-        of = (*x.shape[1:], *layer.weights.shape[:2], layer.strides[1], layer.pads[1][0], *layer.dilation, layer.outside)
+        of = (
+            *x.shape[1:],
+            *layer.weights.shape[:2],
+            layer.strides[1],
+            layer.pads[1][0],
+            *layer.dilation,
+            layer.outside,
+        )
         window, sums = self._struct("HHBBBBBBb", *of), self._room(4 * outputs)
         gathered, out = self._room(inputs), self._room(size * rows * columns * outputs)
         every = [self._array(row, np.int8) for row in x]

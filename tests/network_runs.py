@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 import subprocess
 import tempfile
@@ -76,20 +77,17 @@ OBJECTS = tempfile.TemporaryDirectory(prefix="hybridq-")
 
 
 class Machine:
-    """Something that builds programs and runs them.
-
-    The kernels are compiled once for all networks, and once for those that round twice.
-    """
+    """Something that builds programs and runs them; the kernels are compiled once for networks of the same options."""
 
     def __init__(self, build: Build, run: Callable[[Path], str], compiler: toolchain.Compiler, *flags: str) -> None:
         self.build, self.run, self.flags = build, run, flags
         self.compiler, self.folder = compiler, Path(tempfile.mkdtemp(dir=OBJECTS.name))
 
-    def kernels(self, twice: bool) -> Path:
-        """The compiled kernels."""
-        made = self.folder / f"kernels_{int(twice)}.o"
+    def kernels(self, options: tuple[str, ...] = ()) -> Path:
+        """The compiled kernels; options: definitions of hq_options.h, those that they have by themselves for ()."""
+        made = self.folder / f"kernels{''.join(options)}.o"
         if not made.exists():
-            flags = ("-r", "-nostdlib", f"-DHQ_ROUNDS_TWICE={int(twice)}", *self.flags)
+            flags = ("-r", "-nostdlib", *options, *self.flags)
             self.compiler.build(sorted(toolchain.SOURCES.glob("*.c")), made, flags)
         return made
 
@@ -97,11 +95,12 @@ class Machine:
         """All outputs (clips, numbers), and behind logits the class."""
         return self.all_answers([(network, inputs)])[0]
 
-    def all_answers(self, cases: Sequence[tuple[IntegerNetwork, np.ndarray]]) -> list[np.ndarray]:
-        """The answers of several networks to their inputs, by one program."""
-        (twice,) = {network.rounds_twice for network, _ in cases}
+    def all_answers(
+        self, cases: Sequence[tuple[IntegerNetwork, np.ndarray]], options: tuple[str, ...] = ()
+    ) -> list[np.ndarray]:
+        """The answers of several networks to their inputs, by one program with kernels of those options."""
         with tempfile.TemporaryDirectory(prefix="hybridq-") as place:
-            said = self.said([*written(cases, Path(place)), self.kernels(twice)], Path(place))
+            said = self.said([*written(cases, Path(place)), self.kernels(options)], Path(place))
         shapes = [(len(inputs), len(expected(network, inputs[:1])[0])) for network, inputs in cases]
         ends = np.cumsum([rows * columns for rows, columns in shapes])
         assert len(said) == ends[-1]
@@ -112,6 +111,12 @@ class Machine:
         (folder / "say.h").write_text(SAY)
         program = self.build(sources, folder / "program", (f"-I{folder}", *flags, *self.flags))
         return np.array(self.run(program).split(), np.int64)
+
+
+def options_of(network: IntegerNetwork) -> tuple[str, ...]:
+    """The definitions with which its exported kernels are compiled."""
+    text = emit(network, plan(network))["hq_options.h"]
+    return tuple(f"-D{name}={value}" for name, value in re.findall(r"#define (HQ_\w+) (\d)", text))
 
 
 @functools.cache

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from network_runs import expected, machine
+from network_runs import expected, machine, options_of
 from tflite_builds import CONV, SCHEMA, Writer
 
 from hybridq.errors import UserError
@@ -288,11 +288,40 @@ def test_their_c_computes_the_same(tmp_path_factory: pytest.TempPathFactory, on:
         for name in names[number : number + 3]:
             x = STEPS[name](w, x)
         w.graph.outputs = [_dense(w, _global(w, _convolution(w, x)))]
-        (folder / f"{number}.tflite").write_bytes(w.bytes())
-        network = compared(folder / f"{number}.tflite", 2)
-        cases.append((network, random.integers(-128, 128, (3, *network.input_shape)).astype(np.int8)))
-    for (network, inputs), made in zip(cases, machine(on).all_answers(cases), strict=True):
+        cases.append(_case(w, folder / f"{number}.tflite", random))
+    for (network, inputs), made in zip(cases, machine(on).all_answers(cases, ("-DHQ_ROUNDS_TWICE=1",)), strict=True):
         np.testing.assert_array_equal(made, expected(network, inputs))
+
+
+@pytest.mark.parametrize("on", ["zig", "gcc"])
+@settings(max_examples=1)
+@given(data=st.data())
+def test_fast_depthwise_kernels_compute_the_same(
+    tmp_path_factory: pytest.TempPathFactory, on: str, data: st.DataObject
+) -> None:
+    """Windows of 3 x 3 whose results fill int8, of all sizes about those of a tile: these have kernels of their own."""
+    folder, random, cases = tmp_path_factory.mktemp("fast"), np.random.default_rng(2), []
+    for number, (rows, columns, stride) in enumerate([(1, 1, 1), (2, 5, 1), (3, 8, 2), (4, 33, 1), (5, 34, 2)]):
+        w = Quantized(data.draw)
+        x = w.start(rows, columns, 8)
+        shape = same_padding(rows, stride), same_padding(columns, stride), 8
+        options = CONV | {"table": "DepthwiseConv2DOptions", "strideW": stride, "strideH": stride, "padding": 0}
+        weights = w.weights_of(1, 3, 3, 8, axis=3, source=x)
+        made = w.add("DEPTHWISE_CONV_2D", (x, *weights), 1, *shape, options=options, kind="INT8")
+        w.shapes[made] = shape
+        w.graph.outputs = [w.grid(made, [4 * w.scale(x)], [data.draw(st.integers(-128, 127))])]
+        cases.append(_case(w, folder / f"{number}.tflite", random))
+    (options,) = {options_of(network) for network, _ in cases}
+    assert options == ("-DHQ_ROUNDS_TWICE=1", "-DHQ_SHIFTED=1", "-DHQ_BOUNDS=1")
+    for (network, inputs), made in zip(cases, machine(on).all_answers(cases, options), strict=True):
+        np.testing.assert_array_equal(made, expected(network, inputs))
+
+
+def _case(w: Quantized, path: Path, random: np.random.Generator) -> tuple[IntegerNetwork, np.ndarray]:
+    """What was written, compared with the reference kernels, and inputs for it."""
+    path.write_bytes(w.bytes())
+    network = compared(path, 2)
+    return network, random.integers(-128, 128, (3, *network.input_shape)).astype(np.int8)
 
 
 @needs_models

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from hybridq.data import given
 from hybridq.data.given import InMemory
 from hybridq.data.task import Task
 from hybridq.errors import UserError
-from hybridq.integer.answers import activations, answers, inputs_of
+from hybridq.integer.answers import activations, answers, beyond, inputs_of, range_note
 from hybridq.integer.artefact import load_network, save_network
 from hybridq.integer.checks import check
 from hybridq.integer.convert import convert as converted
@@ -34,6 +35,18 @@ if TYPE_CHECKING:
     from hybridq.runs.verification import Verification
 
 BATCH = 256
+
+
+class Exported(dict[str, Any]):
+    """What build.json of an exported folder says."""
+
+    def __init__(self, folder: Path, build: Mapping[str, Any]) -> None:
+        super().__init__(build)
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        constants = sum(layer["constants_bytes"] for layer in self["layers"])
+        return f"<image in {self.folder}: weights of {constants:,} bytes, tensors of {self['arena_bytes']:,} bytes>"
 
 
 class Network:
@@ -57,12 +70,19 @@ class Network:
         The inputs are as in the data that it was trained on; of a network for sound, standardised features; of one of a
         `.tflite` file they may be int8 or uint8, the integers that the file reads.
 
+        Warns of inputs on another scale than the network was calibrated on.
+
         Probabilities where it ends in softmax or sigmoid. An array (n, *output shape), or a list of one for each
         output. Raises UserError for inputs that are none of the network's.
         """
         inputs = given.samples(InMemory.of("x", x), self.integers.input_shape, grid=self.integers.input_grid)
         read = map(standardisation_of(self.integers).apply, (part for _, part in inputs.parts(BATCH)))
-        parts = [answers(self.integers, inputs_of(self.integers, part)) for part in read]
+        parts, outside = [], 0.0
+        for part in read:
+            parts.append(answers(self.integers, inputs_of(self.integers, part)))
+            outside += beyond(self.integers, part) * len(part) / len(inputs)
+        if note := range_note(self.integers, outside):
+            warnings.warn(note, stacklevel=2)
         joined = [_as_keras(np.concatenate(of_one)) for of_one in zip(*parts, strict=True)]
         return joined[0] if len(joined) == 1 else joined
 
@@ -94,10 +114,8 @@ class Network:
         """Write the network as a file, best named `.hqn`; returns its digest. Raises UserError where it cannot."""
         return save_network(self.integers, Path(path))
 
-    def export(
-        self, folder: str | os.PathLike[str], *, tflite: bool = False, overwrite: bool = False
-    ) -> dict[str, Any]:
-        """Write the network as C for a board, into a folder; returns what its build.json says.
+    def export(self, folder: str | os.PathLike[str], *, tflite: bool = False, overwrite: bool = False) -> Exported:
+        """Write the network as C for a board, into a folder; returns what its build.json says, a dict.
 
         tflite: as a `.tflite` file too; overwrite: also over files that no export wrote. Raises UserError where the
         network is beyond what the kernels hold, or files are in the way.
@@ -105,7 +123,8 @@ class Network:
         from hybridq.image.export import export
 
         network = self.integers
-        return export(network, Path(folder), c_front_end_of(network), with_tflite=tflite, overwrite=overwrite)
+        place = Path(folder)
+        return Exported(place, export(network, place, c_front_end_of(network), with_tflite=tflite, overwrite=overwrite))
 
     def __repr__(self) -> str:
         layers = self.integers.layers

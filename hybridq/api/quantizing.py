@@ -17,6 +17,7 @@ from hybridq.graph.reader import read_graph
 from hybridq.integer.fusion import structure
 from hybridq.integer.skeleton import outline
 from hybridq.precision import PrecisionPlan
+from hybridq.profiler.profiling import plan_of
 from hybridq.quantization import model as plans
 from hybridq.quantization.decomposition import check_names
 from hybridq.quantization.functional import functional
@@ -32,7 +33,7 @@ ON_GRIDS = PrecisionPlan.from_data({"*": {"outputs": Format.INT8.value}})
 
 def quantize(
     model: keras.Model | str | os.PathLike[str],
-    plan: PrecisionPlan | Mapping[str, Any],
+    plan: PrecisionPlan | Mapping[str, Any] | str,
     calibrate: ArrayLike | None = None,
     *,
     image: bool = True,
@@ -46,7 +47,8 @@ def quantize(
             or a SavedModel folder of Keras 2.
         plan: layer-name patterns to formats, as in a recipe: `{"conv*": "8-bit", "dense*": "binary",
             "*": {"outputs": "8-bit"}}`; the last rule that names a part of a layer decides it. A layer `conv` of a
-            model `backbone` inside the model is `backbone_conv`.
+            model `backbone` inside the model is `backbone_conv`. Or the name of a standard one: "int8", "int8-weights",
+            "hybrid" (8-bit weights, and the dense layers but the last binary).
         calibrate: some hundred inputs (n, *input shape) as the model reads them, training data for example. They say
             which numbers each tensor holds; needed where the plan names `outputs: 8-bit`.
         image: whether the trained model shall become an integer network, and an image for a board. What cannot is then
@@ -64,9 +66,9 @@ def quantize(
         >>> [type(layer).__name__ for layer in hybridq.quantize(model, plan, calibrate=x).layers]
         ['InputLayer', 'QActivation', 'QDense', 'QActivation', 'QDense']
     """
-    wanted = PrecisionPlan.of_any(plan)
     flat = functional(load_model(Path(model)) if isinstance(model, str | os.PathLike) else model)
     graph = read_graph(flat)
+    wanted = plan_of(plan, graph)
     check_names(graph, wanted)
     grids = grids_of(graph, wanted)
     if image:

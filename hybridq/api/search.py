@@ -195,6 +195,7 @@ class _Judge:
 
     def check(self) -> None:
         """Raise UserError for targets of which the model's loss is none."""
+        self._check_classes()
         try:
             loss = self.score(self.model).cross_entropy
         except MemoryError:
@@ -205,6 +206,16 @@ class _Judge:
             raise UserError(f"validation targets: the model's loss cannot be computed of them ({reason})") from None
         if not np.isfinite(loss):
             raise UserError(f"validation targets: the model's loss of them is {loss}")
+
+    def _check_classes(self) -> None:
+        targets, classes = self.targets, self.model.outputs[0].shape[-1]
+        by_number = "sparse" in str(getattr(self.model.loss, "name", self.model.loss))
+        if not by_number or targets.dtype.kind not in "iu":
+            return
+        wrong = np.flatnonzero((targets < 0) | (targets >= classes))
+        if len(wrong):
+            sample, of = int(wrong[0]), targets.reshape(-1)[wrong[0]]
+            raise UserError(f"validation: sample {sample} is of class {of}; the model's are 0 to {classes - 1}")
 
     def score(self, model: Any) -> Score:
         """The mean loss, and the accuracy (or R2) in percent. To trace a graph would take longer than these calls."""

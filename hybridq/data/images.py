@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from hybridq.data.cache import cached, key_of
 from hybridq.data.settings import ImagesData
-from hybridq.errors import UserError
+from hybridq.errors import UserError, plain
 from hybridq.paths import PLAIN_MEMBERS, open_regular, open_zip
 
 SPLIT_NAMES = {
@@ -137,8 +137,12 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 
 def _placed(top: Path, files: Files) -> list[Picture]:
     """The files that may be pictures, with what their folders say."""
-    named = [(parts, read) for parts, read in files if parts[-1].lower().endswith(KINDS)]
-    named = [(parts, read) for parts, read in named if not any(one.startswith((".", "__")) for one in parts)]
+    seen = [(parts, read) for parts, read in files if not any(one.startswith((".", "__")) for one in parts)]
+    named = [(parts, read) for parts, read in seen if parts[-1].lower().endswith(KINDS)]
+    if named and len(named) < len(seen):
+        first = next("/".join(parts) for parts, _ in seen if not parts[-1].lower().endswith(KINDS))
+        others = f"{len(seen) - len(named)} file{'s are' if len(seen) - len(named) > 1 else ' is'}"
+        log.warning("%s: %s no picture by the name (%s)", top, others, plain(first))
     if len(named) > MOST_PICTURES:
         raise UserError(f"{top}: more than {MOST_PICTURES:,} pictures")
     firsts = {parts[0].lower() for parts, _ in named}

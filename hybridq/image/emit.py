@@ -27,6 +27,7 @@ from hybridq.image.tensors import Defines, classes_of, input_of, tensors_of
 from hybridq.image.toolchain import SOURCES
 from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Upsample, WindowMean
 from hybridq.integer.network import (
+    INT8,
     Add,
     AveragePool,
     Convolution,
@@ -35,6 +36,7 @@ from hybridq.integer.network import (
     IntegerNetwork,
     MaxPool,
     Memory,
+    Windowed,
 )
 from hybridq.integer.scaled import MapMean, PlaceMean, ScaledMean, ScaledPair
 
@@ -103,12 +105,12 @@ def emit(network: IntegerNetwork, plan: Plan, defines: Mapping[str, int | str] |
 
     defines: what network.h says besides the sizes of the network, by name without HYBRIDQ_.
     """
-    writer, options = _Writer(network, plan), (SOURCES / OPTIONS).read_text()
+    writer = _Writer(network, plan)
     return {
         "network.h": writer.header(defines or {}),
         "network_constants.h": writer.constants(),
         "network.c": writer.code(),
-        OPTIONS: options.replace("HQ_ROUNDS_TWICE 0", f"HQ_ROUNDS_TWICE {int(network.rounds_twice)}"),
+        OPTIONS: writer.options(),
     }
 
 
@@ -176,6 +178,21 @@ class _Writer:
             rescaling=self._rescaling(),
             outputs=self._parameters,
         )
+
+    def options(self) -> str:
+        """hq_options.h."""
+        convolutions = [layer for layer in self.network.layers if isinstance(layer, Windowed) and not layer.is_wide]
+        results = [layer.out for layer in convolutions]
+        bounds = {(by.low, by.high) for by in results}
+        values = {
+            "ROUNDS_TWICE": self.network.rounds_twice,
+            "SHIFTED": all(int(by.shift.min()) + by.twice > 0 for by in results),
+            "BOUNDS": 1 if bounds <= {INT8} else 2 if bounds <= {INT8, (0, INT8[1])} else 0,
+        }
+        text = (SOURCES / OPTIONS).read_text()
+        for name, value in values.items():
+            text = text.replace(f"#define HQ_{name} 0", f"#define HQ_{name} {int(value)}")
+        return text
 
     def constants(self) -> str:
         """network_constants.h."""

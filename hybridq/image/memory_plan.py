@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hybridq.arena.planners import Lifetime, first_fit
-from hybridq.image.packing import is_gathered, scratch_bytes
-from hybridq.image.stage_costs import TILE, StageCosts, cuts_of, rounded_up
+from hybridq.image.packing import is_gathered, least_tile, scratch_bytes
+from hybridq.image.stage_costs import StageCosts, cuts_of, rounded_up
 from hybridq.image.steps import Step, steps_of
 from hybridq.integer.network import Convolution, Depthwise, IntegerNetwork
 
@@ -83,7 +83,7 @@ def plan(network: IntegerNetwork) -> Plan:
         room = parts.scratch + most - costs.bytes(first, end)
         convolutions = {step.name: step.layer for step in inside if isinstance(step.layer, Convolution | Depthwise)}
         tiles = {name: _tile(layer, room) for name, layer in convolutions.items() if not is_gathered(layer)}
-        scratch = max(rounded_up(step.scratch(tiles.get(step.name, TILE))) for step in inside)
+        scratch = max(rounded_up(step.scratch(tiles.get(step.name, 0))) for step in inside)
         stages.append(
             Stage(
                 steps=inside,
@@ -104,12 +104,12 @@ def plan(network: IntegerNetwork) -> Plan:
 
 
 def _tile(layer: Convolution | Depthwise, room: int) -> int:
-    """The most columns, an even number or all, for which a strip fits into the room; TILE where none does."""
-    columns = layer.shape[1]
+    """The most columns, an even number or all, for which a strip fits into the room; the least where none does."""
+    columns, least = layer.shape[1], least_tile(layer)
     if rounded_up(scratch_bytes(layer, columns)) <= room:
         return columns
-    fitting = (tile for tile in range(TILE, columns, 2) if rounded_up(scratch_bytes(layer, tile)) <= room)
-    return max(fitting, default=min(TILE, columns))
+    fitting = (tile for tile in range(least, columns, 2) if rounded_up(scratch_bytes(layer, tile)) <= room)
+    return max(fitting, default=least)
 
 
 def _placed(stages: Sequence[Stage], maps: Mapping[str, Map]) -> Plan:

@@ -122,12 +122,18 @@ def memory_matrix(matrix: Integers) -> NDArray[np.int16]:
 def packed_bias(layer: Weighted) -> NDArray[np.int32]:
     """The bias by output, as the kernel wants it. Those of 1-bit and ternary weights add x + 128 in place of x.
 
-    Where sums are doubled, so is it. It is an int32 that wraps around, as they do: only both together are within.
+    Where sums are doubled, as those that are rounded twice are, so is it. It is an int32 that wraps around, as they do:
+    only both together are within.
     """
     bias = np.broadcast_to(layer.bias, layer.shape[-1:])
     if not isinstance(layer, Depthwise) and layer.width.stored.row.planes:
         bias = bias - 128 * layer.weights.reshape(-1, layer.shape[-1]).sum(0)
-    return (bias << layer.out.doublings).astype(np.int32)
+    return (bias << (layer.out.twice or layer.out.doublings)).astype(np.int32)
+
+
+def least_tile(layer: Convolution | Depthwise) -> int:
+    """Columns of the output for which there is scratch at the least: what fewer would save costs instructions."""
+    return min(16 if isinstance(layer, Depthwise) else 4, layer.shape[1])
 
 
 def scratch_bytes(layer: Convolution | Depthwise, tile: int) -> int:
@@ -148,11 +154,9 @@ def scratch_bytes(layer: Convolution | Depthwise, tile: int) -> int:
 def _depthwise_scratch(layer: Depthwise, tile: int) -> int:
     """Of 4 channels a strip of int16 in pairs of rows, the weights of one so, and its sums, an even number of them."""
     rows, columns, channels = layer.weights.shape
-    if is_gathered(layer):
-        return 4 * channels
-    words = -(-rows // 2)
-    span: int = (tile - 1) * layer.strides[1] + columns + 1
-    return 4 * (4 * span * words + columns * words + _up(tile, 2))
+    words, span = -(-rows // 2), (tile - 1) * layer.strides[1] + columns + 1
+    strip: int = 4 * channels if is_gathered(layer) else 4 * (4 * span * words + columns * words + _up(tile, 2))
+    return strip
 
 
 def _matrix(weights: Integers) -> Integers:

@@ -14,7 +14,6 @@ from math import inf
 from hybridq.image.steps import Step
 from hybridq.integer.network import GlobalMean
 
-TILE = 4  # columns of a convolution's output for which there is scratch at the least
 ALIGNMENT = 4  # bytes
 
 
@@ -38,7 +37,7 @@ class StageCosts:
         for number, step in enumerate(steps):
             self.last.update(dict.fromkeys(step.inputs, number))
         self.last |= {step.name: len(steps) for step in steps if step.outside}
-        self._scratch = [rounded_up(step.scratch(TILE)) for step in steps]
+        self._scratch = [rounded_up(step.scratch()) for step in steps]
         made = {step.name: step for step in steps}
         self._window = {step.name: 0 for step in steps}  # bytes of the rows that one run of a reader needs at once
         # That the outputs depend on: with wide strides some rows go unread.

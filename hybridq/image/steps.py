@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
-from hybridq.image.packing import scratch_bytes
+from hybridq.image.packing import least_tile, scratch_bytes
 from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import (
     Add,
@@ -53,10 +53,10 @@ class Step:
         """The first row that a run still reads."""
         return max(run // self.repeats * self.stride - self.before, 0)
 
-    def scratch(self, tile: int) -> int:
-        """Bytes that it works in during a run."""
+    def scratch(self, tile: int = 0) -> int:
+        """Bytes that it works in during a run, of a convolution for so many columns, or as few as there can be."""
         if isinstance(self.layer, Convolution | Depthwise):
-            return scratch_bytes(self.layer, min(tile, self.layer.shape[1]))
+            return scratch_bytes(self.layer, tile or least_tile(self.layer))
         if isinstance(self.layer, Dense | WindowMean | PlaceMean):
             return 4 * self.layer.shape[-1]
         return 0

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.integer import arithmetic
-from hybridq.integer.network import Grid, IntegerNetwork
+from hybridq.integer.network import INT8, Grid, IntegerNetwork
 
 Reals = NDArray[np.float64]
+MOST_BEYOND = 0.05  # of the numbers of inputs: a calibration leaves out fewer
 
 
 def answers(network: IntegerNetwork, inputs: NDArray[np.int8]) -> list[Reals]:
@@ -44,6 +45,27 @@ def inputs_of(network: IntegerNetwork, values: NDArray[Any]) -> NDArray[np.int8]
     if by is not None:
         scaled = scaled.astype(np.float64) * np.array(by["scale"]) + np.array(by["offset"])
     return arithmetic.on_grid(scaled, network.reads).reshape(-1, *network.input_shape)
+
+
+def beyond(network: IntegerNetwork, values: NDArray[Any]) -> float:
+    """The share, 0 to 1, of real numbers (examples, ...) that lie more than a step beyond the grid of the input."""
+    numbers, by, grid = np.asarray(values, np.float64), network.description.rescaling, network.reads
+    if by is not None:
+        numbers = numbers * np.array(by["scale"]) + np.array(by["offset"])
+    steps = numbers / grid.scale + grid.zero
+    return float(np.mean((steps < INT8[0] - 1) | (steps > INT8[1] + 1)))
+
+
+def range_note(network: IntegerNetwork, share: float) -> str:
+    """What a user is told where inputs are of another scale than the network reads; "" where they are not."""
+    if share <= MOST_BEYOND:
+        return ""
+    low, high = numbers_of(np.array(INT8), network.reads)
+    rescaled = " after its own rescaling" if network.description.rescaling is not None else ""
+    return (
+        f"{100 * share:.0f} % of the input numbers are beyond {low:.4g} to {high:.4g}, all that the network reads"
+        f"{rescaled}: are they scaled as those that it was calibrated on?"
+    )
 
 
 def activations(network: IntegerNetwork) -> tuple[str, ...]:

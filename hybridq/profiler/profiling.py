@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hybridq.errors import UserError
+from hybridq.errors import UserError, did_you_mean
 from hybridq.formats import Format
 from hybridq.graph.inputs import InputShapes
 from hybridq.graph.operators import FILE_BYTES
@@ -32,23 +32,23 @@ if TYPE_CHECKING:
 def profile(
     model: Any,
     target: str | targets.Target = targets.DEFAULT_TARGET,
-    plan: PrecisionPlan | Mapping[str, Any] | None = None,
+    plan: PrecisionPlan | Mapping[str, Any] | str | None = None,
     accounting: str | Accounting = NAME,
     trained: IntegerNetwork | None = None,
     input_shape: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
 ) -> Profile:
     """Report on a Keras model, the path of a model file or a Graph, for a board of `targets.TARGETS`, or one's own.
 
-    With a plan, which may be plain data as in a recipe, the weights count as it says; without one as the model's own
-    quantizers say (float32 for Keras layers). They count by the rules of `accounting`, which `accounting.accounting`
-    names. `trained`: the model's integer network, of whose weights an image leaves the pruned ones out; without it all
-    count. `input_shape` is the shape, without the batch, of an input that the model leaves open, such as (96, 96, 3);
-    of several inputs, by their names. Raises UserError for an unreadable model, an input that stays open, an unknown
-    target or accounting, or a plan's pattern that matches no layer.
+    With a plan, which may be plain data as in a recipe or the name of a standard one, the weights count as it says;
+    without one as the model's own quantizers say (float32 for Keras layers). They count by the rules of `accounting`,
+    which `accounting.accounting` names. `trained`: the model's integer network, of whose weights an image leaves the
+    pruned ones out; without it all count. `input_shape` is the shape, without the batch, of an input that the model
+    leaves open, such as (96, 96, 3); of several inputs, by their names. Raises UserError for an unreadable model, an
+    input that stays open, an unknown target or accounting, or a plan's pattern that matches no layer.
     """
     board = target if isinstance(target, targets.Target) else targets.target(target)
     graph = read_graph(model, InputShapes.of_any(input_shape))
-    wanted = None if plan is None else PrecisionPlan.of_any(plan)
+    wanted = None if plan is None else plan_of(plan, graph)
     if wanted:
         check_names(graph, wanted)
     rules = accounting if isinstance(accounting, Accounting) else accounting_named(accounting)
@@ -76,6 +76,16 @@ def profile(
         narrows=bool(dense_but_last(graph)),
         tflm=counted.tflm,
     )
+
+
+def plan_of(plan: PrecisionPlan | Mapping[str, Any] | str, graph: Graph) -> PrecisionPlan:
+    """A plan of plain data, or the standard one of that name for a network. Raises UserError for what is neither."""
+    if not isinstance(plan, str):
+        return PrecisionPlan.of_any(plan)
+    standard = standard_plans(graph)
+    if plan not in standard:
+        raise UserError(f"plan: {plan!r} is none of {', '.join(standard)}{did_you_mean(plan, standard)}")
+    return standard[plan]
 
 
 def standard_plans(graph: Graph) -> dict[str, PrecisionPlan]:
@@ -246,12 +256,13 @@ def _widths(counted: _Counted, rows: tuple[Row, ...]) -> tuple[Width, ...]:
 
 def _plans(graph: Graph, rows: tuple[Row, ...], rules: Accounting) -> tuple[tuple[str, int], ...]:
     """Flash under the standard plans that differ in it, where all weights are still float."""
-    if rules.tflm or any(row.precision and row.precision.weights is not Format.FLOAT32 for row in rows):
+    weights = {row.precision.weights for row in rows if row.precision}
+    if rules.tflm or weights != {Format.FLOAT32}:
         return ()
+    standard, differ = standard_plans(graph), ("int8", "hybrid") if dense_but_last(graph) else ("int8",)
     return tuple(
-        (label, sum(memory.weights_bytes(merge(graph, rules, plan), plan, rules)))
-        for label, plan in standard_plans(graph).items()
-        if any(row.precision for row in rows) and (label == "int8" or (label == "hybrid" and dense_but_last(graph)))
+        (label, sum(memory.weights_bytes(merge(graph, rules, standard[label]), standard[label], rules)))
+        for label in differ
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hybridq.errors import UserError
+from hybridq.errors import UserError, did_you_mean
 from hybridq.graph.operators import Graph
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler.profiling import standard_plans
@@ -31,6 +31,7 @@ def read_plan(text: str, graph: Graph) -> PrecisionPlan:
     if ":" not in text:
         raise UserError(
             f"--plan {text}: none of {', '.join(standard)}, no YAML or JSON file, and no patterns as 'dense*: binary'"
+            + did_you_mean(text, standard)
         )
     quoted = WILD_FIRST.sub(r"\1'\2':", COLON.sub(": ", text.strip()))
     return PrecisionPlan.from_data(parse_mapping(quoted if quoted.startswith("{") else f"{{{quoted}}}", "--plan"))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
 OF_CLASSES = ("low", "word_accuracy")  # fields
+SCORED = ("accuracy", "integer_accuracy")  # fields that are R2 of some rows
 NAME = 14  # characters of a line of a name, where a terminal is narrow
 GAP = 2  # characters between columns
 VALIDATION_NOTE = "{} on the validation {}, by which a search chooses: not a result."
@@ -78,9 +79,11 @@ class Comparison:
 
     def lines(self, columns: Sequence[Column] = ()) -> Iterator[tuple[Row | None, list[str]]]:
         """The printed table, cell by cell: each row, and beneath it the published one, which has no `Row`."""
-        columns = columns or self.columns
+        columns, several = columns or self.columns, len({row["score"] for row in self.rows}) > 1
         for row in self.rows:
-            yield row, [column.cell(row) for column in columns]
+            named = f"{row['score']} " if several and row["score"] != ACCURACY else ""
+            cells = ((column.cell(row), column.fields[0]) for column in columns)
+            yield row, [named + cell if field in SCORED and cell != "-" else cell for cell, field in cells]
             if row["published"] and not self.each:
                 yield None, _published_cells(row, columns)
 

@@ -19,7 +19,7 @@ from hybridq.data.task import SAMPLES, Floats, Task
 from hybridq.errors import UserError
 from hybridq.graph.reader import read_graph
 from hybridq.integer import arithmetic
-from hybridq.integer.answers import activations, answers, inputs_of
+from hybridq.integer.answers import activations, answers, beyond, inputs_of, range_note
 from hybridq.integer.artefact import digest
 from hybridq.quantization.model import is_grid
 from hybridq.quantization.steps import ends_of
@@ -45,9 +45,13 @@ def measured_samples(trained: Trained, inputs: str, labels: str | None, batch: i
         tally: _Classes | _Numbers = _Classes.of(trained, labels, len(samples), prod(outputs))
     else:
         tally = _Numbers.of(trained, labels, len(samples), shape if task is Task.RECONSTRUCT else outputs, task)
+    outside = 0.0
     for which, raw in samples.parts(batch):
-        tally.add(which, trained.standardisation.apply(raw))
+        read = trained.standardisation.apply(raw)
+        outside += beyond(trained.integers, read) * len(read) if trained.integers else 0
+        tally.add(which, read)
     results = tally.results()
+    note = range_note(trained.integers, outside / len(samples)) if trained.integers else ""
     return Measurement(
         keras=results.get("keras"),
         integer=results.get("integer"),
@@ -55,7 +59,7 @@ def measured_samples(trained: Trained, inputs: str, labels: str | None, batch: i
         agreement=tally.agreement,
         on_grids=trained.bundle is not None and any(map(is_grid, trained.bundle.model.layers)),
         lacking=trained.lacking,
-        notes=tally.notes,
+        notes=(*tally.notes, *filter(None, [note])),
         unit=SAMPLES,
     )
 

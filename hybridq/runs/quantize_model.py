@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from hybridq.data import given
 from hybridq.data.task import Floats, Task
 from hybridq.errors import NotWritable, UserError
+from hybridq.formats import Format
 from hybridq.graph.operators import Graph
 from hybridq.graph.reader import read_graph
 from hybridq.image.folder import named
@@ -23,9 +24,10 @@ from hybridq.integer.checks import check
 from hybridq.integer.convert import EVERYTHING, settle
 from hybridq.integer.fusion import structure
 from hybridq.integer.lowering import integer_network
-from hybridq.integer.network import IntegerNetwork
+from hybridq.integer.network import IntegerNetwork, Weighted
 from hybridq.integer.skeleton import outline
 from hybridq.precision import PrecisionPlan
+from hybridq.profiler.render.words import listed
 from hybridq.quantization import model as plans
 from hybridq.quantization.decomposition import check_names
 from hybridq.quantization.functional import functional
@@ -109,10 +111,30 @@ def summary(trained: Trained) -> str:
     assert trained.integers
     folder, data = shlex.quote(trained.name), "x.npy" if trained.task is Task.RECONSTRUCT else "x.npy --labels y.npy"
     one = f"`hybridq evaluate {folder} --inputs {data}` measures both; " if len(trained.integers.results) == 1 else ""
-    return (
-        f"{folder}: {MODEL} and {NETWORK}, its integer network (SHA-256 {digest(trained.integers)[:16]})\n"
-        f"{one}`hybridq export {folder} --out image` writes the C"
+    return "\n".join(
+        [
+            f"{folder}: {MODEL} and {NETWORK}, its integer network (SHA-256 {digest(trained.integers)[:16]})",
+            *_formats(trained),
+            f"{one}`hybridq export {folder} --out image` writes the C",
+        ]
     )
+
+
+def _formats(trained: Trained) -> list[str]:
+    """Which layers have which weights, a line a format; and what a model that was quantized before has kept."""
+    assert trained.integers
+    assert trained.bundle
+    plan = PrecisionPlan.from_data(trained.bundle.recipe["precision"])
+    layers = [layer for layer in trained.integers.layers if isinstance(layer, Weighted)]
+    names: dict[Format, list[str]] = {}
+    for layer in layers:
+        names.setdefault(layer.width, []).append(layer.name)
+    lines = [f"{width.value} weights: {listed(of)}" for width, of in names.items()]
+    asked = ((layer, plan.of(layer.name).weights) for layer in layers)
+    kept = [layer.name for layer, width in asked if width not in (Format.FLOAT32, layer.width)]
+    if kept:
+        lines.append(f"{listed(kept)}: as trained, not as the plan says, as the model was quantized before")
+    return lines
 
 
 def _on_grids(flat: keras.Model, graph: Graph, plan: PrecisionPlan, samples: Callable[[], Floats]) -> keras.Model:

@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
 ESTIMATES = {  # of `ImageFigures.sizes`: the figure of the memory report (totals, accounting "packed") that foretold it
     f"flash: {WEIGHTS}": "flash_bytes",
-    FLASH: "flash_bytes",
     f"RAM: {TENSORS}": "ram_bytes",
     f"RAM: {SHARED}": "ram_bytes",
-    RAM: "ram_bytes",
 }
 METRICS = {  # of `ImageFigures.sizes`: the metric of a run
     f"flash: {CODE}": "image code KiB",
@@ -40,6 +38,7 @@ class Verification(ImageFigures):
     estimate: Mapping[str, int] = field(default_factory=dict)  # totals of the memory report, where one was made
     run: str = ""  # id of the run that the network is of, where it is of one
     r2: float | None = None  # percent, of a network that answers with numbers, where these are known
+    note: str = ""  # what there is to know of its examples
 
     @property
     def unit(self) -> str:
@@ -114,6 +113,7 @@ class Verification(ImageFigures):
             lines.append(f"accuracy: {self.accuracy:.2f} % of {self.host.examples} {self.unit}")
         if self.r2 is not None:
             lines.append(f"R2: {self.r2:.2f} % of {self.host.examples} {self.unit}")
+        lines += [self.note] if self.note else []
         return Group(f"image by {self.compiler}, network {self.digest[:16]}", memory, layers, "\n".join(lines))
 
 

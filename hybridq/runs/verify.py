@@ -25,7 +25,7 @@ from hybridq.image.folder import named
 from hybridq.image.tensors import classes_of
 from hybridq.image.verification import Agreement
 from hybridq.integer import arithmetic
-from hybridq.integer.answers import answers_of, inputs_of
+from hybridq.integer.answers import answers_of, beyond, inputs_of, range_note
 from hybridq.integer.artefact import NETWORK, load_network
 from hybridq.integer.network import IntegerNetwork, Shape
 from hybridq.paths import cache_root
@@ -101,7 +101,7 @@ def verify(
         )
     if front_end:
         return _hearing(folder, network, front_end, examples, compiler, exported_from)
-    integers, truth = _inputs(network, examples)
+    integers, truth, note = _inputs(network, examples)
     few = examples.on_board(len(integers))
     figures, outputs = image.verify(folder, network, None, integers, few, compiler, bar)
     accuracy = r2 = None
@@ -110,22 +110,22 @@ def verify(
     elif truth is not None:
         numbers = answers_of(network, outputs)[0].reshape(truth.shape)
         r2 = evaluated(Task.REGRESS, numbers, truth, truth, ()).score
-    return Verification(**vars(figures), chain=None, accuracy=accuracy, r2=r2, **exported_from)
+    return Verification(**vars(figures), chain=None, accuracy=accuracy, r2=r2, note=note, **exported_from)
 
 
-def _inputs(network: IntegerNetwork, examples: Examples) -> tuple[Ints8, NDArray[Any] | None]:
+def _inputs(network: IntegerNetwork, examples: Examples) -> tuple[Ints8, NDArray[Any] | None, str]:
     """Of a network that reads what it is given: integers (n, *shape), and where it is known what they should give.
 
-    Classes (n,), or numbers (n, *shape of the output).
+    Classes (n,), or numbers (n, *shape of the output). And what there is to know of them, "" for nothing.
     """
     if not examples.inputs:
-        return hostile_inputs(network.input_shape), None
+        return hostile_inputs(network.input_shape), None, ""
     samples = given.samples(examples.inputs, network.input_shape, grid=network.input_grid)
     chosen = given.spread(len(samples), examples.most)
     read = standardisation_of(network).apply(samples.part(chosen))
-    integers = inputs_of(network, read)
+    integers, note = inputs_of(network, read), range_note(network, beyond(network, read))
     if not examples.labels:
-        return integers, None
+        return integers, None, note
     among = classes_of(network)
     if len(network.results) > 1:
         raise UserError(f"--labels {examples.labels}: this network has several outputs; without it all are compared")
@@ -135,9 +135,9 @@ def _inputs(network: IntegerNetwork, examples: Examples) -> tuple[Ints8, NDArray
         numbers = given.targets(examples.labels, len(samples), shape[sequence:]).part(chosen)
         if network.description.task is Task.RECONSTRUCT:  # of what it reads, which is standardised
             numbers = standardisation_of(network).apply(numbers)
-        return integers, numbers
+        return integers, numbers, note
     truth = given.classes(examples.labels, len(samples), network.description.labels, among)
-    return integers, truth[chosen]
+    return integers, truth[chosen], note
 
 
 def _hearing(

@@ -10,6 +10,7 @@ from hybridq.errors import UserError
 from hybridq.formats import Format
 from hybridq.profiler.render.words import verdict
 from hybridq.searching.knapsack import Option, best_choices
+from hybridq.settings.units import format_size
 
 if TYPE_CHECKING:
     from hybridq.profiler import Profile
@@ -45,7 +46,10 @@ def check(space: Space, budget: Target) -> None:
     """Raise UserError where no plan is within the budget: with what the smallest one exceeds."""
     report = space.profile(space.smallest, budget)
     if report.exceeded:
-        raise UserError(f"no precision plan of {space.name} is within the limits; the smallest: {verdict(report).text}")
+        flash, text = format_size(report.totals.flash_bytes), verdict(report).text
+        raise UserError(
+            f"no precision plan of {space.name} is within the limits; the smallest takes {flash} of flash: {text}"
+        )
 
 
 def as_it_is(space: Space, budget: Target) -> Candidate:

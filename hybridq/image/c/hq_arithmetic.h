@@ -71,14 +71,26 @@ static inline int32_t hq_scaled(int32_t value, int32_t multiplier, uint32_t shif
 #endif
 }
 
-/* value * multiplier / 2**(31 + shift): rounded half up after 31 bits, then half away from 0; and more. The value is
- * below 2**30. */
+/* The same with a shift above 0. */
+static inline int32_t hq_scaled_down(int32_t value, int32_t multiplier, uint32_t shift, int32_t more)
+{
+#if HQ_DSP
+    __asm__("smmul %0, %0, %1\n\tasrs %0, %0, %2\n\tadc %0, %0, %3"
+            : "+&r"(value)
+            : "r"(multiplier), "r"(shift), "r"(more)
+            : "cc");
+    return value;
+#else
+    return hq_scaled(value, multiplier, shift, more);
+#endif
+}
+
+/* value * multiplier / 2**(32 + shift): rounded half up after 32 bits, then half away from 0; and more. */
 static inline int32_t hq_scaled_twice(int32_t value, int32_t multiplier, uint32_t shift, int32_t more)
 {
 #if HQ_DSP
     /* Half up of one less where it is below 0, as the last bit that ASRS moves out says; CMN clears it where none is. */
-    __asm__("lsl %0, %0, #1\n\t"
-            "smmulr %0, %0, %1\n\t"
+    __asm__("smmulr %0, %0, %1\n\t"
             "cmn %2, #0\n\t"
             "it ne\n\t"
             "addne %0, %0, %0, asr #31\n\t"
@@ -89,8 +101,22 @@ static inline int32_t hq_scaled_twice(int32_t value, int32_t multiplier, uint32_
             : "cc");
     return value;
 #else
-    const int32_t once = (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << 30)) >> 31);
+    const int32_t once = (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << 31)) >> 32);
     return (shift == 0 ? once : (once - (once < 0) + (int32_t)(1u << (shift - 1))) >> shift) + more;
+#endif
+}
+
+/* The same with a shift above 0. */
+static inline int32_t hq_scaled_down_twice(int32_t value, int32_t multiplier, uint32_t shift, int32_t more)
+{
+#if HQ_DSP
+    __asm__("smmulr %0, %0, %1\n\tadd %0, %0, %0, asr #31\n\tasrs %0, %0, %2\n\tadc %0, %0, %3"
+            : "+&r"(value)
+            : "r"(multiplier), "r"(shift), "r"(more)
+            : "cc");
+    return value;
+#else
+    return hq_scaled_twice(value, multiplier, shift, more);
 #endif
 }
 
@@ -106,14 +132,39 @@ static inline int32_t hq_stored(int32_t sum, hq_channel by, uint32_t shift, cons
     return hq_clamp(hq_scaled(hq_biased(sum, by), by.multiplier, shift, out->zero), out->low, out->high);
 }
 
-/* The same of a convolution. */
+/* The result of a convolution within its bounds. */
+static inline int32_t hq_bounded(int32_t value, const hq_output *out)
+{
+#if HQ_BOUNDS == 1
+    (void)out;
+    return hq_int8(value);
+#elif HQ_BOUNDS == 2
+    const int32_t positive = -(out->low == 0); /* all bits */
+    value = hq_int8(value);
+    return value & ~((value >> 31) & positive);
+#else
+    return hq_clamp(value, out->low, out->high);
+#endif
+}
+
+/* What is added up of a convolution as its stored integer; where it is rounded twice, twice the sum. */
+static inline int32_t hq_finished(int32_t sum, int32_t multiplier, uint32_t shift, const hq_output *out)
+{
+#if HQ_ROUNDS_TWICE && HQ_SHIFTED
+    return hq_bounded(hq_scaled_down_twice(sum, multiplier, shift, out->zero), out);
+#elif HQ_ROUNDS_TWICE
+    return hq_bounded(hq_scaled_twice(sum, multiplier, shift, out->zero), out);
+#elif HQ_SHIFTED
+    return hq_bounded(hq_scaled_down(sum, multiplier, shift, out->zero), out);
+#else
+    return hq_bounded(hq_scaled(sum, multiplier, shift, out->zero), out);
+#endif
+}
+
+/* The stored integer for the sum of a channel of a convolution. */
 static inline int32_t hq_stored_place(int32_t sum, hq_channel by, uint32_t shift, const hq_output *out)
 {
-#if HQ_ROUNDS_TWICE
-    return hq_clamp(hq_scaled_twice(hq_biased(sum, by), by.multiplier, shift, out->zero), out->low, out->high);
-#else
-    return hq_stored(sum, by, shift, out);
-#endif
+    return hq_finished(hq_biased(HQ_ROUNDS_TWICE ? 2 * sum : sum, by), by.multiplier, shift, out);
 }
 
 /* Where a weight of a depthwise window lies among those of its channel: hybridq/image/packing.py. */

@@ -109,59 +109,176 @@ NAKED widen_three(IN(const int8_t *a), IN(const int8_t *b), IN(const int8_t *c),
             "pop    {r4-r11, pc}\n");
 }
 
-/* Sums of windows of 3 x 3, two beside each other in 19 instructions. Weights: a word for the pair of rows of each
- * column, the last row of the first two columns, and of the third. */
-NAKED three_by_three(IN(const uint32_t *x), IN(const uint32_t *weights), IN(int32_t *sums), IN(const int32_t *end),
-                     IN(int32_t bias))
+#if HQ_SHIFTED && HQ_BOUNDS
+/* A channel of a 3 x 3 window at places beside each other: how its sums are stored, and where. */
+typedef struct {
+    int32_t bias, multiplier;
+    uint32_t shift;
+    int32_t zero;
+    uint32_t step;     /* bytes from one place of the output to the next */
+    const int8_t *end; /* behind the last whole pair of places */
+    uint32_t odd;      /* whether there is one more place */
+} places;
+
+#if HQ_ROUNDS_TWICE /* sums are doubled, as the weights are */
+#define DOUBLED                 \
+    "sadd16 r4, r4, r4\n"       \
+    "sadd16 r5, r5, r5\n"       \
+    "sadd16 r6, r6, r6\n"       \
+    "sadd16 r7, r7, r7\n"       \
+    "add    r8, r8, r8\n"
+#define SCALED(v)               \
+    "smmulr " v ", " v ", lr\n" \
+    "add    " v ", " v ", " v ", asr #31\n"
+#else
+#define DOUBLED
+#define SCALED(v) "smmul  " v ", " v ", lr\n"
+#endif
+#define STORED(v, clamp)          \
+    SCALED(v)                     \
+    "asrs   " v ", " v ", r11\n"  \
+    "adc    " v ", " v ", r12\n" clamp(v)
+#define SIGNED(v) "ssat   " v ", #8, " v "\n"
+#define POSITIVE(v) "usat   " v ", #7, " v "\n"
+
+/* The strip in r0, the 9 weights in r1, the output in r2, `places` in r3. `apart` words from one column to the next are 8;
+ * two places whose windows are one column apart share the two columns between them. */
+#define THREE_BY_THREE(name, clamp)                                                       \
+    NAKED name(IN(const uint32_t *x), IN(const int8_t *weights), IN(int8_t *out), IN(const places *by)) \
+    {                                                                                     \
+        __asm__("push   {r4-r11, lr}\n" LOADED                                            \
+                "ldr    r12, [r3, #20]\n"                                                 \
+                "cmp    r2, r12\n"                                                        \
+                "beq    2f\n"                                                             \
+                "1:\n"                                                                    \
+                "ldrd   r11, r12, [r0], #32\n"                                            \
+                "smlad  r9, r11, r4, r1\n"                                                \
+                "smlabb r9, r12, r7, r9\n"                                                \
+                "ldrd   r11, r12, [r0], #32\n"                                            \
+                "smlad  r9, r11, r5, r9\n"                                                \
+                "smlabt r9, r12, r7, r9\n"                                                \
+                "smlad  r10, r11, r4, r1\n"                                               \
+                "smlabb r10, r12, r7, r10\n"                                              \
+                "ldrd   r11, r12, [r0]\n"                                                 \
+                "smlad  r9, r11, r6, r9\n"                                                \
+                "smlabb r9, r12, r8, r9\n"                                                \
+                "smlad  r10, r11, r5, r10\n"                                              \
+                "smlabt r10, r12, r7, r10\n"                                              \
+                "ldrd   r11, r12, [r0, #32]\n"                                            \
+                "smlad  r10, r11, r6, r10\n"                                              \
+                "smlabb r10, r12, r8, r10\n"                                              \
+                "ldrd   r11, r12, [r3, #8]\n" STORED("r9", clamp) STORED("r10", clamp)    \
+                "strb   r9, [r2]\n"                                                       \
+                "ldrd   r11, r12, [r3, #16]\n"                                            \
+                "strb   r10, [r2, r11]\n"                                                 \
+                "add    r2, r2, r11, lsl #1\n"                                            \
+                "cmp    r2, r12\n"                                                        \
+                "bne    1b\n"                                                             \
+                "2:\n"                                                                    \
+                "ldr    r12, [r3, #24]\n"                                                 \
+                "cmp    r12, #0\n"                                                        \
+                "beq    3f\n" ONE_PLACE(clamp)                                            \
+                "strb   r9, [r2]\n"                                                       \
+                "3:\n"                                                                    \
+                "pop    {r4-r11, pc}\n");                                                 \
+    }
+
+/* The same for places whose windows are two columns apart; `odd` is not used. */
+#define THREE_BY_THREE_APART(name, clamp)                                                 \
+    NAKED name(IN(const uint32_t *x), IN(const int8_t *weights), IN(int8_t *out), IN(const places *by)) \
+    {                                                                                     \
+        __asm__("push   {r4-r11, lr}\n" LOADED                                            \
+                "1:\n" ONE_PLACE(clamp)                                                   \
+                "ldrd   r11, r12, [r3, #16]\n"                                            \
+                "strb   r9, [r2]\n"                                                       \
+                "add    r2, r2, r11\n"                                                    \
+                "cmp    r2, r12\n"                                                        \
+                "bne    1b\n"                                                             \
+                "pop    {r4-r11, pc}\n");                                                 \
+    }
+#define LOADED                  \
+    "ldr    r4, [r1]\n"         \
+    "ldr    r7, [r1, #4]\n"     \
+    "ldrsb  r8, [r1, #8]\n"     \
+    "ldrd   r1, lr, [r3]\n"     \
+    "sxtb16 r5, r4, ror #8\n"   \
+    "sxtb16 r4, r4\n"           \
+    "sxtb16 r6, r7\n"           \
+    "sxtb16 r7, r7, ror #8\n" DOUBLED
+#define ONE_PLACE(clamp)          \
+    "ldrd   r11, r12, [r0], #32\n" \
+    "smlad  r9, r11, r4, r1\n"    \
+    "smlabb r9, r12, r7, r9\n"    \
+    "ldrd   r11, r12, [r0], #32\n" \
+    "smlad  r9, r11, r5, r9\n"    \
+    "smlabt r9, r12, r7, r9\n"    \
+    "ldrd   r11, r12, [r0]\n"     \
+    "smlad  r9, r11, r6, r9\n"    \
+    "smlabb r9, r12, r8, r9\n"    \
+    "ldrd   r11, r12, [r3, #8]\n" STORED("r9", clamp)
+
+/* The 9 weights of a channel with 0 in the place of those of rows that are missing (bit 0 for the first), and the sum of
+ * these. Where they lie: hq_tap(3, 3, ...). */
+static int32_t without(uint32_t missing, const int8_t *w, int8_t present[9])
 {
-    __asm__("push   {r4-r11, lr}\n"
-            "ldm    r1, {r4-r8}\n"
-            "ldr    r1, [sp, #36]\n"
-            "1:\n"
-            "ldrd   r11, r12, [r0], #32\n"
-            "smlad  r9, r11, r4, r1\n"
-            "smlabb r9, r12, r7, r9\n"
-            "ldrd   r11, r12, [r0], #32\n"
-            "smlad  r9, r11, r5, r9\n"
-            "smlabt r9, r12, r7, r9\n"
-            "smlad  r10, r11, r4, r1\n"
-            "smlabb r10, r12, r7, r10\n"
-            "ldrd   r11, r12, [r0]\n"
-            "smlad  r9, r11, r6, r9\n"
-            "smlabb r9, r12, r8, r9\n"
-            "smlad  r10, r11, r5, r10\n"
-            "smlabt r10, r12, r7, r10\n"
-            "ldrd   r11, r12, [r0, #32]\n"
-            "smlad  r10, r11, r6, r10\n"
-            "smlabb r10, r12, r8, r10\n"
-            "strd   r9, r10, [r2], #8\n"
-            "cmp    r2, r3\n"
-            "blo    1b\n"
-            "pop    {r4-r11, pc}\n");
+    uint32_t words[2] = {hq_word(w), hq_word(w + 4)};
+    int32_t sum = 0;
+    present[8] = w[8];
+    if (missing & 1) {
+        sum += w[0] + w[1] + w[4];
+        words[0] &= 0xffff0000u;
+        words[1] &= 0xffffff00u;
+    }
+    if (missing & 2) {
+        sum += w[2] + w[3] + w[6];
+        words[0] &= 0x0000ffffu;
+        words[1] &= 0xff00ffffu;
+    }
+    if (missing & 4) {
+        sum += w[5] + w[7] + w[8];
+        words[1] &= 0x00ff00ffu;
+        present[8] = 0;
+    }
+    __builtin_memcpy(present, words, sizeof words);
+    return sum;
 }
 
-/* The same two columns apart, each in 12 instructions. */
-NAKED three_by_three_apart(IN(const uint32_t *x), IN(const uint32_t *weights), IN(int32_t *sums),
-                           IN(const int32_t *end), IN(int32_t bias))
+THREE_BY_THREE(three_signed, SIGNED)
+THREE_BY_THREE_APART(three_apart_signed, SIGNED)
+#if HQ_BOUNDS == 2
+THREE_BY_THREE(three_positive, POSITIVE)
+THREE_BY_THREE_APART(three_apart_positive, POSITIVE)
+#endif
+
+/* `count` places of 4 channels of a 3 x 3 window; `missing` rows are not there. */
+static void three_by_three(const hq_conv *layer, const uint32_t *strip, uint32_t missing, uint32_t count,
+                           uint32_t channel, int8_t *out)
 {
-    __asm__("push   {r4-r8, r11, lr}\n"
-            "ldm    r1, {r4-r8}\n"
-            "ldr    r1, [sp, #28]\n"
-            "1:\n"
-            "ldrd   r11, r12, [r0], #32\n"
-            "smlad  lr, r11, r4, r1\n"
-            "smlabb lr, r12, r7, lr\n"
-            "ldrd   r11, r12, [r0], #32\n"
-            "smlad  lr, r11, r5, lr\n"
-            "smlabt lr, r12, r7, lr\n"
-            "ldrd   r11, r12, [r0]\n"
-            "smlad  lr, r11, r6, lr\n"
-            "smlabb lr, r12, r8, lr\n"
-            "str    lr, [r2], #4\n"
-            "cmp    r2, r3\n"
-            "blo    1b\n"
-            "pop    {r4-r8, r11, pc}\n");
+    const hq_output *const to = &layer->out;
+    const uint32_t step = layer->inputs, pairs = layer->stride == 1 ? count & ~1u : count;
+    const int8_t *weights = (const int8_t *)layer->weights + 9 * channel;
+    places by = {0, 0, 0, to->zero, step, out + pairs * step, count - pairs};
+    void (*run)(const uint32_t *, const int8_t *, int8_t *, const places *) =
+        layer->stride == 1 ? three_signed : three_apart_signed;
+#if HQ_BOUNDS == 2
+    if (to->low == 0) {
+        run = layer->stride == 1 ? three_positive : three_apart_positive;
+    }
+#endif
+    for (uint32_t k = 0; k < CHANNELS; k++, strip += 2, weights += 9, by.end++) {
+        const int8_t *from = weights;
+        int8_t present[9];
+        by.bias = to->channels[channel + k].bias;
+        by.multiplier = to->channels[channel + k].multiplier;
+        by.shift = to->shifts[channel + k];
+        if (missing != 0) {
+            by.bias += without(missing, weights, present) * layer->outside * (1 + HQ_ROUNDS_TWICE);
+            from = present;
+        }
+        run(strip, from, out + k, &by);
+    }
 }
+#endif
 
 /* Sums of any windows: a word of the strip for each word of weights. */
 static void any_window(const hq_conv *layer, const room *in, uint32_t channel, uint32_t count, int32_t bias)
@@ -199,124 +316,85 @@ static int32_t expand(const hq_conv *layer, const int8_t *const rows[], uint32_t
     return outside * layer->outside;
 }
 
-/* As `expand`, of 3 x 3 and as `three_by_three` reads them. */
-static int32_t expand_three(const hq_conv *layer, const int8_t *const rows[], uint32_t channel, uint32_t to[5])
-{
-    const int8_t *const w = (const int8_t *)layer->weights + 9 * channel;
-    const uint32_t first = hq_word(w), second = hq_word(w + 4);
-    const int16x2_t pairs[4] = {hq_even(first), hq_odd(first), hq_even(second), hq_odd(second)};
-    __builtin_memcpy(to, pairs, sizeof pairs);
-    to[4] = (uint32_t)w[8];
-    if (rows[0] != 0 && rows[1] != 0 && rows[2] != 0) {
-        return 0;
-    }
-    int32_t outside = 0;
-    for (uint32_t column = 0; column < 3; column++) {
-        outside += (rows[0] == 0) * (int32_t)(int16_t)to[column] + (rows[1] == 0) * ((int32_t)to[column] >> 16);
-        to[column] &= (rows[0] == 0 ? 0 : 0xffffu) | (rows[1] == 0 ? 0 : 0xffff0000u);
-    }
-    if (rows[2] == 0) {
-        outside += (int32_t)(int16_t)to[3] + ((int32_t)to[3] >> 16) + (int32_t)to[4];
-        to[3] = to[4] = 0;
-    }
-    return outside * layer->outside;
-}
-
 /* The stored integers of a channel at `count` places, from sums with their bias. */
 static void store(const int32_t *sums, uint32_t count, int32_t multiplier, uint32_t shift, const hq_output *out,
                   int8_t *to, uint32_t step)
 {
-    const int32_t zero = out->zero, low = out->low, high = out->high;
-    const int32_t *const end = sums + count;
-#if HQ_ROUNDS_TWICE
-    if (shift > 0 && low == -128 && high == 127) {
-        for (; sums != end; to += step) {
-            int32_t value = *sums++;
-            __asm__("lsl %0, %0, #1\n\t"
-                    "smmulr %0, %0, %1\n\t"
-                    "add %0, %0, %0, asr #31\n\t"
-                    "asrs %0, %0, %2\n\t"
-                    "adc %0, %0, %3\n\t"
-                    "ssat %0, #8, %0"
-                    : "+&r"(value)
-                    : "r"(multiplier), "r"(shift), "r"(zero)
-                    : "cc");
-            *to = (int8_t)value;
-        }
-        return;
+    const hq_output by = *out; /* a store to int8_t could change *out, as far as a compiler knows */
+    for (const int32_t *const end = sums + count; sums != end; to += step) {
+        const int32_t sum = *sums++;
+        *to = (int8_t)hq_finished(HQ_ROUNDS_TWICE ? 2 * sum : sum, multiplier, shift, &by);
     }
-    for (; sums != end; to += step) {
-        *to = (int8_t)hq_clamp(hq_scaled_twice(*sums++, multiplier, shift, zero), low, high);
-    }
-#else
-    for (; sums != end; to += step) {
-        *to = (int8_t)hq_clamp(hq_scaled(*sums++, multiplier, shift, zero), low, high);
-    }
-#endif
 }
 
-/* A strip of 4 channels for so many columns of the input, the first of which is `inside.left`. */
-static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t channel, hq_inside inside, uint32_t span,
-                 const room *in)
+/* What is the same for all channels of a tile. */
+typedef struct {
+    hq_inside inside;
+    uint32_t first, count, span, missing; /* columns of the output; of the strip; rows, bit 0 for the first */
+    const int8_t *any;                    /* a row that is there; 0 for none */
+} tile;
+
+static tile tile_of(const hq_conv *layer, const int8_t *const rows[], uint32_t first, const room *in)
 {
-    const uint32_t words = in->words, step = CHANNELS * words, around = pair(layer->outside, layer->outside);
-    if (inside.first >= inside.end) {
-        inside.first = inside.end = span;
+    const uint32_t left = layer->out_columns - first, count = left < layer->tile ? left : layer->tile;
+    const uint32_t span = (count - 1) * layer->stride + layer->window_columns, step = CHANNELS * in->words;
+    const uint32_t around = pair(layer->outside, layer->outside);
+    tile of = {hq_columns_inside(layer, first, span), first, count, span, 0, 0};
+    for (uint32_t row = 0; row < layer->window_rows; row++) {
+        of.any = rows[row] != 0 ? rows[row] : of.any;
+        of.missing |= (uint32_t)(rows[row] == 0) << (row & 31);
     }
-    const uint32_t count = inside.end - inside.first;
-    for (uint32_t k = 0; k < inside.first * step; k++) {
+    if (of.any == 0 || of.inside.first >= of.inside.end) {
+        of.inside.first = of.inside.end = span;
+    }
+    for (uint32_t k = 0; k < of.inside.first * step; k++) {
         in->strip[k] = around;
     }
-    for (uint32_t k = inside.end * step; k < span * step; k++) {
+    for (uint32_t k = of.inside.end * step; k < span * step; k++) {
         in->strip[k] = around;
     }
+    return of;
+}
+
+/* The strip of 4 channels. A row that is not there has no weights either, so that any other will do. */
+static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t channel, const tile *of, const room *in)
+{
+    const uint32_t words = in->words, step = layer->inputs, count = of->inside.end - of->inside.first;
+    uint32_t *const to = in->strip + of->inside.first * CHANNELS * words;
+    const uint32_t offset = (uint32_t)(of->inside.left + (int32_t)of->inside.first) * step + channel;
     if (count == 0) {
         return;
     }
-    /* A row that is not there has no weights either, so that any other will do. */
-    const int8_t *any = 0;
-    for (uint32_t row = 0; row < layer->window_rows; row++) {
-        any = rows[row] != 0 ? rows[row] : any;
-    }
-    uint32_t *const to = in->strip + inside.first * step;
-    if (any == 0) {
-        __builtin_memset(to, 0, count * step * sizeof *to);
-        return;
-    }
-    const uint32_t offset = (uint32_t)(inside.left + (int32_t)inside.first) * layer->inputs + channel;
     if (layer->window_rows == 3) {
-        const int8_t *from[3];
-        for (uint32_t row = 0; row < 3; row++) {
-            from[row] = (rows[row] != 0 ? rows[row] : any) + offset + count * layer->inputs;
-        }
-        widen_three(from[0], from[1], from[2], -(int32_t)(count * layer->inputs), layer->inputs, to);
+        const uint32_t end = offset + count * step;
+        const int8_t *const a = rows[0] != 0 ? rows[0] : of->any, *const b = rows[1] != 0 ? rows[1] : of->any;
+        widen_three(a + end, b + end, (rows[2] != 0 ? rows[2] : of->any) + end, -(int32_t)(count * step), step, to);
         return;
     }
     for (uint32_t row = 0; row < layer->window_rows; row += 2) {
-        const int8_t *const first = rows[row] != 0 ? rows[row] : any;
+        const int8_t *const first = rows[row] != 0 ? rows[row] : of->any;
         const uint32_t has_second = row + 1 < layer->window_rows && rows[row + 1] != 0;
-        widen(first + offset, (has_second ? rows[row + 1] : first) + offset, layer->inputs, count, to + row / 2, words);
+        widen(first + offset, (has_second ? rows[row + 1] : first) + offset, step, count, to + row / 2, words);
     }
 }
 
-/* `count` columns of the output from `first` on, of 4 channels. */
-static void four(const hq_conv *layer, const int8_t *const rows[], uint32_t first, uint32_t count, uint32_t channel,
-                 const room *in, int8_t *out)
+/* The places of a tile, of 4 channels. */
+static void four(const hq_conv *layer, const int8_t *const rows[], uint32_t channel, const tile *of, const room *in,
+                 int8_t *out)
 {
-    const uint32_t span = (count - 1) * layer->stride + layer->window_columns;
     const hq_output *const by = &layer->out;
-    const uint32_t is_three = layer->window_rows == 3 && layer->window_columns == 3 && layer->stride <= 2;
-    fill(layer, rows, channel, hq_columns_inside(layer, first, span), span, in);
+    fill(layer, rows, channel, of, in);
+#if HQ_SHIFTED && HQ_BOUNDS
+    if (layer->window_rows == 3 && layer->window_columns == 3 && layer->stride <= 2) {
+        three_by_three(layer, in->strip, of->missing, of->count, channel, out);
+        return;
+    }
+#endif
     for (uint32_t k = 0; k < CHANNELS; k++) {
         const hq_channel to = by->channels[channel + k];
-        if (is_three) {
-            const int32_t bias = to.bias + expand_three(layer, rows, channel + k, in->weights);
-            (layer->stride == 1 ? three_by_three : three_by_three_apart)(in->strip + 2 * k, in->weights, in->sums,
-                                                                        in->sums + count, bias);
-        } else {
-            any_window(layer, in, k, count, to.bias + expand(layer, rows, channel + k, in));
-        }
-        store(in->sums, count, to.multiplier, by->shifts[channel + k], by, out + k, layer->inputs);
+        const int32_t start = HQ_ROUNDS_TWICE ? to.bias / 2 : to.bias;
+        any_window(layer, in, k, of->count, start + expand(layer, rows, channel + k, in));
+        store(in->sums, of->count, to.multiplier, by->shifts[channel + k], by, out + k, layer->inputs);
     }
 }
 
@@ -329,10 +407,9 @@ void hq_depthwise_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
 #if HQ_DSP
     const room in = room_of(layer, scratch);
     for (uint32_t first = 0; first < layer->out_columns; first += layer->tile) {
-        uint32_t count = layer->out_columns - first;
-        count = count < layer->tile ? count : layer->tile;
+        const tile of = tile_of(layer, rows, first, &in);
         for (done = 0; done + CHANNELS <= channels; done += CHANNELS) {
-            four(layer, rows, first, count, done, &in, out + first * channels + done);
+            four(layer, rows, done, &of, &in, out + first * channels + done);
         }
     }
 #else

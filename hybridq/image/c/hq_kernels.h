@@ -18,7 +18,7 @@
 /* From the sum of a channel to a stored integer: (sum + bias) * multiplier / 2**(32 + shift) + zero. With
  * HQ_ROUNDS_TWICE those of convolutions are rounded after 31 bits too, and their shifts are one more. */
 typedef struct {
-    int32_t bias;       /* as packed: packing.packed_bias */
+    int32_t bias;       /* as packed: packing.packed_bias; twice that where sums are doubled, as for two roundings */
     int32_t multiplier; /* 2**30 to 2**31 - 1, or 0 */
 } hq_channel;
 

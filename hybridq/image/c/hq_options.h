@@ -7,4 +7,14 @@
 #define HQ_ROUNDS_TWICE 0
 #endif
 
+/* Whether no shift of theirs is 0, which takes fewer instructions. */
+#ifndef HQ_SHIFTED
+#define HQ_SHIFTED 0
+#endif
+
+/* Between which bounds they all are: 1 for -128 and 127, 2 for -128 or 0 and 127, 0 for any. */
+#ifndef HQ_BOUNDS
+#define HQ_BOUNDS 0
+#endif
+
 #endif

@@ -3,9 +3,10 @@
 
 enum { FINER = 20 }; /* bits by which the numbers of a sum are finer: scaled.FINER */
 
+/* The value is below 2**30. */
 static inline int32_t times(int32_t value, hq_factor by)
 {
-    return hq_scaled_twice(value, by.multiplier, by.shift, 0);
+    return hq_scaled_twice(2 * value, by.multiplier, by.shift, 0);
 }
 
 void hq_scaled_add(const hq_pair *layer, const int8_t *a, const int8_t *b, int8_t *out)

@@ -29,8 +29,8 @@ def multiplier_of(real: float) -> tuple[int, int]:
 def requantization(factors: Iterable[float], zero: int, twice: bool) -> Requantization:
     """From sums to int8 by channel: its shifts are those behind 32 bits, so one less."""
     multipliers, shifts = zip(*map(multiplier_of, factors), strict=True)
-    by = np.array(multipliers, np.int64), np.array(shifts, np.int64) - 1
-    return Requantization(*by, zero=zero, twice=twice)
+    multiplier, shift = np.array(multipliers, np.int64), np.array(shifts, np.int64) - 1
+    return Requantization(multiplier, np.where(multiplier == 0, 0, shift), zero=zero, twice=twice)
 
 
 def without_constants(
