@@ -20,9 +20,10 @@ The weights of a convolution whose windows are gathered one by one are packed as
 
 How, a format's row says (`bytes_for`, `planes`); one that has neither is packed as the next wider one that has.
 
-Depthwise weights are a byte each, whatever their width, channel by channel: first those of pairs of rows, column by
-column, then of an odd last row all columns. Of each four the two in the middle are swapped, so that SXTB16 makes pairs.
-The matrix of memories is int16, with a row and a column of zeros behind it where there would be an odd number of them.
+Depthwise weights (rows, columns, channels) are a byte each, in this order, whatever their width. Those of 3 x 3 go
+channel by channel: of the first two rows column by column, then the third row; of each four the two in the middle are
+swapped, so that SXTB16 makes pairs. The matrix of memories is int16, with a row and a column of zeros behind it where
+there would be an odd number of them.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from hybridq.formats import Format, Row
 from hybridq.integer.network import Convolution, Depthwise, Integers, Shape, Weighted, Windowed
 
 _T, _I = np.arange(8)[:, None], np.arange(4)[None, :]
+THREE = (3, 3)  # the depthwise window that has a kernel of its own, and the order of its weights
+OF_THREE = np.array([0, 1, 3, 4, 2, 6, 5, 7, 8])
 _BIT = (8 * _I + 7 - _T).astype(np.uint32)  # of weight 4 t + i, as [t, i]
 
 
@@ -62,8 +65,9 @@ def packed_shape(layer: Weighted) -> Shape:
 def pack(weights: Integers, width: Format) -> bytes:
     """The weights of a dense (2 axes), depthwise (3) or convolutional layer (4). Their values must be of that width."""
     if weights.ndim == 3:
-        taps = weights.reshape(-1, weights.shape[-1])[_taps(weights.shape)]
-        return _words(np.ascontiguousarray(taps.T).astype(np.int8))
+        if weights.shape[:2] == THREE:
+            weights = weights.reshape(9, -1)[OF_THREE].T
+        return _words(np.ascontiguousarray(weights).astype(np.int8))
     matrix, row = _matrix(weights), width.stored.row
     if row.planes:
         return _pack_bits(
@@ -91,10 +95,10 @@ def packed_bytes(shape: Shape, width: Format) -> int:
 def unpack(data: bytes, shape: Shape, width: Format) -> Integers:
     """The weights of that shape from what `pack` made of them."""
     if len(shape) == 3:
-        taps = np.frombuffer(data, np.int8)[: prod(shape)].reshape(shape[-1], -1).astype(np.int64)
-        weights = np.empty_like(taps.T)
-        weights[_taps(shape)] = taps.T
-        return weights.reshape(shape)
+        stored = np.frombuffer(data, np.int8)[: prod(shape)].astype(np.int64)
+        if shape[:2] == THREE:
+            stored = stored.reshape(-1, 9).T[np.argsort(OF_THREE)]
+        return stored.reshape(shape)
     length = _matrix(np.zeros(shape, np.int64)).shape[1]
     row = width.stored.row
     if row.planes:
@@ -152,11 +156,11 @@ def scratch_bytes(layer: Convolution | Depthwise, tile: int) -> int:
 
 
 def _depthwise_scratch(layer: Depthwise, tile: int) -> int:
-    """Of 4 channels a strip of int16 in pairs of rows, the weights of one so, and its sums, an even number of them."""
-    rows, columns, channels = layer.weights.shape
-    words, span = -(-rows // 2), (tile - 1) * layer.strides[1] + columns + 1
-    strip: int = 4 * channels if is_gathered(layer) else 4 * (4 * span * words + columns * words + _up(tile, 2))
-    return strip
+    """Of a window of 3 x 3 a strip of 4 channels, two words for each column, and the sums of one."""
+    if is_gathered(layer):
+        return 4 * layer.shape[-1]
+    span = (tile - 1) * layer.strides[1] + layer.weights.shape[1] + 1
+    return 32 * span + 4 * tile if layer.weights.shape[:2] == THREE else 0
 
 
 def _matrix(weights: Integers) -> Integers:
@@ -174,16 +178,6 @@ def _weights(matrix: Integers, shape: Shape) -> Integers:
     rows, columns, inputs, outputs = shape
     by_column = matrix.reshape(outputs, columns, -1)[:, :, : rows * inputs]
     return by_column.reshape(outputs, columns, rows, inputs).transpose(2, 1, 3, 0)
-
-
-def _taps(shape: Shape) -> Integers:
-    """The places of a depthwise window, row after row, in the order in which its weights are packed."""
-    rows, columns = shape[:2]
-    places = np.arange(rows * columns).reshape(rows, columns)
-    order = np.concatenate([places[: rows // 2 * 2].T.ravel(), places[rows // 2 * 2 :].ravel()])
-    whole = len(order) // 4 * 4
-    order[:whole] = order[:whole].reshape(-1, 4)[:, [0, 2, 1, 3]].ravel()
-    return order
 
 
 def _planes(row: Row) -> int:

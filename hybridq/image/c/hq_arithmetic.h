@@ -167,12 +167,11 @@ static inline int32_t hq_stored_place(int32_t sum, hq_channel by, uint32_t shift
     return hq_finished(hq_biased(HQ_ROUNDS_TWICE ? 2 * sum : sum, by), by.multiplier, shift, out);
 }
 
-/* Where a weight of a depthwise window lies among those of its channel: hybridq/image/packing.py. */
-static inline uint32_t hq_tap(uint32_t rows, uint32_t columns, uint32_t row, uint32_t column)
+/* Where the weight at a place of a depthwise window of 3 x 3, row after row, lies among those of its channel: see
+ * hybridq/image/packing.py. */
+static inline uint32_t hq_tap_of_three(uint32_t place)
 {
-    const uint32_t paired = rows & ~1u, taps = rows * columns;
-    const uint32_t i = row < paired ? column * paired + row : columns * paired + column;
-    return (i | 3) < taps && (i & 3) % 3 != 0 ? i ^ 3 : i;
+    return place == 8 ? 8 : 0x75632410u >> 4 * place & 15;
 }
 
 static inline uint32_t hq_word(const void *at)

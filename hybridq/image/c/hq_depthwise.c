@@ -1,81 +1,105 @@
-/* A depthwise convolution.
- *
- * Where there is SIMD, 4 channels at a time: a strip of the input is widened to int16, of each column and channel pairs
- * of rows in a word, so that the window of an output is words that lie a fixed distance apart. */
+/* A depthwise convolution, 4 channels at a time where there is SIMD, else one. A window of 3 x 3 has a way of its own: a
+ * strip of the input is widened to int16, of each column and channel the first two rows in a word and the third in the
+ * next, so that the window of an output is words a fixed distance apart. */
 #include "hq_conv.h"
 
-enum { CHANNELS = 4 }; /* at a time */
-
-static inline int32_t weight_of(const hq_conv *layer, uint32_t channel, uint32_t row, uint32_t column)
+static inline uint32_t is_three(const hq_conv *layer)
 {
-    const uint32_t rows = layer->window_rows, columns = layer->window_columns;
-    return ((const int8_t *)layer->weights)[channel * rows * columns + hq_tap(rows, columns, row, column)];
+    return layer->window_rows == 3 && layer->window_columns == 3;
 }
 
-static int8_t one(const hq_conv *layer, const int8_t *const rows[], uint32_t out_column, uint32_t channel)
+/* As hybridq/image/packing.py describes: of 3 x 3 channel by channel, else place by place. */
+static inline int32_t weight_of(const hq_conv *layer, uint32_t channel, uint32_t row, uint32_t column)
+{
+    const uint32_t place = row * layer->window_columns + column;
+    const uint32_t at = is_three(layer) ? 9 * channel + hq_tap_of_three(place) : place * layer->inputs + channel;
+    return ((const int8_t *)layer->weights)[at];
+}
+
+/* What a window counts that lies over an output column: the places outside the image, and if asked those inside. */
+static int32_t sum_of(const hq_conv *layer, const int8_t *const rows[], uint32_t out_column, uint32_t channel,
+                      uint32_t with_inside)
 {
     const uint32_t left = out_column * layer->stride - layer->pad_left; /* before the row it has wrapped around */
     int32_t sum = 0;
     for (uint32_t row = 0; row < layer->window_rows; row++) {
         for (uint32_t k = 0; k < layer->window_columns; k++) {
             const uint32_t is_inside = rows[row] != 0 && left + k < layer->columns;
-            const int32_t x = is_inside ? rows[row][(left + k) * layer->inputs + channel] : layer->outside;
-            sum += x * weight_of(layer, channel, row, k);
+            if (!is_inside || with_inside) {
+                const int32_t x = is_inside ? rows[row][(left + k) * layer->inputs + channel] : layer->outside;
+                sum += x * weight_of(layer, channel, row, k);
+            }
         }
     }
+    return sum;
+}
+
+static int8_t one(const hq_conv *layer, const int8_t *const rows[], uint32_t out_column, uint32_t channel)
+{
     const hq_output *const by = &layer->out;
+    const int32_t sum = sum_of(layer, rows, out_column, channel, 1);
     return (int8_t)hq_stored_place(sum, by->channels[channel], by->shifts[channel], by);
 }
 
 #if HQ_DSP
 
-/* Words of a strip: of a column those of 4 channels, of a channel (rows + 1) / 2. */
-typedef struct {
-    uint32_t *strip, *weights;
-    int32_t *sums;
-    uint32_t words; /* of a column of a channel */
-} room;
+enum { CHANNELS = 4 }; /* at a time */
 
-static room room_of(const hq_conv *layer, void *scratch)
-{
-    room in = {scratch, 0, 0, (layer->window_rows + 1u) / 2};
-    const uint32_t span = (layer->tile - 1u) * layer->stride + layer->window_columns + 1u;
-    in.weights = in.strip + span * CHANNELS * in.words;
-    in.sums = (int32_t *)(in.weights + layer->window_columns * in.words);
-    return in;
-}
+/* ------------------------------------------------------------------------------------------ any window */
 
-static inline uint32_t pair(int32_t low, int32_t high)
+/* 4 channels at a place: from `start` on, `places` of each row that lie inside, `offset` bytes and `first` places in. */
+static void four(const hq_conv *layer, const int8_t *const rows[], uint32_t offset, uint32_t first, uint32_t places,
+                 uint32_t channel, const int32_t *start, int8_t *out)
 {
-    return ((uint32_t)low & 0xffff) | (uint32_t)high << 16;
-}
-
-/* The bottom halves of two words, and their top halves. */
-static inline uint32_t bottoms(int16x2_t low, int16x2_t high)
-{
-    uint32_t word;
-    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(word) : "r"(low), "r"(high));
-    return word;
-}
-static inline uint32_t tops(int16x2_t low, int16x2_t high)
-{
-    uint32_t word;
-    __asm__("pkhtb %0, %2, %1, asr #16" : "=r"(word) : "r"(low), "r"(high));
-    return word;
-}
-
-/* `count` columns of a strip: a pair of rows of 4 channels; without a second row what lies beside the first is not used. */
-static void widen(const int8_t *first, const int8_t *second, uint32_t step, uint32_t count, uint32_t *to, uint32_t words)
-{
-    for (; count > 0; count--, first += step, second += step, to += CHANNELS * words) {
-        const uint32_t a = hq_word(first), b = hq_word(second);
-        const int16x2_t a_even = hq_even(a), b_even = hq_even(b), a_odd = hq_odd(a), b_odd = hq_odd(b);
-        to[0] = bottoms(a_even, b_even);
-        to[words] = bottoms(a_odd, b_odd);
-        to[2 * words] = tops(a_even, b_even);
-        to[3 * words] = tops(a_odd, b_odd);
+    const uint32_t channels = layer->inputs, length = places * channels;
+    const int8_t *weights = (const int8_t *)layer->weights + channel + first * channels;
+    int32_t a = start[0], b = start[1], c = start[2], d = start[3];
+    for (uint32_t row = 0; row < layer->window_rows; row++, weights += layer->window_columns * channels) {
+        if (rows[row] != 0) {
+            const int8_t *x = rows[row] + offset + channel, *w = weights;
+            for (const int8_t *const end = x + length; x != end; x += channels, w += channels) {
+                const uint32_t inputs = hq_word(x), word = hq_word(w);
+                const int16x2_t even = hq_even(inputs), w_even = hq_even(word);
+                a = __smlabb(w_even, even, a);
+                c = __smlatt(w_even, even, c);
+                const int16x2_t odd = hq_odd(inputs), w_odd = hq_odd(word);
+                b = __smlabb(w_odd, odd, b);
+                d = __smlatt(w_odd, odd, d);
+            }
+        }
     }
+    const hq_output to = layer->out; /* a store to int8_t could change *layer, as far as a compiler knows */
+    const hq_channel *const by = to.channels + channel;
+    const uint8_t *const shifts = to.shifts + channel;
+    out[0] = (int8_t)hq_stored_place(a, by[0], shifts[0], &to);
+    out[1] = (int8_t)hq_stored_place(b, by[1], shifts[1], &to);
+    out[2] = (int8_t)hq_stored_place(c, by[2], shifts[2], &to);
+    out[3] = (int8_t)hq_stored_place(d, by[3], shifts[3], &to);
 }
+
+/* A place of the output; returns how many channels are done. */
+static uint32_t place(const hq_conv *layer, const int8_t *const rows[], uint32_t out_column, int8_t *out)
+{
+    const hq_inside inside = hq_columns_inside(layer, out_column, layer->window_columns);
+    const uint32_t places = inside.first < inside.end ? inside.end - inside.first : 0;
+    const uint32_t offset = places > 0 ? (uint32_t)(inside.left + (int32_t)inside.first) * layer->inputs : 0;
+    uint32_t counts = places < layer->window_columns; /* whether what lies outside does */
+    for (uint32_t row = 0; row < layer->window_rows; row++) {
+        counts |= rows[row] == 0;
+    }
+    counts &= layer->outside != 0;
+    uint32_t channel = 0;
+    for (; channel + CHANNELS <= layer->inputs; channel += CHANNELS) {
+        int32_t start[CHANNELS] = {0, 0, 0, 0};
+        for (uint32_t k = 0; counts && k < CHANNELS; k++) {
+            start[k] = sum_of(layer, rows, out_column, channel + k, 0);
+        }
+        four(layer, rows, offset, inside.first, places, channel, start, out + channel);
+    }
+    return channel;
+}
+
+/* -------------------------------------------------------------------------------------- a window of 3 x 3 */
 
 #define NAKED __attribute__((naked)) static void
 #define IN(what) __attribute__((unused)) what
@@ -109,7 +133,6 @@ NAKED widen_three(IN(const int8_t *a), IN(const int8_t *b), IN(const int8_t *c),
             "pop    {r4-r11, pc}\n");
 }
 
-#if HQ_SHIFTED && HQ_BOUNDS
 /* A channel of a 3 x 3 window at places beside each other: how its sums are stored, and where. */
 typedef struct {
     int32_t bias, multiplier;
@@ -118,6 +141,7 @@ typedef struct {
     uint32_t step;     /* bytes from one place of the output to the next */
     const int8_t *end; /* behind the last whole pair of places */
     uint32_t odd;      /* whether there is one more place */
+    uint32_t apart;    /* bytes of the strip from one place to the next */
 } places;
 
 #if HQ_ROUNDS_TWICE /* sums are doubled, as the weights are */
@@ -141,8 +165,8 @@ typedef struct {
 #define SIGNED(v) "ssat   " v ", #8, " v "\n"
 #define POSITIVE(v) "usat   " v ", #7, " v "\n"
 
-/* The strip in r0, the 9 weights in r1, the output in r2, `places` in r3. `apart` words from one column to the next are 8;
- * two places whose windows are one column apart share the two columns between them. */
+/* The strip in r0, the 9 weights in r1, the output in r2, `places` in r3. Two places whose windows are one column apart
+ * share the two columns between them. */
 #define THREE_BY_THREE(name, clamp)                                                       \
     NAKED name(IN(const uint32_t *x), IN(const int8_t *weights), IN(int8_t *out), IN(const places *by)) \
     {                                                                                     \
@@ -183,7 +207,7 @@ typedef struct {
                 "pop    {r4-r11, pc}\n");                                                 \
     }
 
-/* The same for places whose windows are two columns apart; `odd` is not used. */
+/* The same for places whose windows are further apart; `odd` is not used. */
 #define THREE_BY_THREE_APART(name, clamp)                                                 \
     NAKED name(IN(const uint32_t *x), IN(const int8_t *weights), IN(int8_t *out), IN(const places *by)) \
     {                                                                                     \
@@ -200,25 +224,77 @@ typedef struct {
     "ldr    r4, [r1]\n"         \
     "ldr    r7, [r1, #4]\n"     \
     "ldrsb  r8, [r1, #8]\n"     \
+    "ldr    r10, [r3, #28]\n"   \
     "ldrd   r1, lr, [r3]\n"     \
     "sxtb16 r5, r4, ror #8\n"   \
     "sxtb16 r4, r4\n"           \
     "sxtb16 r6, r7\n"           \
     "sxtb16 r7, r7, ror #8\n" DOUBLED
-#define ONE_PLACE(clamp)          \
-    "ldrd   r11, r12, [r0], #32\n" \
-    "smlad  r9, r11, r4, r1\n"    \
-    "smlabb r9, r12, r7, r9\n"    \
-    "ldrd   r11, r12, [r0], #32\n" \
-    "smlad  r9, r11, r5, r9\n"    \
-    "smlabt r9, r12, r7, r9\n"    \
-    "ldrd   r11, r12, [r0]\n"     \
-    "smlad  r9, r11, r6, r9\n"    \
-    "smlabb r9, r12, r8, r9\n"    \
-    "ldrd   r11, r12, [r3, #8]\n" STORED("r9", clamp)
+#define WINDOW                     \
+    "ldrd   r11, r12, [r0]\n"      \
+    "smlad  r9, r11, r4, r1\n"     \
+    "smlabb r9, r12, r7, r9\n"     \
+    "ldrd   r11, r12, [r0, #32]\n" \
+    "smlad  r9, r11, r5, r9\n"     \
+    "smlabt r9, r12, r7, r9\n"     \
+    "ldrd   r11, r12, [r0, #64]\n" \
+    "add    r0, r0, r10\n"         \
+    "smlad  r9, r11, r6, r9\n"     \
+    "smlabb r9, r12, r8, r9\n"
+#define ONE_PLACE(clamp) WINDOW "ldrd   r11, r12, [r3, #8]\n" STORED("r9", clamp)
+
+#if HQ_SHIFTED && HQ_BOUNDS
+THREE_BY_THREE(three_signed, SIGNED)
+THREE_BY_THREE_APART(three_apart_signed, SIGNED)
+#if HQ_BOUNDS == 2
+THREE_BY_THREE(three_positive, POSITIVE)
+THREE_BY_THREE_APART(three_apart_positive, POSITIVE)
+#endif
+
+/* A channel at `count` places. */
+static void channel_of(const hq_conv *layer, const uint32_t *strip, const int8_t *weights, uint32_t count,
+                       int32_t *sums, int8_t *out, places *by)
+{
+    const uint32_t pairs = layer->stride == 1 ? count & ~1u : count;
+    void (*run)(const uint32_t *, const int8_t *, int8_t *, const places *) =
+        layer->stride == 1 ? three_signed : three_apart_signed;
+#if HQ_BOUNDS == 2
+    if (layer->out.low == 0) {
+        run = layer->stride == 1 ? three_positive : three_apart_positive;
+    }
+#endif
+    (void)sums;
+    by->end = out + pairs * by->step;
+    by->odd = count - pairs;
+    run(strip, weights, out, by);
+}
+#else
+/* Sums alone, where results have other bounds, or shifts of 0. */
+NAKED three_sums(IN(const uint32_t *x), IN(const int8_t *weights), IN(int32_t *out), IN(const places *by))
+{
+    __asm__("push   {r4-r11, lr}\n" LOADED
+            "1:\n" WINDOW
+            "str    r9, [r2], #4\n"
+            "ldr    r12, [r3, #20]\n"
+            "cmp    r2, r12\n"
+            "bne    1b\n"
+            "pop    {r4-r11, pc}\n");
+}
+
+static void channel_of(const hq_conv *layer, const uint32_t *strip, const int8_t *weights, uint32_t count,
+                       int32_t *sums, int8_t *out, places *by)
+{
+    const hq_output to = layer->out; /* a store to int8_t could change *layer, as far as a compiler knows */
+    by->end = (const int8_t *)(sums + count);
+    three_sums(strip, weights, sums, by);
+    for (const int32_t *const end = sums + count; sums != end; out += by->step) {
+        *out = (int8_t)hq_finished(*sums++, by->multiplier, by->shift, &to);
+    }
+}
+#endif
 
 /* The 9 weights of a channel with 0 in the place of those of rows that are missing (bit 0 for the first), and the sum of
- * these. Where they lie: hq_tap(3, 3, ...). */
+ * these. Where they lie: hq_tap_of_three. */
 static int32_t without(uint32_t missing, const int8_t *w, int8_t present[9])
 {
     uint32_t words[2] = {hq_word(w), hq_word(w + 4)};
@@ -243,158 +319,51 @@ static int32_t without(uint32_t missing, const int8_t *w, int8_t present[9])
     return sum;
 }
 
-THREE_BY_THREE(three_signed, SIGNED)
-THREE_BY_THREE_APART(three_apart_signed, SIGNED)
-#if HQ_BOUNDS == 2
-THREE_BY_THREE(three_positive, POSITIVE)
-THREE_BY_THREE_APART(three_apart_positive, POSITIVE)
-#endif
-
-/* `count` places of 4 channels of a 3 x 3 window; `missing` rows are not there. */
-static void three_by_three(const hq_conv *layer, const uint32_t *strip, uint32_t missing, uint32_t count,
-                           uint32_t channel, int8_t *out)
-{
-    const hq_output *const to = &layer->out;
-    const uint32_t step = layer->inputs, pairs = layer->stride == 1 ? count & ~1u : count;
-    const int8_t *weights = (const int8_t *)layer->weights + 9 * channel;
-    places by = {0, 0, 0, to->zero, step, out + pairs * step, count - pairs};
-    void (*run)(const uint32_t *, const int8_t *, int8_t *, const places *) =
-        layer->stride == 1 ? three_signed : three_apart_signed;
-#if HQ_BOUNDS == 2
-    if (to->low == 0) {
-        run = layer->stride == 1 ? three_positive : three_apart_positive;
-    }
-#endif
-    for (uint32_t k = 0; k < CHANNELS; k++, strip += 2, weights += 9, by.end++) {
-        const int8_t *from = weights;
-        int8_t present[9];
-        by.bias = to->channels[channel + k].bias;
-        by.multiplier = to->channels[channel + k].multiplier;
-        by.shift = to->shifts[channel + k];
-        if (missing != 0) {
-            by.bias += without(missing, weights, present) * layer->outside * (1 + HQ_ROUNDS_TWICE);
-            from = present;
-        }
-        run(strip, from, out + k, &by);
-    }
-}
-#endif
-
-/* Sums of any windows: a word of the strip for each word of weights. */
-static void any_window(const hq_conv *layer, const room *in, uint32_t channel, uint32_t count, int32_t bias)
-{
-    const uint32_t words = in->words, step = CHANNELS * words;
-    const uint32_t *x = in->strip + channel * words;
-    for (uint32_t p = 0; p < count; p++, x += layer->stride * step) {
-        const uint32_t *from = x, *w = in->weights;
-        int32_t sum = bias;
-        for (uint32_t column = 0; column < layer->window_columns; column++, from += step, w += words) {
-            for (uint32_t k = 0; k < words; k++) {
-                sum = __smlad((int16x2_t)from[k], (int16x2_t)w[k], sum);
-            }
-        }
-        in->sums[p] = sum;
-    }
-}
-
-/* The weights of a channel in words; those of rows that are not there are 0, and what these count is in the result. */
-static int32_t expand(const hq_conv *layer, const int8_t *const rows[], uint32_t channel, const room *in)
-{
-    uint32_t *to = in->weights;
-    int32_t outside = 0;
-    for (uint32_t column = 0; column < layer->window_columns; column++) {
-        for (uint32_t row = 0; row < layer->window_rows; row += 2) {
-            int32_t both[2] = {0, 0};
-            for (uint32_t k = 0; k < 2 && row + k < layer->window_rows; k++) {
-                const int32_t weight = weight_of(layer, channel, row + k, column);
-                outside += rows[row + k] == 0 ? weight : 0;
-                both[k] = rows[row + k] == 0 ? 0 : weight;
-            }
-            *to++ = pair(both[0], both[1]);
-        }
-    }
-    return outside * layer->outside;
-}
-
-/* The stored integers of a channel at `count` places, from sums with their bias. */
-static void store(const int32_t *sums, uint32_t count, int32_t multiplier, uint32_t shift, const hq_output *out,
-                  int8_t *to, uint32_t step)
-{
-    const hq_output by = *out; /* a store to int8_t could change *out, as far as a compiler knows */
-    for (const int32_t *const end = sums + count; sums != end; to += step) {
-        const int32_t sum = *sums++;
-        *to = (int8_t)hq_finished(HQ_ROUNDS_TWICE ? 2 * sum : sum, multiplier, shift, &by);
-    }
-}
-
-/* What is the same for all channels of a tile. */
-typedef struct {
-    hq_inside inside;
-    uint32_t first, count, span, missing; /* columns of the output; of the strip; rows, bit 0 for the first */
-    const int8_t *any;                    /* a row that is there; 0 for none */
-} tile;
-
-static tile tile_of(const hq_conv *layer, const int8_t *const rows[], uint32_t first, const room *in)
-{
-    const uint32_t left = layer->out_columns - first, count = left < layer->tile ? left : layer->tile;
-    const uint32_t span = (count - 1) * layer->stride + layer->window_columns, step = CHANNELS * in->words;
-    const uint32_t around = pair(layer->outside, layer->outside);
-    tile of = {hq_columns_inside(layer, first, span), first, count, span, 0, 0};
-    for (uint32_t row = 0; row < layer->window_rows; row++) {
-        of.any = rows[row] != 0 ? rows[row] : of.any;
-        of.missing |= (uint32_t)(rows[row] == 0) << (row & 31);
-    }
-    if (of.any == 0 || of.inside.first >= of.inside.end) {
-        of.inside.first = of.inside.end = span;
-    }
-    for (uint32_t k = 0; k < of.inside.first * step; k++) {
-        in->strip[k] = around;
-    }
-    for (uint32_t k = of.inside.end * step; k < span * step; k++) {
-        in->strip[k] = around;
-    }
-    return of;
-}
-
-/* The strip of 4 channels. A row that is not there has no weights either, so that any other will do. */
-static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t channel, const tile *of, const room *in)
-{
-    const uint32_t words = in->words, step = layer->inputs, count = of->inside.end - of->inside.first;
-    uint32_t *const to = in->strip + of->inside.first * CHANNELS * words;
-    const uint32_t offset = (uint32_t)(of->inside.left + (int32_t)of->inside.first) * step + channel;
-    if (count == 0) {
-        return;
-    }
-    if (layer->window_rows == 3) {
-        const uint32_t end = offset + count * step;
-        const int8_t *const a = rows[0] != 0 ? rows[0] : of->any, *const b = rows[1] != 0 ? rows[1] : of->any;
-        widen_three(a + end, b + end, (rows[2] != 0 ? rows[2] : of->any) + end, -(int32_t)(count * step), step, to);
-        return;
-    }
-    for (uint32_t row = 0; row < layer->window_rows; row += 2) {
-        const int8_t *const first = rows[row] != 0 ? rows[row] : of->any;
-        const uint32_t has_second = row + 1 < layer->window_rows && rows[row + 1] != 0;
-        widen(first + offset, (has_second ? rows[row + 1] : first) + offset, step, count, to + row / 2, words);
-    }
-}
-
-/* The places of a tile, of 4 channels. */
-static void four(const hq_conv *layer, const int8_t *const rows[], uint32_t channel, const tile *of, const room *in,
+/* Columns of the output from `first` on, with the strip in scratch and behind it the sums. */
+static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t first, uint32_t count, uint32_t *strip,
                  int8_t *out)
 {
-    const hq_output *const by = &layer->out;
-    fill(layer, rows, channel, of, in);
-#if HQ_SHIFTED && HQ_BOUNDS
-    if (layer->window_rows == 3 && layer->window_columns == 3 && layer->stride <= 2) {
-        three_by_three(layer, in->strip, of->missing, of->count, channel, out);
-        return;
+    const uint32_t span = (count - 1) * layer->stride + 3, step = layer->inputs;
+    const uint32_t around = ((uint32_t)(int32_t)layer->outside & 0xffff) * 0x10001u;
+    int32_t *const sums = (int32_t *)(strip + (span + 1) * 2 * CHANNELS);
+    places by = {0, 0, 0, layer->out.zero, step, 0, 0, layer->stride * 8u * CHANNELS};
+    hq_inside inside = hq_columns_inside(layer, first, span);
+    const int8_t *any = 0, *from[3] = {0, 0, 0};
+    uint32_t missing = 0;
+    for (uint32_t row = 0; row < 3; row++) {
+        any = rows[row] != 0 ? rows[row] : any; /* one that is missing has no weights either, so that any other will do */
+        missing |= (uint32_t)(rows[row] == 0) << row;
     }
-#endif
-    for (uint32_t k = 0; k < CHANNELS; k++) {
-        const hq_channel to = by->channels[channel + k];
-        const int32_t start = HQ_ROUNDS_TWICE ? to.bias / 2 : to.bias;
-        any_window(layer, in, k, of->count, start + expand(layer, rows, channel + k, in));
-        store(in->sums, of->count, to.multiplier, by->shifts[channel + k], by, out + k, layer->inputs);
+    if (any == 0 || inside.first >= inside.end) {
+        inside.first = inside.end = span;
+    }
+    for (uint32_t k = 0; k < inside.first * 2 * CHANNELS; k++) {
+        strip[k] = around;
+    }
+    for (uint32_t k = inside.end * 2 * CHANNELS; k < span * 2 * CHANNELS; k++) {
+        strip[k] = around;
+    }
+    const uint32_t inner = inside.end - inside.first;
+    for (uint32_t row = 0; row < 3 && inner > 0; row++) {
+        from[row] = (rows[row] != 0 ? rows[row] : any) + (inside.left + (int32_t)inside.end) * (int32_t)step;
+    }
+    for (uint32_t channel = 0; channel + CHANNELS <= step; channel += CHANNELS) {
+        const int8_t *weights = (const int8_t *)layer->weights + 9 * channel;
+        if (inner > 0) {
+            widen_three(from[0] + channel, from[1] + channel, from[2] + channel, -(int32_t)(inner * step), step,
+                        strip + inside.first * 2 * CHANNELS);
+        }
+        for (uint32_t k = 0; k < CHANNELS; k++, weights += 9) {
+            const hq_channel to = layer->out.channels[channel + k];
+            int8_t present[9];
+            by.bias = to.bias;
+            by.multiplier = to.multiplier;
+            by.shift = layer->out.shifts[channel + k];
+            if (missing != 0) {
+                by.bias += without(missing, weights, present) * layer->outside * (1 + HQ_ROUNDS_TWICE);
+            }
+            channel_of(layer, strip + 2 * k, missing != 0 ? present : weights, count, sums, out + channel + k, &by);
+        }
     }
 }
 
@@ -405,19 +374,24 @@ void hq_depthwise_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
     const uint32_t channels = layer->inputs;
     uint32_t done = 0;
 #if HQ_DSP
-    const room in = room_of(layer, scratch);
-    for (uint32_t first = 0; first < layer->out_columns; first += layer->tile) {
-        const tile of = tile_of(layer, rows, first, &in);
-        for (done = 0; done + CHANNELS <= channels; done += CHANNELS) {
-            four(layer, rows, done, &of, &in, out + first * channels + done);
+    if (is_three(layer)) {
+        for (uint32_t first = 0; first < layer->out_columns; first += layer->tile) {
+            const uint32_t left = layer->out_columns - first;
+            tile(layer, rows, first, left < layer->tile ? left : layer->tile, scratch, out + first * channels);
         }
+        done = channels & ~3u;
     }
 #else
     (void)scratch;
 #endif
-    for (uint32_t p = 0; done < channels && p < layer->out_columns; p++) {
+    for (uint32_t p = 0; p < layer->out_columns; p++, out += channels) {
+#if HQ_DSP
+        if (!is_three(layer)) {
+            done = place(layer, rows, p, out);
+        }
+#endif
         for (uint32_t channel = done; channel < channels; channel++) {
-            out[p * channels + channel] = one(layer, rows, p, channel);
+            out[channel] = one(layer, rows, p, channel);
         }
     }
 }

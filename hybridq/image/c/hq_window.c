@@ -27,17 +27,18 @@ void hq_window_sums(const hq_window *of, const hq_dense *layer, const int8_t *co
                     int32_t *sums)
 {
     const uint32_t outputs = layer->outputs, times = outputs / of->inputs;
-    const uint32_t taps = (uint32_t)of->window_rows * of->window_columns;
+    const uint32_t is_three = of->window_rows == 3 && of->window_columns == 3;
     const int8_t *const first = (const int8_t *)layer->weights;
     __builtin_memset(sums, 0, outputs * sizeof *sums);
     for (uint32_t i = 0; i < of->window_rows; i++) {
         const int8_t *const row = rows[i * of->apart_rows];
         for (uint32_t j = 0; j < of->window_columns; j++) {
-            const int8_t *const weights = first + hq_tap(of->window_rows, of->window_columns, i, j);
+            const uint32_t place = i * of->window_columns + j, apart = is_three ? 9 : 1;
+            const int8_t *const weights = first + (is_three ? hq_tap_of_three(place) : place * outputs);
             const uint32_t at = column_of(of, column, j);
             const uint32_t is_inside = row != 0 && at < of->columns;
             for (uint32_t o = 0; o < outputs; o++) {
-                sums[o] += (is_inside ? row[at * of->inputs + o / times] : of->outside) * weights[o * taps];
+                sums[o] += (is_inside ? row[at * of->inputs + o / times] : of->outside) * weights[o * apart];
             }
         }
     }
