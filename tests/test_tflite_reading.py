@@ -312,7 +312,13 @@ def test_fast_depthwise_kernels_compute_the_same(
         w.graph.outputs = [w.grid(made, [4 * w.scale(x)], [data.draw(st.integers(-128, 127))])]
         cases.append(_case(w, folder / f"{number}.tflite", random))
     (options,) = {options_of(network) for network, _ in cases}
-    assert options == ("-DHQ_ROUNDS_TWICE=1", "-DHQ_SHIFTED=1", "-DHQ_BOUNDS=1")
+    assert options == (
+        "-DHQ_ROUNDS_TWICE=1",
+        "-DHQ_ZERO_POINTS=1",
+        "-DHQ_THREE_BY_THREE=1",
+        "-DHQ_SHIFTED=1",
+        "-DHQ_BOUNDS=1",
+    )
     for (network, inputs), made in zip(cases, machine(on).all_answers(cases, options), strict=True):
         np.testing.assert_array_equal(made, expected(network, inputs))
 

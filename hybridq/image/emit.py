@@ -19,7 +19,7 @@ from hybridq.image.constants import Constants, memory_states
 from hybridq.image.layer_functions import LayerFunctions, indented
 from hybridq.image.memory_plan import Map, Plan
 from hybridq.image.outputs import outputs_of
-from hybridq.image.packing import is_gathered
+from hybridq.image.packing import THREE, is_gathered
 from hybridq.image.sparse import is_sparse
 from hybridq.image.stages import stage_calls, stage_function
 from hybridq.image.steps import Step
@@ -36,6 +36,7 @@ from hybridq.integer.network import (
     IntegerNetwork,
     MaxPool,
     Memory,
+    Weighted,
     Windowed,
 )
 from hybridq.integer.scaled import MapMean, PlaceMean, ScaledMean, ScaledPair
@@ -181,17 +182,20 @@ class _Writer:
 
     def options(self) -> str:
         """hq_options.h."""
-        convolutions = [layer for layer in self.network.layers if isinstance(layer, Windowed) and not layer.is_wide]
-        results = [layer.out for layer in convolutions]
-        bounds = {(by.low, by.high) for by in results}
+        layers = [layer for layer in self.network.layers if isinstance(layer, Weighted) and not layer.is_wide]
+        windowed = [layer for layer in layers if isinstance(layer, Windowed)]
+        bounds = {(layer.out.low, layer.out.high) for layer in windowed}
+        depthwise = (layer for layer in windowed if isinstance(layer, Depthwise))
         values = {
             "ROUNDS_TWICE": self.network.rounds_twice,
-            "SHIFTED": all(int(by.shift.min()) + by.twice > 0 for by in results),
+            "ZERO_POINTS": any(layer.out.zero for layer in layers) or any(layer.outside for layer in windowed),
+            "THREE_BY_THREE": any(layer.weights.shape[:2] == THREE for layer in depthwise),
+            "SHIFTED": all(int(layer.out.shift.min()) + layer.out.twice > 0 for layer in windowed),
             "BOUNDS": 1 if bounds <= {INT8} else 2 if bounds <= {INT8, (0, INT8[1])} else 0,
         }
         text = (SOURCES / OPTIONS).read_text()
         for name, value in values.items():
-            text = text.replace(f"#define HQ_{name} 0", f"#define HQ_{name} {int(value)}")
+            text = re.sub(rf"#define HQ_{name} \d", f"#define HQ_{name} {int(value)}", text)
         return text
 
     def constants(self) -> str:

@@ -63,7 +63,7 @@ static inline int32_t hq_scaled(int32_t value, int32_t multiplier, uint32_t shif
             "asrs %0, %0, %2\n\t"
             "adc %0, %0, %3"
             : "+&r"(value)
-            : "r"(multiplier), "r"(shift), "r"(more)
+            : "r"(multiplier), "r"(shift), "rI"(more)
             : "cc");
     return value;
 #else
@@ -77,7 +77,7 @@ static inline int32_t hq_scaled_down(int32_t value, int32_t multiplier, uint32_t
 #if HQ_DSP
     __asm__("smmul %0, %0, %1\n\tasrs %0, %0, %2\n\tadc %0, %0, %3"
             : "+&r"(value)
-            : "r"(multiplier), "r"(shift), "r"(more)
+            : "r"(multiplier), "r"(shift), "rI"(more)
             : "cc");
     return value;
 #else
@@ -97,7 +97,7 @@ static inline int32_t hq_scaled_twice(int32_t value, int32_t multiplier, uint32_
             "asrs %0, %0, %2\n\t"
             "adc %0, %0, %3"
             : "+&r"(value)
-            : "r"(multiplier), "r"(shift), "r"(more)
+            : "r"(multiplier), "r"(shift), "rI"(more)
             : "cc");
     return value;
 #else
@@ -112,7 +112,7 @@ static inline int32_t hq_scaled_down_twice(int32_t value, int32_t multiplier, ui
 #if HQ_DSP
     __asm__("smmulr %0, %0, %1\n\tadd %0, %0, %0, asr #31\n\tasrs %0, %0, %2\n\tadc %0, %0, %3"
             : "+&r"(value)
-            : "r"(multiplier), "r"(shift), "r"(more)
+            : "r"(multiplier), "r"(shift), "rI"(more)
             : "cc");
     return value;
 #else
@@ -126,10 +126,17 @@ static inline int32_t hq_biased(int32_t sum, hq_channel by)
     return (int32_t)((uint32_t)sum + (uint32_t)by.bias);
 }
 
+/* The integer that stands for 0 in a result, and in what a convolution reads. */
+static inline int32_t hq_zero(const hq_output *out)
+{
+    return HQ_ZERO_POINTS ? out->zero : 0;
+}
+#define HQ_OUTSIDE(layer) (HQ_ZERO_POINTS ? (layer)->outside : 0)
+
 /* The stored integer for the sum of a channel of a dense layer. */
 static inline int32_t hq_stored(int32_t sum, hq_channel by, uint32_t shift, const hq_output *out)
 {
-    return hq_clamp(hq_scaled(hq_biased(sum, by), by.multiplier, shift, out->zero), out->low, out->high);
+    return hq_clamp(hq_scaled(hq_biased(sum, by), by.multiplier, shift, hq_zero(out)), out->low, out->high);
 }
 
 /* The result of a convolution within its bounds. */
@@ -139,9 +146,8 @@ static inline int32_t hq_bounded(int32_t value, const hq_output *out)
     (void)out;
     return hq_int8(value);
 #elif HQ_BOUNDS == 2
-    const int32_t positive = -(out->low == 0); /* all bits */
     value = hq_int8(value);
-    return value & ~((value >> 31) & positive);
+    return value < out->low ? out->low : value;
 #else
     return hq_clamp(value, out->low, out->high);
 #endif
@@ -151,13 +157,13 @@ static inline int32_t hq_bounded(int32_t value, const hq_output *out)
 static inline int32_t hq_finished(int32_t sum, int32_t multiplier, uint32_t shift, const hq_output *out)
 {
 #if HQ_ROUNDS_TWICE && HQ_SHIFTED
-    return hq_bounded(hq_scaled_down_twice(sum, multiplier, shift, out->zero), out);
+    return hq_bounded(hq_scaled_down_twice(sum, multiplier, shift, hq_zero(out)), out);
 #elif HQ_ROUNDS_TWICE
-    return hq_bounded(hq_scaled_twice(sum, multiplier, shift, out->zero), out);
+    return hq_bounded(hq_scaled_twice(sum, multiplier, shift, hq_zero(out)), out);
 #elif HQ_SHIFTED
-    return hq_bounded(hq_scaled_down(sum, multiplier, shift, out->zero), out);
+    return hq_bounded(hq_scaled_down(sum, multiplier, shift, hq_zero(out)), out);
 #else
-    return hq_bounded(hq_scaled(sum, multiplier, shift, out->zero), out);
+    return hq_bounded(hq_scaled(sum, multiplier, shift, hq_zero(out)), out);
 #endif
 }
 

@@ -39,7 +39,7 @@ static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t out_
         missing += rows[row] == 0;
     }
     if (missing > 0) {
-        const int32_t outside = layer->outside;
+        const int32_t outside = HQ_OUTSIDE(layer);
         if (outside == 0) {
             __builtin_memset(strip, 0, span * length * sizeof *strip);
         }

@@ -10,7 +10,7 @@ static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t out_
         int8_t *to = strip;
         for (uint32_t row = 0; row < layer->window_rows; row++, to += inputs) {
             if (rows[row] == 0 || c < inside.first || c >= inside.end) {
-                __builtin_memset(to, layer->outside, inputs);
+                __builtin_memset(to, HQ_OUTSIDE(layer), inputs);
             } else {
                 __builtin_memcpy(to, rows[row] + (inside.left + (int32_t)c) * (int32_t)inputs, inputs);
             }

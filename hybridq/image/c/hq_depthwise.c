@@ -5,7 +5,7 @@
 
 static inline uint32_t is_three(const hq_conv *layer)
 {
-    return layer->window_rows == 3 && layer->window_columns == 3;
+    return HQ_THREE_BY_THREE && layer->window_rows == 3 && layer->window_columns == 3;
 }
 
 /* As hybridq/image/packing.py describes: of 3 x 3 channel by channel, else place by place. */
@@ -26,7 +26,7 @@ static int32_t sum_of(const hq_conv *layer, const int8_t *const rows[], uint32_t
         for (uint32_t k = 0; k < layer->window_columns; k++) {
             const uint32_t is_inside = rows[row] != 0 && left + k < layer->columns;
             if (!is_inside || with_inside) {
-                const int32_t x = is_inside ? rows[row][(left + k) * layer->inputs + channel] : layer->outside;
+                const int32_t x = is_inside ? rows[row][(left + k) * layer->inputs + channel] : HQ_OUTSIDE(layer);
                 sum += x * weight_of(layer, channel, row, k);
             }
         }
@@ -87,7 +87,7 @@ static uint32_t place(const hq_conv *layer, const int8_t *const rows[], uint32_t
     for (uint32_t row = 0; row < layer->window_rows; row++) {
         counts |= rows[row] == 0;
     }
-    counts &= layer->outside != 0;
+    counts &= HQ_OUTSIDE(layer) != 0;
     uint32_t channel = 0;
     for (; channel + CHANNELS <= layer->inputs; channel += CHANNELS) {
         int32_t start[CHANNELS] = {0, 0, 0, 0};
@@ -100,6 +100,8 @@ static uint32_t place(const hq_conv *layer, const int8_t *const rows[], uint32_t
 }
 
 /* -------------------------------------------------------------------------------------- a window of 3 x 3 */
+
+#if HQ_THREE_BY_THREE
 
 #define NAKED __attribute__((naked)) static void
 #define IN(what) __attribute__((unused)) what
@@ -324,9 +326,9 @@ static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t firs
                  int8_t *out)
 {
     const uint32_t span = (count - 1) * layer->stride + 3, step = layer->inputs;
-    const uint32_t around = ((uint32_t)(int32_t)layer->outside & 0xffff) * 0x10001u;
+    const uint32_t around = ((uint32_t)(int32_t)HQ_OUTSIDE(layer) & 0xffff) * 0x10001u;
     int32_t *const sums = (int32_t *)(strip + (span + 1) * 2 * CHANNELS);
-    places by = {0, 0, 0, layer->out.zero, step, 0, 0, layer->stride * 8u * CHANNELS};
+    places by = {0, 0, 0, hq_zero(&layer->out), step, 0, 0, layer->stride * 8u * CHANNELS};
     hq_inside inside = hq_columns_inside(layer, first, span);
     const int8_t *any = 0, *from[3] = {0, 0, 0};
     uint32_t missing = 0;
@@ -360,7 +362,7 @@ static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t firs
             by.multiplier = to.multiplier;
             by.shift = layer->out.shifts[channel + k];
             if (missing != 0) {
-                by.bias += without(missing, weights, present) * layer->outside * (1 + HQ_ROUNDS_TWICE);
+                by.bias += without(missing, weights, present) * HQ_OUTSIDE(layer) * (1 + HQ_ROUNDS_TWICE);
             }
             channel_of(layer, strip + 2 * k, missing != 0 ? present : weights, count, sums, out + channel + k, &by);
         }
@@ -368,12 +370,13 @@ static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t firs
 }
 
 #endif
+#endif
 
 void hq_depthwise_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
 {
     const uint32_t channels = layer->inputs;
     uint32_t done = 0;
-#if HQ_DSP
+#if HQ_DSP && HQ_THREE_BY_THREE
     if (is_three(layer)) {
         for (uint32_t first = 0; first < layer->out_columns; first += layer->tile) {
             const uint32_t left = layer->out_columns - first;

@@ -7,6 +7,16 @@
 #define HQ_ROUNDS_TWICE 0
 #endif
 
+/* Whether any zero point of what they read or make is another integer than 0. */
+#ifndef HQ_ZERO_POINTS
+#define HQ_ZERO_POINTS 1
+#endif
+
+/* Whether there is a depthwise convolution of 3 x 3. */
+#ifndef HQ_THREE_BY_THREE
+#define HQ_THREE_BY_THREE 1
+#endif
+
 /* Whether no shift of theirs is 0, which takes fewer instructions. */
 #ifndef HQ_SHIFTED
 #define HQ_SHIFTED 0

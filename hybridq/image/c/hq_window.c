@@ -15,7 +15,7 @@ void hq_window_gather(const hq_window *of, const int8_t *const rows[], uint32_t 
         for (uint32_t j = 0; j < of->window_columns; j++, to += of->inputs) {
             const uint32_t at = column_of(of, column, j);
             if (row == 0 || at >= of->columns) {
-                __builtin_memset(to, of->outside, of->inputs);
+                __builtin_memset(to, HQ_OUTSIDE(of), of->inputs);
             } else {
                 __builtin_memcpy(to, row + at * of->inputs, of->inputs);
             }
@@ -38,7 +38,7 @@ void hq_window_sums(const hq_window *of, const hq_dense *layer, const int8_t *co
             const uint32_t at = column_of(of, column, j);
             const uint32_t is_inside = row != 0 && at < of->columns;
             for (uint32_t o = 0; o < outputs; o++) {
-                sums[o] += (is_inside ? row[at * of->inputs + o / times] : of->outside) * weights[o * apart];
+                sums[o] += (is_inside ? row[at * of->inputs + o / times] : HQ_OUTSIDE(of)) * weights[o * apart];
             }
         }
     }
