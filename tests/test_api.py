@@ -44,7 +44,9 @@ def test_a_profile_takes_a_plan_as_data(model: Any) -> None:
     weights = {row.name: str(row.precision.weights) for row in report.rows if row.precision}
     assert weights == {"conv": "8-bit", "dense": "binary", "last": "8-bit"}
     assert not report.no_image
-    with pytest.raises(UserError, match="plan: must map patterns"):
+    narrow = hybridq.profile(model, plan="hybrid")  # a standard plan by its name
+    assert {row.name: str(row.precision.weights) for row in narrow.rows if row.precision}["dense"] == "binary"
+    with pytest.raises(UserError, match="plan: '8-bit' is none of int8, int8-weights, hybrid"):
         hybridq.profile(model, plan="8-bit")  # type: ignore[arg-type]
 
 
@@ -76,7 +78,8 @@ def test_calibration_needs_inputs_of_the_model(model: Any, calibrate: Any, messa
     [
         ({"cnv": "8-bit"}, "matches no layer; the nearest layer is 'conv'"),
         ({"conv": "7-bit"}, "'7-bit' is not a precision"),
-        ("8-bit", "plan: must map patterns"),
+        ("hybird", "plan: 'hybird' is none of int8, int8-weights, hybrid; .*'hybrid'"),
+        (["8-bit"], "plan: must map patterns"),
         ({"dense": {"bias": "binary"}}, "cannot be binary"),
     ],
 )

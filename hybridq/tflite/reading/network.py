@@ -13,6 +13,7 @@ from hybridq.integer.maps import Reshape
 from hybridq.integer.network import IntegerNetwork, Layer, Shape
 from hybridq.tflite.reading.operators import RULES
 from hybridq.tflite.reading.tensors import FLOAT32, Call, Made, Same, grid_of, shape_of
+from hybridq.tflite.reading.turned import turned
 
 INPUT = "input"
 ENDS = {"SOFTMAX": "softmax", "DEQUANTIZE": ""}  # what may stand at the end: the function that makes answers
@@ -26,7 +27,7 @@ def read_tflite(path: Path) -> IntegerNetwork:
     one that names every operator without a form in integers.
     """
     try:
-        network = _Reader(read_network(path)).network_named(path.stem)
+        network = turned(_Reader(read_network(path)).network_named(path.stem))
         check(network)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
