@@ -13,9 +13,11 @@ from stranger_files import cut, flipped, overwritten, read_or_refused
 from tflite_builds import KEEPING, Writer
 
 from hybridq.graph.reader import Graph, read_graph
+from hybridq.image.export import export
 from hybridq.precision import PrecisionPlan
 from hybridq.profiler import Profile, profile, render, standard_plans
 from hybridq.profiler.suggest import suggest
+from hybridq.tflite.reading import read_tflite
 
 FACTS = Path(__file__).resolve().parent.parent.parent / "shared" / "facts"
 given = pytest.mark.skipif(not (FACTS / "wild").is_dir(), reason="the files are not beside this checkout (../shared)")
@@ -181,8 +183,14 @@ def test_a_plan_leaves_what_it_does_not_name_as_the_file_has_it(pictures: tuple[
     assert [row.weights_bytes for row in after.rows[:2]] == [row.weights_bytes for row in before.rows[:2]]
 
 
-def test_an_image_of_an_int8_file_is_not_made_yet(pictures: tuple[Any, Graph]) -> None:
-    assert "no image is made of a .tflite file yet" in profile(pictures[1], accounting="packed").no_image
+def test_the_figures_of_an_int8_file_are_those_of_its_image(pictures: tuple[Any, Graph], tmp_path: Path) -> None:
+    report = profile(pictures[1], accounting="packed")
+    build = export(read_tflite(Path(pictures[1].file)), tmp_path / "image")
+    assert not report.no_image
+    assert report.totals.ram_bytes == build["arena_bytes"]
+    assert report.totals.flash_bytes == sum(layer["constants_bytes"] for layer in build["layers"])
+    narrow = profile(pictures[1], plan=PrecisionPlan.from_data({"fully*": "binary"}), accounting="packed")
+    assert narrow.no_image.startswith("an image takes a .tflite file as it is")
 
 
 @pytest.mark.parametrize("conversion", [True, False])

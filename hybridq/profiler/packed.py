@@ -6,12 +6,15 @@ of a trained one, where there is one, are of its weights without those that an i
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from hybridq.arena.planners import Lifetime
 from hybridq.errors import UserError
 from hybridq.formats import Format
 from hybridq.graph.kinds import Form
+from hybridq.graph.operators import Operator
 from hybridq.graph.reader import Graph
 from hybridq.image.constants import constants_bytes, states_bytes
 from hybridq.image.memory_plan import Plan, plan
@@ -25,33 +28,19 @@ from hybridq.profiler.count.arena import Ram
 from hybridq.profiler.count.merge import Step
 from hybridq.quantization.graph import quantized_graph
 from hybridq.quantization.steps import NORM
+from hybridq.tflite.reading import read_tflite
 
 PLANNER = "depth first"
-# A model of Keras says nothing of the format of its inputs.
-NO_FILE = "no image is made of a .tflite file yet; `hybridq quantize` and `export` take the Keras model that it is of"
+AS_IT_IS = "an image takes a .tflite file as it is; `hybridq quantize` makes the Keras model that it is of narrower"
 MOST_ROWS = 1_024  # of a tensor; beyond them a file is damaged or hostile, and planning takes minutes
 
 
 @dataclass(frozen=True)
 class Image:
-    """The chains of a network that has a form in integers; its integer network on a device, an outline or trained."""
+    """The integer network on a device, an outline or trained, and a step for each of its layers."""
 
-    chains: tuple[Chain, ...]  # that of the network's input first
     network: IntegerNetwork
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """A step for each layer of the image, with the precision in which its weights are stored."""
-        steps = []
-        for chain, layer in zip(self.chains[1:], self.network.layers, strict=True):
-            op, parts = chain.operator, chain.parts
-            if isinstance(layer, Weighted) and op.kernel:
-                own = op.precision or LayerPrecision()
-                op = replace(op, precision=replace(own, weights=layer.width.stored))
-            folded = [part.operator for part in parts[:1] if part.operator and part.letter == NORM]
-            inputs = tuple(source.chain.name for source in chain.inputs)
-            steps.append(Step(op, inputs, list(chain.others), folded if op.facts.form is Form.WEIGHTS else []))
-        return tuple(steps)
+    steps: tuple[Step, ...]  # with the precision in which weights are stored
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -97,17 +86,42 @@ class Image:
 
 def image_of(graph: Graph, plan: PrecisionPlan | None, trained: IntegerNetwork | None = None) -> Image | str:
     """The image of a network under a precision plan, or of `trained`; or why there is none, naming the layer."""
-    if any(op.kind == "InputLayer" and op.precision for op in graph.operators):
-        return NO_FILE
+    if graph.file and plan:
+        return AS_IT_IS
     try:
-        chains = structure(quantized_graph(graph, plan))
-        network = on_device(trained or outline(chains))
-        most, name = max((shape[0] if len(shape) == 3 else 1, name) for name, shape in network.shapes.items())
-        if most > MOST_ROWS:
-            return f"{name}: {most:,} rows are more than an image is planned for, {MOST_ROWS:,}"
-        return Image(tuple(chains), network)
+        if graph.file:
+            network = read_tflite(Path(graph.file))
+            image = Image(network, tuple(_steps_of_file(graph, network)))
+        else:
+            chains = structure(quantized_graph(graph, plan))
+            network = on_device(trained or outline(chains))
+            image = Image(network, tuple(_steps(chains, network)))
     except UserError as error:
-        return str(error)
+        return str(error).removeprefix(f"{graph.file}: ")
+    most, name = max((shape[0] if len(shape) == 3 else 1, name) for name, shape in network.shapes.items())
+    if most > MOST_ROWS:
+        return f"{name}: {most:,} rows are more than an image is planned for, {MOST_ROWS:,}"
+    return image
+
+
+def _steps(chains: Sequence[Chain], network: IntegerNetwork) -> Iterator[Step]:
+    """Of a Keras model: the layers by their chains, of which the input's is the first."""
+    for chain, layer in zip(chains[1:], network.layers, strict=True):
+        op, parts = chain.operator, chain.parts
+        if isinstance(layer, Weighted) and op.kernel:
+            own = op.precision or LayerPrecision()
+            op = replace(op, precision=replace(own, weights=layer.width.stored))
+        folded = [part.operator for part in parts[:1] if part.operator and part.letter == NORM]
+        inputs = tuple(source.chain.name for source in chain.inputs)
+        yield Step(op, inputs, list(chain.others), folded if op.facts.form is Form.WEIGHTS else [])
+
+
+def _steps_of_file(graph: Graph, network: IntegerNetwork) -> Iterator[Step]:
+    """Of a `.tflite` file: the layers by its operators, but for those that give a tensor another shape."""
+    operators = {op.name: op for op in graph.operators}
+    for layer in network.layers:
+        moved = Operator(layer.name, "Reshape", layer.inputs, (layer.shape,), layer.shape)
+        yield Step(operators.get(layer.name, moved), layer.inputs)
 
 
 def _planner(planned: Plan) -> str:
