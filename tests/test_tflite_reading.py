@@ -158,11 +158,17 @@ def _nearest(w: Quantized, x: int) -> int:
     return w.same_grid(w.add("RESIZE_NEAREST_NEIGHBOR", (x, size), 1, *shape, options=options, kind="INT8"), x, shape)
 
 
-def _each(name: str, table: str = "", **options: Any) -> Callable[[Quantized, int], int]:
+def _each(name: str, table: str = "", grid: Any = None, **options: Any) -> Callable[[Quantized, int], int]:
+    """A function of each number; grid: the scale and zero point that its result must have."""
+
     def add(w: Quantized, x: int) -> int:
         shape = w.shapes[x]
         said = {"table": table} | options if table else None
-        return w.on_a_grid(w.add(name, (x,), 1, *shape, options=said, kind="INT8"), shape)
+        made = w.add(name, (x,), 1, *shape, options=said, kind="INT8")
+        if grid is None:
+            return w.on_a_grid(made, shape)
+        w.shapes[made] = shape
+        return w.grid(made, [grid[0]], [grid[1]])
 
     return add
 
@@ -183,6 +189,9 @@ STEPS: dict[str, Callable[[Quantized, int], int]] = {
     "quantize": _each("QUANTIZE"),
     "leaky": _each("LEAKY_RELU", "LeakyReluOptions", alpha=0.3),
     "relu6": _each("RELU6"),
+    "logistic": _each("LOGISTIC", grid=(1 / 256, -128)),
+    "tanh": _each("TANH", grid=(1 / 128, 0)),
+    "hard swish": _each("HARD_SWISH"),
 }
 
 
@@ -304,12 +313,13 @@ def test_fast_depthwise_kernels_compute_the_same(
     for number, (rows, columns, stride) in enumerate([(1, 1, 1), (2, 5, 1), (3, 8, 2), (4, 33, 1), (5, 34, 2)]):
         w = Quantized(data.draw)
         x = w.start(rows, columns, 8)
+        w.grid(x, [0.05], [-3])
         shape = same_padding(rows, stride), same_padding(columns, stride), 8
         options = CONV | {"table": "DepthwiseConv2DOptions", "strideW": stride, "strideH": stride, "padding": 0}
         weights = w.weights_of(1, 3, 3, 8, axis=3, source=x)
         made = w.add("DEPTHWISE_CONV_2D", (x, *weights), 1, *shape, options=options, kind="INT8")
         w.shapes[made] = shape
-        w.graph.outputs = [w.grid(made, [4 * w.scale(x)], [data.draw(st.integers(-128, 127))])]
+        w.graph.outputs = [w.grid(made, [4 * w.scale(x)], [7 * number - 20])]
         cases.append(_case(w, folder / f"{number}.tflite", random))
     (options,) = {options_of(network) for network, _ in cases}
     assert options == (

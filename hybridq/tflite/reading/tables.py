@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridq.integer.network import INT8, Integers
+from hybridq.integer.map_arithmetic import rounded_away, shifted
+from hybridq.integer.network import INT8, INT16, Integers
 from hybridq.integer.scaled_arithmetic import scaled
 from hybridq.tflite.reading.multipliers import bounds_of, multiplier_of
 from hybridq.tflite.reading.tensors import Call
@@ -52,6 +53,29 @@ def _real(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Cal
     return table
 
 
+def _hard_swish(call: Call) -> Integers:
+    """x * relu6(x + 3) / 6 in int16, of numbers 128 times as fine as the input's."""
+    read, made = call.sources[0].grid, call.grid
+    fine = (INTEGERS - read.zero) << 7
+    multiplier, shift = _of_16_bits(read.scale / 128 / made.scale)
+    ahead = shifted(fine * multiplier, 15)  # x, on the grid of the result but for its shift
+    multiplier, exponent = _of_16_bits(read.scale / 128 / (3 / 2**15))
+    gate = fine
+    if exponent < 0:
+        gate = np.clip(gate << (-exponent - 1), *INT16)
+    gate = shifted(gate * multiplier, 15)
+    gate = np.clip(gate << 1, *INT16) if exponent < 0 else rounded_away(gate, exponent)
+    product = ((gate + 2**15) >> 1) * ahead
+    whole = np.where(product < 0, -(-product >> 15), product >> 15)  # towards 0
+    return np.clip(rounded_away(whole, max(shift, 0)) + made.zero, *INT8)
+
+
+def _of_16_bits(real: float) -> tuple[int, int]:
+    """A factor as multiplier / 2**(15 + shift)."""
+    multiplier, shift = multiplier_of(real)
+    return min((multiplier + 2**15) >> 16, INT16[1]), shift
+
+
 TABLES: dict[str, Callable[[Call], Integers]] = {
     "QUANTIZE": _rescaled,
     "RELU": _clipped("relu"),
@@ -60,5 +84,5 @@ TABLES: dict[str, Callable[[Call], Integers]] = {
     "LEAKY_RELU": _leaky,
     "LOGISTIC": _real(lambda x: 1 / (1 + np.exp(-x))),
     "TANH": _real(np.tanh),
-    "HARD_SWISH": _real(lambda x: x * np.clip(x + 3, 0, 6) / 6),
+    "HARD_SWISH": _hard_swish,
 }
