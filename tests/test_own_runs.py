@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, Run, command
 
+from hybridq.backend.tensorflow import load_tensorflow
 from hybridq.data.task import SPLITS
 from hybridq.profiler import profile
 from hybridq.recipe.file import load_recipe
@@ -71,6 +72,7 @@ MOTIONS = ("lying down", "running", "walking")
 
 def written(home: Path) -> Path:
     """The recipes with their data and networks in a folder."""
+    load_tensorflow()  # before Keras does, with the threads that a worker has: they decide the last digits of weights
     import keras
     from keras import layers
 

@@ -11,15 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridq.data.standardisation import Standardisation
-from hybridq.data.task import Floats, Inputs
+from hybridq.data.task import Floats, Inputs, Truth
 
 MOST_BYTES = 2**28  # of inputs as float32, to be held in memory
 
 
-def read_later(array: NDArray[Any], places: NDArray[np.int64], standardisation: Standardisation) -> Inputs:
-    """The examples at these places of an array, standardised; read at once where they are few."""
-    inputs = SplitInputs(array, places, standardisation)
-    size = len(places) * prod(array.shape[1:]) * np.dtype(np.float32).itemsize
+@dataclass(frozen=True)
+class Split:
+    """Some examples of an array: inputs[places], with the truth of each."""
+
+    inputs: NDArray[Any]
+    places: NDArray[np.int64]
+    truth: Truth
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def chosen(self, which: Any) -> NDArray[Any]:
+        """The inputs of some of its examples, by a slice or their numbers."""
+        inside: NDArray[Any] = self.inputs[self.places[which]]
+        return inside
+
+
+def read_later(split: Split, standardisation: Standardisation) -> Inputs:
+    """The inputs of a split, standardised; read at once where they are few."""
+    inputs = SplitInputs(split, standardisation)
+    size = len(split) * prod(split.inputs.shape[1:]) * np.dtype(np.float32).itemsize
     return inputs[:] if size <= MOST_BYTES else inputs
 
 
@@ -33,15 +50,14 @@ def joined(parts: Sequence[Inputs]) -> Inputs:
 class SplitInputs:
     """The inputs of a split, standardised, read from their array when they are asked for."""
 
-    array: NDArray[Any]
-    places: NDArray[np.int64]
+    split: Split
     standardisation: Standardisation
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.split)
 
     def __getitem__(self, which: slice, /) -> Floats:
-        return self.standardisation.apply(self.array[self.places[which]])
+        return self.standardisation.apply(self.split.chosen(which))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hybridq.data import checks
 from hybridq.data.augmentation import Augmentation
-from hybridq.data.lazy_inputs import joined, read_later
+from hybridq.data.lazy_inputs import Split, joined, read_later
 from hybridq.data.settings import LayersAugment, OwnData
 from hybridq.data.splits import drawn
 from hybridq.data.standardisation import Standardisation
@@ -37,23 +37,6 @@ from hybridq.errors import UserError, did_you_mean, first_line
 
 SUFFIXES = {"training": "_train", "validation": "_validation", "test": "_test"}
 NAMES = ("labels", *(f"{name}{suffix}" for name in ("x", "y", "groups") for suffix in ("", *SUFFIXES.values())))
-
-
-@dataclass(frozen=True)
-class Split:
-    """Some examples of an array: inputs[places], with the truth of each."""
-
-    inputs: NDArray[Any]
-    places: NDArray[np.int64]
-    truth: Truth
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def chosen(self, which: Any) -> NDArray[Any]:
-        """The inputs of some of its examples, by a slice or their numbers."""
-        inside: NDArray[Any] = self.inputs[self.places[which]]
-        return inside
 
 
 @dataclass(frozen=True)
@@ -134,7 +117,7 @@ class Samples(TrainingData):
             parts, truths = zip(*map(self.inputs, SPLITS), strict=True)
             return joined(parts), np.concatenate(truths)
         one = self.splits[split]
-        return read_later(one.inputs, one.places, self.standardisation), one.truth
+        return read_later(one, self.standardisation), one.truth
 
     def calibration(self, most: int, /) -> Floats:
         """About `most` training inputs, evenly spaced."""

@@ -16,6 +16,7 @@ from hybridq.formats import Format
 from hybridq.graph.keras.layers.description import MOST_AXES, checked
 from hybridq.graph.operators import MOST_OPERATORS, Shape
 from hybridq.graph.tflite.flatbuffer import DAMAGED, Table, number_at
+from hybridq.paths import open_regular
 
 LARGEST_FILE = 256 * 2**20  # bytes
 MOST_LINKS = 20_000  # tensors that all operators together read and write
@@ -126,10 +127,10 @@ class Network:
     inner: dict[int, tuple[Tensor, ...]] = field(default_factory=dict)  # constants of what an operator runs, as a loop
 
 
-def read_network(path: Path) -> Network:
-    """Read the first subgraph of a file. Raises UserError for what is no sound `.tflite` file."""
+def read_tables(path: Path) -> Table:
+    """The tables of a file. Raises UserError for what is no sound `.tflite` file."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if file.read(8)[4:] != b"TFL3":
                 raise UserError(DAMAGED)
             file.seek(0)
@@ -140,7 +141,12 @@ def read_network(path: Path) -> Network:
         raise UserError(f"cannot be read: {error.strerror or error}") from None
     if len(data) > LARGEST_FILE:
         raise UserError(f"more than {LARGEST_FILE:,} bytes; that is no network for a microcontroller")
-    model = Table(data, number_at(data, "I", 0))
+    return Table(data, number_at(data, "I", 0))
+
+
+def read_network(path: Path) -> Network:
+    """Read the first subgraph of a file. Raises UserError for what is no sound `.tflite` file."""
+    model = read_tables(path)
     graph = model.item(2, 0)
     inputs, outputs = graph.numbers(1, MOST_OPERATORS), graph.numbers(2, MOST_OPERATORS)
     nodes = _nodes(model, graph)

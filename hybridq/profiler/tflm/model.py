@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hybridq.errors import UserError
 from hybridq.graph.operators import MOST_OPERATORS, Shape
-from hybridq.graph.tflite.file import LARGEST_FILE, MOST_LINKS, OPERATORS
+from hybridq.graph.tflite.file import MOST_LINKS, OPERATORS, read_tables
 from hybridq.graph.tflite.flatbuffer import DAMAGED, Table
 
 MOST_TENSORS, MOST_SUBGRAPHS, MOST_AXES = 20_000, 1_000, 16
@@ -76,25 +76,17 @@ class Model:
 def read_model(path: Path) -> Model:
     """Read a `.tflite` file whole. Raises UserError for what is no sound one."""
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
-    try:
-        return _model(data)
+        return _model(read_tables(path))
     except (UserError, struct.error) as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def _model(data: bytes) -> Model:
-    if data[4:8] != b"TFL3":
-        raise UserError(DAMAGED)
-    root = Table(data, struct.unpack_from("<I", data)[0])
+def _model(root: Table) -> Model:
     count = len(root.vector(2, 4))
     if not 0 < count <= MOST_SUBGRAPHS:
         raise UserError(f"{DAMAGED}: {count:,} subgraphs")
     subgraphs = tuple(_subgraph(root, root.item(2, index)) for index in range(count))
-    return Model(subgraphs, len(data), _offline(root, sum(len(one.tensors) for one in subgraphs)))
+    return Model(subgraphs, len(root.data), _offline(root, sum(len(one.tensors) for one in subgraphs)))
 
 
 def _subgraph(root: Table, table: Table) -> Subgraph:
