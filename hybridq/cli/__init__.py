@@ -6,7 +6,7 @@ search.py      `search`
 results.py     `compare`, `profile`, `evaluate`, `ui`; profiling.py: what `profile` asks for
 streaming.py   `listen`, `stream-eval`
 deployment.py  `quantize`, `export`, `verify`
-options.py     what several commands share; console.py: tables for a terminal
+options.py     what several commands share; console.py: the terminal, tables.py: measurements and data as tables
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def download(version: Annotated[str | None, typer.Argument(help="v0.01 or v0.02"
 @app.command()
 def info(data: Data = "synthetic") -> None:
     """Print how many clips of each word are in each split."""
-    from hybridq.cli.console import data_table
+    from hybridq.cli.tables import data_table
     from hybridq.speech.audio import open_source
 
     data_table(open_source(source_of(data) or "synthetic"))

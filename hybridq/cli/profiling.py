@@ -20,7 +20,6 @@ from hybridq.profiler.report import Profile
 from hybridq.profiler.result import Result
 from hybridq.profiler.targets import DEFAULT_TARGET, Target, custom_target, target
 from hybridq.quantization.decomposition import check_names
-from hybridq.recipe.plan_text import read_plan
 
 if TYPE_CHECKING:
     from hybridq.profiler.diff import Diff
@@ -107,6 +106,8 @@ def _opened(path: Path, request: Request) -> tuple[Graph, Target, PrecisionPlan 
     else:
         graph = read_graph(path, InputShapes.of_texts(request.input_shapes))
     if request.plan:
+        from hybridq.recipe.plan_text import read_plan  # it reads YAML
+
         plan = read_plan(request.plan, graph)
         if request.plan == "hybrid" and not dense_but_last(graph):
             print(f"--plan hybrid {render.NOTHING_TO_NARROW}", file=sys.stderr)

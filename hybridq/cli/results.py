@@ -164,7 +164,7 @@ def evaluate(
 
     The data set is the one that it was trained on, --data, or the samples of --inputs.
     """
-    from hybridq.cli.console import measurement_table
+    from hybridq.cli.tables import measurement_table
     from hybridq.results.drawing import check_picture
     from hybridq.runs.load_network import find_trained, is_path
     from hybridq.runs.measurement import measured_on
