@@ -80,9 +80,18 @@ def test_sizes() -> None:
     assert parse_size("1.5MB") == 1_500_000
 
 
-@given(st.integers(1, 10**9), st.sampled_from(["B", "kB", "KiB", "MB", "MiB", "K", "M", ""]))
+@given(st.integers(1, 10**9), st.sampled_from(["B", "kB", "KiB", "MB", "MiB", "K", "M"]))
 def test_a_size_grows_with_its_number(number: int, unit: str) -> None:
     assert parse_size(f"{number}{unit}") == number * parse_size(f"1{unit}")
+
+
+@given(st.integers(1, 10**9))
+def test_a_number_alone_is_of_bytes_and_too_few_to_be_meant_are_asked_about(number: int) -> None:
+    if number < KIB:
+        with pytest.raises(UserError, match=f"'{number}' would be {number} bytes: write {number}KiB, or {number}B"):
+            parse_size(str(number))
+    else:
+        assert parse_size(str(number)) == number
 
 
 @pytest.mark.parametrize("text", ["", "KiB", "0", "-1K", "1e6", "1.5", "0.3kib", "1KiBs", "1,5M", "٣K", "9" * 40])

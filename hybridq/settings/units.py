@@ -43,13 +43,16 @@ def parse_size(text: str) -> int:
     """Bytes of a size such as "320KiB", in any case.
 
     K and M alone are binary, as makers of microcontrollers write them; no unit, or B, is bytes. Raises UserError for
-    anything else, for less than one byte and for parts of a byte.
+    anything else, for less than one byte and for parts of a byte; and for fewer bytes than 1 KiB without a unit, which
+    nobody means.
     """
     match = _SIZE.fullmatch(text.strip())
     unit = _UNITS.get(match[2].lower()) if match else None
     size = Fraction(match[1]) * unit if match and unit else Fraction(0)
     if size < 1 or size.denominator != 1:
         raise UserError(f"'{text}' is not a size: write a number of bytes or one with KiB, MiB, kB or MB, as in 320KiB")
+    if size < KIB and match and not match[2]:
+        raise UserError(f"'{text}' would be {int(size)} bytes: write {text.strip()}KiB, or {text.strip()}B for bytes")
     return int(size)
 
 
