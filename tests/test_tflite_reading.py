@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections.abc import Callable
@@ -283,6 +284,20 @@ def test_drawn_networks_compute_what_the_reference_kernels_do(
         assert save_network(load_network(folder / "net.hqn"), folder / "again.hqn") == digest
         refused = ""
     assert not refused or REFUSED.search(refused), refused
+
+
+@settings(max_examples=40)
+@given(content=networks(), places=st.lists(st.integers(0, 2**20), min_size=1, max_size=8), value=st.integers(0, 255))
+def test_a_mutated_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, places: list[int], value: int
+) -> None:
+    mutated = bytearray(content)
+    for place in places:
+        mutated[place % len(content)] = value
+    path = tmp_path_factory.mktemp("mutated") / "net.tflite"
+    path.write_bytes(mutated)
+    with contextlib.suppress(UserError):
+        read_tflite(path)
 
 
 @pytest.mark.parametrize("on", ["here", "zig", "zig portable", "gcc"])
