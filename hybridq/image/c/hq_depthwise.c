@@ -106,8 +106,9 @@ static uint32_t place(const hq_conv *layer, const int8_t *const rows[], uint32_t
 #define NAKED __attribute__((naked)) static void
 #define IN(what) __attribute__((unused)) what
 
-/* The same of three rows, in 19 instructions a column: their ends, and how far these are ahead, which is below 0. */
-NAKED widen_three(IN(const int8_t *a), IN(const int8_t *b), IN(const int8_t *c), IN(int32_t ahead), IN(uint32_t step),
+/* Columns of three rows of 4 channels for the strip, in 19 instructions each. Given are the ends of the rows, how many
+ * bytes to begin before them, which is below 0, and how many there are from one column to the next. */
+NAKED widen_three(IN(const int8_t *a), IN(const int8_t *b), IN(const int8_t *c), IN(int32_t before), IN(uint32_t step),
                   IN(uint32_t *to))
 {
     __asm__("push   {r4-r11, lr}\n"
