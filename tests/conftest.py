@@ -17,6 +17,9 @@ from hybridq.backend.startup import spare_imports
 from hybridq.tracking import Store, open_store
 
 spare_imports()  # as the command does: memory and time of each process of the tests
+# A test may import Keras before hybridq does, and so decide the threads of all behind it; they decide last digits.
+if "HYBRIDQ_THREADS" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", os.environ["HYBRIDQ_THREADS"])
 # The machine may be busy with something else, so no deadline. The same examples every time, so that no change passes or
 # fails by luck; `pytest --hypothesis-profile=explore` draws new ones.
 settings.register_profile("explore", deadline=None)

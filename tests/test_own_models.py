@@ -196,7 +196,7 @@ def test_a_file_is_loaded(suffix: str, tmp_path: Any, inputs: Any) -> None:
     [
         ("model.onnx", "an ONNX file holds no Keras layers"),
         ("model.pt", "a PyTorch file"),
-        ("model.tflite", "is converted already"),
+        ("model.tflite", "an int8 one is ready for `hybridq export`"),
         ("model.txt", "not a model file"),
         ("saved", "a folder without Keras layers"),
         ("nothing.keras", "no such file"),

@@ -238,8 +238,10 @@ class _Writer:
             return ""
         scale, offset = (", ".join(f"{one:.9g}" for one in numbers) for numbers in about.affine)
         few = len(about.affine[0]) <= MOST_CHANNELS
+        grid = self.network.input_grid
+        steps = f"{grid.scale:.9g}" if grid else f"2**{-self.network.input_fraction}"
         change = f"a value * ({scale}) + ({offset})" if few else "a value, scaled and shifted by its channel"
-        return f"/* input: {change}, in steps of {self.network.reads.scale:.9g} */\n"
+        return f"/* input: {change}, in steps of {steps} */\n"
 
     def _labels(self) -> str:
         texts = indented(f"{_text(label)}," for label in self.network.description.labels)
