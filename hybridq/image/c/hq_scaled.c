@@ -9,9 +9,33 @@ static inline int32_t times(int32_t value, hq_factor by)
     return hq_scaled_twice(2 * value, by.multiplier, by.shift, 0);
 }
 
+/* Rows of one shape, of which a counts half: its number is exact. Sums are doubled, for hq_scaled_down_twice. */
+static inline __attribute__((always_inline)) void add_half(const hq_pair *layer, const int8_t *a, const int8_t *b,
+                                                           int8_t *out, int32_t fills_int8)
+{
+    const int32_t zero_a = layer->zero_a * (1 << FINER), zero_b = layer->zero_b * (2 << FINER), zero = layer->zero;
+    const int32_t low = layer->low, high = layer->high;
+    const hq_factor by_b = layer->b, by = layer->out;
+    for (const int8_t *const end = a + (uint32_t)layer->columns * layer->channels; a != end;) {
+        const int32_t one = *a++ * (1 << FINER) - zero_a;
+        const int32_t two = hq_scaled_twice(*b++ * (2 << FINER) - zero_b, by_b.multiplier, by_b.shift, 0);
+        const int32_t sum = hq_scaled_down_twice(one + 2 * two, by.multiplier, by.shift, zero);
+        *out++ = fills_int8 ? hq_int8(sum) : (int8_t)hq_clamp(sum, low, high);
+    }
+}
+
 void hq_scaled_add(const hq_pair *layer, const int8_t *a, const int8_t *b, int8_t *out)
 {
     const hq_pair by = *layer; /* a store to int8_t could change *layer, as far as a compiler knows */
+    const uint32_t is_half = by.a.multiplier == 1 << 30 && by.a.shift == 0 && by.out.shift > 0 && !by.minus;
+    if (is_half && by.next_channel == 1 && (by.columns == 1 || by.next_column == by.channels)) {
+        if (by.low == -128 && by.high == 127) {
+            add_half(layer, a, b, out, 1);
+        } else {
+            add_half(layer, a, b, out, 0);
+        }
+        return;
+    }
     for (uint32_t column = 0; column < by.columns; column++, b += by.next_column) {
         const int8_t *other = b;
         for (uint32_t c = 0; c < by.channels; c++, other += by.next_channel) {

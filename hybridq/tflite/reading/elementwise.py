@@ -18,6 +18,10 @@ from hybridq.tflite.reading.tensors import Call, Same, grid_of
 def addition(minus: bool) -> Callable[[Call], Layer]:
     def rule(call: Call) -> Layer:
         pair, (a, b), made = *_pair(call, minus), call.grid
+        if b.scale > a.scale and not minus and pair["constant"] is None and _alike(call):
+            pair["inputs"] = pair["inputs"][::-1]  # the coarser one first: it counts half, which takes no product
+            pair["zero_points"] = (b.zero, a.zero, made.zero)
+            a, b = b, a
         twice = 2 * max(a.scale, b.scale)
         factors = (a.scale / twice, b.scale / twice, twice / (2**FINER * made.scale))
         multipliers, shifts = zip(*map(multiplier_of, factors), strict=True)
@@ -49,6 +53,11 @@ def _pair(call: Call, minus: bool = False) -> tuple[dict[str, Any], list[Grid]]:
         grids.reverse()
     zeros = (*(grid.zero for grid in grids), call.grid.zero)
     return {**common, "constant": constant, "zero_points": zeros, **call.bounds(0)}, grids
+
+
+def _alike(call: Call) -> bool:
+    """Whether all its tensors have one shape."""
+    return all(source.shape == call.shape for source in call.sources)
 
 
 def _by_channel(call: Call, position: int) -> Integers:
