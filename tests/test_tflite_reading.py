@@ -151,6 +151,15 @@ def _pad(w: Quantized, x: int) -> int:
     return w.same_grid(w.add("PAD", (x, pads), 1, *shape, options=options, kind="INT8"), x, shape)
 
 
+def _crop(w: Quantized, x: int) -> int:
+    rows, columns, channels = w.shapes[x]
+    shape = rows - rows // 3, columns - 2 * (columns // 4), channels
+    begin, end = [0, rows // 3, columns // 4, 0], [1, rows, columns - columns // 4, channels]
+    places = [w.constant(np.array(one, np.int32)) for one in (begin, end, [1, 1, 1, 1])]
+    options = {"table": "StridedSliceOptions"}
+    return w.same_grid(w.add("STRIDED_SLICE", (x, *places), 1, *shape, options=options, kind="INT8"), x, shape)
+
+
 def _nearest(w: Quantized, x: int) -> int:
     rows, columns, channels = w.shapes[x]
     shape = 2 * rows, 2 * columns, channels
@@ -186,6 +195,7 @@ STEPS: dict[str, Callable[[Quantized, int], int]] = {
     "max": _pool("MAX_POOL_2D"),
     "average": _pool("AVERAGE_POOL_2D"),
     "pad": _pad,
+    "crop": _crop,
     "nearest": _nearest,
     "quantize": _each("QUANTIZE"),
     "leaky": _each("LEAKY_RELU", "LeakyReluOptions", alpha=0.3),

@@ -83,3 +83,30 @@ def same(call: Call) -> Same:
     """The same numbers, in another shape."""
     call.require_one_grid()
     return Same(call.sources[0])
+
+
+def transposed(call: Call) -> Same:
+    """Axes in another order, where all that have more than one place keep theirs."""
+    call.require_one_grid()
+    sizes, order = call.network.tensors[call.node.inputs[0]].shape, call.constant(1).ravel().tolist()
+    longer = [axis for axis in order if 0 <= axis < len(sizes) and sizes[axis] > 1]
+    if sorted(order) != list(range(len(sizes))) or longer != sorted(longer):
+        raise UserError("it moves numbers; let the model read them in this order")
+    return Same(call.sources[0])
+
+
+def crop(call: Call) -> Layer:
+    """STRIDED_SLICE: rows and columns cut off at the ends of a map."""
+    call.require_one_grid()
+    begin, _, strides = (call.constant(position).ravel().tolist() for position in (1, 2, 3))
+    (source,), sizes = call.sources, call.network.tensors[call.node.inputs[0]].shape
+    masks = [call.node.options.number(slot) for slot in range(5)]  # begin, end, ellipsis, new axis, shrunk axis
+    if len(sizes) != 4 or len(begin) != 4 or any(masks[2:]) or set(strides) != {1} or len(call.shape) != 3:
+        raise UserError("other parts of a tensor than rows and columns beside each other")
+    first = [at + size if at < 0 else at for at, size in zip(begin, sizes, strict=True)]
+    _, top, left, channel = (0 if masks[0] >> axis & 1 else at for axis, at in enumerate(first))
+    if channel or call.shape[2] != source.shape[2]:
+        raise UserError("a part of the channels")
+    (rows, columns, _), (high, wide, _) = source.shape, call.shape
+    pads = (-top, top + high - rows), (-left, left + wide - columns)
+    return Pad(**call.common, pads=pads, outside=call.grid.zero)

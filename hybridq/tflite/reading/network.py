@@ -17,6 +17,7 @@ from hybridq.tflite.reading.turned import turned
 
 INPUT = "input"
 ENDS = {"SOFTMAX": "softmax", "DEQUANTIZE": ""}  # what may stand at the end: the function that makes answers
+ANY_SHAPE = ("FULLY_CONNECTED", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE")  # read numbers in C order alone
 MOST_NAMED = 8  # faults in a message
 
 
@@ -119,7 +120,7 @@ class _Reader:
             self.tensors[output] = sources[0]
             return
         call = Call(self.network, node, node.label, sources, positions)
-        if node.name != "FULLY_CONNECTED" and node.name not in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
+        if node.name not in ANY_SHAPE:
             call = Call(self.network, node, node.label, tuple(map(self._in_shape, sources)), positions)
         made = RULES[node.name](call)
         if isinstance(made, Same):

@@ -81,6 +81,8 @@ RULES: dict[str, Callable[[Call], Layer | Same]] = {
     "CONCATENATION": maps.concatenation,
     "PAD": maps.pad,
     "RESIZE_NEAREST_NEIGHBOR": maps.nearest,
+    "STRIDED_SLICE": maps.crop,
+    "TRANSPOSE": maps.transposed,
     **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), maps.same),
     **{name: elementwise.table_rule(table) for name, table in tables.TABLES.items()},
 }
