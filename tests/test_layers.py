@@ -248,7 +248,11 @@ REFUSED: dict[str, tuple[Body, str]] = {
     ),
     "layer norm": (
         lambda x, layers: layers.LayerNormalization()(x),
-        "LayerNormalization layers have no form in integers; there are Activation, Add, ",
+        "LayerNormalization layers have no form in integers; BatchNormalization has one",
+    ),
+    "spectral norm": (
+        lambda x, layers: layers.UnitNormalization()(x),
+        "UnitNormalization layers have no form in integers; there are Activation, Add, ",
     ),
 }
 

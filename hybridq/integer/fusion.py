@@ -34,6 +34,20 @@ from hybridq.quantization.steps import (
 if TYPE_CHECKING:
     pass
 
+INSTEAD = {  # of layers without a form in integers, what has one
+    "Average": "Add, which the next layer's weights can halve, has one",
+    "Dot": "Multiply and a pool have one",
+    "GroupNormalization": "BatchNormalization has one",
+    "Lambda": "a layer of Keras' own in its place may have one (docs/layers.md)",
+    "LayerNormalization": "BatchNormalization has one",
+    "Maximum": "Add and ReLU have one",
+    "Minimum": "Add and ReLU have one",
+    **dict.fromkeys(
+        ("GRU", "LSTM", "SimpleRNN", "Bidirectional"), "Conv1D and LinearMemory hear a sequence in integers"
+    ),
+    **dict.fromkeys(("Attention", "MultiHeadAttention"), "Conv1D over the sequence has one"),
+}
+
 
 @dataclass(frozen=True)
 class Part:
@@ -171,10 +185,9 @@ def _read(op: Operator, read: tuple[Source, ...], makes_answers: bool) -> Source
         source.chain.parts.append(part)
         return source
     if op.facts.form not in WORDS:
-        raise UserError(
-            f"{op.name}: {op.kind.removeprefix('unknown: ')} layers have no form in integers; "
-            f"there are {', '.join(sorted(of_form(*WORDS) - {'InputLayer'}))}"
-        )
+        kind = op.kind.removeprefix("unknown: ")
+        there = f"there are {', '.join(sorted(of_form(*WORDS) - {'InputLayer'}))}"
+        raise UserError(f"{op.name}: {kind} layers have no form in integers; {INSTEAD.get(kind, there)}")
     chain = Chain(op, read)
     for source in read:
         _ = source.chain.fraction  # must be stored by now
