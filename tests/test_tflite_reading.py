@@ -20,6 +20,7 @@ from hybridq.graph.tflite.file import read_network
 from hybridq.integer.arithmetic import every_tensor
 from hybridq.integer.artefact import load_network, save_network
 from hybridq.integer.network import IntegerNetwork
+from hybridq.tflite.convert import tflite
 from hybridq.tflite.reading import read_tflite
 
 pytest.importorskip("ai_edge_litert", reason="needs pip install hybridq[deploy]")
@@ -169,5 +170,9 @@ def test_the_models_of_mlperf_tiny(name: str) -> None:
 def test_what_has_no_form_is_named_with_what_would_have_one() -> None:
     with pytest.raises(UserError, match=r"resize_bilinear_150: RESIZE_BILINEAR has none"):
         read_tflite(SHARED / "modelzoo" / "models" / "ssd_mobilenet_v2_fpnlite_035_192_int8.tflite")
+    with pytest.raises(UserError, match="that is its form there"):
+        tflite(read_tflite(MODELS / "ad01_int8.tflite"))
+    with pytest.raises(UserError, match="tensor 3 is no constant but what DENSIFY makes; weights must be"):
+        read_tflite(SHARED / "wild" / "sparse_int8.tflite")
     with pytest.raises(UserError, match="computes in real numbers; convert it to int8, with a representative dataset"):
         read_tflite(MODELS / "kws_ref_model_float32.tflite")

@@ -19,6 +19,7 @@ from functools import singledispatchmethod
 
 import numpy as np
 
+from hybridq.errors import UserError
 from hybridq.integer.artefact import digest
 from hybridq.integer.checks import check
 from hybridq.integer.network import (
@@ -38,9 +39,11 @@ from hybridq.tflite.writer import packed
 def tflite(network: IntegerNetwork) -> bytes:
     """The content of the file: input (1, rows, columns, channels) int8; outputs (1, classes) int16, or as they are.
 
-    Raises UserError naming a layer that has no form in TFLite.
+    Raises UserError naming a layer that has no form in TFLite, and for a network that is of a `.tflite` file already.
     """
     check(network)
+    if network.input_grid or any(layer.grid for layer in network.layers):
+        raise UserError("this network is of a .tflite file: that is its form there")
     return Forms(network).content()
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridq.backend.tensorflow import load_tensorflow
+
 Shape = tuple[int, ...]
 
 # For each operator: its options in the schema, and the first version of it that computes int8.
@@ -68,6 +70,8 @@ def packed(
 ) -> bytes:
     """The file of a network that reads the tensor `source` and makes the tensors `results`."""
     import flatbuffers
+
+    load_tensorflow()  # without its lines
     from tensorflow.lite.python import schema_py_generated as schema
 
     used = sorted({operation.name for operation in operations})

@@ -52,8 +52,12 @@ def array_of(network: Network, index: int) -> NDArray[Any]:
     tensor = network.tensors[index]
     if tensor.packed_bytes is not None:
         raise UserError(f"tensor {index} is stored without its zeros; convert the model without sparsity")
-    if not tensor.constant or tensor.type not in (*DTYPES, INT4) or min(tensor.shape, default=1) < 0:
-        raise UserError(f"tensor {index} is no constant of numbers")
+    if not tensor.constant:
+        makers = [node.name for node in network.nodes if index in node.outputs]
+        by = f" but what {makers[0]} makes" if makers else ""
+        raise UserError(f"tensor {index} is no constant{by}; weights must be")
+    if tensor.type not in (*DTYPES, INT4) or min(tensor.shape, default=1) < 0:
+        raise UserError(f"tensor {index} is no array of numbers")
     place = network.model.item(4, tensor.buffer)
     size, at = array_place(place)
     data = place.data[at : at + size]
