@@ -18,10 +18,13 @@ from network_draws import networks
 from network_runs import expected, machine
 
 from hybridq.errors import UserError
+from hybridq.formats import Format
 from hybridq.image import toolchain
+from hybridq.image.dense_parts import PART
 from hybridq.image.emit import emit, kernel_files
 from hybridq.image.memory_plan import plan
-from hybridq.integer.network import IntegerNetwork
+from hybridq.integer.checks import check
+from hybridq.integer.network import Dense, IntegerNetwork, Requantization
 
 MACHINES = {"here": 10, "zig": 5, "gcc": 5, "zig portable": 3, "gcc portable": 3}  # and how many programs
 TOGETHER = 5  # networks in a program, since to compile one is dear
@@ -114,3 +117,24 @@ def test_a_layer_beyond_the_kernels_fields() -> None:
     network = made.network()
     with pytest.raises(UserError, match=r"layer '.*_0': its window columns 299 is more than 255"):
         emit(network, plan(network))
+
+
+@pytest.mark.parametrize("name", ["here", "zig", "gcc"])
+def test_dense_layers_of_many_outputs_are_made_part_by_part(name: str) -> None:
+    """In every format with kernels of its own: what a part reads begins where the one before has ended."""
+    random, cases = np.random.default_rng(0), []
+    for width in Format:
+        if width.bits > 8 or width.stored is not width:
+            continue
+        weights = random.choice(list(width.row.integers), (30, 2 * PART + 5))
+        multipliers = random.integers(2**30, 2**31, weights.shape[1])
+        out = Requantization(multipliers, random.integers(3, 6, weights.shape[1]))
+        bias = random.integers(-200, 200, weights.shape[1])
+        layer = Dense("dense", ("input",), weights.shape[1:], 0, weights=weights, width=width, bias=bias, out=out)
+        network = IntegerNetwork("input", (30,), 0, (layer,))
+        check(network)
+        assert plan(network).arena_bytes < 4 * weights.shape[1]
+        cases.append((network, random.integers(-128, 128, (3, 30)).astype(np.int8)))
+    assert len(cases) > 3
+    for (network, inputs), made in zip(cases, machine(name).all_answers(cases), strict=True):
+        np.testing.assert_array_equal(made, expected(network, inputs))

@@ -10,6 +10,7 @@ from functools import singledispatchmethod
 from math import prod
 from string import Template
 
+from hybridq.image.dense_parts import in_parts, part_words
 from hybridq.image.memory_plan import Map, Stage
 from hybridq.image.outputs import Output
 from hybridq.image.packing import is_gathered
@@ -109,6 +110,14 @@ class LayerFunctions:
     def _(self, layer: Dense, stage: Stage, step: Step) -> list[str]:
         name, read = self.ids[layer.name], self._row(layer.inputs[0], "0")
         kind = "sparse" if is_sparse(layer) else layer.width.kernels.name
+        if in_parts(layer):
+            what = f"&{name}, hq_dense_{kind}, {part_words(layer)}, {layer.out.doublings}, {read}"
+            return [
+                f"int32_t *const sums = (int32_t *)(void *)(arena + {stage.scratch.offset});",
+                f"int8_t *const out = {self._place(layer, '0')};",
+                f"hq_dense_in_parts({what}, sums, out);",
+                *self._behind(layer, 1),
+            ]
         lines = [
             f"int32_t *const sums = (int32_t *)(void *)(arena + {stage.scratch.offset});",
             f"hq_dense_{kind}(&{name}, {read}, sums);",

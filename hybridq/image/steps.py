@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
+from hybridq.image.dense_parts import sums_bytes
 from hybridq.image.packing import least_tile, scratch_bytes
 from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import (
@@ -57,7 +58,9 @@ class Step:
         """Bytes that it works in during a run, of a convolution for so many columns, or as few as there can be."""
         if isinstance(self.layer, Convolution | Depthwise):
             return scratch_bytes(self.layer, tile or least_tile(self.layer))
-        if isinstance(self.layer, Dense | WindowMean | PlaceMean):
+        if isinstance(self.layer, Dense):
+            return sums_bytes(self.layer)
+        if isinstance(self.layer, WindowMean | PlaceMean):
             return 4 * self.layer.shape[-1]
         return 0
 

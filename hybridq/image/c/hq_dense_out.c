@@ -9,7 +9,7 @@ static inline int32_t stored(const hq_dense *layer, const int32_t *sums, uint32_
 
 void hq_dense_doubled(const hq_dense *layer, uint32_t times, int32_t *sums)
 {
-    for (uint32_t o = 0; o < layer->outputs; o++) {
+    for (uint32_t o = 0; times > 0 && o < layer->outputs; o++) {
         sums[o] = (int32_t)((uint32_t)sums[o] << times);
     }
 }
@@ -19,6 +19,21 @@ void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out)
     const hq_dense local = *layer; /* a store to int8_t could change *layer, as far as a compiler knows */
     for (uint32_t o = 0; o < local.outputs; o++) {
         out[o] = (int8_t)stored(&local, sums, o);
+    }
+}
+
+void hq_dense_in_parts(const hq_dense *layer, hq_dense_sums *sums_of, uint32_t words, uint32_t doublings,
+                       const int8_t *x, int32_t *sums, int8_t *out)
+{
+    hq_dense part = *layer;
+    for (uint32_t left = layer->outputs; left > 0; left -= part.outputs, out += part.outputs) {
+        part.outputs = (uint16_t)(left < HQ_DENSE_PART ? left : HQ_DENSE_PART);
+        sums_of(&part, x, sums);
+        hq_dense_doubled(&part, doublings, sums);
+        hq_dense_out_s8(&part, sums, out);
+        part.weights += words;
+        part.out.channels += HQ_DENSE_PART;
+        part.out.shifts += HQ_DENSE_PART;
     }
 }
 
