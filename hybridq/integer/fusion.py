@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hybridq.errors import UserError
+from hybridq.graph.instead import instead_of, no_lambda
 from hybridq.graph.kinds import Form, of_form
 from hybridq.graph.operators import Graph, Operator, Shape
 from hybridq.quantization.decomposition import taken_apart
@@ -171,10 +172,11 @@ def _read(op: Operator, read: tuple[Source, ...], makes_answers: bool) -> Source
         source.chain.parts.append(part)
         return source
     if op.facts.form not in WORDS:
-        raise UserError(
-            f"{op.name}: {op.kind.removeprefix('unknown: ')} layers have no form in integers; "
-            f"there are {', '.join(sorted(of_form(*WORDS) - {'InputLayer'}))}"
-        )
+        kind = op.kind.removeprefix("unknown: ")
+        if kind == "Lambda":
+            raise UserError(no_lambda(op.name))
+        there = f"; there are {', '.join(sorted(of_form(*WORDS) - {'InputLayer'}))}"
+        raise UserError(f"{op.name}: {kind} layers have no form in integers{instead_of(kind) or there}")
     chain = Chain(op, read)
     for source in read:
         _ = source.chain.fraction  # must be stored by now
