@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import json
 import subprocess
 import sys
 from typing import Any
@@ -105,3 +106,28 @@ def test_a_model_of_two_inputs_is_not_calibrated_on_one_array() -> None:
     model = keras.Model(both, keras.layers.Dense(2, name="last")(keras.layers.Add()(both)))
     with pytest.raises(UserError, match="calibrate: is one array, and the model has 2 inputs"):
         quantize(model, {"*": {"outputs": "8-bit"}}, calibrate=np.zeros((5, 4)), image=False)
+
+
+def test_inputs_on_another_scale_are_warned_of(model: Any, inputs: Any, recwarn: pytest.WarningsRecorder) -> None:
+    net = hybridq.convert(model, calibrate=inputs)
+    net.predict(inputs)
+    assert not [one for one in recwarn if "input numbers" in str(one.message)]
+    truth = np.arange(40) % 3
+    for ask in (lambda: net.predict(255 * inputs), lambda: net.evaluate(255 * inputs, truth)):
+        with pytest.warns(UserWarning, match=r"\d+ % of the input numbers are beyond -1 to 0.9922, all"):
+            ask()
+
+
+def test_an_export_is_shown_in_a_line_and_is_what_build_json_says(model: Any, inputs: Any, tmp_path: Any) -> None:
+    made = hybridq.convert(model, calibrate=inputs).export(tmp_path / "image")
+    assert repr(made).startswith(f"<image in {tmp_path / 'image'}: weights of ")
+    assert "\n" not in repr(made)
+    said = json.loads((tmp_path / "image" / "build.json").read_text())
+    assert said.pop("files")
+    assert made == said
+
+
+def test_weights_that_are_quantized_already_take_no_other_format(model: Any, inputs: Any) -> None:
+    quantized = quantize(model, PLAN, calibrate=inputs)
+    with pytest.raises(UserError, match=r"the pattern 'dense' names only layers that were quantized before \(dense\)"):
+        quantize(quantized, {"dense": "4-bit"}, calibrate=inputs)

@@ -60,7 +60,13 @@ def test_the_plan_keeps_to_the_flash_and_costs_little(model: Any, data: Any) -> 
     assert "first, wide, last" in str(found)
 
 
-@pytest.mark.parametrize(("limit", "message"), [("100B", "no precision plan"), ("sixty", "sixty")])
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("100B", r"no precision plan .* smallest takes [\d.]+ (Ki)?B of flash and \d+ B of RAM: "),
+        ("sixty", "sixty"),
+    ],
+)
 def test_limits_that_cannot_be_kept_are_refused(model: Any, data: Any, limit: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         search(model, train=lambda copy: None, validation=data, flash=limit)
@@ -82,8 +88,9 @@ def test_a_model_must_be_compiled(data: Any) -> None:
         ({"validation": (np.zeros((4, 16)), [0, 1])}, r"validation: 4 inputs, and targets of shape \(2,\)"),
         (
             {"validation": (np.zeros((4, 16)), [0, 1, 0, 7])},
-            "validation: sample 3 is of class 7; the model's are 0 to ",
+            "validation targets: sample 3 is of class 7; there are 0 to 1",
         ),
+        ({"validation": (np.zeros((4, 16)), [0.0, 1, 2, 1])}, "validation targets: sample 2 is of class 2; there are"),
         ({"validation": (np.zeros((4, 16)), list("abab"))}, "the model's loss cannot be computed of them"),
         ({"validation": (np.full((4, 16), np.nan), [0, 1, 0, 1])}, "validation: sample 0 has a NaN"),
         ({"count": 0}, "count: must be a whole number from 1"),
@@ -106,6 +113,16 @@ def test_of_one_output_of_sigmoid_the_accuracy_counts() -> None:
     found = search(model, train=lambda copy: None, validation=(x, y), count=1)
     own = found.trained[0][1]
     assert own.accuracy == 100 * np.mean((np.asarray(model(x)) > 0.5) == (y > 0.5))
+
+
+def test_of_two_classes_by_one_output_no_third_is_taken() -> None:
+    import keras
+
+    x = np.random.default_rng(0).normal(size=(8, 8))
+    model = quantize(keras.Sequential([keras.Input((8,)), keras.layers.Dense(1, "sigmoid", name="last")]), PLAN, x)
+    model.compile("sgd", "binary_crossentropy")
+    with pytest.raises(UserError, match="validation targets: sample 7 is of class 7; there are 0 to 1"):
+        search(model, train=lambda copy: None, validation=(x, np.array([[0, 1, 0, 1, 0, 1, 0, 7]]).T))
 
 
 def test_each_input_needs_its_target(model: Any, data: Any) -> None:

@@ -189,6 +189,8 @@ def test_the_quickstart_from_beginning_to_end(run, tmp_path):
     assert code == 0
     assert "SYNTHETIC DATA" in out
     assert "published" in out
+    report = out.splitlines()[-1].removeprefix("its report: ")
+    assert "<html" in (tmp_path / report).read_text()
 
     code, out, _ = run("compare", "--format", "json")
     rows = {row["network"]: row for row in json.loads(out)["rows"]}

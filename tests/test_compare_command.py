@@ -61,6 +61,12 @@ def test_the_command_filters_sorts_and_names_what_failed(compare: Run) -> None:
     )
     (line,) = csv.DictReader(io.StringIO(out))
     assert (line["network"], line["seeds"], line["minutes"]) == ("fp32", "1", "3.5")
+    code, out, err = compare("--filter", "recipe=fp16")
+    assert (code, out, err) == (2, "", "hybridq: no run matches recipe=fp16; 4 runs in the store\n")
+    assert (
+        "no run matches seed=7 and recipe=fp32; 2 runs among"
+        in compare("fp32", "fp32 seed 1", "--filter", "seed=7", "--filter", "recipe=fp32")[2]
+    )
     code, out, err = compare("--sort", "flahs")
     assert (code, out) == (2, "")
     assert err.strip() == "hybridq: --sort flahs: no column 'flahs'; the nearest: flash, flash KiB, flash share %"

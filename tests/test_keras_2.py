@@ -131,7 +131,8 @@ def test_a_folder_without_layers_says_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("Lambda", "'odd' holds code, Lambda"), ("add", "is an operation of TensorFlow and no layer")]
+    ("name", "message"),
+    [("Lambda", "'odd' is a Lambda, code that"), ("add", "is an operation of TensorFlow and no layer")],
 )
 def test_code_and_operations_are_refused(keras_2: Any, tmp_path: Path, name: str, message: str) -> None:
     read = keras_2.Input((4,))

@@ -10,6 +10,8 @@ import pytest
 from network_runs import expected, machine
 
 from hybridq.errors import UserError
+from hybridq.graph.instead import INSTEAD, no_lambda
+from hybridq.graph.kinds import of_form
 from hybridq.graph.reader import read_graph
 from hybridq.image.constants import constants_bytes
 from hybridq.image.memory_plan import plan as planned
@@ -19,7 +21,7 @@ from hybridq.integer.artefact import digest, load_network, save_network
 from hybridq.integer.checks import check
 from hybridq.integer.convert import settle
 from hybridq.integer.figures import chains_of
-from hybridq.integer.fusion import structure
+from hybridq.integer.fusion import WORDS, structure
 from hybridq.integer.lowering import integer_network
 from hybridq.integer.network import IntegerNetwork, Weighted
 from hybridq.integer.skeleton import outline
@@ -248,11 +250,7 @@ REFUSED: dict[str, tuple[Body, str]] = {
     ),
     "layer norm": (
         lambda x, layers: layers.LayerNormalization()(x),
-        "LayerNormalization layers have no form in integers; BatchNormalization has one",
-    ),
-    "spectral norm": (
-        lambda x, layers: layers.UnitNormalization()(x),
-        "UnitNormalization layers have no form in integers; there are Activation, Add, ",
+        "LayerNormalization layers have no form in integers; take BatchNormalization",
     ),
 }
 
@@ -263,3 +261,15 @@ def test_what_has_no_form_is_named_before_a_training(name: str) -> None:
     graph = quantized_graph(read_graph(network((8, 7, 2), body)), PLAN)
     with pytest.raises(UserError, match=message):
         outline(structure(graph))
+
+
+def test_what_stands_in_for_a_layer_is_said_of_those_that_have_no_form() -> None:
+    assert not INSTEAD.keys() & of_form(*WORDS)
+
+
+def test_a_function_as_a_layer_is_refused_in_the_same_words_everywhere() -> None:
+    def double(x: Any) -> Any:
+        return 2 * x
+
+    model = network((8, 7, 2), lambda x, layers: layers.Lambda(double, output_shape=(8, 7, 2), name="own")(x))
+    assert profile(model, plan=PLAN, accounting="packed").no_image == no_lambda("own")

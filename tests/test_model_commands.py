@@ -71,6 +71,14 @@ def test_a_model_is_quantized_by_a_plan_and_measured(models: Path, run: Run, inn
     code, out, err = run("quantize", models / "classes.keras", *given, "--out", "q")
     assert code == 0, err
     assert out.startswith("q: model.keras and network.hqn, its integer network (SHA-256 ")
+    assert [line for line in out.splitlines() if " weights: " in line] == [
+        "8-bit weights: conv",
+        "binary weights: dense",
+        "4-bit weights: last",
+    ]
+    code, out, err = run("quantize", "q", "--calibrate", models / "classes_x.npy", "--out", "again")
+    assert code == 0, err
+    assert "dense and last: as trained, not as the plan says, as the model was quantized before\n" in out
     found = figures(run, "evaluate", "q", *samples)
     assert found["labels"] == ["red", "green", "blue"]
     assert found["agreement"] > 97
@@ -92,6 +100,16 @@ def test_a_model_is_quantized_by_a_plan_and_measured(models: Path, run: Run, inn
         "hybridq: q: model.keras, hybridq.json, network.hqn are there already; name another folder, or pass "
         "--overwrite\n",
     )
+
+
+def test_samples_on_another_scale_are_named(quantized: Path, run: Run, inner: Path) -> None:
+    np.save("large.npy", 255 * np.load(quantized / "classes_x.npy"))
+    labels = ("--labels", quantized / "classes_y.npy")
+    said = "% of the input numbers are beyond "
+    out = run("evaluate", quantized / "classes", "--inputs", "large.npy", *labels)[1]
+    assert said in " ".join(out.split())
+    out = run("evaluate", quantized / "classes", "--inputs", quantized / "classes_x.npy", *labels)[1]
+    assert said not in " ".join(out.split())
 
 
 def test_numbers_are_measured_by_their_errors(quantized: Path, run: Run) -> None:
@@ -156,6 +174,10 @@ def test_a_model_file_is_exported_in_8_bits(models: Path, run: Run, inner: Path)
         found = figures(run, "verify", "image", *samples, "--emulated", 2)
         assert found["exact"]
         assert found["accuracy"] > 90
+        np.save("large.npy", 255 * np.load(models / "classes_x.npy"))
+        out = " ".join(run("verify", "image", "--inputs", "large.npy", "--samples", 2)[1].split())
+        assert "estimated: the network alone, as the memory report counts it; together: the whole image" in out
+        assert "% of the input numbers are beyond" in out
 
 
 def test_an_image_that_answers_with_numbers_is_measured_by_them(quantized: Path, run: Run, inner: Path) -> None:

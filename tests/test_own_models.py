@@ -163,7 +163,7 @@ def test_a_lambda_is_refused_in_one_line() -> None:
     own = keras.layers.Lambda(lambda tensor: tensor + 1, name="own")
     inner = keras.Sequential([keras.Input(SHAPE), own])
     for model in (inner, keras.Sequential([keras.Input(SHAPE), inner, *layers()])):
-        with pytest.raises(UserError, match="layer 'own' is a lambda, which Keras does not copy"):
+        with pytest.raises(UserError, match="layer 'own' is a Lambda, code that hybridq neither runs"):
             functional(model)
 
 

@@ -78,7 +78,10 @@ def test_the_smallest_plan_keeps_to_the_drop_and_smaller_drops_take_more_flash(
 
 
 def test_a_budget_that_nothing_fits_is_refused_with_what_the_smallest_needs(space: Space, blank: Sensitivity) -> None:
-    with pytest.raises(UserError, match=r"the smallest takes [\d.]+ KiB of flash: Does not fit .* exceeds flash by"):
+    with pytest.raises(
+        UserError,
+        match=r"the smallest takes [\d.]+ KiB of flash and [\d.]+ KiB of RAM: Does not fit .* exceeds flash by",
+    ):
         check(space, custom_target(flash="10KiB"))
     with pytest.raises(UserError, match="exceeds RAM by"):
         check(space, custom_target(flash="80KiB", ram="8KiB"))

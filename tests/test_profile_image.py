@@ -148,6 +148,7 @@ def test_the_reference_network_is_the_measured_image():
     assert {one.last for one in first} == {5, 6}  # to the second pool; what that makes, to the layer behind it
     besides = "takes up to 6.1 KiB of flash, and of RAM 2.1 KiB and the input, "
     assert f"Estimate: the rest of an image {besides}" in " ".join(repr(found).split())
+    assert "with input and output 168 B, without the program's own input, 2,090 B, " in " ".join(repr(found).split())
 
 
 def test_why_figures_are_not_an_images_is_said():

@@ -155,6 +155,7 @@ def test_a_file_that_is_no_picture_is_left_out_and_named(folder: Path, tmp_path:
     arrays, _ = read_images(folder, ImagesData(images="p"), tmp_path / "cache")
     assert len(arrays["x"]) == len(arrays["y"]) == 20
     assert "left out, no pictures: red/broken.png, red/text.jpg" in caplog.text
+    assert "1 file is no picture by the name (red/notes.txt)" in caplog.text
 
 
 @pytest.mark.parametrize(("change", "message"), [

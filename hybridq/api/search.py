@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hybridq.api.quantizing import inputs_of
-from hybridq.data.given import InMemory
+from hybridq.data.given import InMemory, classes
 from hybridq.errors import UserError
 from hybridq.graph.reader import read_graph
 from hybridq.precision import PrecisionPlan
@@ -208,14 +208,18 @@ class _Judge:
             raise UserError(f"validation targets: the model's loss of them is {loss}")
 
     def _check_classes(self) -> None:
-        targets, classes = self.targets, self.model.outputs[0].shape[-1]
-        by_number = "sparse" in str(getattr(self.model.loss, "name", self.model.loss))
-        if not by_number or targets.dtype.kind not in "iu":
+        """Raise UserError for a class that there is not, where the loss is of classes; whole floats are some too."""
+        loss = str(getattr(self.model.loss, "name", self.model.loss))
+        if "crossentropy" not in loss or getattr(self.model.loss, "ignore_class", None) is not None:
             return
-        wrong = np.flatnonzero((targets < 0) | (targets >= classes))
-        if len(wrong):
-            sample, of = int(wrong[0]), targets.reshape(-1)[wrong[0]]
-            raise UserError(f"validation: sample {sample} is of class {of}; the model's are 0 to {classes - 1}")
+        among = 2 if "binary" in loss else self.model.outputs[0].shape[-1] if "sparse" in loss else 0
+        rows = self.targets.reshape(len(self.targets), -1)
+        if not among or not rows.size or rows.dtype.kind not in "iuf":
+            return
+        if not (np.isfinite(rows) & (rows == np.floor(rows))).all():
+            return
+        for of_row in (rows.min(1), rows.max(1)):  # of a sequence each place has a class
+            classes(InMemory("validation targets", of_row.astype(np.int64)), len(rows), (), among)
 
     def score(self, model: Any) -> Score:
         """The mean loss, and the accuracy (or R2) in percent. To trace a graph would take longer than these calls."""

@@ -83,7 +83,12 @@ def compare(
     from hybridq.results.drawing import save
     from hybridq.results.query import filtered
 
-    chosen = filtered(store.runs(ids_or_names=runs or ()), filter_ or ())
+    there = store.runs(ids_or_names=runs or ())
+    chosen = filtered(there, filter_ or ())
+    if there and not chosen:
+        count = sum(bool(run.params) for run in there)  # the parent of a sweep has none
+        where = "among those named" if runs else "in the store"
+        raise UserError(f"no run matches {' and '.join(filter_ or ())}; {count} run{'s' * (count != 1)} {where}")
     comparison = table(chosen if runs else newest(chosen), sort=sort, each=each)
     print_result(comparison, format_)
     if pareto:

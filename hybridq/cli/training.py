@@ -127,6 +127,10 @@ def sweep(
     for one, reason in failed.items():
         print(f"hybridq: {one} failed: {reason}", file=sys.stderr)
     print(f"sweep {run}: compare it again with `hybridq compare {run[:8]}`, look at it with `hybridq ui`")
+    if schedule.finished:
+        report = store.download(run, sweeps.REPORT)
+        below = report.is_relative_to(Path.cwd())
+        print(f"its report: {report.relative_to(Path.cwd()) if below else report}")
     if failed:
         raise typer.Exit(RUN_FAILED)
 

@@ -7,9 +7,10 @@ figures of their parts are those of Keras layers (`figures.chains_of`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hybridq.errors import UserError
+from hybridq.graph.instead import instead_of, no_lambda
 from hybridq.graph.kinds import Form, of_form
 from hybridq.graph.operators import Graph, Operator, Shape
 from hybridq.quantization.decomposition import taken_apart
@@ -30,23 +31,6 @@ from hybridq.quantization.steps import (
     letter_of,
     view_of,
 )
-
-if TYPE_CHECKING:
-    pass
-
-INSTEAD = {  # of layers without a form in integers, what has one
-    "Average": "Add, which the next layer's weights can halve, has one",
-    "Dot": "Multiply and a pool have one",
-    "GroupNormalization": "BatchNormalization has one",
-    "Lambda": "a layer of Keras' own in its place may have one (docs/layers.md)",
-    "LayerNormalization": "BatchNormalization has one",
-    "Maximum": "Add and ReLU have one",
-    "Minimum": "Add and ReLU have one",
-    **dict.fromkeys(
-        ("GRU", "LSTM", "SimpleRNN", "Bidirectional"), "Conv1D and LinearMemory hear a sequence in integers"
-    ),
-    **dict.fromkeys(("Attention", "MultiHeadAttention"), "Conv1D over the sequence has one"),
-}
 
 
 @dataclass(frozen=True)
@@ -186,8 +170,10 @@ def _read(op: Operator, read: tuple[Source, ...], makes_answers: bool) -> Source
         return source
     if op.facts.form not in WORDS:
         kind = op.kind.removeprefix("unknown: ")
-        there = f"there are {', '.join(sorted(of_form(*WORDS) - {'InputLayer'}))}"
-        raise UserError(f"{op.name}: {kind} layers have no form in integers; {INSTEAD.get(kind, there)}")
+        if kind == "Lambda":
+            raise UserError(no_lambda(op.name))
+        there = f"; there are {', '.join(sorted(of_form(*WORDS) - {'InputLayer'}))}"
+        raise UserError(f"{op.name}: {kind} layers have no form in integers{instead_of(kind) or there}")
     chain = Chain(op, read)
     for source in read:
         _ = source.chain.fraction  # must be stored by now

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.backend.tensorflow import load_qkeras
 from hybridq.errors import UserError
+from hybridq.graph.instead import no_lambda
 from hybridq.graph.reader import read_graph
 from hybridq.quantization.model import give_weights, named_inputs
 from hybridq.quantization.own_quantizers import OwnGrid, grid_of
@@ -43,9 +44,7 @@ def _check_code(model: keras.Model) -> None:
         if isinstance(layer, keras.Model):
             _check_code(layer)
         elif isinstance(layer, keras.layers.Lambda) and getattr(layer.function, "__name__", "") == "<lambda>":
-            raise UserError(
-                f"layer '{layer.name}' is a lambda, which Keras does not copy: use its layers, as Rescaling"
-            )
+            raise UserError(no_lambda(layer.name))
 
 
 def _is_flat(model: keras.Model) -> bool:

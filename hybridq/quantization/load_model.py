@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybridq.backend.tensorflow import load_qkeras
 from hybridq.errors import UserError
+from hybridq.graph.instead import no_lambda
 from hybridq.graph.keras.file import layers_config, short
 from hybridq.paths import scratch
 from hybridq.quantization.keras_2 import modern, restored, rewritten
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 # What a model may be made of, by its package; and the classes that are a program of the file's own.
 PACKAGES = ("keras", "qkeras", "hybridq", "builtins")
-CODE = ("Lambda", "__lambda__", "TFSMLayer")  # the last runs a program that lies elsewhere
+LAMBDA = "Lambda"
+CODE = ("__lambda__", "TFSMLayer")  # the last runs a program that lies elsewhere
 OPERATIONS = ("TFOpLambda", "SlicingOpLambda")  # what Keras 2 makes of x + 1 and x[:, 1:]
 INSTEAD = {
     ".onnx": "an ONNX file holds no Keras layers to quantize: build the network in Keras and copy its weights",
@@ -79,6 +81,8 @@ def check_classes(saved: Any, path: Path, more: tuple[str, ...] = ()) -> None:
                 instead = "use a layer of Keras, as Add or Rescaling"
                 raise UserError(short(f"{path}: '{name}' is an operation of TensorFlow and no layer: {instead}"))
             foreign = module is not None and str(module).partition(".")[0] not in (*PACKAGES, *more)
+            if kind == LAMBDA and not foreign:
+                raise UserError(short(f"{path}: {no_lambda(name)}"))
             if kind in CODE or foreign:
                 what = f"{module}.{config if kind == 'function' else kind}" if foreign else str(kind).strip("_")
                 where = f"{path}: layer '{name}'" if name else f"{path}: it"

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +58,23 @@ def quantize(model: keras.Model, plan: PrecisionPlan, fractions: Fractions | Non
     `fractions` are those of the grids of 8-bit outputs, as `calibrated` finds them. Raises UserError for a pattern that
     matches no layer, or a precision that a part of a layer cannot have.
     """
+    _check_kept(model, plan)
     plan.check(quantizable(model), [layer.name for layer in model.layers])
     return _rebuilt(model, plan, {} if fractions is None else fractions) if plan.rules else model
+
+
+def _check_kept(model: keras.Model, plan: PrecisionPlan) -> None:
+    """Raise UserError for a pattern about weights that are all quantized already: these stay as they were trained."""
+    free = quantizable(model)
+    of_plan = {counterpart.rpartition(".")[2] for counterpart, _ in COUNTERPARTS.values()}
+    kept = [layer.name for layer in model.layers if type(layer).__name__ in of_plan]
+    for pattern, parts in plan.rules:
+        named = [name for name in kept if fnmatchcase(name, pattern)]
+        if named and "outputs" not in dict(parts) and not any(fnmatchcase(name, pattern) for name in free):
+            raise UserError(
+                f"precision: the pattern '{pattern}' names only layers that were quantized before "
+                f"({', '.join(named)}), and these stay as they are: leave it out, or start from the model before that"
+            )
 
 
 def calibrated(model: keras.Model, plan: PrecisionPlan, inputs: NDArray[np.float32]) -> dict[str, int]:

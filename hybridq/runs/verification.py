@@ -103,7 +103,9 @@ class Verification(ImageFigures):
             if self.column_instructions is None
             else ("logits", f"; a column of the front end: {self.column_instructions:,}")
         )
+        both = ["estimated: the network alone, as the memory report counts it; together: the whole image"]
         lines = [
+            *(both if self.estimates else []),
             f"one inference: {self.classify_instructions:,} instructions{column}",
             f"{what} equal to the integer network's: this machine {self.host}; emulated {self.board}",
         ]

@@ -46,9 +46,10 @@ def check(space: Space, budget: Target) -> None:
     """Raise UserError where no plan is within the budget: with what the smallest one exceeds."""
     report = space.profile(space.smallest, budget)
     if report.exceeded:
-        flash, text = format_size(report.totals.flash_bytes), verdict(report).text
+        flash, ram = format_size(report.totals.flash_bytes), format_size(report.totals.ram_bytes)
         raise UserError(
-            f"no precision plan of {space.name} is within the limits; the smallest takes {flash} of flash: {text}"
+            f"no precision plan of {space.name} is within the limits; the smallest takes {flash} of flash and {ram} of "
+            f"RAM: {verdict(report).text}"
         )
 
 

@@ -17,9 +17,10 @@ from hybridq.sweeps.engines import Crew, Engine, in_process, in_processes
 from hybridq.sweeps.parent import parent_run
 from hybridq.sweeps.planning import Job, Plan, plan, read_recipes
 from hybridq.sweeps.schedule import Schedule, State
-from hybridq.sweeps.sweep import run_jobs, run_plan, run_sweep, unfinished_sweep
+from hybridq.sweeps.sweep import REPORT, run_jobs, run_plan, run_sweep, unfinished_sweep
 
 __all__ = [
+    "REPORT",
     "Board",
     "Crew",
     "Engine",

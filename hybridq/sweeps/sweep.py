@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hybridq.tracking import Store
 
 SWEEP = "sweep"  # tag of a sweep's parent run: what decides its runs
+REPORT = "report.html"  # of a sweep's parent run
 NOT_READ = "not read"  # tag of a failed run that never began: the file that is no recipe
 log = logging.getLogger("hybridq")
 
@@ -68,7 +69,7 @@ def run_sweep(
             comparison = compare.table(store.runs(ids_or_names=schedule.finished))
             parent.figure(frontier(comparison), "accuracy over flash")
             failed = plan.refused | schedule.failed
-            parent.text("report.html", sweep_report(store, parent.id, failed, schedule.finished))
+            parent.text(REPORT, sweep_report(store, parent.id, failed, schedule.finished))
     return parent.id
 
 

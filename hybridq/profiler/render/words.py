@@ -61,7 +61,18 @@ def ram_parts(report: Profile) -> str:
         states = f", {arena.variables:,} B of them states" if arena.variables else ""
         return f"arena: tensors and scratch {arena.non_persistent:,} B, what stays {arena.persistent:,} B{states}"
     joined = "with" if report.buffers_inside else "+"
-    return f"activations {report.totals.activations_bytes:,} B {joined} input and output {report.totals.io_bytes:,} B"
+    held = f"activations {report.totals.activations_bytes:,} B {joined} input and output {report.totals.io_bytes:,} B"
+    return f"{held}, without the program's own input, {input_bytes(report):,} B" if is_image(report) else held
+
+
+def is_image(report: Profile) -> bool:
+    """Whether the figures are those of an image, which a program calls with an input of its own."""
+    return report.accounting == OWN and not report.no_image
+
+
+def input_bytes(report: Profile) -> int:
+    """What the whole input takes in the program around an image: a byte a value."""
+    return prod(report.rows[0].input_shapes[0]) if report.rows else 0
 
 
 def ram_bounds(report: Profile) -> str:
@@ -138,10 +149,9 @@ def remarks(report: Profile) -> tuple[Note, ...]:
         lines.append(f"Stored in more bits, for want of a kernel: {wider}")
     if report.no_image:
         lines.append(f"Not the figures of an image: {report.no_image}")
-    elif report.accounting == OWN:
+    elif is_image(report):
         code, memory, heard_code, heard_memory = map(format_size, (*BESIDES, *BESIDES_WITH_FRONT_END))
-        read = format_size(prod(report.rows[0].input_shapes[0])) if report.rows else "0 B"
-        rest = f"up to {code} of flash, and of RAM {memory} and the input, {read}"
+        rest = f"up to {code} of flash, and of RAM {memory} and the input, {format_size(input_bytes(report))}"
         heard = f"with a front end for sound {heard_code} and {heard_memory}"
         lines.append(f"Estimate: the rest of an image takes {rest}; {heard}")
     kernels = f" with {report.tflm.kernels}" if report.tflm else ""
