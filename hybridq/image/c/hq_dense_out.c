@@ -22,8 +22,8 @@ void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out)
     }
 }
 
-void hq_dense_in_parts(const hq_dense *layer, hq_dense_sums *sums_of, uint32_t words, uint32_t doublings,
-                       const int8_t *x, int32_t *sums, int8_t *out)
+void hq_dense_in_parts(const hq_dense *layer, void (*sums_of)(const hq_dense *, const int8_t *, int32_t *),
+                       uint32_t words, uint32_t doublings, const int8_t *x, int32_t *sums, int8_t *out)
 {
     hq_dense part = *layer;
     for (uint32_t left = layer->outputs; left > 0; left -= part.outputs, out += part.outputs) {

@@ -66,10 +66,9 @@ void hq_dense_sparse(const hq_dense *layer, const int8_t *x, int32_t *sums); /* 
 void hq_dense_doubled(const hq_dense *layer, uint32_t times, int32_t *sums); /* where they are coarser than results */
 void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out);
 /* The stored integers, so many outputs at a time as there is room for their sums; their weights take so many words. */
-typedef void hq_dense_sums(const hq_dense *layer, const int8_t *x, int32_t *sums);
 enum { HQ_DENSE_PART = 64 };
-void hq_dense_in_parts(const hq_dense *layer, hq_dense_sums *sums_of, uint32_t words, uint32_t doublings,
-                       const int8_t *x, int32_t *sums, int8_t *out);
+void hq_dense_in_parts(const hq_dense *layer, void (*sums_of)(const hq_dense *, const int8_t *, int32_t *),
+                       uint32_t words, uint32_t doublings, const int8_t *x, int32_t *sums, int8_t *out);
 void hq_dense_out_s16(const hq_dense *layer, const int32_t *sums, int16_t *out);
 void hq_window_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out); /* rounded as of a convolution */
 
