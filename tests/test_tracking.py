@@ -155,14 +155,17 @@ def test_a_run_that_is_stopped_while_it_writes_is_marked(store: Store, ending: s
             struck.append(statement)
             signal.raise_signal(ending)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
+    # whoever runs the tests may ignore it, and Ray has a handler of its own, which a test before this one may have set
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     event.listen(Engine, "after_cursor_execute", interrupt)
     try:
         with pytest.raises(KeyboardInterrupt), store.start_run("writing", params={}, tags={}) as run:
             run.metrics({"training loss": 1.0}, step=1)
     finally:
         event.remove(Engine, "after_cursor_execute", interrupt)
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert store.find(run.id).status == "KILLED"
     assert store.find(run.id).metrics == {"training loss": 1.0}
 
