@@ -94,7 +94,7 @@ class Format(str, Enum):
         outputs=_fixed(4),
         bytes_for=2,
         kernels=Kernels(  # its sums are of 16 times the products
-            "s4", ("hq_conv.c", "hq_conv_s4.c"), (*_BYTES, "hq_dense_s4.c"), strip_bytes=2, most_inputs=140_000
+            "s4", ("hq_conv.c", "hq_conv_s4.c"), (*_BYTES, "hq_dense_s4.c"), strip_bytes=2, most_inputs=80_000
         ),
     )
     INT2 = Row(

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from kernel_machines import Machine
 
-from hybridq.image import packing
+from hybridq.image import channels, packing
+from hybridq.image.sparse import is_sparse
+from hybridq.image.sparse import pack as pack_sparse
 from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Upsample, WindowMean
 from hybridq.integer.network import Add, AveragePool, Convolution, Dense, Depthwise, Layer, MaxPool
 
@@ -70,10 +72,13 @@ class Runner:
     @_run.register
     def _(self, layer: Dense, x: np.ndarray) -> int:
         inputs, outputs = layer.weights.shape
-        weights = self.machine.put(packing.pack(layer.weights, layer.width))
+        kind = "sparse" if is_sparse(layer) else layer.width.kernels.name
+        weights = self.machine.put(
+            pack_sparse(layer.weights) if is_sparse(layer) else packing.pack(layer.weights, layer.width)
+        )
         sums, out = self._room(4 * outputs), self._room((2 if layer.is_wide else 1) * outputs)
         dense = self._struct("PPPhhh0PHH", weights, *self._output(layer), inputs, outputs)
-        self._call(f"hq_dense_{layer.width.kernels.name}", dense, self._array(x, np.int8), sums)
+        self._call(f"hq_dense_{kind}", dense, self._array(x, np.int8), sums)
         if layer.out.doublings:
             self._call("hq_dense_doubled", dense, layer.out.doublings, sums)
         self._call(f"hq_dense_out_s{16 if layer.is_wide else 8}", dense, sums, out)
@@ -199,10 +204,16 @@ class Runner:
         return self._struct("PPPhhh0PHHHHHBBBBb", weights, *self._output(layer), *shape, self._tile, *window)
 
     def _output(self, layer: Convolution | Depthwise | Dense) -> tuple[int, ...]:
-        by, count = layer.out, layer.shape[-1]
-        channels = np.stack([packing.packed_bias(layer), np.broadcast_to(by.multiplier, count)], axis=1)
-        shifts = self._array(np.broadcast_to(by.shift + by.doublings, count), np.uint8)
-        return self._array(channels, np.int32), shifts, by.low, by.high, by.zero
+        by, none = layer.out, channels.channels_stored(layer) - layer.shape[-1]
+        multipliers, shifts = channels.packed_factors(layer)
+        factors = np.pad(np.stack([channels.packed_bias(layer), multipliers], axis=1), ((0, none), (0, 0)))
+        return (
+            self._array(factors, np.int32),
+            self._array(np.pad(shifts, (0, none)), np.uint8),
+            by.low,
+            by.high,
+            by.zero,
+        )
 
     def _window(self, layer: MaxPool, x: np.ndarray) -> int:
         of = (*x.shape[1:], *layer.window, layer.strides[1], layer.pads[1][0], 1, 1, 0)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybridq.formats import INTEGERS, Format
-from hybridq.image import packing
+from hybridq.image import channels, packing
 from hybridq.integer.network import Convolution, Dense
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -52,11 +52,11 @@ def test_the_bias_takes_off_what_unsigned_inputs_add(width: Format, inputs: int,
     weights, random = weights_of(width, (inputs, outputs), seed), np.random.default_rng(seed)
     bias, x = random.integers(-(2**20), 2**20, outputs), random.integers(-128, 128, inputs)
     layer = Dense("d", ("x",), (outputs,), 0, weights=weights, width=width, bias=bias)
-    assert np.array_equal((x + 128) @ weights + packing.packed_bias(layer), x @ weights + bias)
+    assert np.array_equal((x + 128) @ weights + channels.packed_bias(layer), x @ weights + bias)
 
 
 def test_scratch_is_a_strip_of_columns() -> None:
     shape = (3, 3, 16, 32)
-    for width, each in ((Format.INT8, 2), (Format.INT4, 2), (Format.TERNARY, 1), (Format.BINARY, 1)):
+    for width, each, sums in ((Format.INT8, 2, 4), (Format.INT4, 2, 4), (Format.TERNARY, 1, 0), (Format.BINARY, 1, 0)):
         layer = Convolution("c", ("x",), (8, 8, 32), 0, weights=np.ones(shape, np.int64), width=width, strides=(2, 2))
-        assert packing.scratch_bytes(layer, 4) == each * (3 * 2 + 3) * 3 * 16
+        assert packing.scratch_bytes(layer, 4) == (3 * 2 + 3) * (each * 3 * 16 + sums)

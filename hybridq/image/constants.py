@@ -10,16 +10,9 @@ import numpy as np
 
 from hybridq.errors import UserError
 from hybridq.image import sparse
+from hybridq.image.channels import channels_stored, packed_bias, packed_factors
 from hybridq.image.map_constants import MapConstants, array, check_fields, map_bytes
-from hybridq.image.packing import (
-    is_gathered,
-    memory_matrix,
-    pack,
-    packed_bias,
-    packed_bytes,
-    packed_shape,
-    stored_format,
-)
+from hybridq.image.packing import is_gathered, memory_matrix, pack, packed_bytes, packed_shape, stored_format
 from hybridq.image.sparse import is_sparse
 from hybridq.integer.network import (
     AveragePool,
@@ -130,13 +123,13 @@ class Constants:
             else pack(layer.weights.reshape(packed_shape(layer)), layer.width)
         )
         words = np.frombuffer(stored, "<u4")
-        multipliers = np.broadcast_to(layer.out.multiplier, count)
+        multipliers, shifts = packed_factors(layer)
         channels = [f"{{{bias}, {by}}}" for bias, by in zip(packed_bias(layer), multipliers, strict=True)]
+        none = channels_stored(layer) - count
         text = self.maps.titled(layer, title)
         text += array("uint32_t", f"{name}_weights", [f"0x{word:08x}" for word in words])
-        text += array("hq_channel", f"{name}_channels", channels, per_line=4)
-        finer = layer.out.twice or layer.out.doublings
-        text += array("uint8_t", f"{name}_shifts", np.broadcast_to(layer.out.shift + finer, count), per_line=24)
+        text += array("hq_channel", f"{name}_channels", channels + none * ["{0, 0}"], per_line=4)
+        text += array("uint8_t", f"{name}_shifts", [*shifts, *(none * [0])], per_line=24)
         if layer.table is not None:
             text += array("int8_t", f"{name}_table", layer.table, per_line=16)
         if layer.affine is not None:
@@ -156,7 +149,7 @@ def constants_bytes(layer: Layer) -> int:
     channels = layer.shape[-1]
     behind = (layer.table is not None) * 256 + (layer.affine is not None) * 8 * channels
     stored = len(sparse.pack(layer.weights)) if is_sparse(layer) else packed_bytes(packed_shape(layer), layer.width)
-    return stored + 9 * channels + behind
+    return stored + 9 * channels_stored(layer) + behind
 
 
 def states_bytes(layer: Layer) -> int:

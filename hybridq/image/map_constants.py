@@ -104,9 +104,9 @@ class MapConstants:
         check_fields(layer, fields)
         if isinstance(layer, ScaledAdd):
             factors = zip(("a", "b", "out"), layer.multipliers, layer.shifts, strict=True)
-            fields |= {key: f"{{{by}, {shift}}}" for key, by, shift in factors} | {"minus": int(layer.minus)}
+            fields |= {key: factor(by, shift) for key, by, shift in factors} | {"minus": int(layer.minus)}
         elif isinstance(layer, ScaledMultiply):
-            fields["out"] = f"{{{layer.multiplier}, {layer.shift}}}"
+            fields["out"] = factor(layer.multiplier, layer.shift)
         fields |= dict(zip(("zero_a", "zero_b", "zero"), layer.zero_points, strict=True))
         fields |= {"next_channel": int(deep > 1 or channels == 1), "low": layer.low, "high": layer.high}
         kind = "sum" if isinstance(layer, ScaledAdd) else "product"
@@ -158,6 +158,11 @@ class MapConstants:
         """The struct of a layer, or of a part of it."""
         inside = "".join(f"    .{name} = {value},\n" for name, value in fields.items())
         return f"static const {kind} {self.ids[layer.name]}{part} = {{\n{inside}}};\n"
+
+
+def factor(multiplier: int, shift: int) -> str:
+    """An hq_factor. The multiplier is 2**30 at the least, so that 0 is the least there is: it rounds all to 0."""
+    return f"{{{multiplier}, {shift}}}" if multiplier else f"{{{2**30}, 31}}"
 
 
 def map_bytes(layer: Layer) -> int:

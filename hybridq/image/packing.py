@@ -8,8 +8,10 @@ The weights of a layer are first laid out as a matrix, a row for each output:
 
 and the matrix is packed by the format of its weights; missing rows are zeros:
 
-    8 bits          two rows at a time: 4 weights of the first, 4 of the second, the next 4 of the first, ...
-    4 bits          two rows at a time, a byte for each weight b of the second and a of the first: 16 b + a, as int8
+    8 bits          two rows at a time: 4 weights of the first, 4 of the second, the next 4 of the first, ...; those in
+                    even places with 128 added, see c/hq_conv.c
+    4 bits          two rows at a time, a byte for each weight b of the second and a of the first: 16 b + a, as int8; in
+                    even places with 8 added to both
     1 bit           four rows at a time, word by word: 32 weights of the first, of the second, third, fourth, ...
                     A set bit is 1; a clear one is -1, or padding. Weight 4 t + i of the 32 is bit 8 i + 7 - t: UADD8 of
                     a word with itself moves the top bit of each byte to the flags by which SEL picks among the 4
@@ -68,16 +70,16 @@ def pack(weights: Integers, width: Format) -> bytes:
         if weights.shape[:2] == THREE:
             weights = weights.reshape(9, -1)[OF_THREE].T
         return _words(np.ascontiguousarray(weights).astype(np.int8))
-    matrix, row = _matrix(weights), width.stored.row
+    matrix, row = as_matrix(weights), width.stored.row
     if row.planes:
         return _pack_bits(
             np.stack([_plane(matrix, row, n) for n in range(_planes(row))], 1).reshape(-1, matrix.shape[1])
         )
     pairs = _filled(matrix, 0, 2).reshape(-1, 2, matrix.shape[1])
     if row.bytes_for == 2:
-        return _words((16 * pairs[:, 1] + pairs[:, 0]).astype(np.int8))
-    quads = pairs.reshape(-1, 2, matrix.shape[1] // 4, 4)
-    return _words(quads.transpose(0, 2, 1, 3).astype(np.int8))
+        return _words((16 * pairs[:, 1] + pairs[:, 0] + _more(row, matrix.shape[1])).astype(np.uint8))
+    quads = (pairs + _more(row, matrix.shape[1])).reshape(-1, 2, matrix.shape[1] // 4, 4)
+    return _words(quads.transpose(0, 2, 1, 3).astype(np.uint8))
 
 
 def packed_bytes(shape: Shape, width: Format) -> int:
@@ -99,7 +101,7 @@ def unpack(data: bytes, shape: Shape, width: Format) -> Integers:
         if shape[:2] == THREE:
             stored = stored.reshape(-1, 9).T[np.argsort(OF_THREE)]
         return stored.reshape(shape)
-    length = _matrix(np.zeros(shape, np.int64)).shape[1]
+    length = as_matrix(np.zeros(shape, np.int64)).shape[1]
     row = width.stored.row
     if row.planes:
         bits = _unpack_bits(data, length)
@@ -109,30 +111,18 @@ def unpack(data: bytes, shape: Shape, width: Format) -> Integers:
         values = np.array([codes.get(code, 0) for code in range(1 << count)])
         matrix = values[(bits << np.arange(count)[:, None]).sum(1)]
     elif row.bytes_for == 2:
-        both = np.frombuffer(data, np.int8).astype(np.int64).reshape(-1, length)
+        both = _signed(np.frombuffer(data, np.uint8).astype(np.int64).reshape(-1, length), row)
         first = (both + 8) % 16 - 8
         matrix = np.stack([first, (both - first) // 16], axis=1).reshape(-1, length)
     else:
-        pairs = np.frombuffer(data, np.int8).astype(np.int64).reshape(-1, length // 4, 2, 4)
-        matrix = pairs.transpose(0, 2, 1, 3).reshape(-1, length)
+        pairs = np.frombuffer(data, np.uint8).astype(np.int64).reshape(-1, length // 4, 2, 4)
+        matrix = _signed(pairs.transpose(0, 2, 1, 3).reshape(-1, length), row)
     return _weights(matrix, shape)
 
 
 def memory_matrix(matrix: Integers) -> NDArray[np.int16]:
     """The matrix of a memory as its kernel wants it."""
     return _filled(_filled(matrix, 0, 2), 1, 2).astype(np.int16)
-
-
-def packed_bias(layer: Weighted) -> NDArray[np.int32]:
-    """The bias by output, as the kernel wants it. Those of 1-bit and ternary weights add x + 128 in place of x.
-
-    Where sums are doubled, as those that are rounded twice are, so is it. It is an int32 that wraps around, as they do:
-    only both together are within.
-    """
-    bias = np.broadcast_to(layer.bias, layer.shape[-1:])
-    if not isinstance(layer, Depthwise) and layer.width.stored.row.planes:
-        bias = bias - 128 * layer.weights.reshape(-1, layer.shape[-1]).sum(0)
-    return (bias << (layer.out.twice or layer.out.doublings)).astype(np.int32)
 
 
 def least_tile(layer: Convolution | Depthwise) -> int:
@@ -151,8 +141,9 @@ def scratch_bytes(layer: Convolution | Depthwise, tile: int) -> int:
     if is_gathered(layer):
         gathered: int = 4 * outputs + _up(rows * columns * inputs, 4)
         return gathered
-    strip: int = ((tile - 1) * layer.strides[1] + columns) * _up(rows * inputs, 4)
-    return layer.width.kernels.strip_bytes * strip
+    span, each = (tile - 1) * layer.strides[1] + columns, layer.width.kernels.strip_bytes
+    strip: int = span * each * _up(rows * inputs, 4)
+    return strip if layer.width.stored.row.planes else strip + 4 * span  # the sum of each column
 
 
 def _depthwise_scratch(layer: Depthwise, tile: int) -> int:
@@ -163,7 +154,8 @@ def _depthwise_scratch(layer: Depthwise, tile: int) -> int:
     return 32 * span + 4 * tile if layer.weights.shape[:2] == THREE else 0
 
 
-def _matrix(weights: Integers) -> Integers:
+def as_matrix(weights: Integers) -> Integers:
+    """The weights of a dense layer or a convolution, a row for each output."""
     if weights.ndim == 2:
         return _filled(weights.T, 1, 4)
     rows, columns, inputs, outputs = weights.shape
@@ -178,6 +170,17 @@ def _weights(matrix: Integers, shape: Shape) -> Integers:
     rows, columns, inputs, outputs = shape
     by_column = matrix.reshape(outputs, columns, -1)[:, :, : rows * inputs]
     return by_column.reshape(outputs, columns, rows, inputs).transpose(2, 1, 3, 0)
+
+
+def _more(row: Row, length: int) -> Integers:
+    """What is added to the bytes of a row of weights."""
+    return np.where(np.arange(length) % 2, 0, 136 if row.bytes_for == 2 else 128)
+
+
+def _signed(bytes_: Integers, row: Row) -> Integers:
+    """What was packed as those bytes."""
+    more = _more(row, bytes_.shape[-1])
+    return np.where(more == 0, (bytes_ + 128) % 256 - 128, bytes_ - more)
 
 
 def _planes(row: Row) -> int:

@@ -148,7 +148,7 @@ def _check_weighted(layer: Convolution | Depthwise | Dense, source: Shape) -> No
     require(name, layer.bias.shape == (outputs,), f"biases of shape {layer.bias.shape}")
     lowest = -1 if layer.out.twice else LOWEST_SHIFT if isinstance(layer, Dense) else 0
     check_requantization(name, layer.out, outputs, INT16 if layer.is_wide else INT8, lowest)
-    doublings = layer.out.twice or layer.out.doublings  # a kernel that rounds twice doubles its sums
+    doublings = layer.out.twice or layer.out.doublings  # beyond 2**30 a factor of 0 would round to 1
     worst = int(worst_sum(weights, layer.bias).max()) << doublings
     require(name, worst <= LARGEST, f"sums that can reach {worst:,}, beyond 32 bits")
     require(

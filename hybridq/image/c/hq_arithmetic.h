@@ -85,24 +85,31 @@ static inline int32_t hq_scaled_down(int32_t value, int32_t multiplier, uint32_t
 #endif
 }
 
-/* value * multiplier / 2**(32 + shift): rounded half up after 32 bits, then half away from 0; and more. */
+/* value * multiplier / 2**(31 + shift): rounded half up after 31 bits, then half away from 0. */
+static inline int32_t hq_scaled_twice_by_any(int32_t value, int32_t multiplier, uint32_t shift)
+{
+    const int32_t once = (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << 30)) >> 31);
+    return shift == 0 ? once : (once - (once < 0) + (int32_t)(1u << (shift - 1))) >> shift;
+}
+
+/* The same for a multiplier from 2**30 to 2**31 - 1; and more. */
 static inline int32_t hq_scaled_twice(int32_t value, int32_t multiplier, uint32_t shift, int32_t more)
 {
 #if HQ_DSP
-    /* Half up of one less where it is below 0, as the last bit that ASRS moves out says; CMN clears it where none is. */
-    __asm__("smmulr %0, %0, %1\n\t"
+    /* Twice the multiplier is 2**32 more than it is as an int32. Half away from 0 is half up of one less where it is
+     * below 0, as the last bit that ASRS moves out says; CMN clears it where none is. */
+    __asm__("smmlar %0, %0, %1, %0\n\t"
             "cmn %2, #0\n\t"
             "it ne\n\t"
             "addne %0, %0, %0, asr #31\n\t"
             "asrs %0, %0, %2\n\t"
             "adc %0, %0, %3"
             : "+&r"(value)
-            : "r"(multiplier), "r"(shift), "rI"(more)
+            : "r"((uint32_t)multiplier << 1), "r"(shift), "rI"(more)
             : "cc");
     return value;
 #else
-    const int32_t once = (int32_t)(((int64_t)value * multiplier + ((int64_t)1 << 31)) >> 32);
-    return (shift == 0 ? once : (once - (once < 0) + (int32_t)(1u << (shift - 1))) >> shift) + more;
+    return hq_scaled_twice_by_any(value, multiplier, shift) + more;
 #endif
 }
 
@@ -110,9 +117,9 @@ static inline int32_t hq_scaled_twice(int32_t value, int32_t multiplier, uint32_
 static inline int32_t hq_scaled_down_twice(int32_t value, int32_t multiplier, uint32_t shift, int32_t more)
 {
 #if HQ_DSP
-    __asm__("smmulr %0, %0, %1\n\tadd %0, %0, %0, asr #31\n\tasrs %0, %0, %2\n\tadc %0, %0, %3"
+    __asm__("smmlar %0, %0, %1, %0\n\tadd %0, %0, %0, asr #31\n\tasrs %0, %0, %2\n\tadc %0, %0, %3"
             : "+&r"(value)
-            : "r"(multiplier), "r"(shift), "rI"(more)
+            : "r"((uint32_t)multiplier << 1), "r"(shift), "rI"(more)
             : "cc");
     return value;
 #else
@@ -153,7 +160,7 @@ static inline int32_t hq_bounded(int32_t value, const hq_output *out)
 #endif
 }
 
-/* What is added up of a convolution as its stored integer; where it is rounded twice, twice the sum. */
+/* What is added up of a convolution as its stored integer. */
 static inline int32_t hq_finished(int32_t sum, int32_t multiplier, uint32_t shift, const hq_output *out)
 {
 #if HQ_ROUNDS_TWICE && HQ_SHIFTED
@@ -170,7 +177,7 @@ static inline int32_t hq_finished(int32_t sum, int32_t multiplier, uint32_t shif
 /* The stored integer for the sum of a channel of a convolution. */
 static inline int32_t hq_stored_place(int32_t sum, hq_channel by, uint32_t shift, const hq_output *out)
 {
-    return hq_finished(hq_biased(HQ_ROUNDS_TWICE ? 2 * sum : sum, by), by.multiplier, shift, out);
+    return hq_finished(hq_biased(sum, by), by.multiplier, shift, out);
 }
 
 /* Where the weight at a place of a depthwise window of 3 x 3, row after row, lies among those of its channel: see
@@ -180,6 +187,28 @@ static inline uint32_t hq_tap_of_three(uint32_t place)
     return place == 8 ? 8 : 0x75632410u >> 4 * place & 15;
 }
 
+/* Byte i of 4 in a word. */
+static inline int32_t hq_byte(uint32_t word, uint32_t i)
+{
+    return (int8_t)(word >> (8 * i));
+}
+
+/* A weight of 4 in a word, those of 8 bits of a dense layer or a convolution: see hq_conv.c. */
+static inline int32_t hq_weight(uint32_t word, uint32_t i)
+{
+    return hq_byte(word ^ 0x00800080u, i);
+}
+
+/* Of 4-bit weights 16 b + a; and a. */
+static inline int32_t hq_both(uint32_t word, uint32_t i)
+{
+    return i & 1 ? hq_byte(word, i) : (int32_t)(word >> (8 * i) & 255) - 136;
+}
+static inline int32_t hq_lower(int32_t both)
+{
+    return ((both + 8) & 15) - 8;
+}
+
 static inline uint32_t hq_word(const void *at)
 {
     uint32_t word;
@@ -187,13 +216,34 @@ static inline uint32_t hq_word(const void *at)
     return word;
 }
 
-/* Input i of 4 in a word of weights. */
-static inline int32_t hq_byte(uint32_t word, uint32_t i)
-{
-    return (int8_t)(word >> (8 * i));
-}
-
 #if HQ_DSP
+/* The same for kernels in assembly, of which HQ_DOUBLED makes the multipliers first: v scaled by a register, and by the
+ * shift and the zero point in others. */
+#if HQ_ROUNDS_TWICE
+#define HQ_DOUBLED(by) "lsl    " by ", " by ", #1\n"
+#define HQ_HIGH(v, by, shift) "smmlar " v ", " v ", " by ", " v "\n" HQ_AWAY(v, shift)
+#if HQ_SHIFTED
+#define HQ_AWAY(v, shift) "add    " v ", " v ", " v ", asr #31\n"
+#else
+#define HQ_AWAY(v, shift) "cmn    " shift ", #0\nit     ne\naddne  " v ", " v ", " v ", asr #31\n"
+#endif
+#else
+#define HQ_DOUBLED(by)
+#if HQ_SHIFTED
+#define HQ_HIGH(v, by, shift) "smmul  " v ", " v ", " by "\n"
+#else
+#define HQ_HIGH(v, by, shift)        \
+    "cmn    " shift ", #0\n"         \
+    "ite    eq\n"                    \
+    "smmulreq " v ", " v ", " by "\n" \
+    "smmulne " v ", " v ", " by "\n"
+#endif
+#endif
+#define HQ_SCALED(v, by, shift, zero)            \
+    HQ_HIGH(v, by, shift)                        \
+    "asrs   " v ", " v ", " shift "\n"           \
+    "adc    " v ", " v ", " zero "\n"
+
 /* Bytes 0 and 2, and bytes 1 and 3, as two int16. gcc 12 does not fold a rotation into SXTB16. */
 static inline int16x2_t hq_even(uint32_t word)
 {

@@ -22,41 +22,125 @@ static inline hq_inside hq_columns_inside(const hq_conv *layer, uint32_t out_col
     return (hq_inside){first, end < span ? end : span, left};
 }
 
-/* 2 outputs at 2 positions: x0 to end and x1 on, against one pair of rows of weights; out: both positions of the first
+#if HQ_DSP
+
+/* All outputs at two places, or at the first of them: where their windows begin, from what their sums start (less the
+ * sum of the even inputs), where the outputs go; and what all outputs are finished with. HQ_PLACES copies it. */
+typedef struct {
+    const int16_t *x0, *x1;
+    int32_t less0, less1;
+    int8_t *out0, *out1;
+    const hq_channel *channels;
+    const uint8_t *shifts;
+    const int8_t *last; /* at out0 */
+    int32_t zero, low, high;
+    const int16_t *end; /* of the window at x0 */
+} hq_places;
+typedef void hq_outputs_at(const hq_places *places, const uint32_t *weights);
+
+void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip,
+                       hq_outputs_at *two, hq_outputs_at *one);
+
+/* An hq_outputs_at in assembly, as compilers spill there; the outputs two by two. Weights are in r0, the windows in r1
+ * and r2. The sums are r4 and r5 for the first output, r6 and r7 for the second; of one place r4 and r6.
+ *
+ * START: r1 to r7 but for the sums' biases, and where the loop is odd. STEP: 4 inputs. NEXT compares r1 with the end.
+ * FINISH adds the biases, FACTORS brings the multipliers, OUT scales the sums and stores them. */
+#define HQ_PLACES(name, START, STEP, NEXT, FINISH, FACTORS, OUT)                                  \
+    __attribute__((naked)) static void name(__attribute__((unused)) const hq_places *places,      \
+                                            __attribute__((unused)) const uint32_t *weights)      \
+    {                                                                                             \
+        __asm__("push   {r4-r11, lr}\n"                                                           \
+                "add    r12, r0, #32\n"                                                           \
+                "ldm    r12, {r4-r8}\n"                                                           \
+                "push   {r4-r8}\n"                                                                \
+                "ldm    r0, {r4-r11}\n"                                                           \
+                "push   {r4-r11}\n"                                                               \
+                "mov    r0, r1\n"                                                                 \
+                "1:\n" START                                                                      \
+                "lsls   r12, r12, #29\n" /* an odd number of steps: the carry is bit 3 */         \
+                "bcs    3f\n"                                                                     \
+                "2:\n" STEP "3:\n" STEP NEXT                                                      \
+                "bne    2b\n" FINISH                                                              \
+                "ldr    r9, [sp, #28]\n"                                                          \
+                "ldrb   r1, [r9], #1\n"                                                           \
+                "ldrb   r2, [r9], #1\n"                                                           \
+                "str    r9, [sp, #28]\n"                                                          \
+                "ldrd   lr, r12, [sp, #36]\n" FACTORS OUT                                         \
+                "cmp    r8, r12\n"                                                                \
+                "bls    1b\n"                                                                     \
+                "add    sp, sp, #52\n"                                                            \
+                "pop    {r4-r11, pc}\n");                                                         \
+    }
+
+/* Results between low, in r12, and high. */
+#define HQ_SIGNED(v) "ssat   " v ", #8, " v "\n"
+#define HQ_POSITIVE(v) "usat   " v ", #7, " v "\n"
+#if HQ_BOUNDS == 1
+#define HQ_BETWEEN(EACH) EACH(HQ_SIGNED)
+#elif HQ_BOUNDS == 2
+#define HQ_BETWEEN(EACH)                          \
+    "cmp    r12, #0\n"                            \
+    "bne    5f\n" EACH(HQ_POSITIVE) "b      6f\n" \
+    "5:\n" EACH(HQ_SIGNED) "6:\n"
+#else
+#define HQ_BETWEEN(EACH) "ldr    r3, [sp, #44]\n" EACH(HQ_WITHIN)
+#define HQ_WITHIN(v)            \
+    "cmp    " v ", r12\n"       \
+    "it     lt\n"               \
+    "movlt  " v ", r12\n"       \
+    "cmp    " v ", r3\n"        \
+    "it     gt\n"               \
+    "movgt  " v ", r3\n"
+#endif
+
+/* Of two places: the multipliers in r10 and r11, the shifts in r1 and r2, the zero point in lr. */
+#define HQ_TWO_FACTORS         \
+    "ldr    r8, [sp, #24]\n"   \
+    "ldr    r10, [r8, #-12]\n" \
+    "ldr    r11, [r8, #-4]\n" HQ_DOUBLED("r10") HQ_DOUBLED("r11")
+#define HQ_TWO(OF) OF("r4") OF("r5") OF("r6") OF("r7")
+#define HQ_TWO_OUT                                                                                      \
+    HQ_SCALED("r4", "r10", "r1", "lr") HQ_SCALED("r5", "r10", "r1", "lr")                               \
+    HQ_SCALED("r6", "r11", "r2", "lr") HQ_SCALED("r7", "r11", "r2", "lr") HQ_BETWEEN(HQ_TWO)            \
+    "ldrd   r8, r9, [sp, #16]\n"                                                                        \
+    "ldr    r12, [sp, #32]\n"                                                                           \
+    "cmp    r8, r12\n" /* the last of an odd number of outputs has none beside it */                    \
+    "strb   r4, [r8], #1\n"                                                                             \
+    "strb   r5, [r9], #1\n"                                                                             \
+    "itt    lo\n"                                                                                       \
+    "strblo r6, [r8], #1\n"                                                                             \
+    "strblo r7, [r9], #1\n"                                                                             \
+    "strd   r8, r9, [sp, #16]\n"
+
+/* Of one place: the multipliers in r5 and r7. */
+#define HQ_ONE_FACTORS HQ_DOUBLED("r5") HQ_DOUBLED("r7")
+#define HQ_ONE(OF) OF("r4") OF("r6")
+#define HQ_ONE_OUT                                                                            \
+    HQ_SCALED("r4", "r5", "r1", "lr") HQ_SCALED("r6", "r7", "r2", "lr") HQ_BETWEEN(HQ_ONE)    \
+    "ldr    r8, [sp, #16]\n"                                                                  \
+    "ldr    r12, [sp, #32]\n"                                                                 \
+    "cmp    r8, r12\n"                                                                        \
+    "strb   r4, [r8], #1\n"                                                                   \
+    "it     lo\n"                                                                             \
+    "strblo r6, [r8], #1\n"                                                                   \
+    "str    r8, [sp, #16]\n"
+
+/* 4 weights of an output, in first, and the two odd ones of them, in odd, with 4 inputs, in r12 and lr. */
+#define HQ_FOUR(sum, first, odd)                           \
+    "smlad  " sum ", " first ", r12, " sum "\n"            \
+    "smlad  " sum ", " odd ", lr, " sum "\n"
+
+#else
+
+/* 2 outputs at 2 places: x0 to end and x1 on, against one pair of rows of weights; out: both places of the first
  * output, then of the second. */
 typedef void hq_dot_pair(const uint32_t *weights, const int16_t *x0, const int16_t *x1, const int16_t *end,
                          int32_t sums[4]);
 
 /* One row of the output. A pair of rows of weights takes so many words. */
-void hq_conv_pairs_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip,
+void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip,
                        hq_dot_pair *dot, uint32_t words_per_pair);
-
-#if HQ_DSP
-
-/* An hq_dot_pair in assembly, as compilers spill there: weights in r0, x0 in r1, x1 in r2, the end in r3. */
-#define HQ_DOT_PAIR(name)                                                                    \
-    __attribute__((naked)) static void name(__attribute__((unused)) const uint32_t *weights, \
-                                            __attribute__((unused)) const int16_t *x0,       \
-                                            __attribute__((unused)) const int16_t *x1,       \
-                                            __attribute__((unused)) const int16_t *end,      \
-                                            __attribute__((unused)) int32_t sums[4])
-
-/* 16 MACC: the 4 weights of two outputs, bytes in r8 and r9, with 4 inputs of x0, which are in r12 and lr, and of x1.
- * The sums are r4 and r5 for the first output, r6 and r7 for the second. */
-#define HQ_DOT_4                 \
-    "sxtb16 r10, r8\n"           \
-    "sxtb16 r8, r8, ror #8\n"    \
-    "sxtb16 r11, r9\n"           \
-    "sxtb16 r9, r9, ror #8\n"    \
-    "smlad  r4, r10, r12, r4\n"  \
-    "smlad  r6, r11, r12, r6\n"  \
-    "smlad  r4, r8, lr, r4\n"    \
-    "smlad  r6, r9, lr, r6\n"    \
-    "ldrd   r12, lr, [r2], #8\n" \
-    "smlad  r5, r10, r12, r5\n"  \
-    "smlad  r7, r11, r12, r7\n"  \
-    "smlad  r5, r8, lr, r5\n"    \
-    "smlad  r7, r9, lr, r7\n"
 
 #endif
 

@@ -1,29 +1,57 @@
-/* A convolution with 8-bit weights. */
+/* A convolution with 8-bit weights. What stands in a strip, and why in an even place a weight has its top bit flipped:
+ * see hq_conv.c. */
 #include "hq_conv.h"
 
 #if HQ_DSP
 
-/* 16 MACC in 15 instructions. */
-#define STEP                     \
-    "ldrd   r8, r9, [r0], #8\n"  \
-    "ldrd   r12, lr, [r1], #8\n" \
-    HQ_DOT_4
+/* 16 MACC in 13 instructions. */
+#define TWO_STEP                        \
+    "ldrd   r8, r9, [r0], #8\n"         \
+    "ldrd   r12, lr, [r1], #8\n"        \
+    "sxtb16 r10, r8, ror #8\n"          \
+    "sxtb16 r11, r9, ror #8\n"          \
+    HQ_FOUR("r4", "r8", "r10")          \
+    HQ_FOUR("r6", "r9", "r11")          \
+    "ldrd   r12, lr, [r2], #8\n"        \
+    HQ_FOUR("r5", "r8", "r10")          \
+    HQ_FOUR("r7", "r9", "r11")
+#define TWO_START                       \
+    "ldr    r12, [sp, #24]\n"           \
+    "ldrd   r10, r11, [sp, #8]\n"       \
+    "ldm    r12!, {r4-r7}\n"            \
+    "str    r12, [sp, #24]\n"           \
+    "add    r5, r4, r11, lsl #7\n"      \
+    "add    r4, r4, r10, lsl #7\n"      \
+    "add    r7, r6, r11, lsl #7\n"      \
+    "add    r6, r6, r10, lsl #7\n"      \
+    "ldrd   r1, r2, [sp]\n"             \
+    "ldr    r3, [sp, #48]\n"            \
+    "sub    r12, r3, r1\n"
+#define NEXT "cmp    r1, r3\n"
+HQ_PLACES(two, TWO_START, TWO_STEP, NEXT, "", HQ_TWO_FACTORS, HQ_TWO_OUT)
 
-HQ_DOT_PAIR(dot)
+#define ONE_STEP                        \
+    "ldrd   r8, r9, [r0], #8\n"         \
+    "ldrd   r12, lr, [r1], #8\n"        \
+    "sxtb16 r10, r8, ror #8\n"          \
+    "sxtb16 r11, r9, ror #8\n"          \
+    HQ_FOUR("r4", "r8", "r10")          \
+    HQ_FOUR("r6", "r9", "r11")
+#define ONE_START                       \
+    "ldr    r12, [sp, #24]\n"           \
+    "ldr    r10, [sp, #8]\n"            \
+    "ldm    r12!, {r4-r7}\n"            \
+    "str    r12, [sp, #24]\n"           \
+    "add    r4, r4, r10, lsl #7\n"      \
+    "add    r6, r6, r10, lsl #7\n"      \
+    "ldr    r1, [sp]\n"                 \
+    "ldr    r3, [sp, #48]\n"            \
+    "sub    r12, r3, r1\n"
+HQ_PLACES(one, ONE_START, ONE_STEP, NEXT, "", HQ_ONE_FACTORS, HQ_ONE_OUT)
+
+void hq_conv_s8_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
 {
-    __asm__("push   {r4-r11, lr}\n"
-            "sub    r12, r3, r1\n"
-            "mov    r4, #0\n"
-            "mov    r5, r4\n"
-            "mov    r6, r4\n"
-            "mov    r7, r4\n"
-            "lsls   r12, r12, #29\n" /* an odd number of steps: the carry is bit 3 */
-            "bcs    2f\n"
-            "1:\n" STEP "2:\n" STEP "cmp    r1, r3\n"
-            "bne    1b\n"
-            "ldr    r0, [sp, #36]\n"
-            "stm    r0, {r4-r7}\n"
-            "pop    {r4-r11, pc}\n");
+    hq_conv_strip_row(layer, rows, out, scratch, two, one);
 }
 
 #else
@@ -33,7 +61,7 @@ static void dot(const uint32_t *weights, const int16_t *x0, const int16_t *x1, c
     sums[0] = sums[1] = sums[2] = sums[3] = 0;
     for (; x0 != end; x0 += 4, x1 += 4, weights += 2) {
         for (uint32_t i = 0; i < 4; i++) {
-            const int32_t first = hq_byte(weights[0], i), second = hq_byte(weights[1], i);
+            const int32_t first = hq_weight(weights[0], i), second = hq_weight(weights[1], i);
             sums[0] += first * x0[i];
             sums[1] += first * x1[i];
             sums[2] += second * x0[i];
@@ -42,9 +70,9 @@ static void dot(const uint32_t *weights, const int16_t *x0, const int16_t *x1, c
     }
 }
 
-#endif
-
 void hq_conv_s8_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
 {
-    hq_conv_pairs_row(layer, rows, out, scratch, dot, layer->window_columns * hq_column(layer) / 2);
+    hq_conv_strip_row(layer, rows, out, scratch, dot, layer->window_columns * hq_column(layer) / 2);
 }
+
+#endif

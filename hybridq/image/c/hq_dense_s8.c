@@ -3,20 +3,39 @@
 
 #if HQ_DSP
 
-/* 16 MACC in 23 instructions. */
-#define LOAD(pair) "ldrd   r8, r9, [" pair "], #8\n"
-HQ_DOT_FOUR(dot, LOAD)
+/* 16 MACC in 18 instructions; 0xff80ff80 in r11. */
+#define START                           \
+    "lsl    r4, r12, #7\n"              \
+    "mov    r5, r4\n"                   \
+    "mov    r6, r4\n"                   \
+    "mov    r7, r4\n"                   \
+    "mov    r11, #0xff00ff00\n"         \
+    "orr    r11, r11, #0x00800080\n"
+#define STEP                            \
+    "ldr    r12, [r2], #4\n"            \
+    "ldrd   r8, r9, [r0], #8\n"         \
+    "rev16  lr, r12\n"                  \
+    "sxtb16 r12, r12\n"                 \
+    "eor    lr, lr, r11\n"              \
+    HQ_DOT_TWO("r4", "r5")              \
+    "ldrd   r8, r9, [r1], #8\n"         \
+    HQ_DOT_TWO("r6", "r7")
+HQ_DOT_FOUR(dot, START, STEP, "")
 
 #else
 
-static void dot(const uint32_t *first, const uint32_t *second, const int8_t *x, const int8_t *end, int32_t sums[4])
+static void dot(const uint32_t *first, const uint32_t *second, const int8_t *x, const int8_t *end, int32_t sums[4],
+                int32_t less)
 {
-    sums[0] = sums[1] = sums[2] = sums[3] = 0;
+    sums[0] = sums[1] = sums[2] = sums[3] = less;
     for (; x != end; x += 4, first += 2, second += 2) {
-        sums[0] += hq_dot_word(first[0], x);
-        sums[1] += hq_dot_word(first[1], x);
-        sums[2] += hq_dot_word(second[0], x);
-        sums[3] += hq_dot_word(second[1], x);
+        for (uint32_t i = 0; i < 4; i++) {
+            const int32_t value = x[i] - 128 * (int32_t)(i & 1);
+            sums[0] += hq_weight(first[0], i) * value;
+            sums[1] += hq_weight(first[1], i) * value;
+            sums[2] += hq_weight(second[0], i) * value;
+            sums[3] += hq_weight(second[1], i) * value;
+        }
     }
 }
 

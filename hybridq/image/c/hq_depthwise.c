@@ -147,24 +147,7 @@ typedef struct {
     uint32_t apart;    /* bytes of the strip from one place to the next */
 } places;
 
-#if HQ_ROUNDS_TWICE /* sums are doubled, as the weights are */
-#define DOUBLED                 \
-    "sadd16 r4, r4, r4\n"       \
-    "sadd16 r5, r5, r5\n"       \
-    "sadd16 r6, r6, r6\n"       \
-    "sadd16 r7, r7, r7\n"       \
-    "add    r8, r8, r8\n"
-#define SCALED(v)               \
-    "smmulr " v ", " v ", lr\n" \
-    "add    " v ", " v ", " v ", asr #31\n"
-#else
-#define DOUBLED
-#define SCALED(v) "smmul  " v ", " v ", lr\n"
-#endif
-#define STORED(v, clamp)          \
-    SCALED(v)                     \
-    "asrs   " v ", " v ", r11\n"  \
-    "adc    " v ", " v ", r12\n" clamp(v)
+#define STORED(v, clamp) HQ_SCALED(v, "lr", "r11", "r12") clamp(v)
 #define SIGNED(v) "ssat   " v ", #8, " v "\n"
 #define POSITIVE(v) "usat   " v ", #7, " v "\n"
 
@@ -232,7 +215,7 @@ typedef struct {
     "sxtb16 r5, r4, ror #8\n"   \
     "sxtb16 r4, r4\n"           \
     "sxtb16 r6, r7\n"           \
-    "sxtb16 r7, r7, ror #8\n" DOUBLED
+    "sxtb16 r7, r7, ror #8\n" HQ_DOUBLED("lr")
 #define WINDOW                     \
     "ldrd   r11, r12, [r0]\n"      \
     "smlad  r9, r11, r4, r1\n"     \
@@ -363,7 +346,7 @@ static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t firs
             by.multiplier = to.multiplier;
             by.shift = layer->out.shifts[channel + k];
             if (missing != 0) {
-                by.bias += without(missing, weights, present) * HQ_OUTSIDE(layer) * (1 + HQ_ROUNDS_TWICE);
+                by.bias += without(missing, weights, present) * HQ_OUTSIDE(layer);
             }
             channel_of(layer, strip + 2 * k, missing != 0 ? present : weights, count, sums, out + channel + k, &by);
         }

@@ -18,8 +18,8 @@
 /* From the sum of a channel to a stored integer: (sum + bias) * multiplier / 2**(32 + shift) + zero. With
  * HQ_ROUNDS_TWICE those of convolutions are rounded after 31 bits too, and their shifts are one more. */
 typedef struct {
-    int32_t bias;       /* as packed: packing.packed_bias; twice that where sums are doubled, as for two roundings */
-    int32_t multiplier; /* 2**30 to 2**31 - 1, or 0 */
+    int32_t bias;       /* see hybridq/image/channels.py; twice that where sums are doubled */
+    int32_t multiplier; /* 2**30 to 2**31 - 1, or 0; not 0 where it is rounded twice */
 } hq_channel;
 
 typedef struct {
@@ -40,7 +40,7 @@ typedef struct {
 } hq_conv;
 
 /* One row of the output from the window_rows rows of the input under it. The scratch takes a strip of input columns,
- * each (window_rows, inputs): packing.scratch_bytes. */
+ * each (window_rows, inputs): packing.scratch_bytes. Of an odd number of outputs there are channels for one more. */
 void hq_conv_s8_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_s4_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_i2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
@@ -162,7 +162,7 @@ typedef struct {
 void hq_prelu_row(const hq_slopes *layer, const int8_t *x, uint32_t columns, int8_t *out);
 
 /* Of tensors of any scale and zero point, as TensorFlow Lite's reference kernels compute them: hq_scaled.c. A factor is
- * multiplier / 2**(31 + shift), rounded twice. */
+ * multiplier / 2**(31 + shift), rounded twice; the multiplier is 2**30 to 2**31 - 1, of a mean any. */
 typedef struct {
     int32_t multiplier;
     uint8_t shift;

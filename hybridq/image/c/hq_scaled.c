@@ -3,23 +3,22 @@
 
 enum { FINER = 20 }; /* bits by which the numbers of a sum are finer: scaled.FINER */
 
-/* The value is below 2**30. */
 static inline int32_t times(int32_t value, hq_factor by)
 {
-    return hq_scaled_twice(2 * value, by.multiplier, by.shift, 0);
+    return hq_scaled_twice(value, by.multiplier, by.shift, 0);
 }
 
-/* Rows of one shape, of which a counts half: its number is exact. Sums are doubled, for hq_scaled_down_twice. */
+/* Rows of one shape, of which a counts half: its number is exact. */
 static inline __attribute__((always_inline)) void add_half(const hq_pair *layer, const int8_t *a, const int8_t *b,
                                                            int8_t *out, int32_t fills_int8)
 {
-    const int32_t zero_a = layer->zero_a * (1 << FINER), zero_b = layer->zero_b * (2 << FINER), zero = layer->zero;
+    const int32_t zero_a = layer->zero_a * (1 << (FINER - 1)), zero_b = layer->zero_b * (1 << FINER), zero = layer->zero;
     const int32_t low = layer->low, high = layer->high;
     const hq_factor by_b = layer->b, by = layer->out;
     for (const int8_t *const end = a + (uint32_t)layer->columns * layer->channels; a != end;) {
-        const int32_t one = *a++ * (1 << FINER) - zero_a;
-        const int32_t two = hq_scaled_twice(*b++ * (2 << FINER) - zero_b, by_b.multiplier, by_b.shift, 0);
-        const int32_t sum = hq_scaled_down_twice(one + 2 * two, by.multiplier, by.shift, zero);
+        const int32_t one = *a++ * (1 << (FINER - 1)) - zero_a;
+        const int32_t two = times(*b++ * (1 << FINER) - zero_b, by_b);
+        const int32_t sum = hq_scaled_down_twice(one + two, by.multiplier, by.shift, zero);
         *out++ = fills_int8 ? hq_int8(sum) : (int8_t)hq_clamp(sum, low, high);
     }
 }
@@ -98,6 +97,7 @@ void hq_scaled_average_s8(const hq_scaled_average *layer, const int32_t *sums, u
 {
     const hq_scaled_average by = *layer;
     for (uint32_t k = 0; k < count; k++) {
-        out[k] = (int8_t)hq_clamp(times(sums[k] + by.added, by.by) + by.zero, by.low, by.high);
+        const int32_t value = hq_scaled_twice_by_any(sums[k] + by.added, by.by.multiplier, by.by.shift);
+        out[k] = (int8_t)hq_clamp(value + by.zero, by.low, by.high);
     }
 }
