@@ -85,7 +85,8 @@ def outputs(random: np.random.Generator, channels: int) -> Requantization:
 def finishes(random: np.random.Generator, channels: int) -> dict[str, object]:
     """Bias, requantization, and perhaps a table and a batch norm."""
     fields: dict[str, object] = {"bias": integers(random, (channels,), -(2**28), 2**28) >> random.integers(29)}
-    fields["out"] = outputs(random, channels)
+    zero = int(random.integers(-128, 128)) * int(random.integers(2))
+    fields["out"] = replace(outputs(random, channels), zero=zero)
     if random.integers(2):
         fields["table"] = integers(random, (256,), -128, 127)
     if random.integers(2):
@@ -124,6 +125,7 @@ def convolutions(draw: st.DrawFn) -> list[Case]:
             width=width,
             strides=(down, right),
             pads=((top, bottom), (left, behind)),
+            outside=int(random.integers(-128, 128)),
             **finishes(random, channels),
         )
         for width in INTEGERS
@@ -168,6 +170,7 @@ def depthwise(draw: st.DrawFn) -> list[Case]:
         weights=weights(random, Format.INT8, (kh, kw, channels)),
         strides=(down, right),
         pads=((top, bottom), (left, behind)),
+        outside=int(random.integers(-128, 128)),
         **finishes(random, channels),
     )
     return [(layer, (integers(random, (rows, columns, channels), -128, 127),), 1)]

@@ -51,7 +51,7 @@ class Runner:
     def _(self, layer: Convolution, x: np.ndarray) -> int:
         if packing.is_gathered(layer):
             return self._gathered(layer, x)
-        kernel = f"hq_conv_{layer.width.kernels.name}_row"
+        kernel = f"hq_conv_{layer.width.kernels.name}{'_each' * packing.is_each(layer)}_row"
         scratch = self._room(packing.scratch_bytes(layer, self._tile))
         return self._rows(layer, x, layer.weights.shape[:2], kernel, self._conv(layer, x), scratch)
 

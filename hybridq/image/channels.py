@@ -1,4 +1,4 @@
-"""What the kernels in hybridq/image/c finish the sum of an output with: a bias, and a factor as multiplier and shift."""
+"""What the kernels in hybridq/image/c finish a sum with: a bias, and a factor as multiplier and shift."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def packed_bias(layer: Weighted) -> NDArray[np.int32]:
     """
     bias = np.broadcast_to(layer.bias, layer.shape[-1:])
     if not isinstance(layer, Depthwise) and not is_sparse(layer):
-        matrix = as_matrix(layer.weights.reshape(packed_shape(layer)))
+        matrix = as_matrix(layer.weights.reshape(packed_shape(layer)), layer.width)
         bias = bias - 128 * matrix.sum(1) if layer.width.stored.row.planes else bias + 128 * matrix[:, 1::2].sum(1)
     return (bias << layer.out.doublings).astype(np.int32)
 

@@ -13,7 +13,7 @@ from string import Template
 from hybridq.image.dense_parts import in_parts, part_words
 from hybridq.image.memory_plan import Map, Stage
 from hybridq.image.outputs import Output
-from hybridq.image.packing import is_gathered
+from hybridq.image.packing import is_each, is_gathered
 from hybridq.image.sparse import is_sparse
 from hybridq.image.steps import Step
 from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
@@ -78,7 +78,7 @@ class LayerFunctions:
     def _(self, layer: Convolution, stage: Stage, step: Step) -> list[str]:
         if is_gathered(layer):
             return self._gathered(layer, stage, step)
-        kind, scratch = layer.width.kernels.name, f"arena + {stage.scratch.offset}"
+        kind, scratch = layer.width.kernels.name + "_each" * is_each(layer), f"arena + {stage.scratch.offset}"
         call = f"hq_conv_{kind}_row(&{self.ids[layer.name]}, rows, out, {scratch});"
         return [*self._window(step), self._out(layer), call, *self._behind(layer, layer.shape[1])]
 

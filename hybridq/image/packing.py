@@ -4,7 +4,9 @@ The weights of a layer are first laid out as a matrix, a row for each output:
 
     dense           (inputs, outputs)                   row: the inputs, and zeros up to a multiple of 4
     convolution     (rows, columns, inputs, outputs)    row: column after column of the kernel, each (rows, inputs) with
-                                                        zeros up to a multiple of 4, as the kernels' strips have them
+                                                        zeros up to a multiple of 4, as the kernels' strips have them;
+                                                        with 8 and 4 bits, where the inputs are not a multiple of 4,
+                                                        (rows, columns, inputs), and zeros
 
 and the matrix is packed by the format of its weights; missing rows are zeros:
 
@@ -57,6 +59,12 @@ def is_gathered(layer: Weighted) -> bool:
     return isinstance(layer, Windowed) and (layer.is_wide or max(layer.dilation) > 1)
 
 
+def is_each(layer: Convolution) -> bool:
+    """Whether a convolution of 8 or 4 bits makes its windows one by one: they share no columns, or these no words."""
+    inputs, apart = layer.weights.shape[2], layer.weights.shape[1] == 1 < layer.strides[1]
+    return not layer.width.stored.row.planes and (inputs % 4 > 0 or apart)
+
+
 def packed_shape(layer: Weighted) -> Shape:
     """The shape in which a layer's weights are packed."""
     gathered = isinstance(layer, Convolution) and is_gathered(layer)
@@ -70,7 +78,7 @@ def pack(weights: Integers, width: Format) -> bytes:
         if weights.shape[:2] == THREE:
             weights = weights.reshape(9, -1)[OF_THREE].T
         return _words(np.ascontiguousarray(weights).astype(np.int8))
-    matrix, row = as_matrix(weights), width.stored.row
+    matrix, row = as_matrix(weights, width), width.stored.row
     if row.planes:
         return _pack_bits(
             np.stack([_plane(matrix, row, n) for n in range(_planes(row))], 1).reshape(-1, matrix.shape[1])
@@ -86,12 +94,17 @@ def packed_bytes(shape: Shape, width: Format) -> int:
     """How many bytes `pack` makes of weights of that shape."""
     if len(shape) == 3:
         return _up(prod(shape), 4)
-    columns, each = (1, shape[0]) if len(shape) == 2 else (shape[1], shape[0] * shape[2])
-    outputs, length = shape[-1], columns * _up(each, 4)
-    row = width.stored.row
+    outputs, length, row = shape[-1], _length(shape, width), width.stored.row
     if row.planes:
         return _up(_planes(row) * outputs, 4) * _up(length, 32) // 8
     return _up(_up(outputs, 2) * length // (row.bytes_for or 1), 4)
+
+
+def _length(shape: Shape, width: Format) -> int:
+    """Of a row of the matrix."""
+    if len(shape) == 2 or _by_row(shape[2], width):
+        return _up(prod(shape[:-1]), 4)
+    return shape[1] * _up(shape[0] * shape[2], 4)
 
 
 def unpack(data: bytes, shape: Shape, width: Format) -> Integers:
@@ -101,7 +114,7 @@ def unpack(data: bytes, shape: Shape, width: Format) -> Integers:
         if shape[:2] == THREE:
             stored = stored.reshape(-1, 9).T[np.argsort(OF_THREE)]
         return stored.reshape(shape)
-    length = as_matrix(np.zeros(shape, np.int64)).shape[1]
+    length = _length(shape, width)
     row = width.stored.row
     if row.planes:
         bits = _unpack_bits(data, length)
@@ -117,7 +130,7 @@ def unpack(data: bytes, shape: Shape, width: Format) -> Integers:
     else:
         pairs = np.frombuffer(data, np.uint8).astype(np.int64).reshape(-1, length // 4, 2, 4)
         matrix = _signed(pairs.transpose(0, 2, 1, 3).reshape(-1, length), row)
-    return _weights(matrix, shape)
+    return _weights(matrix, shape, width)
 
 
 def memory_matrix(matrix: Integers) -> NDArray[np.int16]:
@@ -133,7 +146,8 @@ def least_tile(layer: Convolution | Depthwise) -> int:
 def scratch_bytes(layer: Convolution | Depthwise, tile: int) -> int:
     """What its kernel needs of scratch where a strip serves `tile` columns of the output (at least 2, or all).
 
-    Of a gathered one the sums of a position, and its window.
+    Of one whose windows are made one by one two windows and the bytes of one; of a gathered one the sums of a position,
+    and its window.
     """
     if isinstance(layer, Depthwise):
         return _depthwise_scratch(layer, tile)
@@ -141,8 +155,11 @@ def scratch_bytes(layer: Convolution | Depthwise, tile: int) -> int:
     if is_gathered(layer):
         gathered: int = 4 * outputs + _up(rows * columns * inputs, 4)
         return gathered
-    span, each = (tile - 1) * layer.strides[1] + columns, layer.width.kernels.strip_bytes
-    strip: int = span * each * _up(rows * inputs, 4)
+    each, length = layer.width.kernels.strip_bytes, _length(layer.weights.shape, layer.width)
+    if is_each(layer):
+        return (2 * each + 1) * length
+    span = (tile - 1) * layer.strides[1] + columns
+    strip: int = span * each * length // columns
     return strip if layer.width.stored.row.planes else strip + 4 * span  # the sum of each column
 
 
@@ -154,20 +171,24 @@ def _depthwise_scratch(layer: Depthwise, tile: int) -> int:
     return 32 * span + 4 * tile if layer.weights.shape[:2] == THREE else 0
 
 
-def as_matrix(weights: Integers) -> Integers:
-    """The weights of a dense layer or a convolution, a row for each output."""
+def as_matrix(weights: Integers, width: Format) -> Integers:
+    """The weights of a dense layer or a convolution, a row for each output, as one of that format has them."""
     if weights.ndim == 2:
         return _filled(weights.T, 1, 4)
     rows, columns, inputs, outputs = weights.shape
+    if _by_row(inputs, width):
+        return _filled(weights.reshape(-1, outputs).T, 1, 4)
     by_column = weights.transpose(3, 1, 0, 2).reshape(outputs, columns, rows * inputs)
     return _filled(by_column, 2, 4).reshape(outputs, -1)
 
 
-def _weights(matrix: Integers, shape: Shape) -> Integers:
+def _weights(matrix: Integers, shape: Shape, width: Format) -> Integers:
     matrix = matrix[: shape[-1]]
     if len(shape) == 2:
         return matrix[:, : shape[0]].T
     rows, columns, inputs, outputs = shape
+    if _by_row(inputs, width):
+        return matrix[:, : rows * columns * inputs].T.reshape(shape)
     by_column = matrix.reshape(outputs, columns, -1)[:, :, : rows * inputs]
     return by_column.reshape(outputs, columns, rows, inputs).transpose(2, 1, 3, 0)
 
@@ -181,6 +202,11 @@ def _signed(bytes_: Integers, row: Row) -> Integers:
     """What was packed as those bytes."""
     more = _more(row, bytes_.shape[-1])
     return np.where(more == 0, (bytes_ + 128) % 256 - 128, bytes_ - more)
+
+
+def _by_row(inputs: int, width: Format) -> bool:
+    """Whether a convolution's windows have their inputs in the order of the input's rows."""
+    return inputs % 4 > 0 and not width.stored.row.planes
 
 
 def _planes(row: Row) -> int:

@@ -1,6 +1,7 @@
-/* A convolution's row for 8- and 4-bit weights: tile by tile, a strip of the input is widened to int16, each column
- * (window_rows, inputs) in one piece, so that the window of an output is one run of numbers and shares its columns
- * with the windows beside it. Then 2 outputs at 2 places at a time.
+/* A convolution's row for 8- and 4-bit weights: the input is widened to int16, so that the window of an output is one run
+ * of numbers. Then 2 outputs at 2 places at a time. Where the inputs are a multiple of 4 a strip is widened, tile by
+ * tile, each column (window_rows, inputs) in one piece, and windows beside each other share its columns; else, and
+ * where places lie apart, each window by itself.
  *
  * With SIMD there is an even and an odd number in each half of a word of weights, as its bytes: w = 256 odd + even, the
  * even one from 0 to 255. SMLAD multiplies such halves as they are, by an even input x, and after SXTB16 the odd ones
@@ -12,106 +13,98 @@
 
 #if HQ_DSP
 
-/* 4 inputs in a strip. */
-static inline void mix(uint32_t word, int16_t *to)
+#define IN(what) __attribute__((unused)) what
+#define MIX                              \
+    "ldr    r4, [r0], #4\n"              \
+    "rev16  r5, r4\n"                    \
+    "sxtb16 r4, r4\n"                    \
+    "eor    r5, r5, r12\n"               \
+    "smlad  r3, r4, lr, r3\n"            \
+    "strd   r4, r5, [r2], #8\n"
+
+/* `count` columns of `inputs` each, a multiple of 4, to as many columns that lie `skip` bytes apart; of each the sum of
+ * its even inputs is taken off `less`. 7 instructions for 4 inputs. */
+__attribute__((naked)) static void mix(IN(const int8_t *from), IN(uint32_t inputs), IN(int16_t *to),
+                                       IN(int32_t *less), IN(uint32_t count), IN(uint32_t skip))
 {
-    uint32_t swapped;
-    __asm__("rev16 %0, %1" : "=r"(swapped) : "r"(word));
-    const uint32_t both[2] = {(uint32_t)hq_even(word), swapped ^ 0xff80ff80u};
-    __builtin_memcpy(to, both, sizeof both);
+    __asm__("push   {r4-r9, lr}\n"
+            "ldrd   r6, r7, [sp, #28]\n"
+            "mov    r8, r3\n"
+            "mov    r9, r1\n"
+            "mov    r12, #0xff00ff00\n"
+            "orr    r12, r12, #0x00800080\n"
+            "mov    lr, #-1\n" /* twice, as halves */
+            "1:\n"
+            "add    r1, r0, r9\n"
+            "ldr    r3, [r8]\n"
+            "lsls   r4, r9, #30\n" /* an odd number of steps: the carry is bit 2 */
+            "bcs    3f\n"
+            "2:\n" MIX "3:\n" MIX
+            "cmp    r0, r1\n"
+            "bne    2b\n"
+            "str    r3, [r8], #4\n"
+            "add    r2, r2, r7\n"
+            "subs   r6, r6, #1\n"
+            "bne    1b\n"
+            "pop    {r4-r9, pc}\n");
 }
 
-/* Input k of a column, in `count` of them. */
-static void widen_one(const int8_t *x, uint32_t inputs, uint32_t count, int16_t *strip, uint32_t length, uint32_t k)
+/* A place outside the image, of which there is no sum where what stands for 0 is 0. */
+static void surround(int8_t outside, uint32_t inputs, int16_t *to, int32_t *less)
 {
-    int16_t *even = strip + ((k & ~3u) | (k >> 1 & 1));
-    int8_t *mixed = (int8_t *)(even + 2);
-    for (; count > 0; count--, x += inputs, even += length, mixed += 2 * length) {
-        if (k & 1) {
-            mixed[0] = (int8_t)(*x ^ -128);
-        } else {
-            *even = *x;
-            mixed[1] = (int8_t)~*x;
-        }
+    const uint32_t even = ((uint32_t)outside & 0xffff) * 0x10001u;
+    const uint32_t byte = (uint8_t)outside;
+    const uint32_t both[2] = {even, ((byte ^ 0x80) | (byte ^ 0xff) << 8) * 0x10001u};
+    for (const int16_t *const end = to + inputs; to != end; to += 4) {
+        __builtin_memcpy(to, both, sizeof both);
     }
-}
-
-/* `count` columns of one row, to their place (at k) in as many columns of the strip. */
-static void widen(const int8_t *from, uint32_t inputs, uint32_t count, int16_t *strip, uint32_t length, uint32_t k)
-{
-    if (inputs % 4 != 0) {
-        for (uint32_t i = 0; i < inputs; i++) {
-            widen_one(from + i, inputs, count, strip, length, k + i);
-        }
-        return;
-    }
-    if (length == inputs) { /* one run */
-        inputs *= count;
-        count = 1;
-    }
-    for (strip += k; count > 0; count--, strip += length) {
-        int16_t *to = strip;
-        for (const int8_t *const end = from + inputs; from != end; from += 4, to += 4) {
-            mix(hq_word(from), to);
-        }
-    }
-}
-
-static void surround(int8_t outside, int16_t *strip, uint32_t count)
-{
-    const uint32_t four = (uint8_t)outside * 0x01010101u;
-    for (const int16_t *const end = strip + count; strip != end; strip += 4) {
-        mix(four, strip);
-    }
-}
-
-/* Less the sum of the even inputs in each column. */
-static void less_even(const int16_t *strip, uint32_t span, uint32_t length, int32_t *less)
-{
-    for (; span > 0; span--) {
-        int32_t sum = 0;
-        for (const int16_t *const end = strip + length; strip != end; strip += 4) {
-            sum = __smlad((int16x2_t)hq_word(strip), (int16x2_t)0x00010001, sum);
-        }
-        *less++ = -sum;
-    }
+    *less -= outside * (int32_t)(inputs / 2);
 }
 
 #else
 
-static void widen(const int8_t *from, uint32_t inputs, uint32_t count, int16_t *strip, uint32_t length, uint32_t k)
+static void mix(const int8_t *from, uint32_t inputs, int16_t *to, int32_t *less, uint32_t count, uint32_t skip)
 {
-    for (strip += k; count > 0; count--, strip += length) {
+    (void)less;
+    for (; count > 0; count--, to += skip / 2) {
         for (uint32_t i = 0; i < inputs; i++) {
-            strip[i] = (int16_t)(*from++ - 128 * (int32_t)((k + i) & 1));
+            *to++ = (int16_t)(*from++ - 128 * (int32_t)(i & 1));
         }
     }
 }
 
-static void surround(int8_t outside, int16_t *strip, uint32_t count)
+static void surround(int8_t outside, uint32_t inputs, int16_t *to, int32_t *less)
 {
-    for (uint32_t k = 0; k < count; k++) {
-        strip[k] = (int16_t)(outside - 128 * (int32_t)(k & 1));
+    (void)less;
+    for (uint32_t i = 0; i < inputs; i++) {
+        to[i] = (int16_t)(outside - 128 * (int32_t)(i & 1));
     }
 }
 
 #endif
 
-static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t out_column, uint32_t span, int16_t *strip)
+/* ------------------------------------------------------------------------------------------ a strip of columns */
+
+/* From an output column on; and of each column less the sum of its even inputs. */
+static void fill(const hq_conv *layer, const int8_t *const rows[], uint32_t out_column, uint32_t span, int16_t *strip,
+                 int32_t *less)
 {
-    const uint32_t inputs = layer->inputs, length = hq_column(layer), window = layer->window_rows;
+    const uint32_t inputs = layer->inputs, length = hq_length(layer) / layer->window_columns;
+    const int8_t outside = (int8_t)HQ_OUTSIDE(layer);
     const hq_inside inside = hq_columns_inside(layer, out_column, span);
-    uint32_t missing = length - window * inputs + inside.first + span - inside.end;
-    for (uint32_t row = 0; row < window; row++) {
-        missing += rows[row] == 0;
-    }
-    if (missing > 0) {
-        surround((int8_t)HQ_OUTSIDE(layer), strip, span * length);
-    }
-    for (uint32_t row = 0; row < window && inside.first < inside.end; row++) {
-        if (rows[row] != 0) {
-            const int8_t *const from = rows[row] + (inside.left + (int32_t)inside.first) * (int32_t)inputs;
-            widen(from, inputs, inside.end - inside.first, strip + inside.first * length, length, row * inputs);
+    __builtin_memset(less, 0, span * sizeof *less);
+    for (uint32_t row = 0; row < layer->window_rows; row++, strip += inputs) {
+        uint32_t c = 0;
+        if (rows[row] != 0 && inside.first < inside.end) {
+            for (; c < inside.first; c++) {
+                surround(outside, inputs, strip + c * length, less + c);
+            }
+            const int8_t *const from = rows[row] + (inside.left + (int32_t)c) * (int32_t)inputs;
+            mix(from, inputs, strip + c * length, less + c, inside.end - c, 2 * (length - inputs));
+            c = inside.end;
+        }
+        for (; c < span; c++) {
+            surround(outside, inputs, strip + c * length, less + c);
         }
     }
 }
@@ -128,42 +121,49 @@ static inline int32_t sum_of(const int32_t *columns, uint32_t count)
     return sum;
 }
 
+/* What is the same for all places of a row. */
+static inline hq_places places_of(const hq_conv *layer)
+{
+    return (hq_places){.zero = hq_zero(&layer->out), .low = layer->out.low, .high = layer->out.high};
+}
+
+/* One place, at x0 and out0, or two. */
+static inline void run(hq_places *at, const hq_conv *layer, uint32_t length, hq_outputs_at *outputs)
+{
+    at->channels = layer->out.channels;
+    at->shifts = layer->out.shifts;
+    at->last = at->out0 + layer->outputs - 1;
+    at->end = at->x0 + length;
+    at->out1 = at->out0 + layer->outputs;
+    outputs(at, layer->weights);
+}
+
 void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip,
                        hq_outputs_at *two, hq_outputs_at *one)
 {
-    const uint32_t length = hq_column(layer), stride = layer->stride, window = layer->window_columns;
-    const uint32_t step = stride * length, outputs = layer->outputs, *const weights = layer->weights;
-    hq_places at = {.zero = hq_zero(&layer->out), .low = layer->out.low, .high = layer->out.high};
+    const uint32_t length = hq_length(layer), window = layer->window_columns, stride = layer->stride;
+    const uint32_t step = length / window * stride;
+    hq_places at = places_of(layer);
+    at.out0 = out;
     for (uint32_t first = 0; first < layer->out_columns; first += layer->tile) {
-        uint32_t count = layer->out_columns - first;
-        count = count < layer->tile ? count : layer->tile;
-        const uint32_t span = (count - 1) * stride + window;
-        const int32_t *less = (int32_t *)(void *)(strip + span * length);
-        fill(layer, rows, first, span, strip);
-        less_even(strip, span, length, (int32_t *)(void *)(strip + span * length));
-        at.x0 = strip;
-        at.out0 = out;
-        for (uint32_t left = count; left > 0;) {
-            at.less0 = sum_of(less, window);
-            at.channels = layer->out.channels;
-            at.shifts = layer->out.shifts;
-            at.last = at.out0 + outputs - 1;
-            at.end = at.x0 + window * length;
-            if (left == 1) {
-                one(&at, weights);
-                break;
-            }
-            less += stride;
-            at.less1 = sum_of(less, window);
-            less += stride;
+        uint32_t left = layer->out_columns - first;
+        left = left < layer->tile ? left : layer->tile;
+        const uint32_t span = (left - 1) * stride + window;
+        int32_t *less = (int32_t *)(void *)(strip + length / window * span);
+        fill(layer, rows, first, span, strip, less);
+        for (at.x0 = strip; left > 1; left -= 2, less += 2 * stride) {
             at.x1 = at.x0 + step;
-            at.out1 = at.out0 + outputs;
-            two(&at, weights);
+            at.less0 = sum_of(less, window);
+            at.less1 = sum_of(less + stride, window);
+            run(&at, layer, length, two);
             at.x0 = at.x1 + step;
-            at.out0 = at.out1 + outputs;
-            left -= 2;
+            at.out0 = at.out1 + layer->outputs;
         }
-        out += count * outputs;
+        if (left > 0) {
+            at.less0 = sum_of(less, window);
+            run(&at, layer, length, one);
+            at.out0 = at.out1;
+        }
     }
 }
 
@@ -179,39 +179,164 @@ static inline void finish(const int32_t sums[2], hq_channel by, uint32_t shift, 
 
 /* All outputs at two places, out0 and out1. */
 static void pairs(const hq_conv *layer, const int16_t *x0, const int16_t *x1, int8_t *out0, int8_t *out1,
-                  hq_dot_pair *dot, uint32_t words_per_pair)
+                  hq_dot_pair *dot, uint32_t words)
 {
-    const int16_t *const end = x0 + layer->window_columns * hq_column(layer);
+    const uint32_t length = hq_length(layer);
     const hq_channel *by = layer->out.channels;
     const uint8_t *shifts = layer->out.shifts;
     const uint32_t *weights = layer->weights;
-    const int8_t *const last = out0 + layer->outputs - 1;
     int32_t sums[4];
-    for (; out0 < last; weights += words_per_pair, by += 2, shifts += 2, out0 += 2, out1 += 2) {
-        dot(weights, x0, x1, end, sums);
-        finish(sums, by[0], shifts[0], &layer->out, out0, out1);
-        finish(sums + 2, by[1], shifts[1], &layer->out, out0 + 1, out1 + 1);
-    }
-    if (out0 == last) {
-        dot(weights, x0, x1, end, sums);
-        finish(sums, by[0], shifts[0], &layer->out, out0, out1);
+    for (uint32_t o = 0; o < layer->outputs; o += 2, weights += words * (length / 4)) {
+        dot(weights, x0, x1, x0 + length, sums);
+        finish(sums, by[o], shifts[o], &layer->out, out0 + o, out1 + o);
+        if (o + 1u < layer->outputs) {
+            finish(sums + 2, by[o + 1], shifts[o + 1], &layer->out, out0 + o + 1, out1 + o + 1);
+        }
     }
 }
 
 void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip,
-                       hq_dot_pair *dot, uint32_t words_per_pair)
+                       hq_dot_pair *dot, uint32_t words)
 {
-    const uint32_t length = hq_column(layer), step = layer->stride * length;
+    const uint32_t step = hq_length(layer) / layer->window_columns * layer->stride;
     for (uint32_t first = 0; first < layer->out_columns; first += layer->tile) {
         uint32_t count = layer->out_columns - first;
         count = count < layer->tile ? count : layer->tile;
-        fill(layer, rows, first, (count - 1) * layer->stride + layer->window_columns, strip);
+        const uint32_t span = (count - 1) * layer->stride + layer->window_columns;
+        fill(layer, rows, first, span, strip, (int32_t *)(void *)(strip + step / layer->stride * span));
         const int16_t *x = strip;
         for (uint32_t p = 0; p < count; p += 2, x += 2 * step, out += 2 * layer->outputs) {
             const uint32_t second = p + 1 < count; /* else the last place is computed twice */
-            pairs(layer, x, x + second * step, out, out + second * layer->outputs, dot, words_per_pair);
+            pairs(layer, x, x + second * step, out, out + second * layer->outputs, dot, words);
         }
         out -= (count & 1) * layer->outputs;
+    }
+}
+
+#endif
+
+/* ------------------------------------------------------------------------------------------ each window by itself */
+
+/* Of `count` rows so many bytes, each row `step` bytes behind the one before; nothing of a row that is missing. */
+#if HQ_DSP
+__attribute__((naked)) static void copy(IN(const int8_t *const rows[]), IN(uint32_t offset), IN(uint32_t bytes),
+                                        IN(int8_t *to), IN(uint32_t step), IN(uint32_t count))
+{
+    __asm__("push   {r4-r8, lr}\n"
+            "ldrd   r4, r12, [sp, #24]\n"
+            "1:\n"
+            "ldr    r5, [r0], #4\n"
+            "mov    r6, r3\n"
+            "add    r3, r3, r4\n"
+            "cbz    r5, 5f\n"
+            "add    r5, r5, r1\n"
+            "subs   r8, r2, #4\n"
+            "blo    3f\n"
+            "2:\n"
+            "ldr    r7, [r5], #4\n"
+            "subs   r8, r8, #4\n"
+            "str    r7, [r6], #4\n"
+            "bhs    2b\n"
+            "3:\n"
+            "adds   r8, r8, #4\n"
+            "beq    5f\n"
+            "4:\n"
+            "ldrb   r7, [r5], #1\n"
+            "subs   r8, r8, #1\n"
+            "strb   r7, [r6], #1\n"
+            "bne    4b\n"
+            "5:\n"
+            "subs   r12, r12, #1\n"
+            "bne    1b\n"
+            "pop    {r4-r8, pc}\n");
+}
+#else
+static void copy(const int8_t *const rows[], uint32_t offset, uint32_t bytes, int8_t *to, uint32_t step,
+                 uint32_t count)
+{
+    for (; count > 0; count--, rows++, to += step) {
+        if (*rows != 0) {
+            __builtin_memcpy(to, *rows + offset, bytes);
+        }
+    }
+}
+#endif
+
+/* A window that begins at column `left`, and less the sum of its even inputs. Its bytes are words. */
+static int32_t window_at(const hq_conv *layer, const int8_t *const rows[], int32_t left, uint32_t all_rows,
+                         int16_t *window, uint32_t *bytes)
+{
+    const uint32_t inputs = layer->inputs, step = layer->window_columns * inputs, length = hq_length(layer);
+    const int32_t right = left + layer->window_columns - layer->columns; /* so many columns are beyond the row */
+    const int8_t *from = (const int8_t *)bytes;
+    int32_t less = 0;
+    if (all_rows && left >= 0 && right <= 0) {
+        if (step == length) {
+            from = rows[0] + (uint32_t)left * inputs;
+        } else {
+            copy(rows, (uint32_t)left * inputs, step, (int8_t *)bytes, step, layer->window_rows);
+        }
+    } else {
+        const uint32_t first = left < 0 ? (uint32_t)-left : 0, missing = first + (right > 0 ? (uint32_t)right : 0);
+        for (uint32_t k = 0; k < length / 4; k++) {
+            bytes[k] = (uint8_t)HQ_OUTSIDE(layer) * 0x01010101u;
+        }
+        if (missing < layer->window_columns) {
+            const uint32_t offset = (uint32_t)(left + (int32_t)first) * inputs, count = step - missing * inputs;
+            copy(rows, offset, count, (int8_t *)bytes + first * inputs, step, layer->window_rows);
+        }
+    }
+    mix(from, length, window, &less, 1, 0);
+    return less;
+}
+
+static uint32_t are_all_there(const hq_conv *layer, const int8_t *const rows[])
+{
+    uint32_t all = 1;
+    for (uint32_t row = 0; row < layer->window_rows; row++) {
+        all &= rows[row] != 0;
+    }
+    return all;
+}
+
+#if HQ_DSP
+
+void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *windows,
+                      hq_outputs_at *two, hq_outputs_at *one)
+{
+    const uint32_t length = hq_length(layer), all = are_all_there(layer, rows);
+    uint32_t *const bytes = (uint32_t *)(void *)(windows + 2 * length);
+    hq_places at = places_of(layer);
+    at.x0 = windows;
+    at.x1 = windows + length;
+    at.out0 = out;
+    int32_t left = -layer->pad_left;
+    for (uint32_t count = layer->out_columns; count > 0; at.out0 = at.out1 + layer->outputs) {
+        at.less0 = window_at(layer, rows, left, all, windows, bytes);
+        left += layer->stride;
+        if (count == 1) {
+            run(&at, layer, length, one);
+            break;
+        }
+        at.less1 = window_at(layer, rows, left, all, windows + length, bytes);
+        left += layer->stride;
+        run(&at, layer, length, two);
+        count -= 2;
+    }
+}
+
+#else
+
+void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *windows,
+                      hq_dot_pair *dot, uint32_t words)
+{
+    const uint32_t length = hq_length(layer), all = are_all_there(layer, rows);
+    uint32_t *const bytes = (uint32_t *)(void *)(windows + 2 * length);
+    for (uint32_t p = 0; p < layer->out_columns; p += 2, out += 2 * layer->outputs) {
+        const int32_t left = (int32_t)(p * layer->stride) - layer->pad_left, second = p + 1u < layer->out_columns;
+        window_at(layer, rows, left, all, windows, bytes);
+        window_at(layer, rows, left + second * layer->stride, all, windows + length, bytes);
+        pairs(layer, windows, windows + length, out, out + second * layer->outputs, dot, words);
     }
 }
 

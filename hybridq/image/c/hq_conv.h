@@ -9,6 +9,12 @@ static inline uint32_t hq_column(const hq_conv *layer)
     return HQ_ROUND4((uint32_t)layer->window_rows * layer->inputs);
 }
 
+/* Of a window, with 8- and 4-bit weights. */
+static inline uint32_t hq_length(const hq_conv *layer)
+{
+    return HQ_ROUND4((uint32_t)layer->window_rows * layer->window_columns * layer->inputs);
+}
+
 /* Which columns of a strip lie inside the row: from first to end; the strip's first is column `left` of the row. */
 typedef struct {
     uint32_t first, end;
@@ -38,8 +44,11 @@ typedef struct {
 } hq_places;
 typedef void hq_outputs_at(const hq_places *places, const uint32_t *weights);
 
+/* One row of the output: the windows are those of a strip, or each is made by itself (packing.is_each). */
 void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip,
                        hq_outputs_at *two, hq_outputs_at *one);
+void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *windows,
+                      hq_outputs_at *two, hq_outputs_at *one);
 
 /* An hq_outputs_at in assembly, as compilers spill there; the outputs two by two. Weights are in r0, the windows in r1
  * and r2. The sums are r4 and r5 for the first output, r6 and r7 for the second; of one place r4 and r6.
@@ -138,9 +147,11 @@ void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t 
 typedef void hq_dot_pair(const uint32_t *weights, const int16_t *x0, const int16_t *x1, const int16_t *end,
                          int32_t sums[4]);
 
-/* One row of the output. A pair of rows of weights takes so many words. */
+/* One row of the output. A pair of rows of weights takes so many words for 4 inputs. */
 void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip,
-                       hq_dot_pair *dot, uint32_t words_per_pair);
+                       hq_dot_pair *dot, uint32_t words);
+void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *windows,
+                      hq_dot_pair *dot, uint32_t words);
 
 #endif
 

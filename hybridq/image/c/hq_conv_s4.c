@@ -68,10 +68,7 @@ HQ_PLACES(two, TWO_START, TWO_STEP, NEXT, TWO_FINISH, HQ_TWO_FACTORS, HQ_TWO_OUT
     "add    r6, r6, r10, asr #4\n"
 HQ_PLACES(one, ONE_START, ONE_STEP, NEXT, ONE_FINISH, HQ_ONE_FACTORS, HQ_ONE_OUT)
 
-void hq_conv_s4_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
-{
-    hq_conv_strip_row(layer, rows, out, scratch, two, one);
-}
+#define KERNELS two, one
 
 #else
 
@@ -89,9 +86,16 @@ static void dot(const uint32_t *weights, const int16_t *x0, const int16_t *x1, c
     }
 }
 
-void hq_conv_s4_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
-{
-    hq_conv_strip_row(layer, rows, out, scratch, dot, layer->window_columns * hq_column(layer) / 4);
-}
+#define KERNELS dot, 1
 
 #endif
+
+void hq_conv_s4_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
+{
+    hq_conv_strip_row(layer, rows, out, scratch, KERNELS);
+}
+
+void hq_conv_s4_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
+{
+    hq_conv_each_row(layer, rows, out, scratch, KERNELS);
+}

@@ -49,10 +49,7 @@ HQ_PLACES(two, TWO_START, TWO_STEP, NEXT, "", HQ_TWO_FACTORS, HQ_TWO_OUT)
     "sub    r12, r3, r1\n"
 HQ_PLACES(one, ONE_START, ONE_STEP, NEXT, "", HQ_ONE_FACTORS, HQ_ONE_OUT)
 
-void hq_conv_s8_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
-{
-    hq_conv_strip_row(layer, rows, out, scratch, two, one);
-}
+#define KERNELS two, one
 
 #else
 
@@ -70,9 +67,16 @@ static void dot(const uint32_t *weights, const int16_t *x0, const int16_t *x1, c
     }
 }
 
-void hq_conv_s8_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
-{
-    hq_conv_strip_row(layer, rows, out, scratch, dot, layer->window_columns * hq_column(layer) / 2);
-}
+#define KERNELS dot, 2
 
 #endif
+
+void hq_conv_s8_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
+{
+    hq_conv_strip_row(layer, rows, out, scratch, KERNELS);
+}
+
+void hq_conv_s8_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch)
+{
+    hq_conv_each_row(layer, rows, out, scratch, KERNELS);
+}

@@ -40,12 +40,17 @@ typedef struct {
 } hq_conv;
 
 /* One row of the output from the window_rows rows of the input under it. The scratch takes a strip of input columns,
- * each (window_rows, inputs): packing.scratch_bytes. Of an odd number of outputs there are channels for one more. */
+ * each (window_rows, inputs): packing.scratch_bytes. With 8- and 4-bit weights the inputs of a strip are a multiple of 4;
+ * of an odd number of outputs there are channels for one more. */
 void hq_conv_s8_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_s4_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_i2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_t2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_b1_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
+
+/* The same for any inputs: the scratch takes two windows, and the bytes of one. */
+void hq_conv_s8_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
+void hq_conv_s4_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 
 /* Each channel by itself: 8-bit weights; inputs == outputs. It may read up to 3 bytes behind its rows. */
 void hq_depthwise_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
