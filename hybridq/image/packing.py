@@ -164,11 +164,11 @@ def scratch_bytes(layer: Convolution | Depthwise, tile: int) -> int:
 
 
 def _depthwise_scratch(layer: Depthwise, tile: int) -> int:
-    """Of a window of 3 x 3 a strip of 4 channels, two words for each column, and the sums of one."""
+    """Of a window of 3 x 3 a strip of 4 channels, two words for each column."""
     if is_gathered(layer):
         return 4 * layer.shape[-1]
-    span = (tile - 1) * layer.strides[1] + layer.weights.shape[1] + 1
-    return 32 * span + 4 * tile if layer.weights.shape[:2] == THREE else 0
+    span = (tile - 1) * layer.strides[1] + layer.weights.shape[1]
+    return 32 * span if layer.weights.shape[:2] == THREE else 0
 
 
 def as_matrix(weights: Integers, width: Format) -> Integers:

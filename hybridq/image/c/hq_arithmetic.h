@@ -155,6 +155,9 @@ static inline int32_t hq_bounded(int32_t value, const hq_output *out)
 #elif HQ_BOUNDS == 2
     value = hq_int8(value);
     return value < out->low ? out->low : value;
+#elif HQ_BOUNDS == 3
+    (void)out;
+    return hq_clamp(value, 0, 127);
 #else
     return hq_clamp(value, out->low, out->high);
 #endif

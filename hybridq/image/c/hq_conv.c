@@ -13,7 +13,6 @@
 
 #if HQ_DSP
 
-#define IN(what) __attribute__((unused)) what
 #define MIX                              \
     "ldr    r4, [r0], #4\n"              \
     "rev16  r5, r4\n"                    \

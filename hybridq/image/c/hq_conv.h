@@ -30,6 +30,11 @@ static inline hq_inside hq_columns_inside(const hq_conv *layer, uint32_t out_col
 
 #if HQ_DSP
 
+/* Of functions in assembly: an argument; and a result within int8, or within its part above 0. */
+#define IN(what) __attribute__((unused)) what
+#define HQ_SIGNED(v) "ssat   " v ", #8, " v "\n"
+#define HQ_POSITIVE(v) "usat   " v ", #7, " v "\n"
+
 /* All outputs at two places, or at the first of them: where their windows begin, from what their sums start (less the
  * sum of the even inputs), where the outputs go; and what all outputs are finished with. HQ_PLACES copies it. */
 typedef struct {
@@ -56,8 +61,7 @@ void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
  * START: r1 to r7 but for the sums' biases, and where the loop is odd. STEP: 4 inputs. NEXT compares r1 with the end.
  * FINISH adds the biases, FACTORS brings the multipliers, OUT scales the sums and stores them. */
 #define HQ_PLACES(name, START, STEP, NEXT, FINISH, FACTORS, OUT)                                  \
-    __attribute__((naked)) static void name(__attribute__((unused)) const hq_places *places,      \
-                                            __attribute__((unused)) const uint32_t *weights)      \
+    __attribute__((naked)) static void name(IN(const hq_places *places), IN(const uint32_t *weights)) \
     {                                                                                             \
         __asm__("push   {r4-r11, lr}\n"                                                           \
                 "add    r12, r0, #32\n"                                                           \
@@ -83,10 +87,10 @@ void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
     }
 
 /* Results between low, in r12, and high. */
-#define HQ_SIGNED(v) "ssat   " v ", #8, " v "\n"
-#define HQ_POSITIVE(v) "usat   " v ", #7, " v "\n"
 #if HQ_BOUNDS == 1
 #define HQ_BETWEEN(EACH) EACH(HQ_SIGNED)
+#elif HQ_BOUNDS == 3
+#define HQ_BETWEEN(EACH) EACH(HQ_POSITIVE)
 #elif HQ_BOUNDS == 2
 #define HQ_BETWEEN(EACH)                          \
     "cmp    r12, #0\n"                            \

@@ -104,7 +104,6 @@ static uint32_t place(const hq_conv *layer, const int8_t *const rows[], uint32_t
 #if HQ_THREE_BY_THREE
 
 #define NAKED __attribute__((naked)) static void
-#define IN(what) __attribute__((unused)) what
 
 /* Columns of three rows of 4 channels for the strip, in 19 instructions each. Given are the ends of the rows, how many
  * bytes to begin before them, which is below 0, and how many there are from one column to the next. */
@@ -136,148 +135,161 @@ NAKED widen_three(IN(const int8_t *a), IN(const int8_t *b), IN(const int8_t *c),
             "pop    {r4-r11, pc}\n");
 }
 
-/* A channel of a 3 x 3 window at places beside each other: how its sums are stored, and where. */
+/* 4 channels of a 3 x 3 window at places beside each other. The assembly counts on the order, and leaves what the next
+ * 4 begin with, but for the strip and the last. */
 typedef struct {
-    int32_t bias, multiplier;
-    uint32_t shift;
-    int32_t zero;
-    uint32_t step;     /* bytes from one place of the output to the next */
-    const int8_t *end; /* behind the last whole pair of places */
-    uint32_t odd;      /* whether there is one more place */
-    uint32_t apart;    /* bytes of the strip from one place to the next */
+    int32_t shift, zero; /* of the channel at hand */
+    uint32_t step;       /* bytes from one place of the output to the next */
+    const int8_t *end;   /* of the channel at hand, behind the last whole pair of places */
+    const hq_channel *channels;
+    const uint8_t *shifts;
+    const uint32_t *strip;
+    int8_t *out;
+    const int8_t *weights, *last; /* last: out behind the last channel */
+    uint32_t paired;              /* bytes from the first place to behind the last whole pair */
+    uint32_t odd;                 /* whether there is one more place */
+    uint32_t apart;               /* bytes of the strip from one place to the next */
+    int32_t low, high;
 } places;
 
-#define STORED(v, clamp) HQ_SCALED(v, "lr", "r11", "r12") clamp(v)
-#define SIGNED(v) "ssat   " v ", #8, " v "\n"
-#define POSITIVE(v) "usat   " v ", #7, " v "\n"
-
-/* The strip in r0, the 9 weights in r1, the output in r2, `places` in r3. Two places whose windows are one column apart
- * share the two columns between them. */
-#define THREE_BY_THREE(name, clamp)                                                       \
-    NAKED name(IN(const uint32_t *x), IN(const int8_t *weights), IN(int8_t *out), IN(const places *by)) \
-    {                                                                                     \
-        __asm__("push   {r4-r11, lr}\n" LOADED                                            \
-                "ldr    r12, [r3, #20]\n"                                                 \
-                "cmp    r2, r12\n"                                                        \
-                "beq    2f\n"                                                             \
-                "1:\n"                                                                    \
-                "ldrd   r11, r12, [r0], #32\n"                                            \
-                "smlad  r9, r11, r4, r1\n"                                                \
-                "smlabb r9, r12, r7, r9\n"                                                \
-                "ldrd   r11, r12, [r0], #32\n"                                            \
-                "smlad  r9, r11, r5, r9\n"                                                \
-                "smlabt r9, r12, r7, r9\n"                                                \
-                "smlad  r10, r11, r4, r1\n"                                               \
-                "smlabb r10, r12, r7, r10\n"                                              \
-                "ldrd   r11, r12, [r0]\n"                                                 \
-                "smlad  r9, r11, r6, r9\n"                                                \
-                "smlabb r9, r12, r8, r9\n"                                                \
-                "smlad  r10, r11, r5, r10\n"                                              \
-                "smlabt r10, r12, r7, r10\n"                                              \
-                "ldrd   r11, r12, [r0, #32]\n"                                            \
-                "smlad  r10, r11, r6, r10\n"                                              \
-                "smlabb r10, r12, r8, r10\n"                                              \
-                "ldrd   r11, r12, [r3, #8]\n" STORED("r9", clamp) STORED("r10", clamp)    \
-                "strb   r9, [r2]\n"                                                       \
-                "ldrd   r11, r12, [r3, #16]\n"                                            \
-                "strb   r10, [r2, r11]\n"                                                 \
-                "add    r2, r2, r11, lsl #1\n"                                            \
-                "cmp    r2, r12\n"                                                        \
-                "bne    1b\n"                                                             \
-                "2:\n"                                                                    \
-                "ldr    r12, [r3, #24]\n"                                                 \
-                "cmp    r12, #0\n"                                                        \
-                "beq    3f\n" ONE_PLACE(clamp)                                            \
-                "strb   r9, [r2]\n"                                                       \
-                "3:\n"                                                                    \
-                "pop    {r4-r11, pc}\n");                                                 \
+/* Each channel of `places` in r0: its strip in r0 then, its 9 weights in r4 to r8, the bias in r1, the output in r2, the
+ * multiplier in lr, `places` in r3. */
+#define THREE_BY_THREE(name, PLACES)                     \
+    NAKED name(IN(places *by))                                  \
+    {                                                           \
+        __asm__("push   {r4-r11, lr}\n"                         \
+                "mov    r3, r0\n"                               \
+                "1:\n"                                          \
+                "ldr    r0, [r3, #32]\n"                        \
+                "ldr    r4, [r0], #4\n"                         \
+                "ldr    r7, [r0], #4\n"                         \
+                "ldrsb  r8, [r0], #1\n"                         \
+                "str    r0, [r3, #32]\n"                        \
+                "ldrd   r11, r12, [r3, #16]\n"                  \
+                "ldr    r1, [r11], #4\n"                        \
+                "ldr    lr, [r11], #4\n"                        \
+                "ldrb   r10, [r12], #1\n"                       \
+                "strd   r11, r12, [r3, #16]\n"                  \
+                "str    r10, [r3]\n"                            \
+                "ldrd   r0, r2, [r3, #24]\n"                    \
+                "ldrd   r9, r10, [r3, #40]\n"                   \
+                "add    r11, r0, #8\n"                          \
+                "add    r12, r2, #1\n"                          \
+                "strd   r11, r12, [r3, #24]\n"                  \
+                "add    r12, r2, r9\n"                          \
+                "str    r12, [r3, #12]\n"                       \
+                "sxtb16 r5, r4, ror #8\n"                       \
+                "sxtb16 r4, r4\n"                               \
+                "sxtb16 r6, r7\n"                               \
+                "sxtb16 r7, r7, ror #8\n" HQ_DOUBLED("lr")      \
+                PLACES                                          \
+                "ldr    r11, [r3, #36]\n"                       \
+                "ldr    r12, [r3, #28]\n"                       \
+                "cmp    r11, r12\n"                             \
+                "bne    1b\n"                                   \
+                "pop    {r4-r11, pc}\n");                       \
     }
 
-/* The same for places whose windows are further apart; `odd` is not used. */
-#define THREE_BY_THREE_APART(name, clamp)                                                 \
-    NAKED name(IN(const uint32_t *x), IN(const int8_t *weights), IN(int8_t *out), IN(const places *by)) \
-    {                                                                                     \
-        __asm__("push   {r4-r11, lr}\n" LOADED                                            \
-                "1:\n" ONE_PLACE(clamp)                                                   \
-                "ldrd   r11, r12, [r3, #16]\n"                                            \
-                "strb   r9, [r2]\n"                                                       \
-                "add    r2, r2, r11\n"                                                    \
-                "cmp    r2, r12\n"                                                        \
-                "bne    1b\n"                                                             \
-                "pop    {r4-r11, pc}\n");                                                 \
-    }
-#define LOADED                  \
-    "ldr    r4, [r1]\n"         \
-    "ldr    r7, [r1, #4]\n"     \
-    "ldrsb  r8, [r1, #8]\n"     \
-    "ldr    r10, [r3, #28]\n"   \
-    "ldrd   r1, lr, [r3]\n"     \
-    "sxtb16 r5, r4, ror #8\n"   \
-    "sxtb16 r4, r4\n"           \
-    "sxtb16 r6, r7\n"           \
-    "sxtb16 r7, r7, ror #8\n" HQ_DOUBLED("lr")
-#define WINDOW                     \
-    "ldrd   r11, r12, [r0]\n"      \
-    "smlad  r9, r11, r4, r1\n"     \
-    "smlabb r9, r12, r7, r9\n"     \
-    "ldrd   r11, r12, [r0, #32]\n" \
-    "smlad  r9, r11, r5, r9\n"     \
-    "smlabt r9, r12, r7, r9\n"     \
-    "ldrd   r11, r12, [r0, #64]\n" \
-    "add    r0, r0, r10\n"         \
-    "smlad  r9, r11, r6, r9\n"     \
-    "smlabb r9, r12, r8, r9\n"
-#define ONE_PLACE(clamp) WINDOW "ldrd   r11, r12, [r3, #8]\n" STORED("r9", clamp)
+/* Two places whose windows are one column apart share the two columns between them. Then the odd one. */
+#define PLACES_BESIDE(WITHIN)                                                             \
+    "cmp    r9, #0\n"                                                                     \
+    "beq    3f\n"                                                                         \
+    "2:\n"                                                                                \
+    "ldrd   r11, r12, [r0], #32\n"                                                        \
+    "smlad  r9, r11, r4, r1\n"                                                            \
+    "smlabb r9, r12, r7, r9\n"                                                            \
+    "ldrd   r11, r12, [r0], #32\n"                                                        \
+    "smlad  r9, r11, r5, r9\n"                                                            \
+    "smlabt r9, r12, r7, r9\n"                                                            \
+    "smlad  r10, r11, r4, r1\n"                                                           \
+    "smlabb r10, r12, r7, r10\n"                                                          \
+    "ldrd   r11, r12, [r0]\n"                                                             \
+    "smlad  r9, r11, r6, r9\n"                                                            \
+    "smlabb r9, r12, r8, r9\n"                                                            \
+    "smlad  r10, r11, r5, r10\n"                                                          \
+    "smlabt r10, r12, r7, r10\n"                                                          \
+    "ldrd   r11, r12, [r0, #32]\n"                                                        \
+    "smlad  r10, r11, r6, r10\n"                                                          \
+    "smlabb r10, r12, r8, r10\n"                                                          \
+    "ldrd   r11, r12, [r3]\n" HQ_SCALED("r9", "lr", "r11", "r12")                         \
+    HQ_SCALED("r10", "lr", "r11", "r12") BOTH(WITHIN)                                     \
+    "strb   r9, [r2]\n"                                                                   \
+    "ldrd   r11, r12, [r3, #8]\n"                                                         \
+    "strb   r10, [r2, r11]\n"                                                             \
+    "add    r2, r2, r11, lsl #1\n"                                                        \
+    "cmp    r2, r12\n"                                                                    \
+    "bne    2b\n"                                                                         \
+    "ldr    r10, [r3, #44]\n"                                                             \
+    "3:\n"                                                                                \
+    "cmp    r10, #0\n"                                                                    \
+    "beq    4f\n" A_PLACE(WITHIN)                                                         \
+    "strb   r9, [r2]\n"                                                                   \
+    "4:\n"
 
-#if HQ_SHIFTED && HQ_BOUNDS
-THREE_BY_THREE(three_signed, SIGNED)
-THREE_BY_THREE_APART(three_apart_signed, SIGNED)
-#if HQ_BOUNDS == 2
-THREE_BY_THREE(three_positive, POSITIVE)
-THREE_BY_THREE_APART(three_apart_positive, POSITIVE)
-#endif
+/* Places whose windows are further apart: as if all were pairs. */
+#define PLACES_APART(WITHIN)        \
+    "ldr    r10, [r3, #48]\n"       \
+    "2:\n" A_PLACE(WITHIN)          \
+    "add    r0, r0, r10\n"          \
+    "ldrd   r11, r12, [r3, #8]\n"   \
+    "strb   r9, [r2]\n"             \
+    "add    r2, r2, r11\n"          \
+    "cmp    r2, r12\n"              \
+    "bne    2b\n"
 
-/* A channel at `count` places. */
-static void channel_of(const hq_conv *layer, const uint32_t *strip, const int8_t *weights, uint32_t count,
-                       int32_t *sums, int8_t *out, places *by)
-{
-    const uint32_t pairs = layer->stride == 1 ? count & ~1u : count;
-    void (*run)(const uint32_t *, const int8_t *, int8_t *, const places *) =
-        layer->stride == 1 ? three_signed : three_apart_signed;
-#if HQ_BOUNDS == 2
-    if (layer->out.low == 0) {
-        run = layer->stride == 1 ? three_positive : three_apart_positive;
-    }
-#endif
-    (void)sums;
-    by->end = out + pairs * by->step;
-    by->odd = count - pairs;
-    run(strip, weights, out, by);
-}
+#define A_PLACE(WITHIN)                                                                   \
+    "ldrd   r11, r12, [r0]\n"                                                             \
+    "smlad  r9, r11, r4, r1\n"                                                            \
+    "smlabb r9, r12, r7, r9\n"                                                            \
+    "ldrd   r11, r12, [r0, #32]\n"                                                        \
+    "smlad  r9, r11, r5, r9\n"                                                            \
+    "smlabt r9, r12, r7, r9\n"                                                            \
+    "ldrd   r11, r12, [r0, #64]\n"                                                        \
+    "smlad  r9, r11, r6, r9\n"                                                            \
+    "smlabb r9, r12, r8, r9\n"                                                            \
+    "ldrd   r11, r12, [r3]\n" HQ_SCALED("r9", "lr", "r11", "r12") ONE(WITHIN)
+
+#if HQ_BOUNDS
+#define ONE(WITHIN) WITHIN("r9")
+#define BOTH(WITHIN) WITHIN("r9") WITHIN("r10")
 #else
-/* Sums alone, where results have other bounds, or shifts of 0. */
-NAKED three_sums(IN(const uint32_t *x), IN(const int8_t *weights), IN(int32_t *out), IN(const places *by))
-{
-    __asm__("push   {r4-r11, lr}\n" LOADED
-            "1:\n" WINDOW
-            "str    r9, [r2], #4\n"
-            "ldr    r12, [r3, #20]\n"
-            "cmp    r2, r12\n"
-            "bne    1b\n"
-            "pop    {r4-r11, pc}\n");
-}
-
-static void channel_of(const hq_conv *layer, const uint32_t *strip, const int8_t *weights, uint32_t count,
-                       int32_t *sums, int8_t *out, places *by)
-{
-    const hq_output to = layer->out; /* a store to int8_t could change *layer, as far as a compiler knows */
-    by->end = (const int8_t *)(sums + count);
-    three_sums(strip, weights, sums, by);
-    for (const int32_t *const end = sums + count; sums != end; out += by->step) {
-        *out = (int8_t)hq_finished(*sums++, by->multiplier, by->shift, &to);
-    }
-}
+#define ONE(WITHIN) "ldrd   r11, r12, [r3, #52]\n" WITHIN("r9")
+#define BOTH(WITHIN) ONE(WITHIN) WITHIN("r10")
+#define BETWEEN(v)              \
+    "cmp    " v ", r11\n"       \
+    "it     lt\n"               \
+    "movlt  " v ", r11\n"       \
+    "cmp    " v ", r12\n"       \
+    "it     gt\n"               \
+    "movgt  " v ", r12\n"
+THREE_BY_THREE(beside, PLACES_BESIDE(BETWEEN))
+THREE_BY_THREE(apart, PLACES_APART(BETWEEN))
 #endif
+#if HQ_BOUNDS == 1 || HQ_BOUNDS == 2
+THREE_BY_THREE(signed_beside, PLACES_BESIDE(HQ_SIGNED))
+THREE_BY_THREE(signed_apart, PLACES_APART(HQ_SIGNED))
+#endif
+#if HQ_BOUNDS == 2 || HQ_BOUNDS == 3
+THREE_BY_THREE(positive_beside, PLACES_BESIDE(HQ_POSITIVE))
+THREE_BY_THREE(positive_apart, PLACES_APART(HQ_POSITIVE))
+#endif
+
+static void run(places *by, uint32_t stride)
+{
+#if HQ_BOUNDS == 0
+    (stride == 1 ? beside : apart)(by);
+#elif HQ_BOUNDS == 1
+    (stride == 1 ? signed_beside : signed_apart)(by);
+#elif HQ_BOUNDS == 3
+    (stride == 1 ? positive_beside : positive_apart)(by);
+#else
+    if (by->low == 0) {
+        (stride == 1 ? positive_beside : positive_apart)(by);
+    } else {
+        (stride == 1 ? signed_beside : signed_apart)(by);
+    }
+#endif
+}
 
 /* The 9 weights of a channel with 0 in the place of those of rows that are missing (bit 0 for the first), and the sum of
  * these. Where they lie: hq_tap_of_three. */
@@ -305,14 +317,32 @@ static int32_t without(uint32_t missing, const int8_t *w, int8_t present[9])
     return sum;
 }
 
-/* Columns of the output from `first` on, with the strip in scratch and behind it the sums. */
+/* 4 channels where rows are missing. */
+static void run_without(uint32_t missing, int32_t outside, places *by, uint32_t stride)
+{
+    int8_t weights[9 * CHANNELS];
+    hq_channel channels[CHANNELS];
+    places other = *by;
+    for (uint32_t k = 0; k < CHANNELS; k++) {
+        channels[k] = by->channels[k];
+        channels[k].bias += without(missing, by->weights + 9 * k, weights + 9 * k) * outside;
+    }
+    other.weights = weights;
+    other.channels = channels;
+    run(&other, stride);
+    by->channels += CHANNELS;
+    by->shifts += CHANNELS;
+    by->out += CHANNELS;
+    by->weights += 9 * CHANNELS;
+}
+
+/* Columns of the output from `first` on, with the strip in scratch. */
 static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t first, uint32_t count, uint32_t *strip,
                  int8_t *out)
 {
-    const uint32_t span = (count - 1) * layer->stride + 3, step = layer->inputs;
+    const uint32_t stride = layer->stride, span = (count - 1) * stride + 3, step = layer->inputs;
     const uint32_t around = ((uint32_t)(int32_t)HQ_OUTSIDE(layer) & 0xffff) * 0x10001u;
-    int32_t *const sums = (int32_t *)(strip + (span + 1) * 2 * CHANNELS);
-    places by = {0, 0, 0, hq_zero(&layer->out), step, 0, 0, layer->stride * 8u * CHANNELS};
+    const uint32_t paired = stride == 1 ? count & ~1u : count;
     hq_inside inside = hq_columns_inside(layer, first, span);
     const int8_t *any = 0, *from[3] = {0, 0, 0};
     uint32_t missing = 0;
@@ -333,22 +363,34 @@ static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t firs
     for (uint32_t row = 0; row < 3 && inner > 0; row++) {
         from[row] = (rows[row] != 0 ? rows[row] : any) + (inside.left + (int32_t)inside.end) * (int32_t)step;
     }
-    for (uint32_t channel = 0; channel + CHANNELS <= step; channel += CHANNELS) {
-        const int8_t *weights = (const int8_t *)layer->weights + 9 * channel;
+    places by = {
+        .zero = hq_zero(&layer->out),
+        .step = step,
+        .channels = layer->out.channels,
+        .shifts = layer->out.shifts,
+        .out = out,
+        .weights = (const int8_t *)layer->weights,
+        .paired = paired * step,
+        .odd = count - paired,
+        .apart = stride * 8u * CHANNELS,
+        .low = layer->out.low,
+        .high = layer->out.high,
+    };
+    const int32_t before = -(int32_t)(inner * step);
+    uint32_t *const to = strip + inside.first * 2 * CHANNELS;
+    for (uint32_t left = step; left >= CHANNELS; left -= CHANNELS) {
         if (inner > 0) {
-            widen_three(from[0] + channel, from[1] + channel, from[2] + channel, -(int32_t)(inner * step), step,
-                        strip + inside.first * 2 * CHANNELS);
+            widen_three(from[0], from[1], from[2], before, step, to);
+            from[0] += CHANNELS;
+            from[1] += CHANNELS;
+            from[2] += CHANNELS;
         }
-        for (uint32_t k = 0; k < CHANNELS; k++, weights += 9) {
-            const hq_channel to = layer->out.channels[channel + k];
-            int8_t present[9];
-            by.bias = to.bias;
-            by.multiplier = to.multiplier;
-            by.shift = layer->out.shifts[channel + k];
-            if (missing != 0) {
-                by.bias += without(missing, weights, present) * HQ_OUTSIDE(layer);
-            }
-            channel_of(layer, strip + 2 * k, missing != 0 ? present : weights, count, sums, out + channel + k, &by);
+        by.strip = strip;
+        by.last = by.out + CHANNELS;
+        if (missing != 0) {
+            run_without(missing, HQ_OUTSIDE(layer), &by, stride);
+        } else {
+            run(&by, stride);
         }
     }
 }
