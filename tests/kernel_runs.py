@@ -198,22 +198,21 @@ class Runner:
         return out
 
     def _conv(self, layer: Convolution | Depthwise, x: np.ndarray) -> int:
-        weights = self.machine.put(packing.pack(layer.weights, layer.width))
+        packed = packing.pack(layer.weights, layer.width)
+        weights = self.machine.put(
+            channels.packed_pairs(layer, packed).tobytes() if channels.has_pairs(layer) else packed
+        )
         window = (*layer.weights.shape[:2], layer.strides[1], layer.pads[1][0], layer.outside)
         shape = (*x.shape[1:], *layer.shape[1:])
         return self._struct("PPPhhh0PHHHHHBBBBb", weights, *self._output(layer), *shape, self._tile, *window)
 
     def _output(self, layer: Convolution | Depthwise | Dense) -> tuple[int, ...]:
-        by, none = layer.out, channels.channels_stored(layer) - layer.shape[-1]
+        by = layer.out
+        if channels.has_pairs(layer):
+            return 0, 0, by.low, by.high, by.zero
         multipliers, shifts = channels.packed_factors(layer)
-        factors = np.pad(np.stack([channels.packed_bias(layer), multipliers], axis=1), ((0, none), (0, 0)))
-        return (
-            self._array(factors, np.int32),
-            self._array(np.pad(shifts, (0, none)), np.uint8),
-            by.low,
-            by.high,
-            by.zero,
-        )
+        factors = np.stack([channels.packed_bias(layer), multipliers], axis=1)
+        return self._array(factors, np.int32), self._array(shifts, np.uint8), by.low, by.high, by.zero
 
     def _window(self, layer: MaxPool, x: np.ndarray) -> int:
         of = (*x.shape[1:], *layer.window, layer.strides[1], layer.pads[1][0], 1, 1, 0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from hybridq.errors import UserError
 from hybridq.image import sparse
-from hybridq.image.channels import channels_stored, packed_bias, packed_factors
+from hybridq.image.channels import has_pairs, packed_bias, packed_factors, packed_pairs, stored_bytes
 from hybridq.image.map_constants import MapConstants, array, check_fields, map_bytes
 from hybridq.image.packing import is_gathered, memory_matrix, pack, packed_bytes, packed_shape, stored_format
 from hybridq.image.sparse import is_sparse
@@ -117,26 +117,27 @@ class Constants:
         most = layer.width.kernels.most_inputs
         if most and layer.weights[..., 0].size > most:
             raise UserError(f"layer {layer.name!r}: more than {most:,} {layer.width.stored} weights for one output")
-        stored = (
+        packed = (
             sparse.pack(layer.weights)
             if is_sparse(layer)
             else pack(layer.weights.reshape(packed_shape(layer)), layer.width)
         )
-        words = np.frombuffer(stored, "<u4")
-        multipliers, shifts = packed_factors(layer)
-        channels = [f"{{{bias}, {by}}}" for bias, by in zip(packed_bias(layer), multipliers, strict=True)]
-        none = channels_stored(layer) - count
+        words = packed_pairs(layer, packed) if has_pairs(layer) else np.frombuffer(packed, "<u4")
         text = self.maps.titled(layer, title)
         text += array("uint32_t", f"{name}_weights", [f"0x{word:08x}" for word in words])
-        text += array("hq_channel", f"{name}_channels", channels + none * ["{0, 0}"], per_line=4)
-        text += array("uint8_t", f"{name}_shifts", [*shifts, *(none * [0])], per_line=24)
+        if not has_pairs(layer):
+            multipliers, shifts = packed_factors(layer)
+            channels = [f"{{{bias}, {by}}}" for bias, by in zip(packed_bias(layer), multipliers, strict=True)]
+            text += array("hq_channel", f"{name}_channels", channels, per_line=4)
+            text += array("uint8_t", f"{name}_shifts", shifts, per_line=24)
         if layer.table is not None:
             text += array("int8_t", f"{name}_table", layer.table, per_line=16)
         if layer.affine is not None:
             text += array("int32_t", f"{name}_scale", np.broadcast_to(layer.affine.scale, count))
             text += array("int32_t", f"{name}_offset", np.broadcast_to(layer.affine.offset, count))
             text += f"static const hq_norm {name}_norm = {{{name}_scale, {name}_offset, {layer.affine.shift}}};\n"
-        out = f"{{{name}_channels, {name}_shifts, {layer.out.low}, {layer.out.high}, {layer.out.zero}}}"
+        finish = "0, 0" if has_pairs(layer) else f"{name}_channels, {name}_shifts"
+        out = f"{{{finish}, {layer.out.low}, {layer.out.high}, {layer.out.zero}}}"
         return text + self.maps.struct(layer, kind, {"weights": f"{name}_weights", "out": out, **fields})
 
 
@@ -149,7 +150,7 @@ def constants_bytes(layer: Layer) -> int:
     channels = layer.shape[-1]
     behind = (layer.table is not None) * 256 + (layer.affine is not None) * 8 * channels
     stored = len(sparse.pack(layer.weights)) if is_sparse(layer) else packed_bytes(packed_shape(layer), layer.width)
-    return stored + 9 * channels_stored(layer) + behind
+    return stored + stored_bytes(layer) + behind
 
 
 def states_bytes(layer: Layer) -> int:

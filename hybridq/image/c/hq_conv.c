@@ -129,9 +129,6 @@ static inline hq_places places_of(const hq_conv *layer)
 /* One place, at x0 and out0, or two. */
 static inline void run(hq_places *at, const hq_conv *layer, uint32_t length, hq_outputs_at *outputs)
 {
-    at->channels = layer->out.channels;
-    at->shifts = layer->out.shifts;
-    at->last = at->out0 + layer->outputs - 1;
     at->end = at->x0 + length;
     at->out1 = at->out0 + layer->outputs;
     outputs(at, layer->weights);
@@ -168,34 +165,27 @@ void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t 
 
 #else
 
-/* Of one output, two places. */
-static inline void finish(const int32_t sums[2], hq_channel by, uint32_t shift, const hq_output *out, int8_t *out0,
-                          int8_t *out1)
-{
-    *out0 = (int8_t)hq_stored_place(sums[0], by, shift, out);
-    *out1 = (int8_t)hq_stored_place(sums[1], by, shift, out);
-}
-
 /* All outputs at two places, out0 and out1. */
-static void pairs(const hq_conv *layer, const int16_t *x0, const int16_t *x1, int8_t *out0, int8_t *out1,
-                  hq_dot_pair *dot, uint32_t words)
+static void outputs_at(const hq_conv *layer, const int16_t *x0, const int16_t *x1, int8_t *out0, int8_t *out1,
+                       hq_pairs pairs)
 {
-    const uint32_t length = hq_length(layer);
-    const hq_channel *by = layer->out.channels;
-    const uint8_t *shifts = layer->out.shifts;
-    const uint32_t *weights = layer->weights;
+    const uint32_t length = hq_length(layer), words = pairs.words * (length / 4);
+    const uint32_t *from = layer->weights;
     int32_t sums[4];
-    for (uint32_t o = 0; o < layer->outputs; o += 2, weights += words * (length / 4)) {
-        dot(weights, x0, x1, x0 + length, sums);
-        finish(sums, by[o], shifts[o], &layer->out, out0 + o, out1 + o);
-        if (o + 1u < layer->outputs) {
-            finish(sums + 2, by[o + 1], shifts[o + 1], &layer->out, out0 + o + 1, out1 + o + 1);
+    for (uint32_t o = 0; o < layer->outputs; o += 2, from += words + 5) {
+        const uint32_t *const biases = from + (pairs.biases_first ? 0 : words), *const by = from + words + 2;
+        pairs.dot(from + (pairs.biases_first ? 2 : 0), x0, x1, x0 + length, sums);
+        for (uint32_t k = 0; k < 2 && o + k < layer->outputs; k++) {
+            const int32_t multiplier = (int32_t)(by[k] >> HQ_ROUNDS_TWICE);
+            const hq_channel channel = {(int32_t)biases[k], multiplier};
+            const uint32_t shift = by[2] >> 8 * k & 255;
+            out0[o + k] = (int8_t)hq_stored_place(sums[2 * k], channel, shift, &layer->out);
+            out1[o + k] = (int8_t)hq_stored_place(sums[2 * k + 1], channel, shift, &layer->out);
         }
     }
 }
 
-void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip,
-                       hq_dot_pair *dot, uint32_t words)
+void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip, hq_pairs pairs)
 {
     const uint32_t step = hq_length(layer) / layer->window_columns * layer->stride;
     for (uint32_t first = 0; first < layer->out_columns; first += layer->tile) {
@@ -206,7 +196,7 @@ void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t 
         const int16_t *x = strip;
         for (uint32_t p = 0; p < count; p += 2, x += 2 * step, out += 2 * layer->outputs) {
             const uint32_t second = p + 1 < count; /* else the last place is computed twice */
-            pairs(layer, x, x + second * step, out, out + second * layer->outputs, dot, words);
+            outputs_at(layer, x, x + second * step, out, out + second * layer->outputs, pairs);
         }
         out -= (count & 1) * layer->outputs;
     }
@@ -326,8 +316,7 @@ void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
 
 #else
 
-void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *windows,
-                      hq_dot_pair *dot, uint32_t words)
+void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *windows, hq_pairs pairs)
 {
     const uint32_t length = hq_length(layer), all = are_all_there(layer, rows);
     uint32_t *const bytes = (uint32_t *)(void *)(windows + 2 * length);
@@ -335,7 +324,7 @@ void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
         const int32_t left = (int32_t)(p * layer->stride) - layer->pad_left, second = p + 1u < layer->out_columns;
         window_at(layer, rows, left, all, windows, bytes);
         window_at(layer, rows, left + second * layer->stride, all, windows + length, bytes);
-        pairs(layer, windows, windows + length, out, out + second * layer->outputs, dot, words);
+        outputs_at(layer, windows, windows + length, out, out + second * layer->outputs, pairs);
     }
 }
 

@@ -36,14 +36,11 @@ static inline hq_inside hq_columns_inside(const hq_conv *layer, uint32_t out_col
 #define HQ_POSITIVE(v) "usat   " v ", #7, " v "\n"
 
 /* All outputs at two places, or at the first of them: where their windows begin, from what their sums start (less the
- * sum of the even inputs), where the outputs go; and what all outputs are finished with. HQ_PLACES copies it. */
+ * sum of the even inputs), where the outputs go; and what is the same for all. HQ_PLACES counts on the order. */
 typedef struct {
     const int16_t *x0, *x1;
     int32_t less0, less1;
     int8_t *out0, *out1;
-    const hq_channel *channels;
-    const uint8_t *shifts;
-    const int8_t *last; /* at out0 */
     int32_t zero, low, high;
     const int16_t *end; /* of the window at x0 */
 } hq_places;
@@ -55,36 +52,46 @@ void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t 
 void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *windows,
                       hq_outputs_at *two, hq_outputs_at *one);
 
-/* An hq_outputs_at in assembly, as compilers spill there; the outputs two by two. Weights are in r0, the windows in r1
- * and r2. The sums are r4 and r5 for the first output, r6 and r7 for the second; of one place r4 and r6.
+/* An hq_outputs_at in assembly, as compilers spill there; the outputs two by two. Weights and what is with them
+ * (hybridq/image/channels.py) are in r0, the windows in r1 and r2. The sums are r4 and r5 for the first output, r6 and r7
+ * for the second; of one place r4 and r6. On the stack are the places.
  *
- * START: r1 to r7 but for the sums' biases, and where the loop is odd. STEP: 4 inputs. NEXT compares r1 with the end.
- * FINISH adds the biases, FACTORS brings the multipliers, OUT scales the sums and stores them. */
-#define HQ_PLACES(name, START, STEP, NEXT, FINISH, FACTORS, OUT)                                  \
+ * ONCE sets r3. START: r1 to r7, and in r12 the bytes of the window. STEP: 4 inputs. NEXT compares r1 with the end. FINISH
+ * ends the sums, OUT scales and stores them; then the carry says whether it was the last. */
+#define HQ_PLACES(name, ONCE, START, STEP, NEXT, FINISH, OUT)                                         \
     __attribute__((naked)) static void name(IN(const hq_places *places), IN(const uint32_t *weights)) \
-    {                                                                                             \
-        __asm__("push   {r4-r11, lr}\n"                                                           \
-                "add    r12, r0, #32\n"                                                           \
-                "ldm    r12, {r4-r8}\n"                                                           \
-                "push   {r4-r8}\n"                                                                \
-                "ldm    r0, {r4-r11}\n"                                                           \
-                "push   {r4-r11}\n"                                                               \
-                "mov    r0, r1\n"                                                                 \
-                "1:\n" START                                                                      \
-                "lsls   r12, r12, #29\n" /* an odd number of steps: the carry is bit 3 */         \
-                "bcs    3f\n"                                                                     \
-                "2:\n" STEP "3:\n" STEP NEXT                                                      \
-                "bne    2b\n" FINISH                                                              \
-                "ldr    r9, [sp, #28]\n"                                                          \
-                "ldrb   r1, [r9], #1\n"                                                           \
-                "ldrb   r2, [r9], #1\n"                                                           \
-                "str    r9, [sp, #28]\n"                                                          \
-                "ldrd   lr, r12, [sp, #36]\n" FACTORS OUT                                         \
-                "cmp    r8, r12\n"                                                                \
-                "bls    1b\n"                                                                     \
-                "add    sp, sp, #52\n"                                                            \
-                "pop    {r4-r11, pc}\n");                                                         \
+    {                                                                                                 \
+        __asm__("push   {r4-r11, lr}\n"                                                               \
+                "ldm    r0, {r4-r12, lr}\n"                                                           \
+                "push   {r4-r12, lr}\n"                                                               \
+                "mov    r0, r1\n" ONCE                                                                \
+                "1:\n" START                                                                          \
+                "lsls   r12, r12, #28\n" /* of the number of steps the second bit, and the first */   \
+                "bcs    6f\n"                                                                         \
+                "bmi    5f\n"                                                                         \
+                "2:\n" STEP "3:\n" STEP "4:\n" STEP "5:\n" STEP NEXT                                  \
+                "bne    2b\n" FINISH                                                                  \
+                "ldrd   r10, r11, [r0], #8\n" /* multipliers */                                       \
+                "ldr    r9, [r0], #4\n"       /* shifts, and what ends the loop */                    \
+                "ldrd   lr, r12, [sp, #24]\n" /* zero point and low */                                \
+                HQ_SHIFTS OUT                                                                         \
+                "bcc    1b\n"                                                                         \
+                "add    sp, sp, #40\n"                                                                \
+                "pop    {r4-r11, pc}\n"                                                               \
+                "6:\n"                                                                                \
+                "bmi    3b\n"                                                                         \
+                "b      4b\n");                                                                       \
     }
+
+/* The shifts are in r9 or r1, and in r2. A shift by a register takes its lowest byte. */
+#if HQ_SHIFTED
+#define HQ_SHIFTS "lsr    r2, r9, #8\n"
+#define HQ_FIRST(v, by) HQ_SCALED(v, by, "r9", "lr")
+#else
+#define HQ_SHIFTS "uxtb   r1, r9\nubfx   r2, r9, #8, #8\n"
+#define HQ_FIRST(v, by) HQ_SCALED(v, by, "r1", "lr")
+#endif
+#define HQ_SECOND(v, by) HQ_SCALED(v, by, "r2", "lr")
 
 /* Results between low, in r12, and high. */
 #if HQ_BOUNDS == 1
@@ -92,51 +99,41 @@ void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
 #elif HQ_BOUNDS == 3
 #define HQ_BETWEEN(EACH) EACH(HQ_POSITIVE)
 #elif HQ_BOUNDS == 2
-#define HQ_BETWEEN(EACH)                          \
-    "cmp    r12, #0\n"                            \
-    "bne    5f\n" EACH(HQ_POSITIVE) "b      6f\n" \
-    "5:\n" EACH(HQ_SIGNED) "6:\n"
+#define HQ_BETWEEN(EACH)                           \
+    "cmp    r12, #0\n"                             \
+    "bne    7f\n" EACH(HQ_POSITIVE) "b      8f\n"  \
+    "7:\n" EACH(HQ_SIGNED) "8:\n"
 #else
-#define HQ_BETWEEN(EACH) "ldr    r3, [sp, #44]\n" EACH(HQ_WITHIN)
+#define HQ_BETWEEN(EACH) "ldr    r8, [sp, #32]\n" EACH(HQ_WITHIN)
 #define HQ_WITHIN(v)            \
     "cmp    " v ", r12\n"       \
     "it     lt\n"               \
     "movlt  " v ", r12\n"       \
-    "cmp    " v ", r3\n"        \
+    "cmp    " v ", r8\n"        \
     "it     gt\n"               \
-    "movgt  " v ", r3\n"
+    "movgt  " v ", r8\n"
 #endif
 
-/* Of two places: the multipliers in r10 and r11, the shifts in r1 and r2, the zero point in lr. */
-#define HQ_TWO_FACTORS         \
-    "ldr    r8, [sp, #24]\n"   \
-    "ldr    r10, [r8, #-12]\n" \
-    "ldr    r11, [r8, #-4]\n" HQ_DOUBLED("r10") HQ_DOUBLED("r11")
+/* The last of an odd number of outputs has none beside it: the sign of r1 then. */
 #define HQ_TWO(OF) OF("r4") OF("r5") OF("r6") OF("r7")
-#define HQ_TWO_OUT                                                                                      \
-    HQ_SCALED("r4", "r10", "r1", "lr") HQ_SCALED("r5", "r10", "r1", "lr")                               \
-    HQ_SCALED("r6", "r11", "r2", "lr") HQ_SCALED("r7", "r11", "r2", "lr") HQ_BETWEEN(HQ_TWO)            \
-    "ldrd   r8, r9, [sp, #16]\n"                                                                        \
-    "ldr    r12, [sp, #32]\n"                                                                           \
-    "cmp    r8, r12\n" /* the last of an odd number of outputs has none beside it */                    \
-    "strb   r4, [r8], #1\n"                                                                             \
-    "strb   r5, [r9], #1\n"                                                                             \
-    "itt    lo\n"                                                                                       \
-    "strblo r6, [r8], #1\n"                                                                             \
-    "strblo r7, [r9], #1\n"                                                                             \
+#define HQ_TWO_OUT                                                                                             \
+    HQ_FIRST("r4", "r10") HQ_FIRST("r5", "r10") HQ_SECOND("r6", "r11") HQ_SECOND("r7", "r11") HQ_BETWEEN(HQ_TWO) \
+    "lsls   r1, r9, #1\n"                                                                                      \
+    "ldrd   r8, r9, [sp, #16]\n"                                                                               \
+    "strb   r4, [r8], #1\n"                                                                                    \
+    "strb   r5, [r9], #1\n"                                                                                    \
+    "itt    pl\n"                                                                                              \
+    "strbpl r6, [r8], #1\n"                                                                                    \
+    "strbpl r7, [r9], #1\n"                                                                                    \
     "strd   r8, r9, [sp, #16]\n"
-
-/* Of one place: the multipliers in r5 and r7. */
-#define HQ_ONE_FACTORS HQ_DOUBLED("r5") HQ_DOUBLED("r7")
 #define HQ_ONE(OF) OF("r4") OF("r6")
-#define HQ_ONE_OUT                                                                            \
-    HQ_SCALED("r4", "r5", "r1", "lr") HQ_SCALED("r6", "r7", "r2", "lr") HQ_BETWEEN(HQ_ONE)    \
-    "ldr    r8, [sp, #16]\n"                                                                  \
-    "ldr    r12, [sp, #32]\n"                                                                 \
-    "cmp    r8, r12\n"                                                                        \
-    "strb   r4, [r8], #1\n"                                                                   \
-    "it     lo\n"                                                                             \
-    "strblo r6, [r8], #1\n"                                                                   \
+#define HQ_ONE_OUT                                                             \
+    HQ_FIRST("r4", "r10") HQ_SECOND("r6", "r11") HQ_BETWEEN(HQ_ONE)            \
+    "lsls   r1, r9, #1\n"                                                      \
+    "ldr    r8, [sp, #16]\n"                                                   \
+    "strb   r4, [r8], #1\n"                                                    \
+    "it     pl\n"                                                              \
+    "strbpl r6, [r8], #1\n"                                                    \
     "str    r8, [sp, #16]\n"
 
 /* 4 weights of an output, in first, and the two odd ones of them, in odd, with 4 inputs, in r12 and lr. */
@@ -151,11 +148,14 @@ void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
 typedef void hq_dot_pair(const uint32_t *weights, const int16_t *x0, const int16_t *x1, const int16_t *end,
                          int32_t sums[4]);
 
-/* One row of the output. A pair of rows of weights takes so many words for 4 inputs. */
-void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip,
-                       hq_dot_pair *dot, uint32_t words);
-void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *windows,
-                      hq_dot_pair *dot, uint32_t words);
+/* How the weights of a pair of rows lie: so many words for 4 inputs, the biases before or behind them. */
+typedef struct {
+    hq_dot_pair *dot;
+    uint32_t words, biases_first;
+} hq_pairs;
+
+void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip, hq_pairs pairs);
+void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *windows, hq_pairs pairs);
 
 #endif
 

@@ -18,32 +18,28 @@
     HQ_FOUR("r5", "r8", "r10")          \
     HQ_FOUR("r7", "r9", "r11")
 #define TWO_START                       \
-    "ldrd   r10, r11, [sp, #8]\n"       \
+    "ldm    sp, {r1, r2, r10, r11}\n"   \
+    "ldr    r12, [sp, #36]\n"           \
     "lsl    r6, r10, #7\n"              \
     "lsl    r7, r11, #7\n"              \
     "add    r4, r6, r10, lsl #3\n"      \
     "add    r5, r7, r11, lsl #3\n"      \
-    "ldrd   r1, r2, [sp]\n" COUNT
-#define COUNT                           \
-    "mov    r3, #0xf0f0f0f0\n"          \
-    "ldr    r12, [sp, #48]\n"           \
     "sub    r12, r12, r1\n"
+#define ONCE "mov    r3, #0xf0f0f0f0\n"
 #define NEXT                            \
-    "ldr    r12, [sp, #48]\n"           \
+    "ldr    r12, [sp, #36]\n"           \
     "cmp    r1, r12\n"
 #define TWO_FINISH                      \
-    "ldr    r3, [sp, #24]\n"            \
+    "ldrd   r1, r2, [r0], #8\n" /* the biases */ \
     "asr    r8, r6, #4\n" /* A */       \
     "asr    r9, r7, #4\n"               \
     "sub    r10, r4, r8\n" /* 16 B */   \
     "sub    r11, r5, r9\n"              \
-    "ldm    r3!, {r4-r7}\n"             \
-    "str    r3, [sp, #24]\n"            \
-    "add    r5, r4, r9\n"               \
-    "add    r4, r4, r8\n"               \
-    "add    r7, r6, r11, asr #4\n"      \
-    "add    r6, r6, r10, asr #4\n"
-HQ_PLACES(two, TWO_START, TWO_STEP, NEXT, TWO_FINISH, HQ_TWO_FACTORS, HQ_TWO_OUT)
+    "add    r4, r1, r8\n"               \
+    "add    r5, r1, r9\n"               \
+    "add    r6, r2, r10, asr #4\n"      \
+    "add    r7, r2, r11, asr #4\n"
+HQ_PLACES(two, ONCE, TWO_START, TWO_STEP, NEXT, TWO_FINISH, HQ_TWO_OUT)
 
 #define ONE_STEP                        \
     "ldr    r8, [r0], #4\n"             \
@@ -54,19 +50,19 @@ HQ_PLACES(two, TWO_START, TWO_STEP, NEXT, TWO_FINISH, HQ_TWO_FACTORS, HQ_TWO_OUT
     HQ_FOUR("r4", "r8", "r10")          \
     HQ_FOUR("r6", "r9", "r11")
 #define ONE_START                       \
+    "ldr    r1, [sp]\n"                 \
     "ldr    r10, [sp, #8]\n"            \
+    "ldr    r12, [sp, #36]\n"           \
     "lsl    r6, r10, #7\n"              \
     "add    r4, r6, r10, lsl #3\n"      \
-    "ldr    r1, [sp]\n" COUNT
+    "sub    r12, r12, r1\n"
 #define ONE_FINISH                      \
-    "ldr    r3, [sp, #24]\n"            \
+    "ldrd   r1, r2, [r0], #8\n"         \
     "asr    r8, r6, #4\n"               \
     "sub    r10, r4, r8\n"              \
-    "ldm    r3!, {r4-r7}\n"             \
-    "str    r3, [sp, #24]\n"            \
-    "add    r4, r4, r8\n"               \
-    "add    r6, r6, r10, asr #4\n"
-HQ_PLACES(one, ONE_START, ONE_STEP, NEXT, ONE_FINISH, HQ_ONE_FACTORS, HQ_ONE_OUT)
+    "add    r4, r1, r8\n"               \
+    "add    r6, r2, r10, asr #4\n"
+HQ_PLACES(one, ONCE, ONE_START, ONE_STEP, NEXT, ONE_FINISH, HQ_ONE_OUT)
 
 #define KERNELS two, one
 
@@ -86,7 +82,7 @@ static void dot(const uint32_t *weights, const int16_t *x0, const int16_t *x1, c
     }
 }
 
-#define KERNELS dot, 1
+#define KERNELS ((hq_pairs){dot, 1, 0})
 
 #endif
 

@@ -16,19 +16,16 @@
     HQ_FOUR("r5", "r8", "r10")          \
     HQ_FOUR("r7", "r9", "r11")
 #define TWO_START                       \
-    "ldr    r12, [sp, #24]\n"           \
-    "ldrd   r10, r11, [sp, #8]\n"       \
-    "ldm    r12!, {r4-r7}\n"            \
-    "str    r12, [sp, #24]\n"           \
+    "ldrd   r4, r6, [r0], #8\n"         \
+    "ldm    sp, {r1, r2, r10, r11}\n"   \
     "add    r5, r4, r11, lsl #7\n"      \
     "add    r4, r4, r10, lsl #7\n"      \
     "add    r7, r6, r11, lsl #7\n"      \
     "add    r6, r6, r10, lsl #7\n"      \
-    "ldrd   r1, r2, [sp]\n"             \
-    "ldr    r3, [sp, #48]\n"            \
     "sub    r12, r3, r1\n"
+#define ONCE "ldr    r3, [sp, #36]\n"
 #define NEXT "cmp    r1, r3\n"
-HQ_PLACES(two, TWO_START, TWO_STEP, NEXT, "", HQ_TWO_FACTORS, HQ_TWO_OUT)
+HQ_PLACES(two, ONCE, TWO_START, TWO_STEP, NEXT, "", HQ_TWO_OUT)
 
 #define ONE_STEP                        \
     "ldrd   r8, r9, [r0], #8\n"         \
@@ -38,16 +35,13 @@ HQ_PLACES(two, TWO_START, TWO_STEP, NEXT, "", HQ_TWO_FACTORS, HQ_TWO_OUT)
     HQ_FOUR("r4", "r8", "r10")          \
     HQ_FOUR("r6", "r9", "r11")
 #define ONE_START                       \
-    "ldr    r12, [sp, #24]\n"           \
+    "ldrd   r4, r6, [r0], #8\n"         \
+    "ldr    r1, [sp]\n"                 \
     "ldr    r10, [sp, #8]\n"            \
-    "ldm    r12!, {r4-r7}\n"            \
-    "str    r12, [sp, #24]\n"           \
     "add    r4, r4, r10, lsl #7\n"      \
     "add    r6, r6, r10, lsl #7\n"      \
-    "ldr    r1, [sp]\n"                 \
-    "ldr    r3, [sp, #48]\n"            \
     "sub    r12, r3, r1\n"
-HQ_PLACES(one, ONE_START, ONE_STEP, NEXT, "", HQ_ONE_FACTORS, HQ_ONE_OUT)
+HQ_PLACES(one, ONCE, ONE_START, ONE_STEP, NEXT, "", HQ_ONE_OUT)
 
 #define KERNELS two, one
 
@@ -67,7 +61,7 @@ static void dot(const uint32_t *weights, const int16_t *x0, const int16_t *x1, c
     }
 }
 
-#define KERNELS dot, 2
+#define KERNELS ((hq_pairs){dot, 2, 1})
 
 #endif
 

@@ -105,7 +105,7 @@ static uint32_t place(const hq_conv *layer, const int8_t *const rows[], uint32_t
 
 #define NAKED __attribute__((naked)) static void
 
-/* Columns of three rows of 4 channels for the strip, in 19 instructions each. Given are the ends of the rows, how many
+/* Columns of three rows of 4 channels for the strip, in 18 instructions each. Given are the ends of the rows, how many
  * bytes to begin before them, which is below 0, and how many there are from one column to the next. */
 NAKED widen_three(IN(const int8_t *a), IN(const int8_t *b), IN(const int8_t *c), IN(int32_t before), IN(uint32_t step),
                   IN(uint32_t *to))
@@ -116,19 +116,18 @@ NAKED widen_three(IN(const int8_t *a), IN(const int8_t *b), IN(const int8_t *c),
             "ldr    r4, [r0, r3]\n"
             "ldr    r5, [r1, r3]\n"
             "ldr    r6, [r2, r3]\n"
-            "sxtb16 r7, r4\n"
-            "sxtb16 r8, r4, ror #8\n"
+            "sxtb16 r8, r4\n"
+            "sxtb16 r10, r4, ror #8\n"
             "sxtb16 r9, r5\n"
-            "sxtb16 r10, r5, ror #8\n"
+            "sxtb16 r11, r5, ror #8\n"
             "sxtb16 r5, r6\n"
-            "sxtb16 r11, r6, ror #8\n"
-            "pkhbt  r4, r7, r9, lsl #16\n"
-            "pkhbt  r6, r8, r10, lsl #16\n"
-            "pkhtb  r10, r10, r8, asr #16\n"
-            "pkhtb  r8, r9, r7, asr #16\n"
-            "mov    r7, r11\n"
+            "sxtb16 r7, r6, ror #8\n"
+            "pkhbt  r4, r8, r9, lsl #16\n"
+            "pkhbt  r6, r10, r11, lsl #16\n"
+            "pkhtb  r8, r9, r8, asr #16\n"
+            "pkhtb  r10, r11, r10, asr #16\n"
             "asr    r9, r5, #16\n"
-            "asr    r11, r11, #16\n"
+            "asr    r11, r7, #16\n"
             "stm    r12!, {r4-r11}\n"
             "adds   r3, r3, lr\n"
             "bne    1b\n"
@@ -291,49 +290,13 @@ static void run(places *by, uint32_t stride)
 #endif
 }
 
-/* The 9 weights of a channel with 0 in the place of those of rows that are missing (bit 0 for the first), and the sum of
- * these. Where they lie: hq_tap_of_three. */
-static int32_t without(uint32_t missing, const int8_t *w, int8_t present[9])
+/* A row of 4 channels that is missing, in `count` columns of the strip: half of a word for each channel. */
+static void blank(uint32_t row, int32_t outside, uint32_t *strip, uint32_t count)
 {
-    uint32_t words[2] = {hq_word(w), hq_word(w + 4)};
-    int32_t sum = 0;
-    present[8] = w[8];
-    if (missing & 1) {
-        sum += w[0] + w[1] + w[4];
-        words[0] &= 0xffff0000u;
-        words[1] &= 0xffffff00u;
+    int16_t *half = (int16_t *)strip + row;
+    for (const int16_t *const end = half + count * 4 * CHANNELS; half != end; half += 4) {
+        *half = (int16_t)outside;
     }
-    if (missing & 2) {
-        sum += w[2] + w[3] + w[6];
-        words[0] &= 0x0000ffffu;
-        words[1] &= 0xff00ffffu;
-    }
-    if (missing & 4) {
-        sum += w[5] + w[7] + w[8];
-        words[1] &= 0x00ff00ffu;
-        present[8] = 0;
-    }
-    __builtin_memcpy(present, words, sizeof words);
-    return sum;
-}
-
-/* 4 channels where rows are missing. */
-static void run_without(uint32_t missing, int32_t outside, places *by, uint32_t stride)
-{
-    int8_t weights[9 * CHANNELS];
-    hq_channel channels[CHANNELS];
-    places other = *by;
-    for (uint32_t k = 0; k < CHANNELS; k++) {
-        channels[k] = by->channels[k];
-        channels[k].bias += without(missing, by->weights + 9 * k, weights + 9 * k) * outside;
-    }
-    other.weights = weights;
-    other.channels = channels;
-    run(&other, stride);
-    by->channels += CHANNELS;
-    by->shifts += CHANNELS;
-    by->out += CHANNELS;
-    by->weights += 9 * CHANNELS;
 }
 
 /* Columns of the output from `first` on, with the strip in scratch. */
@@ -347,7 +310,7 @@ static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t firs
     const int8_t *any = 0, *from[3] = {0, 0, 0};
     uint32_t missing = 0;
     for (uint32_t row = 0; row < 3; row++) {
-        any = rows[row] != 0 ? rows[row] : any; /* one that is missing has no weights either, so that any other will do */
+        any = rows[row] != 0 ? rows[row] : any; /* in the place of one that is missing, which is blanked then */
         missing |= (uint32_t)(rows[row] == 0) << row;
     }
     if (any == 0 || inside.first >= inside.end) {
@@ -385,13 +348,14 @@ static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t firs
             from[1] += CHANNELS;
             from[2] += CHANNELS;
         }
+        for (uint32_t row = 0; missing != 0 && row < 3; row++) {
+            if (missing >> row & 1) {
+                blank(row, HQ_OUTSIDE(layer), to, inner);
+            }
+        }
         by.strip = strip;
         by.last = by.out + CHANNELS;
-        if (missing != 0) {
-            run_without(missing, HQ_OUTSIDE(layer), &by, stride);
-        } else {
-            run(&by, stride);
-        }
+        run(&by, stride);
     }
 }
 

@@ -40,8 +40,8 @@ typedef struct {
 } hq_conv;
 
 /* One row of the output from the window_rows rows of the input under it. The scratch takes a strip of input columns,
- * each (window_rows, inputs): packing.scratch_bytes. With 8- and 4-bit weights the inputs of a strip are a multiple of 4;
- * of an odd number of outputs there are channels for one more. */
+ * each (window_rows, inputs): packing.scratch_bytes. With 8- and 4-bit weights the inputs of a strip are a multiple of 4,
+ * and what finishes a sum stands with the weights (hybridq/image/channels.py), not in out. */
 void hq_conv_s8_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_s4_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_i2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);

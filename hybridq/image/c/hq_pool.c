@@ -36,11 +36,40 @@ void hq_maxpool_row(const hq_pool *layer, const int8_t *const rows[], int8_t *ou
     }
 }
 
+#if HQ_DSP
+/* Rows of 4 channels at a time, whose next column is so many bytes further. */
+__attribute__((naked)) static void sum_four(__attribute__((unused)) const int8_t *from,
+                                            __attribute__((unused)) const int8_t *end,
+                                            __attribute__((unused)) uint32_t step,
+                                            __attribute__((unused)) int32_t sums[4])
+{
+    __asm__("push   {r4-r7, lr}\n"
+            "ldm    r3, {r4-r7}\n"
+            "1:\n"
+            "ldr    r12, [r0]\n"
+            "add    r0, r0, r2\n"
+            "sxtab  r4, r4, r12\n"
+            "sxtab  r5, r5, r12, ror #8\n"
+            "sxtab  r6, r6, r12, ror #16\n"
+            "add    r7, r7, r12, asr #24\n"
+            "cmp    r0, r1\n"
+            "bne    1b\n"
+            "stm    r3, {r4-r7}\n"
+            "pop    {r4-r7, pc}\n");
+}
+#endif
+
 void hq_sum_row(const int8_t *row, uint32_t columns, uint32_t channels, int32_t *sums)
 {
-    for (uint32_t c = 0; c < columns; c++) {
-        for (uint32_t channel = 0; channel < channels; channel++) {
-            sums[channel] += *row++;
+    uint32_t first = 0;
+#if HQ_DSP
+    for (; first + 4 <= channels; first += 4) {
+        sum_four(row + first, row + first + columns * channels, channels, sums + first);
+    }
+#endif
+    for (uint32_t c = 0; c < columns; c++, row += channels) {
+        for (uint32_t channel = first; channel < channels; channel++) {
+            sums[channel] += row[channel];
         }
     }
 }
