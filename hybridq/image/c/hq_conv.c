@@ -147,6 +147,7 @@ void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t 
         const uint32_t span = (left - 1) * stride + window;
         int32_t *less = (int32_t *)(void *)(strip + length / window * span);
         fill(layer, rows, first, span, strip, less);
+        at.entry = 0;
         for (at.x0 = strip; left > 1; left -= 2, less += 2 * stride) {
             at.x1 = at.x0 + step;
             at.less0 = sum_of(less, window);
@@ -157,6 +158,7 @@ void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t 
         }
         if (left > 0) {
             at.less0 = sum_of(less, window);
+            at.entry = 0;
             run(&at, layer, length, one);
             at.out0 = at.out1;
         }
@@ -304,6 +306,7 @@ void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
         at.less0 = window_at(layer, rows, left, all, windows, bytes);
         left += layer->stride;
         if (count == 1) {
+            at.entry = 0;
             run(&at, layer, length, one);
             break;
         }

@@ -43,8 +43,9 @@ typedef struct {
     int8_t *out0, *out1;
     int32_t zero, low, high;
     const int16_t *end; /* of the window at x0 */
+    uint32_t entry;     /* 0 before the first call of a function */
 } hq_places;
-typedef void hq_outputs_at(const hq_places *places, const uint32_t *weights);
+typedef void hq_outputs_at(hq_places *places, const uint32_t *weights);
 
 /* One row of the output: the windows are those of a strip, or each is made by itself (packing.is_each). */
 void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip,
@@ -56,31 +57,40 @@ void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
  * (hybridq/image/channels.py) are in r0, the windows in r1 and r2. The sums are r4 and r5 for the first output, r6 and r7
  * for the second; of one place r4 and r6. On the stack are the places.
  *
- * ONCE sets r3. START: r1 to r7, and in r12 the bytes of the window. STEP: 4 inputs. NEXT compares r1 with the end. FINISH
- * ends the sums, OUT scales and stores them; then the carry says whether it was the last. */
-#define HQ_PLACES(name, ONCE, START, STEP, NEXT, FINISH, OUT)                                         \
-    __attribute__((naked)) static void name(IN(const hq_places *places), IN(const uint32_t *weights)) \
-    {                                                                                                 \
-        __asm__("push   {r4-r11, lr}\n"                                                               \
-                "ldm    r0, {r4-r12, lr}\n"                                                           \
-                "push   {r4-r12, lr}\n"                                                               \
-                "mov    r0, r1\n" ONCE                                                                \
-                "1:\n" START                                                                          \
-                "lsls   r12, r12, #28\n" /* of the number of steps the second bit, and the first */   \
-                "bcs    6f\n"                                                                         \
-                "bmi    5f\n"                                                                         \
-                "2:\n" STEP "3:\n" STEP "4:\n" STEP "5:\n" STEP NEXT                                  \
-                "bne    2b\n" FINISH                                                                  \
-                "ldrd   r10, r11, [r0], #8\n" /* multipliers */                                       \
-                "ldr    r9, [r0], #4\n"       /* shifts, and what ends the loop */                    \
-                "ldrd   lr, r12, [sp, #24]\n" /* zero point and low */                                \
-                HQ_SHIFTS OUT                                                                         \
-                "bcc    1b\n"                                                                         \
-                "add    sp, sp, #40\n"                                                                \
-                "pop    {r4-r11, pc}\n"                                                               \
-                "6:\n"                                                                                \
-                "bmi    3b\n"                                                                         \
-                "b      4b\n");                                                                       \
+ * ONCE sets r3. START: r1 to r7. STEP: 4 inputs; the loop is entered where their number wants it. NEXT compares r1 with the
+ * end. FINISH ends the sums, OUT scales and stores them; then the carry says whether it was the last. */
+#define HQ_PLACES(name, ONCE, START, STEP, NEXT, FINISH, OUT)                                   \
+    __attribute__((naked)) static void name(IN(hq_places *places), IN(const uint32_t *weights)) \
+    {                                                                                           \
+        __asm__("push   {r4-r11, lr}\n"                                                         \
+                "ldm    r0, {r2-r12}\n"                                                         \
+                "cmp    r12, #0\n"                                                              \
+                "beq    7f\n"                                                                   \
+                "0:\n"                                                                          \
+                "push   {r2-r12}\n"                                                             \
+                "mov    r0, r1\n" ONCE                                                          \
+                "1:\n" START                                                                    \
+                "ldr    pc, [sp, #40]\n"                                                        \
+                "2:\n" STEP "3:\n" STEP "4:\n" STEP "5:\n" STEP NEXT                            \
+                "bne    2b\n" FINISH                                                            \
+                "ldrd   r10, r11, [r0], #8\n" /* multipliers */                                 \
+                "ldr    r9, [r0], #4\n"       /* shifts, and what ends the loop */              \
+                "ldrd   lr, r12, [sp, #24]\n" /* zero point and low */                          \
+                HQ_SHIFTS OUT                                                                   \
+                "bcc    1b\n"                                                                   \
+                "add    sp, sp, #44\n"                                                          \
+                "pop    {r4-r11, pc}\n"                                                         \
+                "7:\n"                                                                          \
+                "sub    lr, r11, r2\n" /* bytes of the window, 8 a step */                      \
+                "ubfx   lr, lr, #3, #2\n"                                                       \
+                "adr    r12, 9f\n"                                                              \
+                "ldr    lr, [r12, lr, lsl #2]\n"                                                \
+                "add    r12, r12, lr\n"                                                         \
+                "str    r12, [r0, #40]\n"                                                       \
+                "b      0b\n"                                                                   \
+                ".balign 4\n"                                                                   \
+                "9:\n"                                                                          \
+                ".word  2b - 9b + 1, 5b - 9b + 1, 4b - 9b + 1, 3b - 9b + 1\n");                 \
     }
 
 /* The shifts are in r9 or r1, and in r2. A shift by a register takes its lowest byte. */
@@ -101,8 +111,8 @@ void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
 #elif HQ_BOUNDS == 2
 #define HQ_BETWEEN(EACH)                           \
     "cmp    r12, #0\n"                             \
-    "bne    7f\n" EACH(HQ_POSITIVE) "b      8f\n"  \
-    "7:\n" EACH(HQ_SIGNED) "8:\n"
+    "bne    6f\n" EACH(HQ_POSITIVE) "b      8f\n"  \
+    "6:\n" EACH(HQ_SIGNED) "8:\n"
 #else
 #define HQ_BETWEEN(EACH) "ldr    r8, [sp, #32]\n" EACH(HQ_WITHIN)
 #define HQ_WITHIN(v)            \

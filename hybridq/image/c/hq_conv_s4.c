@@ -19,12 +19,10 @@
     HQ_FOUR("r7", "r9", "r11")
 #define TWO_START                       \
     "ldm    sp, {r1, r2, r10, r11}\n"   \
-    "ldr    r12, [sp, #36]\n"           \
     "lsl    r6, r10, #7\n"              \
     "lsl    r7, r11, #7\n"              \
     "add    r4, r6, r10, lsl #3\n"      \
-    "add    r5, r7, r11, lsl #3\n"      \
-    "sub    r12, r12, r1\n"
+    "add    r5, r7, r11, lsl #3\n"
 #define ONCE "mov    r3, #0xf0f0f0f0\n"
 #define NEXT                            \
     "ldr    r12, [sp, #36]\n"           \
@@ -52,10 +50,8 @@ HQ_PLACES(two, ONCE, TWO_START, TWO_STEP, NEXT, TWO_FINISH, HQ_TWO_OUT)
 #define ONE_START                       \
     "ldr    r1, [sp]\n"                 \
     "ldr    r10, [sp, #8]\n"            \
-    "ldr    r12, [sp, #36]\n"           \
     "lsl    r6, r10, #7\n"              \
-    "add    r4, r6, r10, lsl #3\n"      \
-    "sub    r12, r12, r1\n"
+    "add    r4, r6, r10, lsl #3\n"
 #define ONE_FINISH                      \
     "ldrd   r1, r2, [r0], #8\n"         \
     "asr    r8, r6, #4\n"               \

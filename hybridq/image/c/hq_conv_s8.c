@@ -21,8 +21,7 @@
     "add    r5, r4, r11, lsl #7\n"      \
     "add    r4, r4, r10, lsl #7\n"      \
     "add    r7, r6, r11, lsl #7\n"      \
-    "add    r6, r6, r10, lsl #7\n"      \
-    "sub    r12, r3, r1\n"
+    "add    r6, r6, r10, lsl #7\n"
 #define ONCE "ldr    r3, [sp, #36]\n"
 #define NEXT "cmp    r1, r3\n"
 HQ_PLACES(two, ONCE, TWO_START, TWO_STEP, NEXT, "", HQ_TWO_OUT)
@@ -39,8 +38,7 @@ HQ_PLACES(two, ONCE, TWO_START, TWO_STEP, NEXT, "", HQ_TWO_OUT)
     "ldr    r1, [sp]\n"                 \
     "ldr    r10, [sp, #8]\n"            \
     "add    r4, r4, r10, lsl #7\n"      \
-    "add    r6, r6, r10, lsl #7\n"      \
-    "sub    r12, r3, r1\n"
+    "add    r6, r6, r10, lsl #7\n"
 HQ_PLACES(one, ONCE, ONE_START, ONE_STEP, NEXT, "", HQ_ONE_OUT)
 
 #define KERNELS two, one

@@ -273,20 +273,22 @@ THREE_BY_THREE(positive_beside, PLACES_BESIDE(HQ_POSITIVE))
 THREE_BY_THREE(positive_apart, PLACES_APART(HQ_POSITIVE))
 #endif
 
-static void run(places *by, uint32_t stride)
+typedef void run_places(places *by);
+
+static inline run_places *kernel_for(const hq_conv *layer)
 {
+    const uint32_t are_beside = layer->stride == 1;
 #if HQ_BOUNDS == 0
-    (stride == 1 ? beside : apart)(by);
-#elif HQ_BOUNDS == 1
-    (stride == 1 ? signed_beside : signed_apart)(by);
-#elif HQ_BOUNDS == 3
-    (stride == 1 ? positive_beside : positive_apart)(by);
+    return are_beside ? beside : apart;
 #else
-    if (by->low == 0) {
-        (stride == 1 ? positive_beside : positive_apart)(by);
-    } else {
-        (stride == 1 ? signed_beside : signed_apart)(by);
+#if HQ_BOUNDS != 1
+    if (HQ_BOUNDS == 3 || layer->out.low == 0) {
+        return are_beside ? positive_beside : positive_apart;
     }
+#endif
+#if HQ_BOUNDS != 3
+    return are_beside ? signed_beside : signed_apart;
+#endif
 #endif
 }
 
@@ -340,6 +342,7 @@ static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t firs
         .high = layer->out.high,
     };
     const int32_t before = -(int32_t)(inner * step);
+    run_places *const run = kernel_for(layer);
     uint32_t *const to = strip + inside.first * 2 * CHANNELS;
     for (uint32_t left = step; left >= CHANNELS; left -= CHANNELS) {
         if (inner > 0) {
@@ -355,7 +358,7 @@ static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t firs
         }
         by.strip = strip;
         by.last = by.out + CHANNELS;
-        run(&by, stride);
+        run(&by);
     }
 }
 
