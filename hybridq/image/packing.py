@@ -157,7 +157,7 @@ def scratch_bytes(layer: Convolution | Depthwise, tile: int) -> int:
         return gathered
     each, length = layer.width.kernels.strip_bytes, _length(layer.weights.shape, layer.width)
     if is_each(layer):
-        return (2 * each + 1) * length
+        return (2 * each + 1) * length + 4
     span = (tile - 1) * layer.strides[1] + columns
     strip: int = span * each * length // columns
     return strip if layer.width.stored.row.planes else strip + 4 * span  # the sum of each column

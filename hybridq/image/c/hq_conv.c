@@ -247,13 +247,13 @@ static void copy(const int8_t *const rows[], uint32_t offset, uint32_t bytes, in
 {
     for (; count > 0; count--, rows++, to += step) {
         if (*rows != 0) {
-            __builtin_memcpy(to, *rows + offset, bytes);
+            __builtin_memcpy(to, *rows + offset, bytes < step ? bytes : step);
         }
     }
 }
 #endif
 
-/* A window that begins at column `left`, and less the sum of its even inputs. Its bytes are words. */
+/* A window that begins at column `left`, and less the sum of its even inputs. There is room for its bytes and 4 more. */
 static int32_t window_at(const hq_conv *layer, const int8_t *const rows[], int32_t left, uint32_t all_rows,
                          int16_t *window, uint32_t *bytes)
 {
@@ -265,7 +265,7 @@ static int32_t window_at(const hq_conv *layer, const int8_t *const rows[], int32
         if (step == length) {
             from = rows[0] + (uint32_t)left * inputs;
         } else {
-            copy(rows, (uint32_t)left * inputs, step, (int8_t *)bytes, step, layer->window_rows);
+            copy(rows, (uint32_t)left * inputs, HQ_ROUND4(step), (int8_t *)bytes, step, layer->window_rows); /* words */
         }
     } else {
         const uint32_t first = left < 0 ? (uint32_t)-left : 0, missing = first + (right > 0 ? (uint32_t)right : 0);

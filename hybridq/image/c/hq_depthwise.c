@@ -106,33 +106,35 @@ static uint32_t place(const hq_conv *layer, const int8_t *const rows[], uint32_t
 #define NAKED __attribute__((naked)) static void
 
 /* Columns of three rows of 4 channels for the strip, in 18 instructions each. Given are the ends of the rows, how many
- * bytes to begin before them, which is below 0, and how many there are from one column to the next. */
-NAKED widen_three(IN(const int8_t *a), IN(const int8_t *b), IN(const int8_t *c), IN(int32_t before), IN(uint32_t step),
-                  IN(uint32_t *to))
-{
-    __asm__("push   {r4-r11, lr}\n"
-            "ldrd   lr, r12, [sp, #36]\n"
-            "1:\n"
-            "ldr    r4, [r0, r3]\n"
-            "ldr    r5, [r1, r3]\n"
-            "ldr    r6, [r2, r3]\n"
-            "sxtb16 r8, r4\n"
-            "sxtb16 r10, r4, ror #8\n"
-            "sxtb16 r9, r5\n"
-            "sxtb16 r11, r5, ror #8\n"
-            "sxtb16 r5, r6\n"
-            "sxtb16 r7, r6, ror #8\n"
-            "pkhbt  r4, r8, r9, lsl #16\n"
-            "pkhbt  r6, r10, r11, lsl #16\n"
-            "pkhtb  r8, r9, r8, asr #16\n"
-            "pkhtb  r10, r11, r10, asr #16\n"
-            "asr    r9, r5, #16\n"
-            "asr    r11, r7, #16\n"
-            "stm    r12!, {r4-r11}\n"
-            "adds   r3, r3, lr\n"
-            "bne    1b\n"
-            "pop    {r4-r11, pc}\n");
-}
+ * bytes to begin before them, which is below 0, and how many there are from one column to the next. In the place of a
+ * first or a last row that is missing is the word that stands for it. */
+#define WIDEN(name, FIRST, LAST)                                                              \
+    NAKED name(IN(uint32_t first), IN(uint32_t second), IN(uint32_t last), IN(int32_t before), \
+               IN(uint32_t step), IN(uint32_t *to))                                           \
+    {                                                                                         \
+        __asm__("push   {r4-r11, lr}\n"                                                       \
+                "ldrd   lr, r12, [sp, #36]\n"                                                 \
+                "1:\n" FIRST "ldr    r5, [r1, r3]\n" LAST                                     \
+                "sxtb16 r8, r4\n"                                                             \
+                "sxtb16 r10, r4, ror #8\n"                                                    \
+                "sxtb16 r9, r5\n"                                                             \
+                "sxtb16 r11, r5, ror #8\n"                                                    \
+                "sxtb16 r5, r6\n"                                                             \
+                "sxtb16 r7, r6, ror #8\n"                                                     \
+                "pkhbt  r4, r8, r9, lsl #16\n"                                                \
+                "pkhbt  r6, r10, r11, lsl #16\n"                                              \
+                "pkhtb  r8, r9, r8, asr #16\n"                                                \
+                "pkhtb  r10, r11, r10, asr #16\n"                                             \
+                "asr    r9, r5, #16\n"                                                        \
+                "asr    r11, r7, #16\n"                                                       \
+                "stm    r12!, {r4-r11}\n"                                                     \
+                "adds   r3, r3, lr\n"                                                         \
+                "bne    1b\n"                                                                 \
+                "pop    {r4-r11, pc}\n");                                                     \
+    }
+WIDEN(widen_three, "ldr    r4, [r0, r3]\n", "ldr    r6, [r2, r3]\n")
+WIDEN(widen_without_first, "mov    r4, r0\n", "ldr    r6, [r2, r3]\n")
+WIDEN(widen_without_last, "ldr    r4, [r0, r3]\n", "mov    r6, r2\n")
 
 /* 4 channels of a 3 x 3 window at places beside each other. The assembly counts on the order, and leaves what the next
  * 4 begin with, but for the strip and the last. */
@@ -301,21 +303,57 @@ static void blank(uint32_t row, int32_t outside, uint32_t *strip, uint32_t count
     }
 }
 
+/* Which of the three rows are missing, as bits; in their places is another. */
+static uint32_t missing_rows(const int8_t *const rows[], const int8_t *found[3])
+{
+    uint32_t missing = 0;
+    for (uint32_t row = 0; row < 3; row++) {
+        missing |= (uint32_t)(rows[row] == 0) << row;
+        found[row] = rows[row] != 0 ? rows[row] : rows[1] != 0 ? rows[1] : rows[0] != 0 ? rows[0] : rows[2];
+    }
+    return missing;
+}
+
+/* The columns of a strip that lie inside the image: where they end in each row, and how many there are. */
+typedef struct {
+    const int8_t *ends[3];
+    uint32_t count, missing;
+} hq_columns;
+
+/* 4 channels from `channel` on. */
+static void widen(const hq_columns *inner, uint32_t channel, uint32_t channels, int32_t outside, uint32_t *to)
+{
+    const uint32_t word = (uint8_t)outside * 0x01010101u, missing = inner->missing;
+    const uint32_t a = (uint32_t)inner->ends[0] + channel, b = (uint32_t)inner->ends[1] + channel;
+    const uint32_t c = (uint32_t)inner->ends[2] + channel;
+    const int32_t before = -(int32_t)(inner->count * channels);
+    if (missing == 0) {
+        widen_three(a, b, c, before, channels, to);
+    } else if (missing == 1) {
+        widen_without_first(word, b, c, before, channels, to);
+    } else if (missing == 4) {
+        widen_without_last(a, b, word, before, channels, to);
+    } else {
+        widen_three(a, b, c, before, channels, to);
+        for (uint32_t row = 0; row < 3; row++) {
+            if (missing >> row & 1) {
+                blank(row, outside, to, inner->count);
+            }
+        }
+    }
+}
+
 /* Columns of the output from `first` on, with the strip in scratch. */
 static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t first, uint32_t count, uint32_t *strip,
                  int8_t *out)
 {
-    const uint32_t stride = layer->stride, span = (count - 1) * stride + 3, step = layer->inputs;
+    const uint32_t stride = layer->stride, span = (count - 1) * stride + 3, channels = layer->inputs;
     const uint32_t around = ((uint32_t)(int32_t)HQ_OUTSIDE(layer) & 0xffff) * 0x10001u;
     const uint32_t paired = stride == 1 ? count & ~1u : count;
     hq_inside inside = hq_columns_inside(layer, first, span);
-    const int8_t *any = 0, *from[3] = {0, 0, 0};
-    uint32_t missing = 0;
-    for (uint32_t row = 0; row < 3; row++) {
-        any = rows[row] != 0 ? rows[row] : any; /* in the place of one that is missing, which is blanked then */
-        missing |= (uint32_t)(rows[row] == 0) << row;
-    }
-    if (any == 0 || inside.first >= inside.end) {
+    hq_columns inner;
+    inner.missing = missing_rows(rows, inner.ends);
+    if (inner.missing == 7 || inside.first >= inside.end) {
         inside.first = inside.end = span;
     }
     for (uint32_t k = 0; k < inside.first * 2 * CHANNELS; k++) {
@@ -324,37 +362,27 @@ static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t firs
     for (uint32_t k = inside.end * 2 * CHANNELS; k < span * 2 * CHANNELS; k++) {
         strip[k] = around;
     }
-    const uint32_t inner = inside.end - inside.first;
-    for (uint32_t row = 0; row < 3 && inner > 0; row++) {
-        from[row] = (rows[row] != 0 ? rows[row] : any) + (inside.left + (int32_t)inside.end) * (int32_t)step;
+    inner.count = inside.end - inside.first;
+    for (uint32_t row = 0; row < 3 && inner.count > 0; row++) {
+        inner.ends[row] += (inside.left + (int32_t)inside.end) * (int32_t)channels;
     }
     places by = {
         .zero = hq_zero(&layer->out),
-        .step = step,
+        .step = channels,
         .channels = layer->out.channels,
         .shifts = layer->out.shifts,
         .out = out,
         .weights = (const int8_t *)layer->weights,
-        .paired = paired * step,
+        .paired = paired * channels,
         .odd = count - paired,
         .apart = stride * 8u * CHANNELS,
         .low = layer->out.low,
         .high = layer->out.high,
     };
-    const int32_t before = -(int32_t)(inner * step);
     run_places *const run = kernel_for(layer);
-    uint32_t *const to = strip + inside.first * 2 * CHANNELS;
-    for (uint32_t left = step; left >= CHANNELS; left -= CHANNELS) {
-        if (inner > 0) {
-            widen_three(from[0], from[1], from[2], before, step, to);
-            from[0] += CHANNELS;
-            from[1] += CHANNELS;
-            from[2] += CHANNELS;
-        }
-        for (uint32_t row = 0; missing != 0 && row < 3; row++) {
-            if (missing >> row & 1) {
-                blank(row, HQ_OUTSIDE(layer), to, inner);
-            }
+    for (uint32_t channel = 0; channel + CHANNELS <= channels; channel += CHANNELS) {
+        if (inner.count > 0) {
+            widen(&inner, channel, channels, HQ_OUTSIDE(layer), strip + inside.first * 2 * CHANNELS);
         }
         by.strip = strip;
         by.last = by.out + CHANNELS;

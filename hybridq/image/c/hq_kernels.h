@@ -48,7 +48,8 @@ void hq_conv_i2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *ou
 void hq_conv_t2_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_b1_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 
-/* The same for any inputs: the scratch takes two windows, and the bytes of one. */
+/* The same for any inputs: the scratch takes two windows, the bytes of one and 4 more. It may read up to 3 bytes behind
+ * its rows. */
 void hq_conv_s8_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 void hq_conv_s4_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, void *scratch);
 
