@@ -208,50 +208,49 @@ void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t 
 
 /* ------------------------------------------------------------------------------------------ each window by itself */
 
-/* Of `count` rows so many bytes, each row `step` bytes behind the one before; nothing of a row that is missing. */
+/* Of `count` rows so many words, each row `step` bytes behind the one before, so that it overwrites what is too much. */
 #if HQ_DSP
-__attribute__((naked)) static void copy(IN(const int8_t *const rows[]), IN(uint32_t offset), IN(uint32_t bytes),
-                                        IN(int8_t *to), IN(uint32_t step), IN(uint32_t count))
+__attribute__((naked)) static void copy_words(IN(const int8_t *const rows[]), IN(uint32_t offset), IN(uint32_t words),
+                                              IN(int8_t *to), IN(uint32_t step), IN(uint32_t count))
 {
     __asm__("push   {r4-r8, lr}\n"
             "ldrd   r4, r12, [sp, #24]\n"
             "1:\n"
             "ldr    r5, [r0], #4\n"
             "mov    r6, r3\n"
-            "add    r3, r3, r4\n"
-            "cbz    r5, 5f\n"
+            "mov    r8, r2\n"
             "add    r5, r5, r1\n"
-            "subs   r8, r2, #4\n"
-            "blo    3f\n"
             "2:\n"
             "ldr    r7, [r5], #4\n"
-            "subs   r8, r8, #4\n"
-            "str    r7, [r6], #4\n"
-            "bhs    2b\n"
-            "3:\n"
-            "adds   r8, r8, #4\n"
-            "beq    5f\n"
-            "4:\n"
-            "ldrb   r7, [r5], #1\n"
             "subs   r8, r8, #1\n"
-            "strb   r7, [r6], #1\n"
-            "bne    4b\n"
-            "5:\n"
+            "str    r7, [r6], #4\n"
+            "bne    2b\n"
+            "add    r3, r3, r4\n"
             "subs   r12, r12, #1\n"
             "bne    1b\n"
             "pop    {r4-r8, pc}\n");
 }
 #else
+static void copy_words(const int8_t *const rows[], uint32_t offset, uint32_t words, int8_t *to, uint32_t step,
+                       uint32_t count)
+{
+    (void)words;
+    for (; count > 0; count--, to += step) {
+        __builtin_memcpy(to, *rows++ + offset, step);
+    }
+}
+#endif
+
+/* Of `count` rows so many bytes; nothing of a row that is missing. */
 static void copy(const int8_t *const rows[], uint32_t offset, uint32_t bytes, int8_t *to, uint32_t step,
                  uint32_t count)
 {
     for (; count > 0; count--, rows++, to += step) {
-        if (*rows != 0) {
-            __builtin_memcpy(to, *rows + offset, bytes < step ? bytes : step);
+        for (uint32_t k = 0; *rows != 0 && k < bytes; k++) {
+            to[k] = (*rows)[offset + k];
         }
     }
 }
-#endif
 
 /* A window that begins at column `left`, and less the sum of its even inputs. There is room for its bytes and 4 more. */
 static int32_t window_at(const hq_conv *layer, const int8_t *const rows[], int32_t left, uint32_t all_rows,
@@ -265,7 +264,7 @@ static int32_t window_at(const hq_conv *layer, const int8_t *const rows[], int32
         if (step == length) {
             from = rows[0] + (uint32_t)left * inputs;
         } else {
-            copy(rows, (uint32_t)left * inputs, HQ_ROUND4(step), (int8_t *)bytes, step, layer->window_rows); /* words */
+            copy_words(rows, (uint32_t)left * inputs, (step + 3) / 4, (int8_t *)bytes, step, layer->window_rows);
         }
     } else {
         const uint32_t first = left < 0 ? (uint32_t)-left : 0, missing = first + (right > 0 ? (uint32_t)right : 0);

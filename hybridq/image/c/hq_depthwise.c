@@ -303,44 +303,38 @@ static void blank(uint32_t row, int32_t outside, uint32_t *strip, uint32_t count
     }
 }
 
-/* Which of the three rows are missing, as bits; in their places is another. */
-static uint32_t missing_rows(const int8_t *const rows[], const int8_t *found[3])
+/* The columns of a strip that lie inside the image: `count` of them; in each row where they end, or what stands for it,
+ * and whether that moves on with the channels; which rows are blanked then, as bits. */
+typedef struct {
+    uint32_t count, rows[3], moves[3], blanks;
+    void (*widen)(uint32_t, uint32_t, uint32_t, int32_t, uint32_t, uint32_t *);
+} inner_columns;
+
+static inner_columns columns_of(const hq_conv *layer, const int8_t *const rows[], int32_t from, uint32_t count)
 {
+    inner_columns inner = {.count = count, .widen = widen_three};
+    const int8_t *any = 0;
     uint32_t missing = 0;
     for (uint32_t row = 0; row < 3; row++) {
+        any = rows[row] != 0 ? rows[row] : any;
         missing |= (uint32_t)(rows[row] == 0) << row;
-        found[row] = rows[row] != 0 ? rows[row] : rows[1] != 0 ? rows[1] : rows[0] != 0 ? rows[0] : rows[2];
     }
-    return missing;
-}
-
-/* The columns of a strip that lie inside the image: where they end in each row, and how many there are. */
-typedef struct {
-    const int8_t *ends[3];
-    uint32_t count, missing;
-} hq_columns;
-
-/* 4 channels from `channel` on. */
-static void widen(const hq_columns *inner, uint32_t channel, uint32_t channels, int32_t outside, uint32_t *to)
-{
-    const uint32_t word = (uint8_t)outside * 0x01010101u, missing = inner->missing;
-    const uint32_t a = (uint32_t)inner->ends[0] + channel, b = (uint32_t)inner->ends[1] + channel;
-    const uint32_t c = (uint32_t)inner->ends[2] + channel;
-    const int32_t before = -(int32_t)(inner->count * channels);
-    if (missing == 0) {
-        widen_three(a, b, c, before, channels, to);
-    } else if (missing == 1) {
-        widen_without_first(word, b, c, before, channels, to);
-    } else if (missing == 4) {
-        widen_without_last(a, b, word, before, channels, to);
+    if (any == 0) {
+        inner.count = 0;
+    }
+    for (uint32_t row = 0; row < 3; row++) {
+        const int8_t *const there = rows[row] != 0 ? rows[row] : any;
+        inner.rows[row] = (uint32_t)there + (uint32_t)((from + (int32_t)count) * layer->inputs);
+        inner.moves[row] = ~0u;
+    }
+    if (missing == 1 || missing == 4) {
+        inner.widen = missing == 1 ? widen_without_first : widen_without_last;
+        inner.rows[missing / 2] = (uint8_t)HQ_OUTSIDE(layer) * 0x01010101u;
+        inner.moves[missing / 2] = 0;
     } else {
-        widen_three(a, b, c, before, channels, to);
-        for (uint32_t row = 0; row < 3; row++) {
-            if (missing >> row & 1) {
-                blank(row, outside, to, inner->count);
-            }
-        }
+        inner.blanks = missing;
     }
+    return inner;
 }
 
 /* Columns of the output from `first` on, with the strip in scratch. */
@@ -350,21 +344,15 @@ static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t firs
     const uint32_t stride = layer->stride, span = (count - 1) * stride + 3, channels = layer->inputs;
     const uint32_t around = ((uint32_t)(int32_t)HQ_OUTSIDE(layer) & 0xffff) * 0x10001u;
     const uint32_t paired = stride == 1 ? count & ~1u : count;
-    hq_inside inside = hq_columns_inside(layer, first, span);
-    hq_columns inner;
-    inner.missing = missing_rows(rows, inner.ends);
-    if (inner.missing == 7 || inside.first >= inside.end) {
-        inside.first = inside.end = span;
+    const hq_inside inside = hq_columns_inside(layer, first, span);
+    const uint32_t some = inside.first < inside.end ? inside.end - inside.first : 0;
+    const inner_columns inner = columns_of(layer, rows, inside.left + (int32_t)inside.first, some);
+    uint32_t *const to = strip + (some > 0 ? inside.first : 0) * 2 * CHANNELS;
+    for (uint32_t *at = strip; at != to; at++) {
+        *at = around;
     }
-    for (uint32_t k = 0; k < inside.first * 2 * CHANNELS; k++) {
-        strip[k] = around;
-    }
-    for (uint32_t k = inside.end * 2 * CHANNELS; k < span * 2 * CHANNELS; k++) {
-        strip[k] = around;
-    }
-    inner.count = inside.end - inside.first;
-    for (uint32_t row = 0; row < 3 && inner.count > 0; row++) {
-        inner.ends[row] += (inside.left + (int32_t)inside.end) * (int32_t)channels;
+    for (uint32_t *at = to + inner.count * 2 * CHANNELS; at != strip + span * 2 * CHANNELS; at++) {
+        *at = around;
     }
     places by = {
         .zero = hq_zero(&layer->out),
@@ -380,9 +368,16 @@ static void tile(const hq_conv *layer, const int8_t *const rows[], uint32_t firs
         .high = layer->out.high,
     };
     run_places *const run = kernel_for(layer);
+    const int32_t before = -(int32_t)(inner.count * channels);
     for (uint32_t channel = 0; channel + CHANNELS <= channels; channel += CHANNELS) {
         if (inner.count > 0) {
-            widen(&inner, channel, channels, HQ_OUTSIDE(layer), strip + inside.first * 2 * CHANNELS);
+            inner.widen(inner.rows[0] + (channel & inner.moves[0]), inner.rows[1] + (channel & inner.moves[1]),
+                        inner.rows[2] + (channel & inner.moves[2]), before, channels, to);
+        }
+        for (uint32_t row = 0; inner.blanks >> row != 0; row++) {
+            if (inner.blanks >> row & 1) {
+                blank(row, HQ_OUTSIDE(layer), to, inner.count);
+            }
         }
         by.strip = strip;
         by.last = by.out + CHANNELS;
@@ -404,6 +399,9 @@ void hq_depthwise_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
             tile(layer, rows, first, left < layer->tile ? left : layer->tile, scratch, out + first * channels);
         }
         done = channels & ~3u;
+        if (done == channels) {
+            return;
+        }
     }
 #else
     (void)scratch;
