@@ -186,7 +186,7 @@ class _Writer:
         """hq_options.h."""
         layers = [layer for layer in self.network.layers if isinstance(layer, Weighted) and not layer.is_wide]
         windowed = [layer for layer in layers if isinstance(layer, Windowed)]
-        bounds = {(layer.out.low, layer.out.high) for layer in windowed}
+        bounds = {(layer.out.low, layer.out.high) for layer in layers}
         depthwise = (layer for layer in windowed if isinstance(layer, Depthwise))
         values = {
             "ROUNDS_TWICE": self.network.rounds_twice,

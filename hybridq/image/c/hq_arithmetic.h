@@ -140,13 +140,7 @@ static inline int32_t hq_zero(const hq_output *out)
 }
 #define HQ_OUTSIDE(layer) (HQ_ZERO_POINTS ? (layer)->outside : 0)
 
-/* The stored integer for the sum of a channel of a dense layer. */
-static inline int32_t hq_stored(int32_t sum, hq_channel by, uint32_t shift, const hq_output *out)
-{
-    return hq_clamp(hq_scaled(hq_biased(sum, by), by.multiplier, shift, hq_zero(out)), out->low, out->high);
-}
-
-/* The result of a convolution within its bounds. */
+/* A result within int8 within its bounds. */
 static inline int32_t hq_bounded(int32_t value, const hq_output *out)
 {
 #if HQ_BOUNDS == 1
@@ -161,6 +155,16 @@ static inline int32_t hq_bounded(int32_t value, const hq_output *out)
 #else
     return hq_clamp(value, out->low, out->high);
 #endif
+}
+
+/* The stored integer for the sum of a channel of a dense layer, int8 or, where it leaves the network, int16. */
+static inline int32_t hq_stored(int32_t sum, hq_channel by, uint32_t shift, const hq_output *out)
+{
+    return hq_bounded(hq_scaled(hq_biased(sum, by), by.multiplier, shift, hq_zero(out)), out);
+}
+static inline int32_t hq_stored_wide(int32_t sum, hq_channel by, uint32_t shift, const hq_output *out)
+{
+    return hq_int16(hq_scaled(hq_biased(sum, by), by.multiplier, shift, hq_zero(out)));
 }
 
 /* What is added up of a convolution as its stored integer. */

@@ -15,18 +15,20 @@ static int32_t less_even(const int8_t *x, const int8_t *end)
     return -sum;
 }
 
-void hq_dense_fours(const hq_dense *layer, const int8_t *x, int32_t *sums, hq_dot_four *dot, uint32_t words)
+void hq_dense_fours(const hq_dense *layer, const int8_t *x, int32_t *sums, hq_dot_fours *dot, uint32_t words)
 {
-    const uint32_t length = HQ_ROUND4((uint32_t)layer->inputs), pair = length / 4 * words;
-    const uint32_t *weights = layer->weights;
-    const int32_t less = less_even(x, x + length);
-    for (uint32_t first = 0; first < layer->outputs; first += 4, weights += 2 * pair) {
-        const uint32_t left = layer->outputs - first;
-        const uint32_t *const second = left > 2 ? weights + pair : weights; /* else the first is computed twice */
-        int32_t found[4], *const to = left < 4 ? found : sums + first;
-        dot(weights, second, x, x + length, to, less);
-        for (uint32_t o = 0; to == found && o < left; o++) {
-            sums[first + o] = found[o];
-        }
+    const uint32_t length = HQ_ROUND4((uint32_t)layer->inputs), pair = length / 4 * words, fours = layer->outputs / 4;
+    const uint32_t left = layer->outputs % 4, *weights = layer->weights;
+    hq_dots of = {x, x + length, sums, less_even(x, x + length), fours, 4 * pair};
+    if (fours > 0) {
+        dot(weights, weights + pair, &of);
+        weights += 2 * fours * pair;
+    }
+    if (left > 0) {
+        int32_t found[4];
+        of.sums = found;
+        of.fours = 1;
+        dot(weights, left > 2 ? weights + pair : weights, &of); /* else the first is computed twice */
+        __builtin_memcpy(sums + 4 * fours, found, left * sizeof *found);
     }
 }

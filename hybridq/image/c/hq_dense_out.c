@@ -1,12 +1,6 @@
 /* The stored integers of a dense layer, or the logits. */
 #include "hq_arithmetic.h"
 
-static inline int32_t stored(const hq_dense *layer, const int32_t *sums, uint32_t o)
-{
-    const hq_output *const by = &layer->out;
-    return hq_stored(sums[o], by->channels[o], by->shifts[o], by);
-}
-
 void hq_dense_doubled(const hq_dense *layer, uint32_t times, int32_t *sums)
 {
     for (uint32_t o = 0; times > 0 && o < layer->outputs; o++) {
@@ -16,9 +10,11 @@ void hq_dense_doubled(const hq_dense *layer, uint32_t times, int32_t *sums)
 
 void hq_dense_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out)
 {
-    const hq_dense local = *layer; /* a store to int8_t could change *layer, as far as a compiler knows */
-    for (uint32_t o = 0; o < local.outputs; o++) {
-        out[o] = (int8_t)stored(&local, sums, o);
+    const hq_output to = layer->out; /* a store to int8_t could change *layer, as far as a compiler knows */
+    const hq_channel *by = to.channels;
+    const uint8_t *shift = to.shifts;
+    for (const int32_t *const end = sums + layer->outputs; sums != end;) {
+        *out++ = (int8_t)hq_stored(*sums++, *by++, *shift++, &to);
     }
 }
 
@@ -47,7 +43,8 @@ void hq_window_out_s8(const hq_dense *layer, const int32_t *sums, int8_t *out)
 
 void hq_dense_out_s16(const hq_dense *layer, const int32_t *sums, int16_t *out)
 {
+    const hq_output to = layer->out;
     for (uint32_t o = 0; o < layer->outputs; o++) {
-        out[o] = (int16_t)stored(layer, sums, o);
+        out[o] = (int16_t)hq_stored_wide(sums[o], to.channels[o], to.shifts[o], &to);
     }
 }

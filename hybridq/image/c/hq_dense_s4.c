@@ -4,8 +4,8 @@
 #if HQ_DSP
 
 /* 16 MACC in 21 instructions; 0xf0f0f0f0 in r11. */
+#define ONCE "mov    r11, #0xf0f0f0f0\n"
 #define START                           \
-    "mov    r11, #0xf0f0f0f0\n"         \
     "lsl    r4, r12, #7\n"              \
     "add    r5, r4, r12, lsl #3\n"      \
     "mov    r6, r4\n"                   \
@@ -28,22 +28,26 @@
     "asr    r6, r6, #4\n"               \
     "sub    r7, r7, r6\n"               \
     "asr    r7, r7, #4\n"
-HQ_DOT_FOUR(dot, START, STEP, FINISH)
+HQ_DOT_FOURS(dot, ONCE, START, STEP, FINISH)
 
 #else
 
-static void dot(const uint32_t *first, const uint32_t *second, const int8_t *x, const int8_t *end, int32_t sums[4],
-                int32_t less)
+static void dot(const uint32_t *first, const uint32_t *second, const hq_dots *of)
 {
-    sums[0] = sums[1] = sums[2] = sums[3] = less;
-    for (; x != end; x += 4, first++, second++) {
-        for (uint32_t i = 0; i < 4; i++) {
-            const int32_t value = x[i] - 128 * (int32_t)(i & 1), ab = hq_both(*first, i), cd = hq_both(*second, i);
-            sums[0] += hq_lower(ab) * value;
-            sums[1] += (ab - hq_lower(ab)) / 16 * value;
-            sums[2] += hq_lower(cd) * value;
-            sums[3] += (cd - hq_lower(cd)) / 16 * value;
+    int32_t *sums = of->sums;
+    for (uint32_t count = of->fours; count > 0; count--, sums += 4) {
+        sums[0] = sums[1] = sums[2] = sums[3] = of->less;
+        for (const int8_t *x = of->x; x != of->end; x += 4, first++, second++) {
+            for (uint32_t i = 0; i < 4; i++) {
+                const int32_t value = x[i] - 128 * (int32_t)(i & 1), ab = hq_both(*first, i), cd = hq_both(*second, i);
+                sums[0] += hq_lower(ab) * value;
+                sums[1] += (ab - hq_lower(ab)) / 16 * value;
+                sums[2] += hq_lower(cd) * value;
+                sums[3] += (cd - hq_lower(cd)) / 16 * value;
+            }
         }
+        first = second;
+        second += of->pair / 4;
     }
 }
 

@@ -8,7 +8,8 @@
     "lsl    r4, r12, #7\n"              \
     "mov    r5, r4\n"                   \
     "mov    r6, r4\n"                   \
-    "mov    r7, r4\n"                   \
+    "mov    r7, r4\n"
+#define ONCE                            \
     "mov    r11, #0xff00ff00\n"         \
     "orr    r11, r11, #0x00800080\n"
 #define STEP                            \
@@ -20,22 +21,26 @@
     HQ_DOT_TWO("r4", "r5")              \
     "ldrd   r8, r9, [r1], #8\n"         \
     HQ_DOT_TWO("r6", "r7")
-HQ_DOT_FOUR(dot, START, STEP, "")
+HQ_DOT_FOURS(dot, ONCE, START, STEP, "")
 
 #else
 
-static void dot(const uint32_t *first, const uint32_t *second, const int8_t *x, const int8_t *end, int32_t sums[4],
-                int32_t less)
+static void dot(const uint32_t *first, const uint32_t *second, const hq_dots *of)
 {
-    sums[0] = sums[1] = sums[2] = sums[3] = less;
-    for (; x != end; x += 4, first += 2, second += 2) {
-        for (uint32_t i = 0; i < 4; i++) {
-            const int32_t value = x[i] - 128 * (int32_t)(i & 1);
-            sums[0] += hq_weight(first[0], i) * value;
-            sums[1] += hq_weight(first[1], i) * value;
-            sums[2] += hq_weight(second[0], i) * value;
-            sums[3] += hq_weight(second[1], i) * value;
+    int32_t *sums = of->sums;
+    for (uint32_t count = of->fours; count > 0; count--, sums += 4) {
+        sums[0] = sums[1] = sums[2] = sums[3] = of->less;
+        for (const int8_t *x = of->x; x != of->end; x += 4, first += 2, second += 2) {
+            for (uint32_t i = 0; i < 4; i++) {
+                const int32_t value = x[i] - 128 * (int32_t)(i & 1);
+                sums[0] += hq_weight(first[0], i) * value;
+                sums[1] += hq_weight(first[1], i) * value;
+                sums[2] += hq_weight(second[0], i) * value;
+                sums[3] += hq_weight(second[1], i) * value;
+            }
         }
+        first = second;
+        second += of->pair / 4;
     }
 }
 
