@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from hybridq.integer import arithmetic
 from hybridq.integer.artefact import NETWORK, load_network
-from hybridq.integer.checks import INT32
 from hybridq.integer.network import INT8, IntegerNetwork, Integers, Layer, Requantization, Weighted
 from hybridq.integer.scaling import Reals
 from hybridq.paths import cache_root
@@ -27,11 +26,11 @@ from hybridq.runs.load_network import chain_of
 from hybridq.speech.audio import open_source
 from hybridq.speech.dataset import Dataset
 from hybridq.tflite.convert import tflite
-from hybridq.tflite.numbers import norm, scale_of, sums_of
+from hybridq.tflite.numbers import bits_of, norm, scale_of, sums_of
 from hybridq.tflite.runtimes import runtimes
 
 Rounding = Callable[[Integers, Reals], Integers]  # from sums and scales by channel to results
-UNCHANGED = Requantization(np.array([2**32]), np.array([0]), *INT32)  # leaves a sum as it is
+UNCHANGED = Requantization(np.array([2**32]), np.array([0]), -(2**31), 2**31 - 1)  # leaves a sum as it is
 BATCH = 32  # clips at a time: the tensors of all would fill the memory
 
 
@@ -83,18 +82,26 @@ def rounded(network: IntegerNetwork, inputs: NDArray[np.int8], by: Rounding) -> 
 def _rounded(layer: Layer, inputs: arithmetic.Tensors, by: Rounding) -> Integers:
     if not isinstance(layer, Weighted):
         return arithmetic.computed(layer, inputs)
-    sums = arithmetic.computed(replace(layer, table=None, affine=None, out=UNCHANGED), inputs)
-    channels = layer.shape[-1]
-    finer = sums_of(layer.weights.reshape(1, 1, -1, channels), 3, layer.bias, layer.out)
-    factor = np.rint(scale_of(layer.out) / finer.scale).astype(np.int64)
-    how = _logits if arithmetic.is_logits(layer.out) else by
-    found = np.clip(how(sums * factor, finer.scale), layer.out.low, layer.out.high)
+    found = stored(layer, inputs, by)
     if layer.table is not None:
         found = arithmetic.looked_up(found, layer.table)
     if layer.affine is not None:
         behind = norm(layer.affine)
         found = np.clip(by(found * behind.weights.ravel() + behind.bias, behind.scale), *INT8)
     return found
+
+
+def stored(layer: Weighted, inputs: arithmetic.Tensors, by: Rounding) -> Integers:
+    """The sums of a layer as a runtime stores them. XNNPACK leaves those of 4-bit weights to LiteRT's own kernels."""
+    sums = arithmetic.computed(replace(layer, table=None, affine=None, out=UNCHANGED), inputs)
+    channels = layer.shape[-1]
+    finer = sums_of(layer.weights.reshape(1, 1, -1, channels), 3, layer.bias, layer.out, bits_of(layer))
+    factor = np.rint(scale_of(layer.out) / finer.scale).astype(np.int64)
+    if layer.is_wide:
+        by = _logits
+    elif finer.bits == 4 and by is _in_float32:
+        by = _twice_up
+    return np.clip(by(sums * factor, finer.scale), layer.out.low, layer.out.high)
 
 
 def _in_float32(sums: Integers, scale: Reals) -> Integers:

@@ -1,12 +1,14 @@
 """An integer network as a `.tflite` file of int8 tensors, for LiteRT and TensorFlow Lite for Microcontrollers.
 
 Every tensor has four axes, (1, rows, columns, channels), and stands for integer * 2**-fraction; a row of features is an
-image of one place. A requantization becomes the scales of the weights, one for each channel; weights of few bits are
-stored as int8. What differs from `arithmetic` is the rounding, which each runtime has its own of: a value may be one
-step off where it lies near the middle between two.
+image of one place. A requantization becomes the scales of the weights, one for each channel. What differs from
+`arithmetic` is the rounding, which each runtime has its own of: a value may be one step off where it lies near the
+middle between two.
 
-- A dense layer is a 1 x 1 convolution: runtimes know scales by channel there, and with them int16, in FULLY_CONNECTED
-  some take the first scale for all.
+- Weights of 4 bits and fewer are INT4, two in a byte, of convolutions and dense layers that make int8.
+- A dense layer is FULLY_CONNECTED; with INT4, and where it makes int16, a 1 x 1 convolution: TensorFlow Lite for
+  Microcontrollers knows scales by channel there alone.
+- A mean over the whole map is AVERAGE_POOL_2D where its grid is that of what it reads, as runtimes are slow at MEAN.
 - The sums that leave the network are int16, as in the integer network: in int8 the largest two may become the same.
 - A table is the operator ELU where that gives the same 256 values, else GATHER, whose indices take four bytes each.
 - A batch norm behind a nonlinearity is a depthwise convolution of 1 x 1, exactly (`network.Affine`).
@@ -31,7 +33,7 @@ from hybridq.integer.network import (
     Layer,
 )
 from hybridq.tflite.maps import map_form
-from hybridq.tflite.numbers import VALID, clip, elu_of, norm, padding_of, sums_of
+from hybridq.tflite.numbers import VALID, bits_of, clip, elu_of, norm, padding_of, sums_of
 from hybridq.tflite.tensors import ACTIVATIONS, Tensors, Type
 from hybridq.tflite.writer import packed
 
@@ -85,7 +87,9 @@ class Forms(Tensors):
         row = (1, 1, 1, layer.weights.shape[0])
         if self.tensors[source].shape != row:
             source = self.reshaped(f"{layer.name} (row)", source, row)
-        return self.finished(layer, self.widened(layer, source), layer.weights.T[:, None, None], 0)
+        if layer.is_wide or bits_of(layer) == 4:
+            return self.finished(layer, self.widened(layer, source), layer.weights.T[:, None, None], 0)
+        return self.finished(layer, source, layer.weights.T, 0)
 
     # ------------------------------------------------------------------------------------------ parts of layers
 
@@ -119,7 +123,7 @@ class Forms(Tensors):
     ) -> int:
         """The sums requantized, then the table and the batch norm where there are such."""
         name, shape, table, affine = layer.name, layer.shape, layer.table, layer.affine
-        sums = sums_of(weights, axis, layer.bias, layer.out)
+        sums = sums_of(weights, axis, layer.bias, layer.out, bits_of(layer))
         if sums.bounds not in ACTIVATIONS:
             kept = clip(sums.bounds)
             table = kept if table is None else table[kept + 128]

@@ -57,6 +57,10 @@ def _(layer: AveragePool, to: Tensors) -> int:
     rows, columns = to.tensors[to.made[layer.inputs[0]]].shape[1:3]
     grids = 2.0 ** (layer.fraction - to.fractions[layer.inputs[0]])
     to.require(layer, np.allclose(scale_of(layer.out) * rows * columns, grids, rtol=ALMOST))
+    if grids == 1:
+        whole = {"padding": VALID, "strideH": 1, "strideW": 1, "filterHeight": rows, "filterWidth": columns}
+        made = to.run("AVERAGE_POOL_2D", (to.made[layer.inputs[0]],), to.result(layer), **whole)
+        return to.bounded(layer, made, (layer.out.low, layer.out.high))
     axes = to.constant(f"{layer.name} (axes)", np.array([1, 2]), np.int32)
     made = to.run("MEAN", (to.made[layer.inputs[0]], axes), to.result(layer), keepDims=True)
     return to.bounded(layer, made, (layer.out.low, layer.out.high))

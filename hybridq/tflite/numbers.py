@@ -12,46 +12,55 @@ from hybridq.integer.network import (
     NORM_WEIGHT,
     Affine,
     Convolution,
+    Dense,
     Depthwise,
     Integers,
     Pads,
     Requantization,
     Shape,
+    Weighted,
 )
 from hybridq.integer.scaling import Reals
 
 SAME, VALID = 0, 1  # paddings by their number in the schema
 INTEGERS = np.arange(INT8[0], INT8[1] + 1)  # what an int8 can be
 FRACTIONS = range(-8, 24)  # to try for ELU
+MOST = {8: 127, 4: 7}  # the largest weight, by its bits in the file
 
 
 @dataclass(frozen=True)
 class Sums:
     """What a convolution adds up, and by what a sum becomes a result: channels are the weights' `axis`."""
 
-    weights: Integers  # four axes, in TFLite's order
+    weights: Integers  # in TFLite's order
     axis: int
     bias: Integers
     scale: Reals
     bounds: tuple[int, int] = INT8
+    bits: int = 8  # of a weight in the file
 
 
-def sums_of(weights: Integers, axis: int, bias: Integers, out: Requantization) -> Sums:
+def bits_of(layer: Weighted) -> int:
+    """Bits of a layer's weights in the file: 4 where they fit and what is read is int8, as runtimes have it."""
+    fits = isinstance(layer, Convolution | Dense) and max(map(abs, layer.width.row.integers)) <= MOST[4]
+    return 4 if fits and not layer.is_wide else 8
+
+
+def sums_of(weights: Integers, axis: int, bias: Integers, out: Requantization, bits: int = 8) -> Sums:
     """The scale by channel, and the bias. A channel of multiplier 0 is 0.
 
-    Narrow weights are multiplied by the power of two that int8 has room for: the finer the sums, the fewer of them are
+    Narrow weights are multiplied by the power of two that there is room for: the finer the sums, the fewer of them are
     rounded otherwise by runtimes that round twice; and float32 holds the scale as before.
     """
     dead = np.broadcast_to(out.multiplier == 0, bias.shape)
-    others = tuple(place for place in range(4) if place != axis)
+    others = tuple(place for place in range(weights.ndim) if place != axis)
     largest = np.abs(weights).max(others)
     sums = worst_sum(np.moveaxis(weights, axis, -1), bias)
-    room = np.minimum(127 // np.maximum(largest, 1), LARGEST // (sums + 2))
+    room = np.minimum(MOST[bits] // np.maximum(largest, 1), LARGEST // (sums + 2))
     factor = np.where(dead, 0, 2 ** np.log2(np.maximum(room, 1)).astype(np.int64))
-    scale = scale_of(out) / np.maximum(factor, 1)
-    return Sums(
-        weights * np.expand_dims(factor, others), axis, bias * factor, np.where(dead, 1.0, scale), (out.low, out.high)
-    )
+    scale = np.where(dead, 1.0, scale_of(out) / np.maximum(factor, 1))
+    bounds = (out.low, out.high)
+    return Sums(weights * np.expand_dims(factor, others), axis, bias * factor, scale, bounds, bits)
 
 
 def norm(by: Affine) -> Sums:

@@ -51,11 +51,14 @@ class Tensors:
         """A convolution, a depthwise one where the channels are the last axis of its weights; moves: its options."""
         made, read = self.tensors[result], self.scale(source)
         scales = sums.scale * self.scale(result) / read
-        kernel = self.constant(f"{made.name} (weights)", sums.weights, np.int8, scales, sums.axis)
+        kernel = self.constant(f"{made.name} (weights)", sums.weights, np.int8, scales, sums.axis, sums.bits)
         wide = np.int32 if made.type is np.int8 else np.int64
         bias = self.constant(f"{made.name} (bias)", sums.bias, wide, scales * read)
-        options = {"padding": VALID, "strideH": 1, "strideW": 1} | moves
-        options["fusedActivationFunction"] = ACTIVATIONS.get(sums.bounds, 0)
+        kept = ACTIVATIONS.get(sums.bounds, 0)
+        if sums.weights.ndim == 2:
+            dense = {"fusedActivationFunction": kept, "keepNumDims": True}
+            return self.run("FULLY_CONNECTED", (source, kernel, bias), result, **dense)
+        options = {"padding": VALID, "strideH": 1, "strideW": 1, "fusedActivationFunction": kept} | moves
         if sums.axis == 0:
             return self.run("CONV_2D", (source, kernel, bias), result, **options)
         return self.run("DEPTHWISE_CONV_2D", (source, kernel, bias), result, **{"depthMultiplier": 1, **options})
@@ -92,9 +95,17 @@ class Tensors:
         """A tensor to be computed; one of features is an image of one place."""
         return self.tensor(Tensor(name, (1,) * (4 - len(shape)) + shape, type_, np.array([2.0**-fraction])))
 
-    def constant(self, name: str, values: Integers, type_: Type, scales: Reals | None = None, axis: int = 0) -> int:
+    def constant(
+        self,
+        name: str,
+        values: Integers,
+        type_: Type,
+        scales: Reals | None = None,
+        axis: int = 0,
+        bits: int | None = None,
+    ) -> int:
         """An array that is part of the file."""
-        return self.tensor(Tensor(name, values.shape, type_, scales, axis, values=values))
+        return self.tensor(Tensor(name, values.shape, type_, scales, axis, values=values, is_packed=bits == 4))
 
     def tensor(self, tensor: Tensor) -> int:
         self.tensors.append(tensor)
