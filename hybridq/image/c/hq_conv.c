@@ -126,12 +126,24 @@ static inline hq_places places_of(const hq_conv *layer)
     return (hq_places){.zero = hq_zero(&layer->out), .low = layer->out.low, .high = layer->out.high};
 }
 
-/* One place, at x0 and out0, or two. */
-static inline void run(hq_places *at, const hq_conv *layer, uint32_t length, hq_outputs_at *outputs)
+/* Two places, at x0 and x1, or the last one of a row, at x0: where there is no kernel for one, computed twice. */
+static inline void run(hq_places *at, const hq_conv *layer, uint32_t length, hq_outputs_at *two)
 {
     at->end = at->x0 + length;
     at->out1 = at->out0 + layer->outputs;
-    outputs(at, layer->weights);
+    two(at, layer->weights);
+}
+static inline void run_last(hq_places *at, const hq_conv *layer, uint32_t length, hq_outputs_at *one)
+{
+    at->end = at->x0 + length;
+#if HQ_ONE_PLACE
+    at->entry = 0;
+#else
+    at->x1 = at->x0;
+    at->less1 = at->less0;
+    at->out1 = at->out0;
+#endif
+    one(at, layer->weights);
 }
 
 void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t *out, int16_t *strip,
@@ -158,9 +170,8 @@ void hq_conv_strip_row(const hq_conv *layer, const int8_t *const rows[], int8_t 
         }
         if (left > 0) {
             at.less0 = sum_of(less, window);
-            at.entry = 0;
-            run(&at, layer, length, one);
-            at.out0 = at.out1;
+            run_last(&at, layer, length, one);
+            at.out0 += layer->outputs;
         }
     }
 }
@@ -305,8 +316,7 @@ void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
         at.less0 = window_at(layer, rows, left, all, windows, bytes);
         left += layer->stride;
         if (count == 1) {
-            at.entry = 0;
-            run(&at, layer, length, one);
+            run_last(&at, layer, length, one);
             break;
         }
         at.less1 = window_at(layer, rows, left, all, windows + length, bytes);

@@ -39,6 +39,7 @@
     "add    r7, r2, r11, asr #4\n"
 HQ_PLACES(two, ONCE, TWO_START, TWO_STEP, NEXT, TWO_FINISH, HQ_TWO_OUT)
 
+#if HQ_ONE_PLACE
 #define ONE_STEP                        \
     "ldr    r8, [r0], #4\n"             \
     "ldrd   r12, lr, [r1], #8\n"        \
@@ -61,6 +62,9 @@ HQ_PLACES(two, ONCE, TWO_START, TWO_STEP, NEXT, TWO_FINISH, HQ_TWO_OUT)
 HQ_PLACES(one, ONCE, ONE_START, ONE_STEP, NEXT, ONE_FINISH, HQ_ONE_OUT)
 
 #define KERNELS two, one
+#else
+#define KERNELS two, two
+#endif
 
 #else
 

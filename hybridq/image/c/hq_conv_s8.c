@@ -26,6 +26,7 @@
 #define NEXT "cmp    r1, r3\n"
 HQ_PLACES(two, ONCE, TWO_START, TWO_STEP, NEXT, "", HQ_TWO_OUT)
 
+#if HQ_ONE_PLACE
 #define ONE_STEP                        \
     "ldrd   r8, r9, [r0], #8\n"         \
     "ldrd   r12, lr, [r1], #8\n"        \
@@ -42,6 +43,9 @@ HQ_PLACES(two, ONCE, TWO_START, TWO_STEP, NEXT, "", HQ_TWO_OUT)
 HQ_PLACES(one, ONCE, ONE_START, ONE_STEP, NEXT, "", HQ_ONE_OUT)
 
 #define KERNELS two, one
+#else
+#define KERNELS two, two
+#endif
 
 #else
 

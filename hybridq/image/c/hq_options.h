@@ -22,6 +22,11 @@
 #define HQ_SHIFTED 0
 #endif
 
+/* Whether there is a kernel for the last place of an odd number of them, which else is computed twice. */
+#ifndef HQ_ONE_PLACE
+#define HQ_ONE_PLACE 1
+#endif
+
 /* Between which bounds they all are, and those of dense layers: 1 for -128 and 127, 3 for 0 and 127, 2 for some of each, 0 for any. */
 #ifndef HQ_BOUNDS
 #define HQ_BOUNDS 0
