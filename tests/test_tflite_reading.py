@@ -144,6 +144,7 @@ def test_fast_depthwise_kernels_compute_the_same(
         "-DHQ_ZERO_POINTS=1",
         "-DHQ_THREE_BY_THREE=1",
         "-DHQ_SHIFTED=1",
+        "-DHQ_ONE_PLACE=0",
         "-DHQ_BOUNDS=1",
     )
     for (network, inputs), made in zip(cases, machine(on).all_answers(cases, options), strict=True):

@@ -44,10 +44,20 @@ class Quantized(Writer):
     def scale(self, index: int) -> float:
         return float(self.graph.tensors[index].quantization.scale[0])
 
+    def packed(self, values: np.ndarray) -> int:
+        """A constant of INT4, two in a byte."""
+        halves = np.pad(values.ravel() & 15, (0, values.size % 2)).reshape(-1, 2)
+        index = self.constant((halves[:, 0] | halves[:, 1] << 4).astype(np.int8))
+        self.graph.tensors[index].shape, self.graph.tensors[index].type = list(values.shape), SCHEMA.TensorType.INT4
+        return index
+
     def weights_of(self, *shape: int, axis: int, source: int, by_channel: bool = True) -> tuple[int, int]:
         """Weights and their bias."""
         outputs = shape[axis]
-        weights = self.constant(self.random.integers(-127, 128, shape).astype(np.int8))
+        if axis == 0 and self.random.integers(3) == 0:
+            weights = self.packed(self.random.integers(-7, 8, shape))
+        else:
+            weights = self.constant(self.random.integers(-127, 128, shape).astype(np.int8))
         scales = self.random.uniform(0.002, 0.02, outputs if by_channel else 1).tolist()
         self.grid(weights, scales, [0] * len(scales), axis)
         bias = self.constant(self.random.integers(-3000, 3000, outputs).astype(np.int32))

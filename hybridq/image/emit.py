@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from string import Template
 
+from hybridq.image.channels import has_pairs
 from hybridq.image.constants import Constants, memory_states
 from hybridq.image.layer_functions import LayerFunctions, indented
 from hybridq.image.memory_plan import Map, Plan
@@ -194,7 +195,7 @@ class _Writer:
             "ZERO_POINTS": any(layer.out.zero for layer in layers) or any(layer.outside for layer in windowed),
             "THREE_BY_THREE": any(layer.weights.shape[:2] == THREE for layer in depthwise),
             "SHIFTED": all(int(layer.out.shift.min()) + layer.out.twice > 0 for layer in windowed),
-            "ONE_PLACE": any(layer.shape[1] % 2 and layer.shape[1] < MANY_PLACES for layer in windowed),
+            "ONE_PLACE": any(one.shape[1] % 2 and one.shape[1] < MANY_PLACES for one in windowed if has_pairs(one)),
             "BOUNDS": next((number for number, of in BOUNDS.items() if bounds <= of), 0),
         }
         text = (SOURCES / OPTIONS).read_text()

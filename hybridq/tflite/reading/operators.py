@@ -11,12 +11,16 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from hybridq.errors import UserError
 from hybridq.formats import Format
 from hybridq.integer.network import Convolution, Dense, Depthwise, Integers, Layer, Shape
 from hybridq.tflite.reading import elementwise, maps, tables
 from hybridq.tflite.reading.multipliers import requantization, without_constants
 from hybridq.tflite.reading.tensors import Call, Same
+
+DEPTHWISE_AXES = 3  # of depthwise weights
 
 
 def convolution(call: Call) -> Layer:
@@ -49,13 +53,17 @@ def dense(call: Call) -> Layer:
 def _weighted(
     call: Call, weights: Integers, scales: tuple[float, ...], slot: int, twice: bool = True
 ) -> dict[str, Any]:
-    """Weights, with the zero of what they read in the bias, and how the sums become int8."""
+    """Weights, with the zero of what they read in the bias, and how the sums become int8.
+
+    Those that fit 4 bits are stored so, whatever the file has, but for depthwise ones.
+    """
     read, made, outputs = call.sources[0].grid, call.grid, weights.shape[-1]
     bias = call.bias(2, outputs) - read.zero * weights.reshape(-1, outputs).sum(0)
     factors = (read.scale * scale / made.scale for scale in scales)
     out = replace(requantization(factors, made.zero, twice), **call.bounds(slot))
     weights, bias, out = without_constants(weights, bias, out)
-    return {"weights": weights, "width": Format.INT8, "bias": bias, "out": out}
+    fits = weights.ndim != DEPTHWISE_AXES and int(np.abs(weights).max()) <= Format.INT4.largest
+    return {"weights": weights, "width": Format.INT4 if fits else Format.INT8, "bias": bias, "out": out}
 
 
 def _window(call: Call, slots: tuple[int, int], kernel: Shape) -> dict[str, Any]:
