@@ -134,7 +134,8 @@ class Runner:
         out = self._room(layer.shape[0] * width)
         for row in range(layer.shape[0]):
             read = 0 if layer.zeros and row % down else self._array(x[row // down], np.int8)
-            self._call(kernel, read, columns, channels, right, out + row * width)
+            zero = (layer.outside,) * layer.zeros
+            self._call(kernel, read, columns, channels, right, *zero, out + row * width)
         return out
 
     @_run.register

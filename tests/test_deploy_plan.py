@@ -67,7 +67,7 @@ def test_rows_that_nobody_reads_take_no_room() -> None:
 
 def test_no_whole_map_of_the_reference_network_ever_exists() -> None:
     planned = plan(reference())
-    assert planned.arena_bytes == 12_168
+    assert planned.arena_bytes == 12_192
     assert max(one.bytes for one in planned.buffers) < 4_000 < 36 * 53 * 16
     assert len(planned.stages[0].steps) == 7  # to the second pool
     assert [planned.maps[step.name].kept for step in planned.stages[0].steps] == [3, 3, 2, 3, 3, 2, 6]

@@ -85,7 +85,7 @@ def moves(draw: st.DrawFn) -> list[Case]:
     slopes = integers(random, (channels,), -128, 127)
     return [
         (Upsample("u", ("x",), larger, 0, factors), (x,), 1),
-        (Upsample("u", ("x",), larger, 0, factors, zeros=True), (x,), 1),
+        (Upsample("u", ("x",), larger, 0, factors, zeros=True, outside=int(x.flat[0])), (x,), 1),
         (Pad("p", ("x",), padded, 0, pads), (x,), 1),
         (PReLU("s", ("x",), x.shape, 0, slopes, (draw(SHIFTS), draw(st.integers(-15, MOST_SHIFT)))), (x,), 1),
     ]

@@ -51,10 +51,12 @@ class Quantized(Writer):
         self.graph.tensors[index].shape, self.graph.tensors[index].type = list(values.shape), SCHEMA.TensorType.INT4
         return index
 
-    def weights_of(self, *shape: int, axis: int, source: int, by_channel: bool = True) -> tuple[int, int]:
-        """Weights and their bias."""
+    def weights_of(
+        self, *shape: int, axis: int, source: int, by_channel: bool = True, narrow: bool = True
+    ) -> tuple[int, int]:
+        """Weights and their bias; perhaps INT4 ones."""
         outputs = shape[axis]
-        if axis == 0 and self.random.integers(3) == 0:
+        if narrow and axis == 0 and self.random.integers(3) == 0:
             weights = self.packed(self.random.integers(-7, 8, shape))
         else:
             weights = self.constant(self.random.integers(-127, 128, shape).astype(np.int8))
@@ -88,6 +90,21 @@ def _depthwise(w: Quantized, x: int) -> int:
     options = CONV | {"table": "DepthwiseConv2DOptions", "strideW": stride, "strideH": stride, "padding": 0}
     options |= {"depthMultiplier": times, "dilationWFactor": apart, "dilationHFactor": apart}
     return w.on_a_grid(w.add("DEPTHWISE_CONV_2D", (x, *weights), 1, *shape, options=options, kind="INT8"), shape)
+
+
+def _transposed(w: Quantized, x: int) -> int:
+    rows, columns, channels = w.shapes[x]
+    high, wide, stride, outputs, same = (
+        w.draw(st.integers(low, most)) for low, most in ((2, 4), (2, 4), (1, 2), (1, 4), (0, 1))
+    )
+    weights, bias = w.weights_of(outputs, high, wide, channels, axis=0, source=x, narrow=False)
+    shape = tuple(
+        size * stride if same else (size - 1) * stride + reach for size, reach in ((rows, high), (columns, wide))
+    )
+    size = w.constant(np.array([1, *shape, outputs], np.int32))
+    options = {"table": "TransposeConvOptions", "strideW": stride, "strideH": stride, "padding": 1 - same}
+    index = w.add("TRANSPOSE_CONV", (size, weights, x, bias), 1, *shape, outputs, options=options, kind="INT8")
+    return w.on_a_grid(index, (*shape, outputs))
 
 
 def _pair(name: str, table: str) -> Callable[[Quantized, int], int]:
@@ -176,6 +193,7 @@ def _each(name: str, table: str = "", grid: Any = None, **options: Any) -> Calla
 STEPS: dict[str, Callable[[Quantized, int], int]] = {
     "convolution": convolution,
     "depthwise": _depthwise,
+    "transposed convolution": _transposed,
     "add": _pair("ADD", "AddOptions"),
     "sub": _pair("SUB", "SubOptions"),
     "mul": _pair("MUL", "MulOptions"),

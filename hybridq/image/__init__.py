@@ -3,7 +3,7 @@
 memory_plan.py  in what order the layers run, and where their tensors lie in one static arena: steps.py the layers as
                 runs over rows, stage_costs.py which of them run together
 packing.py      weights as they lie in flash, for the kernels in c/; sparse.py: the same where most are zero;
-                dense_parts.py: dense layers of many outputs
+                channels.py what finishes their sums; dense_parts.py: dense layers of many outputs
 emit.py         the network as C: constants.py and map_constants.py its weights and tables, layer_functions.py a
                 function a layer, stages.py what runs them, outputs.py what leaves it; tensors.py: shapes, scales and
                 zero points of what goes in and comes out

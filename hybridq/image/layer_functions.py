@@ -163,7 +163,8 @@ class LayerFunctions:
         if layer.zeros and down > 1:
             read = f"row % {down} ? 0 : {read}"
         kernel = "hq_spread_row" if layer.zeros else "hq_upsample_row"
-        return [f"{kernel}({read}, {columns}, {channels}, {right}, {self._place(layer)});"]
+        zero = f", {layer.outside}" * layer.zeros
+        return [f"{kernel}({read}, {columns}, {channels}, {right}{zero}, {self._place(layer)});"]
 
     @_body.register
     def _(self, layer: Pad, stage: Stage, step: Step) -> list[str]:

@@ -66,7 +66,8 @@ LATER = {
     *((kind, "grid") for kind in KINDS.values()),
     *((kind, field) for kind in (Convolution, Depthwise) for field in ("dilation", "outside")),
     *((Requantization, field) for field in ("zero", "twice")),
-    *((Depthwise, "depth_multiplier"), (MaxPool, "pads"), (Pad, "outside")),
+    *((Depthwise, "depth_multiplier"), (MaxPool, "pads")),
+    *((kind, "outside") for kind in (Pad, Upsample)),
 }
 LARGEST_FILE = 64 * 2**20  # bytes, also of the members together
 LARGEST_DESCRIPTION = 4 * 2**20

@@ -48,7 +48,7 @@ def _(layer: Upsample, inputs: Tensors) -> Integers:
     (x,), (down, right) = inputs, layer.factors
     if not layer.zeros:
         return x.repeat(down, axis=1).repeat(right, axis=2)
-    made = np.zeros((len(x), *layer.shape), np.int64)
+    made = np.full((len(x), *layer.shape), layer.outside, np.int64)
     made[:, ::down, ::right] = x
     return made
 

@@ -66,6 +66,7 @@ def _(layer: Upsample, sources: list[Shape]) -> None:
     require(name, len(source) == 3 and len(layer.factors) == 2 and min(layer.factors) > 0, f"factors {layer.factors}")
     (rows, columns, channels), (down, right) = source, layer.factors
     require(name, layer.shape == (rows * down, columns * right, channels), f"the shape {layer.shape} from {source}")
+    require(name, INT8[0] <= layer.outside <= INT8[1], f"{layer.outside} around its input")
 
 
 @check_map.register

@@ -53,10 +53,14 @@ class Concatenate(Layer):
 
 @dataclass(frozen=True)
 class Upsample(Layer):
-    """Each row and column several times; or, of `zeros`, once, with zeros behind it, for a transposed convolution."""
+    """Each row and column several times; or, of `zeros`, once, with zeros behind it, for a transposed convolution.
+
+    outside: the integer that stands for 0.
+    """
 
     factors: tuple[int, int] = (2, 2)
     zeros: bool = False
+    outside: int = 0
 
 
 @dataclass(frozen=True)

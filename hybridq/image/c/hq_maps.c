@@ -47,9 +47,9 @@ void hq_upsample_row(const int8_t *row, uint32_t columns, uint32_t channels, uin
     }
 }
 
-void hq_spread_row(const int8_t *row, uint32_t columns, uint32_t channels, uint32_t times, int8_t *out)
+void hq_spread_row(const int8_t *row, uint32_t columns, uint32_t channels, uint32_t times, int8_t zero, int8_t *out)
 {
-    __builtin_memset(out, 0, columns * channels * times);
+    __builtin_memset(out, zero, columns * channels * times);
     for (uint32_t column = 0; row != 0 && column < columns; column++, row += channels, out += channels * times) {
         __builtin_memcpy(out, row, channels);
     }

@@ -126,8 +126,10 @@ class _Reader:
         if isinstance(made, Same):
             self.tensors[output] = Made(made.source.layer, call.shape, call.grid)
             return
-        self._append(made)
-        self.tensors[output] = Made(made.name, made.shape, call.grid)
+        every = made if isinstance(made, tuple) else (made,)
+        for layer in every:
+            self._append(layer)
+        self.tensors[output] = Made(every[-1].name, every[-1].shape, call.grid)
 
     def _is_end(self, index: int) -> bool:
         """Whether a tensor leaves the network, or becomes real numbers that do."""

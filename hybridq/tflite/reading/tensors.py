@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hybridq.errors import UserError
 from hybridq.graph.tflite.arrays import array_of, quantization_of
 from hybridq.graph.tflite.file import Network, Node
-from hybridq.integer.network import Grid, Layer, Pads, Shape
+from hybridq.integer.network import Grid, Pads, Shape
 from hybridq.tflite.reading.multipliers import bounds_of
 
 INT8, UINT8, FLOAT32 = 9, 3, 0  # types of tensors by their number in the schema
@@ -122,9 +122,6 @@ class Same:
     """What an operator makes where that is what it reads, perhaps in another shape."""
 
     source: Made
-
-
-Rule = Layer | Same
 
 
 def grid_of(network: Network, index: int) -> Grid:
