@@ -12,7 +12,7 @@ from kernel_machines import Machine
 from hybridq.image import channels, packing
 from hybridq.image.sparse import is_sparse
 from hybridq.image.sparse import pack as pack_sparse
-from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Upsample, WindowMean
+from hybridq.integer.maps import Channels, Concatenate, Multiply, Pad, PReLU, Upsample, WindowMean
 from hybridq.integer.network import Add, AveragePool, Convolution, Dense, Depthwise, Layer, MaxPool
 
 
@@ -136,6 +136,14 @@ class Runner:
             read = 0 if layer.zeros and row % down else self._array(x[row // down], np.int8)
             zero = (layer.outside,) * layer.zeros
             self._call(kernel, read, columns, channels, right, *zero, out + row * width)
+        return out
+
+    @_run.register
+    def _(self, layer: Channels, x: np.ndarray) -> int:
+        count = layer.shape[-1]
+        out = self._room(x.size // x.shape[-1] * count)
+        places = x.size // x.shape[-1]
+        self._call("hq_channels_row", self._array(x, np.int8), places, x.shape[-1], layer.first, count, out)
         return out
 
     @_run.register

@@ -12,7 +12,7 @@ from kernel_machines import Machine
 
 from hybridq.integer.map_arithmetic import places_inside
 from hybridq.integer.map_checks import MOST_SHIFT
-from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Upsample, WindowMean
+from hybridq.integer.maps import Channels, Concatenate, Multiply, Pad, PReLU, Upsample, WindowMean
 from hybridq.integer.network import LOWEST_SHIFT, Add, MaxPool
 
 SHIFTS = st.integers(-MOST_SHIFT, MOST_SHIFT)
@@ -87,6 +87,7 @@ def moves(draw: st.DrawFn) -> list[Case]:
         (Upsample("u", ("x",), larger, 0, factors), (x,), 1),
         (Upsample("u", ("x",), larger, 0, factors, zeros=True, outside=int(x.flat[0])), (x,), 1),
         (Pad("p", ("x",), padded, 0, pads), (x,), 1),
+        (Channels("c", ("x",), (rows, columns, channels - channels // 2), 0, channels // 2), (x,), 1),
         (PReLU("s", ("x",), x.shape, 0, slopes, (draw(SHIFTS), draw(st.integers(-15, MOST_SHIFT)))), (x,), 1),
     ]
 

@@ -158,10 +158,28 @@ def _pad(w: Quantized, x: int) -> int:
     return w.same_grid(w.add("PAD", (x, pads), 1, *shape, options=options, kind="INT8"), x, shape)
 
 
+def _split(w: Quantized, x: int) -> int:
+    """Halves, and one of them twice in place of the whole."""
+    shape = w.shapes[x]
+    axis = next((axis for axis in w.draw(st.permutations([0, 1, 2])) if shape[axis] % 2 == 0), None)
+    if axis is None:
+        return x
+    half = tuple(size // 2 if number == axis else size for number, size in enumerate(shape))
+    parts = [w.same_grid(w.tensor((1, *half), "INT8"), x, half) for _ in range(2)]
+    options = {"table": "SplitOptions", "numSplits": 2}
+    w.add("SPLIT", (w.constant(np.array([axis + 1], np.int32)), x), options=options, outputs=parts)
+    options = {"table": "ConcatenationOptions", "axis": 3}
+    other = _convolution_of_the_shape(w, parts[0])
+    w.graph.tensors[other].quantization = w.graph.tensors[x].quantization
+    joined = (*half[:2], 2 * half[2])
+    return w.same_grid(w.add("CONCATENATION", (parts[1], other), 1, *joined, options=options, kind="INT8"), x, joined)
+
+
 def _crop(w: Quantized, x: int) -> int:
     rows, columns, channels = w.shapes[x]
-    shape = rows - rows // 3, columns - 2 * (columns // 4), channels
-    begin, end = [0, rows // 3, columns // 4, 0], [1, rows, columns - columns // 4, channels]
+    first = w.draw(st.integers(0, channels - 1))
+    shape = rows - rows // 3, columns - 2 * (columns // 4), channels - first
+    begin, end = [0, rows // 3, columns // 4, first], [1, rows, columns - columns // 4, channels]
     places = [w.constant(np.array(one, np.int32)) for one in (begin, end, [1, 1, 1, 1])]
     options = {"table": "StridedSliceOptions"}
     return w.same_grid(w.add("STRIDED_SLICE", (x, *places), 1, *shape, options=options, kind="INT8"), x, shape)
@@ -204,6 +222,7 @@ STEPS: dict[str, Callable[[Quantized, int], int]] = {
     "average": _pool("AVERAGE_POOL_2D"),
     "pad": _pad,
     "crop": _crop,
+    "split": _split,
     "nearest": _nearest,
     "quantize": _each("QUANTIZE"),
     "leaky": _each("LEAKY_RELU", "LeakyReluOptions", alpha=0.3),

@@ -26,7 +26,7 @@ from hybridq.image.stages import stage_calls, stage_function
 from hybridq.image.steps import Step
 from hybridq.image.tensors import Defines, classes_of, input_of, tensors_of
 from hybridq.image.toolchain import SOURCES
-from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Upsample, WindowMean
+from hybridq.integer.maps import Channels, Concatenate, Multiply, Pad, PReLU, Upsample, WindowMean
 from hybridq.integer.network import (
     INT8,
     Add,
@@ -144,7 +144,7 @@ def kernel_files(plan: Plan) -> list[str]:
                 files.add("hq_scaled.c")
             case MaxPool() | AveragePool():
                 files.add("hq_pool.c")
-            case Multiply() | Concatenate() | Upsample() | Pad() | PReLU():
+            case Multiply() | Concatenate() | Upsample() | Pad() | Channels() | PReLU():
                 files.add("hq_maps.c")
             case Add(inputs=inputs) if len(inputs) > 2:
                 files.add("hq_maps.c")

@@ -16,7 +16,7 @@ from hybridq.image.outputs import Output
 from hybridq.image.packing import is_each, is_gathered
 from hybridq.image.sparse import is_sparse
 from hybridq.image.steps import Step
-from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
+from hybridq.integer.maps import Channels, Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import (
     Add,
     AveragePool,
@@ -172,6 +172,12 @@ class LayerFunctions:
         sizes = f"{columns}, {channels}, {left}, {layer.shape[1]}, {layer.outside}"
         call = f"hq_pad_row(rows[0], {sizes}, {self._place(layer)});"
         return [*self._window(step), call]
+
+    @_body.register
+    def _(self, layer: Channels, stage: Stage, step: Step) -> list[str]:
+        channels, outputs = self.shapes[layer.inputs[0]][-1], layer.shape[-1]
+        sizes = f"{step.row_bytes // outputs}, {channels}, {layer.first}, {outputs}"
+        return [f"hq_channels_row({self._row(layer.inputs[0])}, {sizes}, {self._place(layer)});"]
 
     @_body.register
     def _(self, layer: Reshape, stage: Stage, step: Step) -> list[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hybridq.errors import UserError
 from hybridq.integer.map_checks import image_of
-from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
+from hybridq.integer.maps import Channels, Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import Add, Layer, MaxPool, Shape
 from hybridq.integer.scaled import Lookup, MapMean, PlaceMean, ScaledAdd, ScaledMean, ScaledMultiply, ScaledPair
 
@@ -140,7 +140,7 @@ class MapConstants:
         return self.titled(layer, "table") + array("int8_t", f"{self.ids[layer.name]}_table", layer.table, per_line=16)
 
     @text.register
-    def _(self, layer: Upsample | Pad | Reshape) -> str:
+    def _(self, layer: Upsample | Pad | Channels | Reshape) -> str:
         return ""  # numbers in the code
 
     def _window(self, layer: MaxPool | WindowMean | PlaceMean) -> dict[str, int]:

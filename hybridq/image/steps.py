@@ -10,7 +10,7 @@ from math import prod
 
 from hybridq.image.dense_parts import sums_bytes
 from hybridq.image.packing import least_tile, scratch_bytes
-from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
+from hybridq.integer.maps import Channels, Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import (
     Add,
     Convolution,
@@ -107,7 +107,7 @@ def _step(layer: Layer, read: tuple[int, ...]) -> Step:
         repeats = layer.factors[0]
     elif isinstance(layer, Pad):
         before = layer.pads[0][0]
-    elif not isinstance(layer, Add | Memory | Multiply | Concatenate | PReLU | ScaledPair | Lookup):
+    elif not isinstance(layer, Add | Memory | Multiply | Concatenate | Channels | PReLU | ScaledPair | Lookup):
         raise NotImplementedError(type(layer).__name__)
     return Step(layer.name, layer.inputs, runs, rows, row_bytes, window, stride, before, repeats, layer)
 

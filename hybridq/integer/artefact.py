@@ -26,7 +26,7 @@ from hybridq.errors import NotWritable, UserError
 from hybridq.formats import Format
 from hybridq.integer.checks import check
 from hybridq.integer.description import Description
-from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
+from hybridq.integer.maps import Channels, Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import (
     Add,
     Affine,
@@ -52,7 +52,7 @@ KINDS: dict[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (
         *(Convolution, Depthwise, Dense, MaxPool, AveragePool, Add, Memory),
-        *(WindowMean, Multiply, Concatenate, Upsample, Pad, Reshape, PReLU),
+        *(WindowMean, Multiply, Concatenate, Upsample, Pad, Channels, Reshape, PReLU),
         *(ScaledAdd, ScaledMultiply, PlaceMean, MapMean, ScaledMean, Lookup),
     )
 }
@@ -283,5 +283,5 @@ SIMPLE: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("zero_points", "multipliers"), _numbers),
     **dict.fromkeys(("fraction", "depth_multiplier", "scale", "shift", "low", "high"), _number),
     **dict.fromkeys(("matrix_shift", "input_shift", "output_shift"), _number),
-    **dict.fromkeys(("zero", "outside", "multiplier", "added"), _number),
+    **dict.fromkeys(("zero", "outside", "multiplier", "added", "first"), _number),
 }

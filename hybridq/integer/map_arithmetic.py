@@ -6,7 +6,7 @@ from functools import reduce, singledispatch
 
 import numpy as np
 
-from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
+from hybridq.integer.maps import Channels, Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import INT8, Integers, Layer, Pads, Requantization, Shape
 from hybridq.integer.scaled import PlaceMean
 
@@ -58,6 +58,11 @@ def _(layer: Pad, inputs: Tensors) -> Integers:
     around = tuple((max(before, 0), max(after, 0)) for before, after in layer.pads)
     cut = (slice(max(-before, 0), -max(-after, 0) or None) for before, after in layer.pads)
     return np.pad(inputs[0], ((0, 0), *around, (0, 0)), constant_values=layer.outside)[:, *cut]
+
+
+@computed.register
+def _(layer: Channels, inputs: Tensors) -> Integers:
+    return inputs[0][..., layer.first : layer.first + layer.shape[-1]]
 
 
 @computed.register

@@ -10,7 +10,7 @@ import numpy as np
 from hybridq.errors import UserError
 from hybridq.integer.bounds import LARGEST, worst_sum
 from hybridq.integer.map_arithmetic import places_inside
-from hybridq.integer.maps import Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
+from hybridq.integer.maps import Channels, Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import INT8, LOWEST_SHIFT, Integers, Layer, Pads, Requantization, Shape
 
 LARGEST_SIDE = 2**24
@@ -80,6 +80,13 @@ def _(layer: Pad, sources: list[Shape]) -> None:
     require(name, INT8[0] <= layer.outside <= INT8[1], f"{layer.outside} around its input")
     made = [size + sum(pad) for pad, size in zip(layer.pads, source, strict=False)]
     require(name, layer.shape == (*made, source[-1]), f"the shape {layer.shape} from {source}")
+
+
+@check_map.register
+def _(layer: Channels, sources: list[Shape]) -> None:
+    name, (source,) = layer.name, sources
+    fits = len(source) == len(layer.shape) and source[:-1] == layer.shape[:-1]
+    require(name, fits and 0 <= layer.first <= source[-1] - layer.shape[-1], f"the channels from {layer.first} on")
 
 
 @check_map.register

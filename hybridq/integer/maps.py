@@ -75,6 +75,13 @@ class Pad(Layer):
 
 
 @dataclass(frozen=True)
+class Channels(Layer):
+    """Some of the channels, as they are: those from `first` on."""
+
+    first: int = 0
+
+
+@dataclass(frozen=True)
 class Reshape(Layer):
     """The numbers of a tensor in C order, in another shape."""
 

@@ -155,6 +155,10 @@ void hq_join(const hq_part *part, const int8_t *x, int8_t *out);
 void hq_upsample_row(const int8_t *row, uint32_t columns, uint32_t channels, uint32_t times, int8_t *out);
 void hq_spread_row(const int8_t *row, uint32_t columns, uint32_t channels, uint32_t times, int8_t zero, int8_t *out);
 
+/* Of each column `count` channels, from the first one on. */
+void hq_channels_row(const int8_t *row, uint32_t columns, uint32_t channels, uint32_t first, uint32_t count,
+                     int8_t *out);
+
 /* What stands for 0 before and behind a row; below 0 so many columns are cut off. A row of that is NULL. */
 void hq_pad_row(const int8_t *row, uint32_t columns, uint32_t channels, int32_t left, uint32_t out_columns, int8_t zero,
                 int8_t *out);

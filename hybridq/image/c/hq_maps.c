@@ -55,6 +55,14 @@ void hq_spread_row(const int8_t *row, uint32_t columns, uint32_t channels, uint3
     }
 }
 
+void hq_channels_row(const int8_t *row, uint32_t columns, uint32_t channels, uint32_t first, uint32_t count,
+                     int8_t *out)
+{
+    for (row += first; columns > 0; columns--, row += channels, out += count) {
+        __builtin_memcpy(out, row, count);
+    }
+}
+
 void hq_pad_row(const int8_t *row, uint32_t columns, uint32_t channels, int32_t left, uint32_t out_columns, int8_t zero,
                 int8_t *out)
 {

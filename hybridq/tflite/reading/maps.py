@@ -6,11 +6,11 @@ from math import prod
 from typing import Any
 
 from hybridq.errors import UserError
-from hybridq.integer.maps import Concatenate, Pad, Upsample
+from hybridq.integer.maps import Channels, Concatenate, Pad, Upsample
 from hybridq.integer.network import INT8, NO_PADS, Layer, MaxPool
 from hybridq.integer.scaled import MapMean, PlaceMean, ScaledMean
 from hybridq.tflite.reading.multipliers import multiplier_of
-from hybridq.tflite.reading.tensors import Call, Same
+from hybridq.tflite.reading.tensors import Call, Parts, Same, grid_of
 
 
 def maximum(call: Call) -> Layer:
@@ -95,18 +95,46 @@ def transposed(call: Call) -> Same:
     return Same(call.sources[0])
 
 
-def crop(call: Call) -> Layer:
-    """STRIDED_SLICE: rows and columns cut off at the ends of a map."""
+def split(call: Call) -> Parts:
+    """SPLIT: parts of one size beside each other, of the channels, the columns or the rows."""
+    (source,), sizes = call.sources, call.network.tensors[call.node.inputs[1]].shape
+    axis = int(call.constant(0).ravel()[0]) % len(sizes) - len(sizes)
+    if axis < -len(source.shape) or source.shape[axis] % len(call.node.outputs):
+        raise UserError("along another axis than rows, columns and channels")
+    size = source.shape[axis] // len(call.node.outputs)
+    layers: list[Layer] = []
+    for number, output in enumerate(call.node.outputs):
+        if grid_of(call.network, output) != source.grid:
+            raise UserError("its results are on another grid than what it reads")
+        shape, before = list(source.shape), number * size
+        shape[axis] = size
+        given: dict[str, Any] = {"name": f"{call.name} (part {number + 1})", "inputs": (source.layer,), "fraction": 0}
+        given |= {"shape": tuple(shape), "grid": source.grid}
+        cut = (-before, before + size - source.shape[axis])
+        if axis == -1:
+            layers.append(Channels(**given, first=before))
+        else:
+            pads = (cut, (0, 0)) if axis == -3 else ((0, 0), cut)
+            layers.append(Pad(**given, pads=pads, outside=source.grid.zero))
+    return Parts(tuple(layers))
+
+
+def crop(call: Call) -> Layer | tuple[Layer, ...]:
+    """STRIDED_SLICE: rows, columns and channels cut off at the ends of a map."""
     call.require_one_grid()
     begin, _, strides = (call.constant(position).ravel().tolist() for position in (1, 2, 3))
     (source,), sizes = call.sources, call.network.tensors[call.node.inputs[0]].shape
     masks = [call.node.options.number(slot) for slot in range(5)]  # begin, end, ellipsis, new axis, shrunk axis
     if len(sizes) != 4 or len(begin) != 4 or any(masks[2:]) or set(strides) != {1} or len(call.shape) != 3:
-        raise UserError("other parts of a tensor than rows and columns beside each other")
+        raise UserError("other parts of a tensor than rows, columns and channels beside each other")
     first = [at + size if at < 0 else at for at, size in zip(begin, sizes, strict=True)]
     _, top, left, channel = (0 if masks[0] >> axis & 1 else at for axis, at in enumerate(first))
-    if channel or call.shape[2] != source.shape[2]:
-        raise UserError("a part of the channels")
-    (rows, columns, _), (high, wide, _) = source.shape, call.shape
+    (rows, columns, channels), (high, wide, count) = source.shape, call.shape
     pads = (-top, top + high - rows), (-left, left + wide - columns)
-    return Pad(**call.common, pads=pads, outside=call.grid.zero)
+    if count == channels:
+        return Pad(**call.common, pads=pads, outside=call.grid.zero)
+    if not any(map(any, pads)):
+        return Channels(**call.common, first=channel)
+    name = f"{call.name} (part)"
+    cut = Pad(**call.common | {"name": name, "shape": (high, wide, channels)}, pads=pads, outside=call.grid.zero)
+    return cut, Channels(**call.common | {"inputs": (name,)}, first=channel)

@@ -12,7 +12,7 @@ from hybridq.integer.description import Description
 from hybridq.integer.maps import Reshape
 from hybridq.integer.network import IntegerNetwork, Layer, Shape
 from hybridq.tflite.reading.operators import RULES
-from hybridq.tflite.reading.tensors import FLOAT32, Call, Made, Same, grid_of, shape_of
+from hybridq.tflite.reading.tensors import FLOAT32, Call, Made, Parts, Same, grid_of, shape_of
 from hybridq.tflite.reading.turned import turned
 
 INPUT = "input"
@@ -107,9 +107,9 @@ class _Reader:
             return
         if node.name not in RULES and node.name not in ENDS:
             raise UserError(f"{node.name} has none")
-        if len(node.outputs) != 1:
+        if not node.outputs or (len(node.outputs) > 1 and node.name != "SPLIT"):
             raise UserError(f"{len(node.outputs)} outputs")
-        (output,) = node.outputs
+        output = node.outputs[0]
         if output in self.tensors:  # the QUANTIZE of the input
             return
         sources, positions = tuple(self.tensors[index] for _, index in computed), tuple(at for at, _ in computed)
@@ -125,6 +125,11 @@ class _Reader:
         made = RULES[node.name](call)
         if isinstance(made, Same):
             self.tensors[output] = Made(made.source.layer, call.shape, call.grid)
+            return
+        if isinstance(made, Parts):
+            for index, layer in zip(node.outputs, made.layers, strict=True):
+                self._append(layer)
+                self.tensors[index] = Made(layer.name, layer.shape, call.grid)
             return
         every = made if isinstance(made, tuple) else (made,)
         for layer in every:

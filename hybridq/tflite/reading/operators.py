@@ -19,7 +19,7 @@ from hybridq.integer.maps import Upsample
 from hybridq.integer.network import Convolution, Dense, Depthwise, Integers, Layer, Shape
 from hybridq.tflite.reading import elementwise, maps, tables
 from hybridq.tflite.reading.multipliers import requantization, without_constants
-from hybridq.tflite.reading.tensors import SAME, Call, Same
+from hybridq.tflite.reading.tensors import SAME, Call, Parts, Same
 
 DEPTHWISE_AXES = 3  # of depthwise weights
 
@@ -111,7 +111,7 @@ def _window(call: Call, slots: tuple[int, int], kernel: Shape) -> dict[str, Any]
     return {"strides": strides, "dilation": dilation, "pads": pads, "outside": source.grid.zero}
 
 
-RULES: dict[str, Callable[[Call], Layer | tuple[Layer, ...] | Same]] = {
+RULES: dict[str, Callable[[Call], Layer | tuple[Layer, ...] | Parts | Same]] = {
     "CONV_2D": convolution,
     "TRANSPOSE_CONV": transposed_convolution,
     "DEPTHWISE_CONV_2D": depthwise,
@@ -124,6 +124,7 @@ RULES: dict[str, Callable[[Call], Layer | tuple[Layer, ...] | Same]] = {
     "MUL": elementwise.product,
     "CONCATENATION": maps.concatenation,
     "PAD": maps.pad,
+    "SPLIT": maps.split,
     "RESIZE_NEAREST_NEIGHBOR": maps.nearest,
     "STRIDED_SLICE": maps.crop,
     "TRANSPOSE": maps.transposed,

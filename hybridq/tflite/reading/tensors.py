@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hybridq.errors import UserError
 from hybridq.graph.tflite.arrays import array_of, quantization_of
 from hybridq.graph.tflite.file import Network, Node
-from hybridq.integer.network import Grid, Pads, Shape
+from hybridq.integer.network import Grid, Layer, Pads, Shape
 from hybridq.tflite.reading.multipliers import bounds_of
 
 INT8, UINT8, FLOAT32 = 9, 3, 0  # types of tensors by their number in the schema
@@ -115,6 +115,13 @@ class Call:
             whole = max((made - 1) * stride + reach - size, 0)
             pairs.append((whole // 2, whole - whole // 2))
         return pairs[0], pairs[1]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A layer for each tensor that an operator makes."""
+
+    layers: tuple[Layer, ...]
 
 
 @dataclass(frozen=True)
