@@ -233,10 +233,11 @@ def test_the_quickstart_from_beginning_to_end(run, tmp_path):
     assert "SHA-256" in err
 
     # Nothing is left to do: a sweep that is started again with --resume trains nothing twice.
-    code, out, err = run("sweep", QUICKSTART, *few, "--resume")
+    code, out, err = run("sweep", QUICKSTART, *few, "--resume", "--format", "json")
     assert code == 0
     assert err.count("trained already") == 3
-    assert "quick-hybrid" in out
+    assert {row["network"] for row in json.loads(out)["rows"]} == set(rows)
+    assert "its report: " in err
 
 
 def test_the_version_is_the_packages(run):

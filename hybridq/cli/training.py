@@ -126,11 +126,12 @@ def sweep(
     failed = plan.refused | schedule.failed
     for one, reason in failed.items():
         print(f"hybridq: {one} failed: {reason}", file=sys.stderr)
-    print(f"sweep {run}: compare it again with `hybridq compare {run[:8]}`, look at it with `hybridq ui`")
+    said = sys.stdout if format_ is OutputFormat.table else sys.stderr  # what programs read is by itself
+    print(f"sweep {run}: compare it again with `hybridq compare {run[:8]}`, look at it with `hybridq ui`", file=said)
     if schedule.finished:
         report = store.download(run, sweeps.REPORT)
         below = report.is_relative_to(Path.cwd())
-        print(f"its report: {report.relative_to(Path.cwd()) if below else report}")
+        print(f"its report: {report.relative_to(Path.cwd()) if below else report}", file=said)
     if failed:
         raise typer.Exit(RUN_FAILED)
 
