@@ -175,6 +175,15 @@ def _split(w: Quantized, x: int) -> int:
     return w.same_grid(w.add("CONCATENATION", (parts[1], other), 1, *joined, options=options, kind="INT8"), x, joined)
 
 
+def _prelu(w: Quantized, x: int) -> int:
+    shape = w.shapes[x]
+    slopes = w.constant(w.random.integers(-128, 128, (1, 1, shape[-1])).astype(np.int8))
+    w.on_a_grid(slopes, (1, 1, shape[-1]))
+    made = w.on_a_grid(w.add("PRELU", (x, slopes), 1, *shape, kind="INT8"), shape)
+    scale = w.scale(x) * float(w.random.uniform(0.3, 3))  # also much finer than what it reads
+    return w.grid(made, [scale], list(w.graph.tensors[made].quantization.zeroPoint))
+
+
 def _crop(w: Quantized, x: int) -> int:
     rows, columns, channels = w.shapes[x]
     first = w.draw(st.integers(0, channels - 1))
@@ -223,6 +232,7 @@ STEPS: dict[str, Callable[[Quantized, int], int]] = {
     "pad": _pad,
     "crop": _crop,
     "split": _split,
+    "prelu": _prelu,
     "nearest": _nearest,
     "quantize": _each("QUANTIZE"),
     "leaky": _each("LEAKY_RELU", "LeakyReluOptions", alpha=0.3),

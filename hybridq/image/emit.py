@@ -40,7 +40,7 @@ from hybridq.integer.network import (
     Weighted,
     Windowed,
 )
-from hybridq.integer.scaled import MapMean, PlaceMean, ScaledMean, ScaledPair
+from hybridq.integer.scaled import MapMean, PlaceMean, ScaledMean, ScaledPair, ScaledPReLU
 
 OPTIONS = "hq_options.h"
 MOST_CHANNELS = 8  # whose factors a comment names
@@ -140,7 +140,7 @@ def kernel_files(plan: Plan) -> list[str]:
                 files.update(("hq_pool_padded.c", "hq_pool.c"))
             case PlaceMean() | MapMean() | ScaledMean():
                 files.update(("hq_scaled.c", "hq_pool.c"))
-            case ScaledPair():
+            case ScaledPair() | ScaledPReLU():
                 files.add("hq_scaled.c")
             case MaxPool() | AveragePool():
                 files.add("hq_pool.c")

@@ -30,7 +30,7 @@ from hybridq.integer.network import (
     Shape,
     Weighted,
 )
-from hybridq.integer.scaled import Lookup, MapMean, PlaceMean, ScaledAdd, ScaledMean, ScaledPair
+from hybridq.integer.scaled import Lookup, MapMean, PlaceMean, ScaledAdd, ScaledMean, ScaledPair, ScaledPReLU
 
 MEANS: dict[type[Layer], str] = {
     AveragePool: "hq_average_s8",
@@ -183,6 +183,12 @@ class LayerFunctions:
     def _(self, layer: Reshape, stage: Stage, step: Step) -> list[str]:
         start, size = self._row(layer.inputs[0], "0"), step.row_bytes
         return [f"__builtin_memcpy({self._place(layer)}, {start} + row * {size}, {size});"]
+
+    @_body.register
+    def _(self, layer: ScaledPReLU, stage: Stage, step: Step) -> list[str]:
+        columns = step.row_bytes // layer.shape[-1]
+        read = self._row(layer.inputs[0])
+        return [f"hq_scaled_prelu(&{self.ids[layer.name]}, {read}, {columns}, {self._place(layer)});"]
 
     @_body.register
     def _(self, layer: PReLU, stage: Stage, step: Step) -> list[str]:

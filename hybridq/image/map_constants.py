@@ -13,7 +13,16 @@ from hybridq.errors import UserError
 from hybridq.integer.map_checks import image_of
 from hybridq.integer.maps import Channels, Concatenate, Multiply, Pad, PReLU, Reshape, Upsample, WindowMean
 from hybridq.integer.network import Add, Layer, MaxPool, Shape
-from hybridq.integer.scaled import Lookup, MapMean, PlaceMean, ScaledAdd, ScaledMean, ScaledMultiply, ScaledPair
+from hybridq.integer.scaled import (
+    Lookup,
+    MapMean,
+    PlaceMean,
+    ScaledAdd,
+    ScaledMean,
+    ScaledMultiply,
+    ScaledPair,
+    ScaledPReLU,
+)
 
 WORDS_PER_LINE = 8
 
@@ -136,6 +145,17 @@ class MapConstants:
         return self.titled(layer, "mean") + self.struct(layer, "hq_scaled_average", fields)
 
     @text.register
+    def _(self, layer: ScaledPReLU) -> str:
+        name, fields = self.ids[layer.name], dict[str, Any]()
+        for what, by, shift in zip(("above", "below"), layer.multipliers, layer.shifts, strict=True):
+            fields |= {what: factor(by, max(shift, 0)), f"up_{what}": max(-shift, 0)}
+        fields |= dict(zip(("read", "slope", "zero"), layer.zero_points, strict=True))
+        fields |= {"slopes": f"{name}_slopes", "channels": layer.shape[-1]}
+        check_fields(layer, {"channels": layer.shape[-1]})
+        slopes = array("int8_t", f"{name}_slopes", layer.slopes, per_line=16)
+        return self.titled(layer, "slopes") + slopes + self.struct(layer, "hq_scaled_slopes", fields)
+
+    @text.register
     def _(self, layer: Lookup) -> str:
         return self.titled(layer, "table") + array("int8_t", f"{self.ids[layer.name]}_table", layer.table, per_line=16)
 
@@ -175,7 +195,7 @@ def map_bytes(layer: Layer) -> int:
         return 0 if layer.constant is None else layer.constant.size
     if isinstance(layer, Lookup):
         return layer.table.size
-    return layer.slopes.size if isinstance(layer, PReLU) else 0
+    return layer.slopes.size if isinstance(layer, PReLU | ScaledPReLU) else 0
 
 
 def array(

@@ -22,7 +22,7 @@ from hybridq.integer.network import (
     MaxPool,
     Memory,
 )
-from hybridq.integer.scaled import Lookup, PlaceMean, ScaledPair
+from hybridq.integer.scaled import Lookup, PlaceMean, ScaledPair, ScaledPReLU
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,9 @@ def _step(layer: Layer, read: tuple[int, ...]) -> Step:
         repeats = layer.factors[0]
     elif isinstance(layer, Pad):
         before = layer.pads[0][0]
-    elif not isinstance(layer, Add | Memory | Multiply | Concatenate | Channels | PReLU | ScaledPair | Lookup):
+    elif not isinstance(
+        layer, Add | Memory | Multiply | Concatenate | Channels | PReLU | ScaledPair | ScaledPReLU | Lookup
+    ):
         raise NotImplementedError(type(layer).__name__)
     return Step(layer.name, layer.inputs, runs, rows, row_bytes, window, stride, before, repeats, layer)
 

@@ -41,7 +41,7 @@ from hybridq.integer.network import (
     Memory,
     Requantization,
 )
-from hybridq.integer.scaled import Lookup, MapMean, PlaceMean, ScaledAdd, ScaledMean, ScaledMultiply
+from hybridq.integer.scaled import Lookup, MapMean, PlaceMean, ScaledAdd, ScaledMean, ScaledMultiply, ScaledPReLU
 from hybridq.paths import PLAIN_MEMBERS, open_regular, open_zip
 
 SUFFIX = ".hqn"
@@ -53,7 +53,7 @@ KINDS: dict[str, type[Layer]] = {
     for kind in (
         *(Convolution, Depthwise, Dense, MaxPool, AveragePool, Add, Memory),
         *(WindowMean, Multiply, Concatenate, Upsample, Pad, Channels, Reshape, PReLU),
-        *(ScaledAdd, ScaledMultiply, PlaceMean, MapMean, ScaledMean, Lookup),
+        *(ScaledAdd, ScaledMultiply, PlaceMean, MapMean, ScaledMean, ScaledPReLU, Lookup),
     )
 }
 DTYPES = {

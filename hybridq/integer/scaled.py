@@ -80,6 +80,20 @@ class ScaledMean(GlobalMean):
 
 
 @dataclass(frozen=True)
+class ScaledPReLU(Layer):
+    """What is below the zero point times the slope of its channel, the rest by itself; each by a factor of its own.
+
+    slopes: int8 by channel. zero_points: of what is read, of the slopes, of the result. multipliers and shifts: above,
+    then below, x * multiplier / 2**(31 + shift), with shifts from LOWEST_SHIFT on.
+    """
+
+    slopes: Integers = field(default_factory=lambda: np.zeros(1, np.int64))
+    zero_points: tuple[int, int, int] = (0, 0, 0)
+    multipliers: tuple[int, int] = (0, 0)
+    shifts: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
 class Lookup(Layer):
     """A function of each integer: table, 256 int8, says what -128 to 127 become."""
 

@@ -8,8 +8,18 @@ from math import prod
 import numpy as np
 
 from hybridq.integer.map_arithmetic import Tensors, computed, places_inside, rounded_away, shifted, window_parts
-from hybridq.integer.network import Integers
-from hybridq.integer.scaled import FINER, Lookup, MapMean, PlaceMean, ScaledAdd, ScaledMean, ScaledMultiply, ScaledPair
+from hybridq.integer.network import INT8, Integers
+from hybridq.integer.scaled import (
+    FINER,
+    Lookup,
+    MapMean,
+    PlaceMean,
+    ScaledAdd,
+    ScaledMean,
+    ScaledMultiply,
+    ScaledPair,
+    ScaledPReLU,
+)
 
 
 @computed.register
@@ -52,6 +62,18 @@ def _(layer: ScaledMean, inputs: Tensors) -> Integers:
     (x,) = inputs
     sums: Integers = x.reshape(len(x), -1, x.shape[-1]).sum(1) + layer.added
     return np.clip(scaled(sums, layer.multiplier, layer.shift) + layer.zero, layer.low, layer.high)
+
+
+@computed.register
+def _(layer: ScaledPReLU, inputs: Tensors) -> Integers:
+    read, slope, made = layer.zero_points
+    above = inputs[0] - read
+    below = above * (layer.slopes - slope)
+    parts = (
+        scaled(value << max(-shift, 0), by, max(shift, 0))
+        for value, by, shift in zip((above, below), layer.multipliers, layer.shifts, strict=True)
+    )
+    return np.clip(np.where(above >= 0, *parts) + made, *INT8)
 
 
 @computed.register

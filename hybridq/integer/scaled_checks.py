@@ -14,8 +14,17 @@ from hybridq.integer.map_checks import (
     window_places,
     within,
 )
-from hybridq.integer.network import INT8, Layer, Shape
-from hybridq.integer.scaled import Lookup, MapMean, PlaceMean, ScaledAdd, ScaledMean, ScaledMultiply, ScaledPair
+from hybridq.integer.network import INT8, LOWEST_SHIFT, Layer, Shape
+from hybridq.integer.scaled import (
+    Lookup,
+    MapMean,
+    PlaceMean,
+    ScaledAdd,
+    ScaledMean,
+    ScaledMultiply,
+    ScaledPair,
+    ScaledPReLU,
+)
 
 COARSEST, FINEST = 2.0**-64, 2.0**64  # steps
 
@@ -68,6 +77,18 @@ def _check_whole(layer: Layer, sources: list[Shape]) -> int:
     largest = 128 * prod(source[:-1])
     require(layer.name, largest <= LARGEST, f"sums of up to {largest:,}")
     return largest
+
+
+@check_map.register
+def _(layer: ScaledPReLU, sources: list[Shape]) -> None:
+    name, slopes, zeros = layer.name, layer.slopes, layer.zero_points
+    require(name, sources[0] == layer.shape and slopes.shape == layer.shape[-1:], f"the shape {layer.shape}")
+    require(name, within(slopes, INT8), "slopes beyond int8")
+    require(name, len(zeros) == 3 and all(INT8[0] <= zero <= INT8[1] for zero in zeros), f"zero points {zeros}")
+    require(name, len(layer.multipliers) == len(layer.shifts) == 2, "not two factors")
+    for multiplier, shift in zip(layer.multipliers, layer.shifts, strict=True):
+        _check_factor(name, multiplier, max(shift, 0))
+        require(name, shift >= LOWEST_SHIFT, f"the shift {shift}")
 
 
 @check_map.register

@@ -190,6 +190,16 @@ typedef struct {
 void hq_scaled_add(const hq_pair *layer, const int8_t *a, const int8_t *b, int8_t *out);
 void hq_scaled_multiply(const hq_pair *layer, const int8_t *a, const int8_t *b, int8_t *out);
 
+/* What is below the zero point of what is read times the slope of its channel; first moved up by so many bits. */
+typedef struct {
+    hq_factor above, below;
+    const int8_t *slopes;
+    int16_t read, slope, zero;
+    uint16_t channels;
+    uint8_t up_above, up_below;
+} hq_scaled_slopes;
+void hq_scaled_prelu(const hq_scaled_slopes *layer, const int8_t *x, uint32_t columns, int8_t *out);
+
 /* Means: of the places of each window that lie inside the image, and of sums over all places, as hq_average_s8. */
 typedef struct {
     hq_window window;

@@ -58,6 +58,19 @@ void hq_scaled_multiply(const hq_pair *layer, const int8_t *a, const int8_t *b, 
     }
 }
 
+void hq_scaled_prelu(const hq_scaled_slopes *layer, const int8_t *x, uint32_t columns, int8_t *out)
+{
+    const hq_scaled_slopes by = *layer;
+    for (; columns > 0; columns--) {
+        for (uint32_t c = 0; c < by.channels; c++) {
+            const int32_t value = *x++ - by.read, sloped = value * (by.slopes[c] - by.slope);
+            const int32_t made = value >= 0 ? times(value * (1 << by.up_above), by.above)
+                                            : times(sloped * (1 << by.up_below), by.below);
+            *out++ = hq_int8(made + by.zero);
+        }
+    }
+}
+
 /* The mean of so many, rounded half away from 0. */
 static inline int32_t mean_of(int32_t sum, int32_t places)
 {

@@ -10,7 +10,7 @@ import numpy as np
 
 from hybridq.errors import UserError
 from hybridq.integer.network import Grid, Integers, Layer
-from hybridq.integer.scaled import FINER, Lookup, ScaledAdd, ScaledMultiply
+from hybridq.integer.scaled import FINER, Lookup, ScaledAdd, ScaledMultiply, ScaledPReLU
 from hybridq.tflite.reading.multipliers import multiplier_of
 from hybridq.tflite.reading.tensors import Call, Same, grid_of
 
@@ -67,6 +67,21 @@ def _by_channel(call: Call, position: int) -> Integers:
     if stored.dtype != np.int8 or not one_axis or stored.size not in (1, call.shape[-1]):
         raise UserError("a constant that is not of int8, one or one for each channel")
     return stored.astype(np.int64).reshape(-1)
+
+
+def sloped(call: Call) -> Layer:
+    """PRELU, of a slope for each channel or one for all."""
+    slopes, (source,) = _by_channel(call, 1), call.sources
+    grid = grid_of(call.network, call.node.inputs[1])
+    factors = (source.grid.scale / call.grid.scale, source.grid.scale * grid.scale / call.grid.scale)
+    multipliers, shifts = zip(*map(multiplier_of, factors), strict=True)
+    return ScaledPReLU(
+        **call.common,
+        slopes=np.broadcast_to(slopes, call.shape[-1:]),
+        zero_points=(source.grid.zero, grid.zero, call.grid.zero),
+        multipliers=multipliers,
+        shifts=shifts,
+    )
 
 
 def table_rule(table: Callable[[Call], Integers]) -> Callable[[Call], Layer | Same]:

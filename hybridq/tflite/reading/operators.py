@@ -122,6 +122,7 @@ RULES: dict[str, Callable[[Call], Layer | tuple[Layer, ...] | Parts | Same]] = {
     "ADD": elementwise.addition(minus=False),
     "SUB": elementwise.addition(minus=True),
     "MUL": elementwise.product,
+    "PRELU": elementwise.sloped,
     "CONCATENATION": maps.concatenation,
     "PAD": maps.pad,
     "SPLIT": maps.split,
