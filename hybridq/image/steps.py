@@ -25,6 +25,10 @@ from hybridq.integer.network import (
 from hybridq.integer.scaled import Lookup, PlaceMean, ScaledPair, ScaledPReLU
 
 
+# Layers whose run reads the same row of each input.
+ROW_BY_ROW = (Add, Memory, Multiply, Concatenate, Channels, PReLU, ScaledPair, ScaledPReLU, Lookup)
+
+
 @dataclass(frozen=True)
 class Step:
     """A layer as the planner sees it: it runs a number of times, each time on a window of rows of its inputs.
@@ -107,9 +111,7 @@ def _step(layer: Layer, read: tuple[int, ...]) -> Step:
         repeats = layer.factors[0]
     elif isinstance(layer, Pad):
         before = layer.pads[0][0]
-    elif not isinstance(
-        layer, Add | Memory | Multiply | Concatenate | Channels | PReLU | ScaledPair | ScaledPReLU | Lookup
-    ):
+    elif not isinstance(layer, ROW_BY_ROW):
         raise NotImplementedError(type(layer).__name__)
     return Step(layer.name, layer.inputs, runs, rows, row_bytes, window, stride, before, repeats, layer)
 

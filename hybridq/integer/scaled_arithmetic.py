@@ -73,7 +73,8 @@ def _(layer: ScaledPReLU, inputs: Tensors) -> Integers:
         scaled(value << max(-shift, 0), by, max(shift, 0))
         for value, by, shift in zip((above, below), layer.multipliers, layer.shifts, strict=True)
     )
-    return np.clip(np.where(above >= 0, *parts) + made, *INT8)
+    found: Integers = np.where(above >= 0, *parts) + made
+    return np.clip(found, *INT8)
 
 
 @computed.register
