@@ -24,7 +24,6 @@ from hybridq.integer.network import (
 )
 from hybridq.integer.scaled import Lookup, PlaceMean, ScaledPair, ScaledPReLU
 
-
 # Layers whose run reads the same row of each input.
 ROW_BY_ROW = (Add, Memory, Multiply, Concatenate, Channels, PReLU, ScaledPair, ScaledPReLU, Lookup)
 
