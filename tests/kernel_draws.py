@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -110,8 +111,11 @@ def windows(draw: st.DrawFn, padded: bool = True) -> tuple[tuple[int, int], ...]
 CHANNELS = st.one_of(st.integers(1, 9), st.sampled_from([12, 16, 33]))
 
 
+Finish = Callable[[np.random.Generator, int], dict[str, object]]
+
+
 @st.composite
-def convolutions(draw: st.DrawFn) -> list[Case]:
+def convolutions(draw: st.DrawFn, formats: Sequence[Format] = INTEGERS, finish: Finish = finishes) -> list[Case]:
     """One with the weights of each format."""
     (rows, kh, down, top, bottom, out_rows), (columns, kw, right, left, behind, out_columns) = draw(windows())
     inputs, channels, random, tile = draw(CHANNELS), draw(CHANNELS), draw(RANDOM), draw(st.integers(1, 6))
@@ -126,9 +130,9 @@ def convolutions(draw: st.DrawFn) -> list[Case]:
             strides=(down, right),
             pads=((top, bottom), (left, behind)),
             outside=int(random.integers(-128, 128)),
-            **finishes(random, channels),
+            **finish(random, channels),
         )
-        for width in INTEGERS
+        for width in formats
     ]
     return [(layer, (integers(random, (rows, columns, inputs), -128, 127),), tile) for layer in layers]
 
@@ -159,7 +163,7 @@ def gathered(draw: st.DrawFn) -> list[Case]:
 
 
 @st.composite
-def depthwise(draw: st.DrawFn) -> list[Case]:
+def depthwise(draw: st.DrawFn, finish: Finish = finishes) -> list[Case]:
     (rows, kh, down, top, bottom, out_rows), (columns, kw, right, left, behind, out_columns) = draw(windows())
     channels, random = draw(CHANNELS), draw(RANDOM)
     layer = Depthwise(
@@ -171,7 +175,7 @@ def depthwise(draw: st.DrawFn) -> list[Case]:
         strides=(down, right),
         pads=((top, bottom), (left, behind)),
         outside=int(random.integers(-128, 128)),
-        **finishes(random, channels),
+        **finish(random, channels),
     )
     return [(layer, (integers(random, (rows, columns, channels), -128, 127),), 1)]
 

@@ -159,7 +159,7 @@ class Emulated:
 
     pointer = "I"
 
-    def __init__(self, folder: Path, compiler: toolchain.Compiler) -> None:
+    def __init__(self, folder: Path, compiler: toolchain.Compiler, flags: tuple[str, ...] = ()) -> None:
         self.name = compiler.name
         kept = ",".join(f"(void (*)(void)){name}" for name in NAMES)
         main = folder / "main.c"
@@ -167,7 +167,7 @@ class Emulated:
             f'#include "hq_kernels.h"\nvoid (*const volatile kernels[])(void) = {{{kept}}};\n'
             "int main(void)\n{\n    return kernels[0] == 0;\n}\n"
         )
-        self.elf = toolchain.build_image(compiler, [main, *KERNELS], folder / f"{compiler.name}.elf")
+        self.elf = toolchain.build_image(compiler, [main, *KERNELS], folder / f"{compiler.name}.elf", flags)
         self.board = Board(self.elf)
         self.clear()
 

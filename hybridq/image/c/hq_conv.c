@@ -7,7 +7,7 @@
  * even one from 0 to 255. SMLAD multiplies such halves as they are, by an even input x, and after SXTB16 the odd ones
  * alone, by what the odd input y leaves: w x + odd (y - 256 x) = even x + odd y. So the even weights are stored with
  * 128 added, which takes off 128 times the sum of the even inputs, the same for all outputs; and of y 128 is taken off,
- * so that y - 256 x - 128 fits int16: biases have it added (packing.packed_bias). In a strip are then of each 4 inputs
+ * so that y - 256 x - 128 fits int16: biases have it added (channels.packed_bias). In a strip are then of each 4 inputs
  * the even ones, and what is made of both: the bytes y + 128 and, on top, -1 - x. */
 #include "hq_conv.h"
 
