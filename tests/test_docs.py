@@ -1,7 +1,6 @@
 """The pages for readers: what is generated is up to date, what is shown works, what is linked is there."""
 
 import ast
-import importlib.util
 import re
 import shutil
 import tomllib
@@ -11,6 +10,7 @@ from typing import Literal
 
 import pytest
 from pydantic import Field
+from tool_modules import tool_module
 
 from hybridq.recipe.file import load_recipe
 from hybridq.recipe.schema import Recipe
@@ -25,12 +25,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
     """tools/document_recipes.py as a module."""
-    spec = importlib.util.spec_from_file_location("document_recipes", ROOT / "tools" / "document_recipes.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return tool_module("document_recipes")
 
 
 def test_the_page_on_recipes_is_what_the_tool_writes(tool: ModuleType) -> None:

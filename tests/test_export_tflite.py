@@ -3,12 +3,10 @@ Microcontrollers: from what a runtime gave a layer, the layer's result is at mos
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from dataclasses import asdict, replace
 from math import prod
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from network_builds import Made, reference, some_inputs
 from network_draws import averaged, networks, on_grids
+from tool_modules import tool_module
 
 from hybridq.errors import UserError
 from hybridq.formats import Format
@@ -45,7 +44,6 @@ from hybridq.tflite.writer import packed
 
 pytest.importorskip("ai_edge_litert", reason="the package ai-edge-litert is not installed")
 
-ROOT = Path(__file__).resolve().parent.parent
 CLIPS = 5
 Weighted = Convolution | Depthwise | Dense
 
@@ -162,7 +160,7 @@ def test_sums_that_are_doubled() -> None:
 def test_xnnpack_rounds_once_as_the_integer_network_does() -> None:
     """All but halves: no sum and no batch norm is off for any other reason. It leaves weights of 4 bits to LiteRT's own
     kernels, which round twice."""
-    network, tool = on_grids(reference(), 0), module("compare_tflite")
+    network, tool = on_grids(reference(), 0), tool_module("compare_tflite")
     (found,) = (one for name, one in every_tensor(network, some_inputs(network)).items() if "XNNPACK" in name)
     narrow = 0
     for layer in network.layers[:-1]:
@@ -175,16 +173,6 @@ def test_xnnpack_rounds_once_as_the_integer_network_does() -> None:
         else:
             assert (steps_off(layer, found, network) > 0).mean() < 1e-4, layer.name
     assert narrow > 0
-
-
-def module(name: str) -> ModuleType:
-    """A file of tools/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
 
 
 def elu(values: np.ndarray) -> np.ndarray:

@@ -224,6 +224,8 @@ static inline uint32_t hq_word(const void *at)
 }
 
 #if HQ_DSP
+#define IN(what) __attribute__((unused)) what /* an argument of a function in assembly */
+
 /* The same for kernels in assembly, of which HQ_DOUBLED makes the multipliers first: v scaled by a register, and by the
  * shift and the zero point in others. */
 #if HQ_ROUNDS_TWICE

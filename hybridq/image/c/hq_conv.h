@@ -30,10 +30,16 @@ static inline hq_inside hq_columns_inside(const hq_conv *layer, uint32_t out_col
 
 #if HQ_DSP
 
-/* Of functions in assembly: an argument; and a result within int8, or within its part above 0. */
-#define IN(what) __attribute__((unused)) what
+/* In assembly: a result within int8, within its part above 0, or between registers. */
 #define HQ_SIGNED(v) "ssat   " v ", #8, " v "\n"
 #define HQ_POSITIVE(v) "usat   " v ", #7, " v "\n"
+#define HQ_WITHIN(v, low, high)     \
+    "cmp    " v ", " low "\n"       \
+    "it     lt\n"                   \
+    "movlt  " v ", " low "\n"       \
+    "cmp    " v ", " high "\n"      \
+    "it     gt\n"                   \
+    "movgt  " v ", " high "\n"
 
 /* All outputs at two places, or at the first of them: where their windows begin, from what their sums start (less the
  * sum of the even inputs), where the outputs go; and what is the same for all. HQ_PLACES counts on the order. */
@@ -114,14 +120,8 @@ void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
     "bne    6f\n" EACH(HQ_POSITIVE) "b      8f\n"  \
     "6:\n" EACH(HQ_SIGNED) "8:\n"
 #else
-#define HQ_BETWEEN(EACH) "ldr    r8, [sp, #32]\n" EACH(HQ_WITHIN)
-#define HQ_WITHIN(v)            \
-    "cmp    " v ", r12\n"       \
-    "it     lt\n"               \
-    "movlt  " v ", r12\n"       \
-    "cmp    " v ", r8\n"        \
-    "it     gt\n"               \
-    "movgt  " v ", r8\n"
+#define HQ_BETWEEN(EACH) "ldr    r8, [sp, #32]\n" EACH(HQ_IN_R12_R8)
+#define HQ_IN_R12_R8(v) HQ_WITHIN(v, "r12", "r8")
 #endif
 
 /* The last of an odd number of outputs has none beside it: the sign of r1 then. */
@@ -146,10 +146,17 @@ void hq_conv_each_row(const hq_conv *layer, const int8_t *const rows[], int8_t *
     "strbpl r6, [r8], #1\n"                                                    \
     "str    r8, [sp, #16]\n"
 
-/* 4 weights of an output, in first, and the two odd ones of them, in odd, with 4 inputs, in r12 and lr. */
+/* 4 inputs of a place: weights of two outputs are in r8 and r9, and after HQ_FIRST_PLACE the odd ones in r10 and r11. */
 #define HQ_FOUR(sum, first, odd)                           \
     "smlad  " sum ", " first ", r12, " sum "\n"            \
     "smlad  " sum ", " odd ", lr, " sum "\n"
+#define HQ_FIRST_PLACE                                     \
+    "sxtb16 r10, r8, ror #8\n"                             \
+    "sxtb16 r11, r9, ror #8\n"                             \
+    HQ_FOUR("r4", "r8", "r10") HQ_FOUR("r6", "r9", "r11")
+#define HQ_SECOND_PLACE                                    \
+    "ldrd   r12, lr, [r2], #8\n"                           \
+    HQ_FOUR("r5", "r8", "r10") HQ_FOUR("r7", "r9", "r11")
 
 #else
 

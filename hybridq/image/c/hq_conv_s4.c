@@ -6,17 +6,11 @@
 #if HQ_DSP
 
 /* 16 MACC in 14 instructions: 16 b + a in r8, 16 a in r9 by the mask in r3. */
-#define TWO_STEP                        \
+#define LOAD                            \
     "ldr    r8, [r0], #4\n"             \
     "ldrd   r12, lr, [r1], #8\n"        \
-    "and    r9, r3, r8, lsl #4\n"       \
-    "sxtb16 r10, r8, ror #8\n"          \
-    "sxtb16 r11, r9, ror #8\n"          \
-    HQ_FOUR("r4", "r8", "r10")          \
-    HQ_FOUR("r6", "r9", "r11")          \
-    "ldrd   r12, lr, [r2], #8\n"        \
-    HQ_FOUR("r5", "r8", "r10")          \
-    HQ_FOUR("r7", "r9", "r11")
+    "and    r9, r3, r8, lsl #4\n"
+#define TWO_STEP LOAD HQ_FIRST_PLACE HQ_SECOND_PLACE
 #define TWO_START                       \
     "ldm    sp, {r1, r2, r10, r11}\n"   \
     "lsl    r6, r10, #7\n"              \
@@ -40,14 +34,7 @@
 HQ_PLACES(two, ONCE, TWO_START, TWO_STEP, NEXT, TWO_FINISH, HQ_TWO_OUT)
 
 #if HQ_ONE_PLACE
-#define ONE_STEP                        \
-    "ldr    r8, [r0], #4\n"             \
-    "ldrd   r12, lr, [r1], #8\n"        \
-    "and    r9, r3, r8, lsl #4\n"       \
-    "sxtb16 r10, r8, ror #8\n"          \
-    "sxtb16 r11, r9, ror #8\n"          \
-    HQ_FOUR("r4", "r8", "r10")          \
-    HQ_FOUR("r6", "r9", "r11")
+#define ONE_STEP LOAD HQ_FIRST_PLACE
 #define ONE_START                       \
     "ldr    r1, [sp]\n"                 \
     "ldr    r10, [sp, #8]\n"            \

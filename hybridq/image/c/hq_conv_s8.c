@@ -5,16 +5,10 @@
 #if HQ_DSP
 
 /* 16 MACC in 13 instructions. */
-#define TWO_STEP                        \
+#define LOAD                            \
     "ldrd   r8, r9, [r0], #8\n"         \
-    "ldrd   r12, lr, [r1], #8\n"        \
-    "sxtb16 r10, r8, ror #8\n"          \
-    "sxtb16 r11, r9, ror #8\n"          \
-    HQ_FOUR("r4", "r8", "r10")          \
-    HQ_FOUR("r6", "r9", "r11")          \
-    "ldrd   r12, lr, [r2], #8\n"        \
-    HQ_FOUR("r5", "r8", "r10")          \
-    HQ_FOUR("r7", "r9", "r11")
+    "ldrd   r12, lr, [r1], #8\n"
+#define TWO_STEP LOAD HQ_FIRST_PLACE HQ_SECOND_PLACE
 #define TWO_START                       \
     "ldrd   r4, r6, [r0], #8\n"         \
     "ldm    sp, {r1, r2, r10, r11}\n"   \
@@ -27,13 +21,7 @@
 HQ_PLACES(two, ONCE, TWO_START, TWO_STEP, NEXT, "", HQ_TWO_OUT)
 
 #if HQ_ONE_PLACE
-#define ONE_STEP                        \
-    "ldrd   r8, r9, [r0], #8\n"         \
-    "ldrd   r12, lr, [r1], #8\n"        \
-    "sxtb16 r10, r8, ror #8\n"          \
-    "sxtb16 r11, r9, ror #8\n"          \
-    HQ_FOUR("r4", "r8", "r10")          \
-    HQ_FOUR("r6", "r9", "r11")
+#define ONE_STEP LOAD HQ_FIRST_PLACE
 #define ONE_START                       \
     "ldrd   r4, r6, [r0], #8\n"         \
     "ldr    r1, [sp]\n"                 \

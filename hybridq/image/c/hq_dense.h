@@ -21,9 +21,8 @@ void hq_dense_fours(const hq_dense *layer, const int8_t *x, int32_t *sums, hq_do
 /* An hq_dot_fours in assembly, as compilers spill there: the pairs in r0 and r1, x in r2, the end in r3, the sums in r4
  * to r7. ONCE sets r11, START begins the sums by `less` in r12. STEP: 4 inputs, as hq_conv.c describes. */
 #define HQ_DOT_FOURS(name, ONCE, START, STEP, FINISH)                                       \
-    __attribute__((naked)) static void name(__attribute__((unused)) const uint32_t *first,  \
-                                            __attribute__((unused)) const uint32_t *second, \
-                                            __attribute__((unused)) const hq_dots *of)      \
+    __attribute__((naked)) static void name(IN(const uint32_t *first), IN(const uint32_t *second), \
+                                            IN(const hq_dots *of))                          \
     {                                                                                       \
         __asm__("push   {r4-r11, lr}\n"                                                     \
                 "ldm    r2, {r2-r7}\n"                                                      \

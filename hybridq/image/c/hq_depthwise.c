@@ -256,13 +256,7 @@ typedef struct {
 #else
 #define ONE(WITHIN) "ldrd   r11, r12, [r3, #52]\n" WITHIN("r9")
 #define BOTH(WITHIN) ONE(WITHIN) WITHIN("r10")
-#define BETWEEN(v)              \
-    "cmp    " v ", r11\n"       \
-    "it     lt\n"               \
-    "movlt  " v ", r11\n"       \
-    "cmp    " v ", r12\n"       \
-    "it     gt\n"               \
-    "movgt  " v ", r12\n"
+#define BETWEEN(v) HQ_WITHIN(v, "r11", "r12")
 THREE_BY_THREE(beside, PLACES_BESIDE(BETWEEN))
 THREE_BY_THREE(apart, PLACES_APART(BETWEEN))
 #endif

@@ -27,7 +27,8 @@
 #define HQ_ONE_PLACE 1
 #endif
 
-/* Between which bounds they all are, and those of dense layers: 1 for -128 and 127, 3 for 0 and 127, 2 for some of each, 0 for any. */
+/* Between which bounds they all are, and those of dense layers: 1 for -128 and 127, 3 for 0 and 127, 2 for some of
+ * each, 0 for any. */
 #ifndef HQ_BOUNDS
 #define HQ_BOUNDS 0
 #endif

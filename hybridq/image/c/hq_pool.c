@@ -38,10 +38,8 @@ void hq_maxpool_row(const hq_pool *layer, const int8_t *const rows[], int8_t *ou
 
 #if HQ_DSP
 /* Rows of 4 channels at a time, whose next column is so many bytes further. */
-__attribute__((naked)) static void sum_four(__attribute__((unused)) const int8_t *from,
-                                            __attribute__((unused)) const int8_t *end,
-                                            __attribute__((unused)) uint32_t step,
-                                            __attribute__((unused)) int32_t sums[4])
+__attribute__((naked)) static void sum_four(IN(const int8_t *from), IN(const int8_t *end), IN(uint32_t step),
+                                            IN(int32_t sums[4]))
 {
     __asm__("push   {r4-r7, lr}\n"
             "ldm    r3, {r4-r7}\n"
