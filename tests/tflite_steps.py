@@ -1,4 +1,4 @@
-"""What each runtime makes of the tensors of a network's `.tflite` file, and how far that is from the integer network."""
+"""What each runtime makes of the tensors of a `.tflite` file, and how far that is from the integer network."""
 
 from __future__ import annotations
 
